@@ -1,0 +1,21 @@
+//! peelbox turns a source tree into a container image by speaking to BuildKit itself.
+//!
+//! The data goes one way, top to bottom, and the modules are listed in that order:
+//! spec → plan → LLB → solve over a connection → the session serves the context →
+//! status events → printer → outputs.
+
+pub mod spec;
+
+pub mod plan;
+
+pub mod llb;
+
+pub mod transport;
+
+pub mod grpc;
+
+pub mod session;
+
+pub mod progress;
+
+pub mod pb;

@@ -1,0 +1,1 @@
+//! LLB: an immutable graph builder and its deterministic bytes.

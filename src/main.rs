@@ -1,0 +1,3 @@
+//! The `peelbox` binary: arguments in, exit code out.
+
+fn main() {}

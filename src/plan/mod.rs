@@ -1,0 +1,1 @@
+//! Spec and platform → the graph of steps and the image config. No I/O, no randomness.

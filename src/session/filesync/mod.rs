@@ -1,0 +1,1 @@
+//! A directory → ordered stats and file contents, as fsutil demands.

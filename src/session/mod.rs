@@ -1,0 +1,3 @@
+//! The session: what the daemon may call back on while it builds.
+
+pub mod filesync;

@@ -1,0 +1,1 @@
+//! Where a daemon listens and how its bytes come and go.

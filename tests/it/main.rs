@@ -1,0 +1,3 @@
+//! The one integration binary: it links once, each theme is a file.
+
+mod proto;
