@@ -14,6 +14,8 @@ pub mod transport;
 
 pub mod grpc;
 
+pub mod control;
+
 pub mod session;
 
 pub mod progress;

@@ -1,0 +1,308 @@
+//! Typed calls of `moby.buildkit.v1.Control` and what a daemon says of itself.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use prost::Message as _;
+use serde::Deserialize;
+
+use crate::{
+    grpc::{CallOptions, Cancel, Channel, Code, Status, client::Pending, client::Responses},
+    pb::{
+        control::{
+            InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse, SolveRequest,
+            SolveResponse, StatusRequest, StatusResponse,
+        },
+        worker::{BuildkitVersion, WorkerRecord},
+    },
+    progress,
+};
+
+/// The oldest BuildKit that can do what every build here needs.
+pub const VERSION_MIN: (u64, u64) = (0, 11);
+
+/// How long a daemon may take to say who it is.
+const INFO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a daemon says of itself.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// As it says it; `v0.0.0+unknown` for many own builds.
+    pub version: String,
+    /// Its workers; builds run on the first.
+    pub workers: Vec<WorkerRecord>,
+}
+
+/// Why a daemon can't be used.
+#[derive(Debug)]
+pub enum DaemonError {
+    /// Older than [`VERSION_MIN`].
+    TooOld {
+        /// `None`: too old to tell.
+        version: Option<String>,
+    },
+    /// No worker.
+    NoWorker,
+    /// It did not answer as BuildKit does.
+    Call(Status),
+}
+
+impl fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = VERSION_MIN;
+        match self {
+            Self::TooOld { version: Some(version) } => {
+                write!(
+                    f,
+                    "the daemon is BuildKit {version}, peelbox needs v{major}.{minor}.0 or newer"
+                )
+            }
+            Self::TooOld { version: None } => write!(
+                f,
+                "the daemon is older than BuildKit v{major}.{minor}.0, which peelbox needs: it does not know `Control/Info`"
+            ),
+            Self::NoWorker => f.write_str("the daemon has no worker to build on"),
+            Self::Call(_) => f.write_str("cannot ask the daemon what it is"),
+        }
+    }
+}
+
+impl std::error::Error for DaemonError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Call(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// Asks both questions at once and refuses what is too old.
+///
+/// A version that is no release number (`v0.0.0+unknown`, a git hash) is not judged: that the daemon knows `Info`
+/// says it is v0.11 or newer, and the gateway's list of capabilities says the rest.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub fn probe(channel: &Channel, cancel: &Cancel) -> Result<Daemon, DaemonError> {
+    let options = CallOptions {
+        timeout: Some(INFO_TIMEOUT),
+        cancel: cancel.clone(),
+        ..CallOptions::default()
+    };
+    let info: Pending<InfoResponse> = channel
+        .call("/moby.buildkit.v1.Control/Info", &InfoRequest {}, options.clone())
+        .map_err(DaemonError::Call)?;
+    let workers: Pending<ListWorkersResponse> = channel
+        .call("/moby.buildkit.v1.Control/ListWorkers", &ListWorkersRequest::default(), options)
+        .map_err(DaemonError::Call)?;
+    let version = match info.wait() {
+        Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => version,
+        Ok(InfoResponse { buildkit_version: None }) => String::new(),
+        Err(status) if status.code == Code::Unimplemented && !status.is_transport => {
+            return Err(DaemonError::TooOld { version: None });
+        }
+        Err(status) => return Err(DaemonError::Call(status)),
+    };
+    if release(&version).is_some_and(|release| release < VERSION_MIN && release != (0, 0)) {
+        return Err(DaemonError::TooOld { version: Some(version) });
+    }
+    let workers = workers.wait().map_err(DaemonError::Call)?.record;
+    if workers.is_empty() {
+        return Err(DaemonError::NoWorker);
+    }
+    Ok(Daemon { version, workers })
+}
+
+/// Major and minor of a release number; `None` for what is none.
+fn release(version: &str) -> Option<(u64, u64)> {
+    let mut parts = version.strip_prefix('v')?.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Starts a build; it lasts until the answer is there, and is cancelled when the answer is dropped.
+///
+/// # Errors
+/// The connection is gone, or the request is too large.
+pub fn solve(
+    channel: &Channel,
+    request: &SolveRequest,
+    cancel: &Cancel,
+) -> Result<Pending<SolveResponse>, Status> {
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    channel.call("/moby.buildkit.v1.Control/Solve", request, options)
+}
+
+/// News of a running build.
+#[derive(Debug)]
+pub struct StatusStream {
+    responses: Responses,
+    _sender: crate::grpc::stream::Sender,
+}
+
+/// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
+///
+/// # Errors
+/// The connection is gone.
+pub fn status(channel: &Channel, reference: &str, cancel: &Cancel) -> Result<StatusStream, Status> {
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    let (mut sender, responses) = channel.open("/moby.buildkit.v1.Control/Status", options)?;
+    sender.message(&StatusRequest { r#ref: reference.to_owned() })?;
+    sender.close();
+    Ok(StatusStream { responses, _sender: sender })
+}
+
+impl StatusStream {
+    /// The next news; `None` when the build is over.
+    ///
+    /// # Errors
+    /// The stream was lost; it can be opened again and replays everything.
+    pub fn receive(&mut self) -> Result<Option<progress::StatusUpdate>, Status> {
+        let Some(raw) = self.responses.receive()? else { return Ok(None) };
+        let response = decode(raw)?;
+        Ok(Some(update(response)))
+    }
+}
+
+fn decode(raw: Bytes) -> Result<StatusResponse, Status> {
+    StatusResponse::decode(raw).map_err(|e| Status::protocol(e.to_string()))
+}
+
+fn update(response: StatusResponse) -> progress::StatusUpdate {
+    let digest = progress::VertexDigest;
+    let time = |t: crate::pb::Timestamp| {
+        Duration::new(
+            u64::try_from(t.seconds).unwrap_or_default(),
+            u32::try_from(t.nanos).unwrap_or_default(),
+        )
+    };
+    progress::StatusUpdate {
+        vertexes: response
+            .vertexes
+            .into_iter()
+            .map(|v| progress::Vertex {
+                digest: digest(v.digest),
+                inputs: v.inputs.into_iter().map(digest).collect(),
+                name: v.name,
+                cached: v.cached,
+                started: v.started.map(time),
+                completed: v.completed.map(time),
+                error: v.error,
+                group: v.progress_group.map(|g| progress::ProgressGroup {
+                    id: g.id,
+                    name: g.name,
+                    weak: g.weak,
+                }),
+            })
+            .collect(),
+        statuses: response
+            .statuses
+            .into_iter()
+            .map(|s| progress::VertexStatus {
+                id: s.id,
+                vertex: digest(s.vertex),
+                name: s.name,
+                current: s.current,
+                total: s.total,
+                timestamp: s.timestamp.map(time),
+                started: s.started.map(time),
+                completed: s.completed.map(time),
+            })
+            .collect(),
+        logs: response
+            .logs
+            .into_iter()
+            .map(|l| progress::VertexLog {
+                vertex: digest(l.vertex),
+                stream: l.stream,
+                data: l.msg,
+                timestamp: l.timestamp.map(time),
+            })
+            .collect(),
+        warnings: response
+            .warnings
+            .into_iter()
+            .map(|w| progress::VertexWarning {
+                vertex: digest(w.vertex),
+                level: w.level,
+                short: w.short,
+                detail: w.detail,
+                url: w.url,
+            })
+            .collect(),
+    }
+}
+
+/// What the details of a failed build say (BuildKit packs JSON into them, not protobuf).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailureDetails {
+    /// Digest of the step that failed.
+    pub vertex: Option<String>,
+    /// Exit code of the process that failed.
+    pub exit_code: Option<u32>,
+}
+
+/// Reads the details; unknown ones are passed over.
+pub fn failure_details(status: &Status) -> FailureDetails {
+    #[derive(Deserialize)]
+    struct Vertex {
+        digest: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Exit {
+        code: u32,
+    }
+    let mut found = FailureDetails::default();
+    for detail in &status.details {
+        match detail.type_url.rsplit('/').next() {
+            Some("errdefs.Vertex+json") => {
+                // The innermost comes first; wrappers repeat it.
+                let vertex = serde_json::from_slice(&detail.value).ok().map(|v: Vertex| v.digest);
+                found.vertex = found.vertex.take().or(vertex);
+            }
+            Some("gatewayapi.ExitMessage+json") => {
+                let code = serde_json::from_slice(&detail.value).ok().map(|e: Exit| e.code);
+                found.exit_code = found.exit_code.take().or(code);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_release_numbers_are_judged() {
+        for (version, expected) in [
+            ("v0.32.2", Some((0, 32))),
+            ("v0.10.6", Some((0, 10))),
+            ("v0.11.0-rc1", Some((0, 11))),
+            ("v0.0.0+unknown", Some((0, 0))),
+            ("3a1eec3", None),
+            ("", None),
+            ("vx.y", None),
+        ] {
+            assert_eq!(release(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn details_are_found_among_others() {
+        let any = |name: &str, json: &str| crate::pb::Any {
+            type_url: format!("github.com/moby/buildkit/{name}+json"),
+            value: json.as_bytes().to_vec(),
+        };
+        let mut status = Status::new(Code::Unknown, "exit code: 7");
+        status.details = vec![
+            any("stack.Stack", "{\"frames\":[]}"),
+            any("errdefs.Vertex", "{\"digest\":\"sha256:ab\"}"),
+            any("gatewayapi.ExitMessage", "{\"Code\":7}"),
+            any("errdefs.Vertex", "not json"),
+        ];
+        let expected = FailureDetails { vertex: Some("sha256:ab".into()), exit_code: Some(7) };
+        assert_eq!(failure_details(&status), expected);
+    }
+}
