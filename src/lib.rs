@@ -16,6 +16,10 @@ pub mod grpc;
 
 pub mod control;
 
+pub mod gateway;
+
+pub mod solve;
+
 pub mod session;
 
 pub mod progress;

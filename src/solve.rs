@@ -1,0 +1,269 @@
+//! One build over one connection: session, `Solve`, `Status` and the gateway, and how they end together.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::{
+    control::{self, Daemon, DaemonError},
+    gateway::{Gateway, RefId},
+    grpc::{Cancel, Channel, Code, Service, Status, client::Pending, driver::Driver, io::spawn},
+    pb::control::{Exporter, SolveRequest, SolveResponse},
+    progress::StatusUpdate,
+    session::{self, SessionId},
+    transport::Socket,
+};
+
+/// How long the peer may take for the first bytes of HTTP/2.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long news may stay out once the build has ended (BuildKit's own client waits as long).
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
+/// The same after Ctrl-C: the daemon reports what it cancelled within tens of milliseconds.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
+/// The same for a build of which nothing was heard.
+const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
+/// How often a lost status stream is opened again.
+const STATUS_RETRIES_MAX: usize = 5;
+
+/// A daemon that has said who it is.
+#[derive(Debug)]
+pub struct Connection {
+    /// Calls go here.
+    pub channel: Channel,
+    /// What the daemon said.
+    pub daemon: Daemon,
+    // Last, so that it outlives the streams.
+    driver: Driver,
+}
+
+impl Connection {
+    /// Speaks to the daemon behind `socket` and asks what it is.
+    ///
+    /// # Errors
+    /// It is no BuildKit daemon, or too old; see [`DaemonError`].
+    pub fn open(socket: Socket, authority: &str, cancel: &Cancel) -> Result<Self, DaemonError> {
+        let system = |e: io::Error| DaemonError::Call(Status::new(Code::Internal, e.to_string()));
+        let driver = Driver::start().map_err(system)?;
+        let io = driver.handle().register(socket);
+        let channel = Channel::start(driver.handle(), io, authority, PREFACE_TIMEOUT)
+            .map_err(DaemonError::Call)?;
+        let daemon = control::probe(&channel, cancel)?;
+        Ok(Self { channel, daemon, driver })
+    }
+}
+
+/// What a build needs besides its graph.
+pub struct Job {
+    /// Name of the build, unique at the daemon.
+    pub reference: String,
+    /// Identity of the session.
+    pub session: SessionId,
+    /// Keeps the daemon's copies of contexts apart.
+    pub shared_key: String,
+    /// What the daemon may call.
+    pub services: Vec<Arc<dyn Service>>,
+    /// Where the result goes; `None` only builds.
+    pub exporter: Option<Exporter>,
+    /// Attributes read by the daemon itself, such as `build-arg:SOURCE_DATE_EPOCH`.
+    pub frontend_attrs: BTreeMap<String, String>,
+    /// Leave no record in the daemon's build history.
+    pub internal: bool,
+}
+
+/// What a frontend hands over.
+#[derive(Debug)]
+pub struct Answer {
+    /// The result.
+    pub reference: RefId,
+    /// Its metadata: image configs.
+    pub metadata: BTreeMap<String, Vec<u8>>,
+}
+
+/// News for the printer.
+#[derive(Debug)]
+pub enum News {
+    /// Of the daemon.
+    Update(StatusUpdate),
+    /// The stream was lost and starts again from the first moment.
+    Restarted,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub enum SolveError<E> {
+    /// The frontend gave up.
+    Frontend(E),
+    /// The daemon did, or the connection broke.
+    Daemon(Status),
+    /// [`Cancel`] was thrown.
+    Cancelled,
+}
+
+/// Runs one build: `frontend` asks through the gateway what it must know and gives the graph's result.
+///
+/// Returns the exporter's response when everything is built and exported and the last news were sent to `news`.
+///
+/// # Errors
+/// See [`SolveError`]; what went wrong in a served call is known to that service alone.
+pub fn run<E>(
+    connection: &Connection,
+    job: Job,
+    news: &Sender<News>,
+    cancel: &Cancel,
+    frontend: impl FnOnce(&Gateway) -> Result<Answer, E>,
+) -> Result<BTreeMap<String, String>, SolveError<E>> {
+    let channel = &connection.channel;
+    let reference = job.reference.clone();
+    let session = session::start(
+        channel,
+        connection.driver.handle(),
+        job.session.clone(),
+        &job.shared_key,
+        job.services.clone(),
+    )
+    .map_err(SolveError::Daemon)?;
+    let solving = control::solve(channel, &request(job), cancel).map_err(SolveError::Daemon)?;
+    // Thrown when the build has ended: no gateway call is answered any more.
+    let over = Cancel::default();
+    let solved = watch_solve(solving, over.clone()).map_err(system)?;
+    let status = follow(channel, &reference, news.clone(), over.clone()).map_err(system)?;
+
+    let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
+    let given = match frontend(&gateway) {
+        Ok(answer) => {
+            // Should this fail, the build has failed, and its own answer says why.
+            drop(gateway.return_result(answer.reference, answer.metadata));
+            None
+        }
+        Err(e) if over.is_cancelled() => Some(e),
+        Err(e) => {
+            drop(gateway.return_error(Code::Unknown, "the client gave up"));
+            Some(e)
+        }
+    };
+    let ended_itself = !over.is_cancelled();
+    let result = solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
+    status.finish(match &result {
+        _ if cancel.is_cancelled() => CANCEL_PATIENCE,
+        // A build refused before its first step has no news; the daemon waits 6 s for some.
+        Err(_) if !status.has_news.load(Ordering::Acquire) => REFUSED_PATIENCE,
+        _ => STATUS_PATIENCE,
+    });
+    drop(session);
+    match (given, result) {
+        _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
+        (Some(e), _) if ended_itself => Err(SolveError::Frontend(e)),
+        (_, Err(status)) => Err(SolveError::Daemon(status)),
+        (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
+        (None, Ok(response)) => Ok(response.exporter_response),
+    }
+}
+
+fn system<E>(error: io::Error) -> SolveError<E> {
+    SolveError::Daemon(Status::new(Code::Internal, error.to_string()))
+}
+
+/// Fills the fields of old and new daemons alike: before v0.13 there was one exporter.
+fn request(job: Job) -> SolveRequest {
+    let exporter = job.exporter.clone().unwrap_or_default();
+    SolveRequest {
+        r#ref: job.reference,
+        session: job.session.0,
+        exporter_deprecated: exporter.r#type,
+        exporter_attrs_deprecated: exporter.attrs,
+        exporters: job.exporter.into_iter().collect(),
+        frontend_attrs: job.frontend_attrs,
+        // v0.11 reads into it without looking.
+        cache: Some(crate::pb::control::CacheOptions::default()),
+        internal: job.internal,
+        ..SolveRequest::default()
+    }
+}
+
+/// Waits for the end of the build on a thread of its own, so that a build that fails early is known early.
+fn watch_solve(
+    solving: Pending<SolveResponse>,
+    over: Cancel,
+) -> io::Result<Receiver<Result<SolveResponse, Status>>> {
+    let (tx, rx) = bounded(1);
+    spawn("pbx-solve", move || {
+        let result = solving.wait();
+        // Sent first: who is woken by the switch finds the reason. The other end may be gone.
+        drop(tx.send(result));
+        over.cancel();
+    })?;
+    Ok(rx)
+}
+
+/// The thread that reads the daemon's news.
+struct Follower {
+    thread: JoinHandle<()>,
+    done: Receiver<()>,
+    cancel: Cancel,
+    has_news: Arc<AtomicBool>,
+}
+
+fn follow(
+    channel: &Channel,
+    reference: &str,
+    news: Sender<News>,
+    over: Cancel,
+) -> io::Result<Follower> {
+    let (tx, done) = bounded(1);
+    let cancel = Cancel::default();
+    let has_news = Arc::new(AtomicBool::new(false));
+    let (channel, reference, mine) = (channel.clone(), reference.to_owned(), cancel.clone());
+    let heard = Arc::clone(&has_news);
+    let thread = spawn("pbx-status", move || {
+        for _ in 0..STATUS_RETRIES_MAX {
+            if forward(&channel, &reference, &news, &heard, &mine).is_ok()
+                || mine.is_cancelled()
+                || over.is_cancelled()
+            {
+                break;
+            }
+            drop(news.send(News::Restarted));
+        }
+        // The other end may be gone.
+        let _ = tx.send(());
+    })?;
+    Ok(Follower { thread, done, cancel, has_news })
+}
+
+fn forward(
+    channel: &Channel,
+    reference: &str,
+    news: &Sender<News>,
+    heard: &AtomicBool,
+    cancel: &Cancel,
+) -> Result<(), Status> {
+    let mut stream = control::status(channel, reference, cancel)?;
+    while let Some(update) = stream.receive()? {
+        heard.store(true, Ordering::Release);
+        if news.send(News::Update(update)).is_err() {
+            // Nobody prints any more.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+impl Follower {
+    /// Waits for the last news, at most `patience`.
+    fn finish(self, patience: Duration) {
+        if self.done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            self.cancel.cancel();
+        }
+        // A panic on it was already reported by the panic hook.
+        drop(self.thread.join());
+    }
+}

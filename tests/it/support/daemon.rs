@@ -1,0 +1,30 @@
+//! Real daemons, started by `make test` (tests/testbed) and named in the environment.
+
+use std::env;
+
+/// A variable of the testbed.
+///
+/// A test that needs a daemon fails without one: it never passes over it in silence.
+#[expect(clippy::disallowed_methods, reason = "tests get their daemons from the environment")]
+pub(crate) fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!(
+            "`{name}` is not set: run the tests with `make test`, it starts the daemons they need"
+        )
+    })
+}
+
+/// Address of the newest supported BuildKit.
+pub(crate) fn newest() -> String {
+    variable("PEELBOX_TEST_BUILDKIT")
+}
+
+/// Address of the oldest supported BuildKit, v0.11.
+pub(crate) fn oldest() -> String {
+    variable("PEELBOX_TEST_BUILDKIT_0_11")
+}
+
+/// Address of a BuildKit before v0.11.
+pub(crate) fn too_old() -> String {
+    variable("PEELBOX_TEST_BUILDKIT_0_10")
+}

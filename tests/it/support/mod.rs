@@ -1,0 +1,3 @@
+//! What several themes need.
+
+pub(crate) mod daemon;
