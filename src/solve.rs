@@ -152,12 +152,13 @@ pub fn run<E>(
     };
     let ended_itself = !over.is_cancelled();
     let result = solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
-    status.finish(match &result {
+    let patience = match &result {
         _ if cancel.is_cancelled() => CANCEL_PATIENCE,
         // A build refused before its first step has no news; the daemon waits 6 s for some.
         Err(_) if !status.has_news.load(Ordering::Acquire) => REFUSED_PATIENCE,
         _ => STATUS_PATIENCE,
-    });
+    };
+    status.finish(patience);
     drop(session);
     match (given, result) {
         _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
