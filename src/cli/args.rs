@@ -1,0 +1,134 @@
+//! What was typed, not yet what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns a source tree into a container image by speaking to BuildKit itself.
+#[derive(Debug, Parser)]
+#[command(name = "peelbox", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an image from a spec
+    Build(Box<BuildArgs>),
+    /// Show what a build would do, without building
+    Plan(PlanArgs),
+    /// Print the JSON Schema of the spec
+    Schema,
+    /// Removed: use `peelbox build`
+    #[command(hide = true, disable_help_flag = true)]
+    Frontend(RemovedArgs),
+}
+
+/// Which spec of which project.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
+    /// UniversalBuild spec; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: PathBuf,
+    /// Service to take from a spec with several, by its `metadata.project_name`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Folder with the source tree
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) context: PathBuf,
+    /// Platform of the image, such as `linux/arm64` [default: the daemon's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+    /// Program the image starts instead of the spec's: one word, or a JSON array
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) entrypoint: Option<String>,
+    /// Run every step anew
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonArgs,
+}
+
+/// Which daemon.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonArgs {
+    /// Address of the BuildKit daemon: `unix://PATH` or `tcp://HOST:PORT` [env: BUILDKIT_HOST]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) buildkit: Option<String>,
+    /// Start a private `buildkitd` (found on PATH) when no daemon answers, and end it afterwards
+    #[arg(long)]
+    pub(crate) daemonless: bool,
+    /// Configuration file for the daemon started by `--daemonless`
+    #[arg(long, value_name = "FILE", requires = "daemonless")]
+    pub(crate) buildkitd_config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    /// Name of the image, such as `app:1.2`; may be given several times
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub(crate) tag: Vec<String>,
+    /// Where the image goes: `type=oci,dest=FILE` (`-` is standard output) or `type=none`
+    #[arg(short, long, value_name = "type=TYPE[,KEY=VALUE]")]
+    pub(crate) output: Option<String>,
+    /// How progress is shown on standard error
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+    /// Write digests and names of the result to a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Show nothing but errors; print the image's digest on standard output
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Say more: which daemon, which bases, what was sent
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Removed: the context is named by `--context`
+    #[arg(long, value_name = "NAME", hide = true, num_args = 0..=1, default_missing_value = "context")]
+    pub(crate) context_name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    /// Text for people, JSON for programs, or the LLB definition itself
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemovedArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// `tty` on a terminal, else `plain`
+    Auto,
+    /// Lines, each as it comes
+    Plain,
+    /// A view that is redrawn
+    Tty,
+    /// Only errors
+    Quiet,
+    /// One JSON object per message of the daemon
+    Rawjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// The definition's bytes, for `buildctl build --local context=. <plan.llb`
+    Llb,
+}
