@@ -19,3 +19,5 @@ pub mod session;
 pub mod progress;
 
 pub mod pb;
+
+pub mod output;
