@@ -25,3 +25,5 @@ pub mod session;
 pub mod progress;
 
 pub mod pb;
+
+pub mod output;
