@@ -124,7 +124,8 @@ mod tests {
         let error = Error::new(Kind::Output, "cannot write `app.tar`")
             .because(io::Error::from(io::ErrorKind::PermissionDenied))
             .hint("choose another `dest`");
-        let expected = "error: cannot write `app.tar`: permission denied\nhint: choose another `dest`";
+        let expected =
+            "error: cannot write `app.tar`: permission denied\nhint: choose another `dest`";
         assert_eq!(error.to_string(), expected);
         assert_eq!(error.kind.exit_code(), 6);
     }

@@ -4,6 +4,10 @@
 //! spec → plan → LLB → solve over a connection → the session serves the context →
 //! status events → printer → outputs.
 
+pub mod error;
+
+pub mod revision;
+
 pub mod spec;
 
 pub mod plan;

@@ -68,7 +68,10 @@ mod tests {
         check(&[head], None);
         check(&[("r/.git/HEAD", ID)], Some(ID));
         check(&[head, ("r/.git/refs/heads/main", &format!("{ID}\n"))], Some(ID));
-        check(&[head, ("r/.git/packed-refs", &format!("# pack-refs\n{ID} refs/heads/main\n"))], Some(ID));
+        check(
+            &[head, ("r/.git/packed-refs", &format!("# pack-refs\n{ID} refs/heads/main\n"))],
+            Some(ID),
+        );
         check(
             &[
                 ("r/.git", "gitdir: ../main/.git/worktrees/r\n"),

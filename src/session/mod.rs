@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::grpc::{
-    CallOptions, Cancel, Channel, Service, Status,
-    driver::Handle,
-    server::{HEALTH_CHECK, serve},
+use crate::{
+    grpc::{
+        CallOptions, Cancel, Channel, Service, Status,
+        driver::Handle,
+        server::{HEALTH_CHECK, serve},
+    },
+    output::OutputError,
 };
 
+pub mod filesend;
 pub mod filesync;
 pub mod tunnel;
 
@@ -21,6 +25,30 @@ use tunnel::{Source, Tunnel};
 /// Identity of a session, unique among those alive (BuildKit `session/session.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionId(pub String);
+
+/// What went wrong on our side of a served call. The daemon hears a text; the user should hear this.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The result could not be written.
+    Output(OutputError),
+}
+
+/// Keeps the first [`Failure`] of a session; later ones are mostly its consequences.
+#[derive(Clone, Debug, Default)]
+pub struct RootCause(Arc<Mutex<Option<Failure>>>);
+
+impl RootCause {
+    /// Keeps `failure` unless there is one already.
+    pub fn set(&self, failure: Failure) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+    }
+
+    /// Gives the failure out.
+    pub fn take(&self) -> Option<Failure> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// A running session; it ends when this is dropped.
 #[derive(Debug)]

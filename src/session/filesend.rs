@@ -1,0 +1,82 @@
+//! `FileSend`: the tar stream of an exporter, into the sink the user chose.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use prost::Message as _;
+
+use crate::{
+    grpc::{Call, Code, Service, Status},
+    output::{Dest, OutputError, Sink},
+    pb::filesync::BytesMessage,
+    session::{Failure, RootCause},
+};
+
+/// Receives one tar stream.
+///
+/// The sink is opened when the daemon has something to send, so a build that fails leaves nothing behind, and it is
+/// finished by the caller, when the daemon says that the whole build went well.
+#[derive(Debug)]
+pub struct FileSend {
+    dest: Dest,
+    sink: Mutex<Option<Sink>>,
+    root_cause: RootCause,
+}
+
+impl FileSend {
+    /// Receives for `dest`.
+    pub fn new(dest: Dest, root_cause: RootCause) -> Self {
+        Self { dest, sink: Mutex::default(), root_cause }
+    }
+
+    /// Gives out what was received; `None` when the daemon sent nothing.
+    ///
+    /// Taken while bytes still come, it ends their call.
+    pub fn take(&self) -> Option<Sink> {
+        self.slot().take()
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Sink>> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receive(&self, call: &mut Call) -> Result<(), ReceiveError> {
+        *self.slot() = Some(Sink::open(&self.dest).map_err(ReceiveError::Output)?);
+        let receiver = call.receiver.as_mut().ok_or_else(|| Status::protocol("no stream"))?;
+        while let Some(raw) = receiver.receive()? {
+            let message = BytesMessage::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
+            let mut slot = self.slot();
+            let sink = slot.as_mut().ok_or_else(|| Status::new(Code::Canceled, "cancelled"))?;
+            sink.write(&message.data).map_err(ReceiveError::Output)?;
+        }
+        Ok(())
+    }
+}
+
+enum ReceiveError {
+    Output(OutputError),
+    Stream(Status),
+}
+
+impl From<Status> for ReceiveError {
+    fn from(status: Status) -> Self {
+        Self::Stream(status)
+    }
+}
+
+impl Service for FileSend {
+    fn methods(&self) -> &'static [&'static str] {
+        &["/moby.filesync.v1.FileSend/DiffCopy"]
+    }
+
+    fn serve(&self, call: &mut Call) -> Result<(), Status> {
+        match self.receive(call) {
+            Ok(()) => Ok(()),
+            Err(ReceiveError::Stream(status)) => Err(status),
+            Err(ReceiveError::Output(error)) => {
+                let status = Status::new(Code::Unknown, error.to_string());
+                self.root_cause.set(Failure::Output(error));
+                Err(status)
+            }
+        }
+    }
+}
