@@ -7,7 +7,7 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use crate::{
-    grpc::{CallOptions, Cancel, Channel, Code, Status, client::Pending, client::Responses},
+    grpc::{CallOptions, Cancel, Channel, Code, Status, client::Answers, client::Pending},
     pb::{
         control::{
             InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse, SolveRequest,
@@ -134,10 +134,7 @@ pub fn solve(
 
 /// News of a running build.
 #[derive(Debug)]
-pub struct StatusStream {
-    responses: Responses,
-    _sender: crate::grpc::stream::Sender,
-}
+pub struct StatusStream(Answers);
 
 /// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
 ///
@@ -145,10 +142,8 @@ pub struct StatusStream {
 /// The connection is gone.
 pub fn status(channel: &Channel, reference: &str, cancel: &Cancel) -> Result<StatusStream, Status> {
     let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
-    let (mut sender, responses) = channel.open("/moby.buildkit.v1.Control/Status", options)?;
-    sender.message(&StatusRequest { r#ref: reference.to_owned() })?;
-    sender.close();
-    Ok(StatusStream { responses, _sender: sender })
+    let request = StatusRequest { r#ref: reference.to_owned() };
+    channel.request("/moby.buildkit.v1.Control/Status", &request, options).map(StatusStream)
 }
 
 impl StatusStream {
@@ -157,9 +152,8 @@ impl StatusStream {
     /// # Errors
     /// The stream was lost; it can be opened again and replays everything.
     pub fn receive(&mut self) -> Result<Option<progress::StatusUpdate>, Status> {
-        let Some(raw) = self.responses.receive()? else { return Ok(None) };
-        let response = decode(raw)?;
-        Ok(Some(update(response)))
+        let Some(raw) = self.0.receive()? else { return Ok(None) };
+        Ok(Some(update(decode(raw)?)))
     }
 }
 

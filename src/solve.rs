@@ -138,19 +138,15 @@ pub fn run<E>(
     let status = follow(channel, &reference, news.clone(), over.clone()).map_err(system)?;
 
     let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
-    let given = match frontend(&gateway) {
+    // What the frontend says counts unless the daemon has failed first, or can't be told any more.
+    let (given, is_told) = match frontend(&gateway) {
         Ok(answer) => {
             // Should this fail, the build has failed, and its own answer says why.
             drop(gateway.return_result(answer.reference, answer.metadata));
-            None
+            (None, true)
         }
-        Err(e) if over.is_cancelled() => Some(e),
-        Err(e) => {
-            drop(gateway.return_error(Code::Unknown, "the client gave up"));
-            Some(e)
-        }
+        Err(e) => (Some(e), gateway.return_error(Code::Unknown, "the client gave up").is_ok()),
     };
-    let ended_itself = !over.is_cancelled();
     let result = solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
     let patience = match &result {
         _ if cancel.is_cancelled() => CANCEL_PATIENCE,
@@ -162,7 +158,7 @@ pub fn run<E>(
     drop(session);
     match (given, result) {
         _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
-        (Some(e), _) if ended_itself => Err(SolveError::Frontend(e)),
+        (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
         (_, Err(status)) => Err(SolveError::Daemon(status)),
         (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
         (None, Ok(response)) => Ok(response.exporter_response),

@@ -66,11 +66,28 @@ impl Channel {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        Self::start_with_window(driver, io, authority, timeout, STREAM_WINDOW_BYTES)
+    }
+
+    /// As [`start`](Self::start), granting the peer `window_bytes` on each stream.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_window<T>(
+        driver: &Handle,
+        io: T,
+        authority: &str,
+        timeout: Duration,
+        window_bytes: u32,
+    ) -> Result<Self, Status>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (tx, rx) = crossbeam_channel::bounded(1);
         driver.spawn(async move {
             let mut builder = h2::client::Builder::new();
             builder
-                .initial_window_size(STREAM_WINDOW_BYTES)
+                .initial_window_size(window_bytes)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buffer_size(SEND_BUFFER_BYTES)
                 .data_frame_budget(DATA_FRAME_BUDGET)
@@ -118,16 +135,16 @@ impl Channel {
         Ok((Sender::new(stream), responses))
     }
 
-    /// Sends a call with one message; the answer can be waited for later.
+    /// Sends a call with one message; its answers can be waited for later.
     ///
     /// # Errors
     /// As [`open`](Self::open); also a message that no daemon takes.
-    pub fn call<R: Message + Default>(
+    pub fn request(
         &self,
         path: &'static str,
         message: &impl Message,
         options: CallOptions,
-    ) -> Result<Pending<R>, Status> {
+    ) -> Result<Answers, Status> {
         let frames = frame::encode(message);
         if frames.len() > SEND_LIMIT_BYTES {
             let text = format!(
@@ -138,10 +155,21 @@ impl Channel {
         }
         let (mut sender, responses) = self.open(path, options)?;
         // The peer may have ended the call already: its answer says more than our broken write.
-        if sender.send_within(frames, responses.deadline, &responses.cancel).is_ok() {
-            sender.close();
-        }
-        Ok(Pending { responses, _sender: sender, answer: PhantomData })
+        drop(sender.send_last(frames, responses.deadline, &responses.cancel));
+        Ok(Answers { responses, _sender: sender })
+    }
+
+    /// Sends a call with one message and one answer, which can be waited for later.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn call<R: Message + Default>(
+        &self,
+        path: &'static str,
+        message: &impl Message,
+        options: CallOptions,
+    ) -> Result<Pending<R>, Status> {
+        Ok(Pending { answers: self.request(path, message, options)?, answer: PhantomData })
     }
 
     /// Calls and waits.
@@ -191,11 +219,28 @@ fn timeout_header(timeout: Duration) -> HeaderValue {
     HeaderValue::from_str(&text).expect("digits and a letter are a header value")
 }
 
+/// The answers to a call with one message.
+#[derive(Debug)]
+pub struct Answers {
+    responses: Responses,
+    // Dropped early it would reset the call.
+    _sender: Sender,
+}
+
+impl Answers {
+    /// As [`Responses::receive`].
+    ///
+    /// # Errors
+    /// How the call ended.
+    pub fn receive(&mut self) -> Result<Option<Bytes>, Status> {
+        self.responses.receive()
+    }
+}
+
 /// A call whose answer has not been waited for.
 #[derive(Debug)]
 pub struct Pending<R> {
-    responses: Responses,
-    _sender: Sender,
+    answers: Answers,
     answer: PhantomData<R>,
 }
 
@@ -205,11 +250,11 @@ impl<R: Message + Default> Pending<R> {
     /// # Errors
     /// How the call ended.
     pub fn wait(mut self) -> Result<R, Status> {
-        let Some(raw) = self.responses.receive()? else {
+        let Some(raw) = self.answers.receive()? else {
             return Err(Status::protocol("the daemon answered with no message"));
         };
         let answer = R::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
-        while self.responses.receive()?.is_some() {}
+        while self.answers.receive()?.is_some() {}
         Ok(answer)
     }
 }

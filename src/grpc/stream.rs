@@ -102,6 +102,15 @@ impl Sender {
         cx: &mut Context<'_>,
         frames: &mut Bytes,
     ) -> Poll<Result<(), Status>> {
+        self.poll_send_ending(cx, frames, false)
+    }
+
+    fn poll_send_ending(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut Bytes,
+        is_last: bool,
+    ) -> Poll<Result<(), Status>> {
         while !frames.is_empty() {
             self.stream.reserve_capacity(frames.len());
             let mut room = self.stream.capacity();
@@ -120,7 +129,8 @@ impl Sender {
             }
             let piece = frames.split_to(room.min(frames.len()));
             if !piece.is_empty() {
-                self.stream.send_data(piece, false).map_err(Status::from_h2)?;
+                let ends = is_last && frames.is_empty();
+                self.stream.send_data(piece, ends).map_err(Status::from_h2)?;
             }
         }
         Poll::Ready(Ok(()))
@@ -134,14 +144,14 @@ impl Sender {
         block_on(poll_fn(|cx| self.poll_send(cx, &mut frames)))
     }
 
-    /// As [`send`](Self::send), given up at `deadline` or when `cancel` is thrown.
-    pub(super) fn send_within(
+    /// Sends the only message of a call and ends our half; given up at `deadline` or when `cancel` is thrown.
+    pub(super) fn send_last(
         &mut self,
         mut frames: Bytes,
         deadline: Option<Instant>,
         cancel: &Cancel,
     ) -> Result<(), Status> {
-        let sending = poll_fn(|cx| self.poll_send(cx, &mut frames));
+        let sending = poll_fn(|cx| self.poll_send_ending(cx, &mut frames, true));
         within(sending, deadline, cancel)?
     }
 

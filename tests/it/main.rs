@@ -1,5 +1,6 @@
 //! The one integration binary: it links once, each theme is a file.
 
 mod engine;
+mod misbehaviour;
 mod proto;
 mod support;

@@ -1,3 +1,4 @@
 //! What several themes need.
 
 pub(crate) mod daemon;
+pub(crate) mod fake;

@@ -1,0 +1,224 @@
+//! What real daemons do not do: cuts, resets, tiny windows, unknown calls. None may hang or panic.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::bounded;
+use h2::Reason;
+use peelbox::{
+    control::DaemonError,
+    gateway::RefId,
+    grpc::{Call, CallOptions, Cancel, Code, Service, Status},
+    pb::health::{HealthCheckRequest, HealthCheckResponse},
+    session::SessionId,
+    solve::{Answer, Connection, Job, News, SolveError, run},
+    transport::Socket,
+};
+
+use crate::support::fake::{Fake, PATIENCE, Script, Stage, answer_headers};
+
+type Outcome = Result<BTreeMap<String, String>, SolveError<Status>>;
+
+fn build(
+    socket: Socket,
+    services: Vec<Arc<dyn Service>>,
+) -> (Result<Outcome, DaemonError>, Vec<News>) {
+    let connection = match Connection::open(socket, "localhost", &Cancel::default()) {
+        Ok(connection) => connection,
+        Err(e) => return (Err(e), Vec::new()),
+    };
+    let job = Job {
+        reference: "ref".into(),
+        session: SessionId("session".into()),
+        shared_key: "key".into(),
+        services,
+        exporter: None,
+        frontend_attrs: BTreeMap::new(),
+        internal: false,
+    };
+    let (tx, rx) = bounded(1000);
+    let outcome = run(&connection, job, &tx, &Cancel::default(), |gateway| {
+        let reference = gateway.solve(peelbox::pb::llb::Definition::default())?;
+        assert_eq!(reference, RefId("r".into()));
+        Ok(Answer { reference, metadata: BTreeMap::new() })
+    });
+    drop(tx);
+    (Ok(outcome), rx.iter().collect())
+}
+
+/// A whole build against a script.
+fn play(script: Script) -> (Outcome, Vec<News>) {
+    let (socket, _fake) = Fake::start(script);
+    let (outcome, news) = build(socket, Vec::new());
+    (outcome.unwrap(), news)
+}
+
+fn solve(body: impl Fn(&Stage) -> Result<(), Status> + Send + Sync + 'static) -> Script {
+    Script { solve: Box::new(body), ..Script::default() }
+}
+
+fn returned(stage: &Stage) {
+    let request = stage.returned.recv_timeout(PATIENCE).unwrap();
+    assert!(request.error.is_none(), "{request:?}");
+}
+
+#[test]
+fn a_good_daemon_gives_a_good_end() {
+    let (outcome, news) = play(solve(|stage| {
+        returned(stage);
+        Ok(())
+    }));
+    assert_eq!(outcome.unwrap()["containerimage.digest"], "sha256:fake");
+    assert!(matches!(&news[..], [News::Update(u)] if u.vertexes[0].name == "one"), "{news:?}");
+}
+
+#[test]
+fn the_session_answers_health_and_refuses_what_it_does_not_serve() {
+    let (outcome, _) = play(solve(|stage| {
+        let health: HealthCheckResponse = stage.session.unary(
+            "/grpc.health.v1.Health/Check",
+            &HealthCheckRequest::default(),
+            CallOptions::default(),
+        )?;
+        assert_eq!(health.status, 1);
+        let unknown: Result<HealthCheckResponse, _> = stage.session.unary(
+            "/some.Service/Unknown",
+            &HealthCheckRequest::default(),
+            CallOptions::default(),
+        );
+        assert_eq!(unknown.unwrap_err().code, Code::Unimplemented);
+        returned(stage);
+        Ok(())
+    }));
+    outcome.unwrap();
+}
+
+#[test]
+fn a_wire_cut_after_any_number_of_bytes_ends_the_build_soon() {
+    for bytes in (0..400).step_by(7) {
+        let begun = Instant::now();
+        let (socket, _fake) = Fake::start_cut(
+            solve(|stage| {
+                // Keeps the build open until the cut is felt.
+                let _ = stage.session.unary::<HealthCheckResponse>(
+                    "/grpc.health.v1.Health/Check",
+                    &HealthCheckRequest { service: "x".repeat(500) },
+                    CallOptions { timeout: Some(Duration::from_secs(1)), ..CallOptions::default() },
+                );
+                returned(stage);
+                Ok(())
+            }),
+            bytes,
+        );
+        let (outcome, _) = build(socket, Vec::new());
+        if let Ok(Err(error)) = &outcome {
+            let SolveError::Daemon(status) = error else { panic!("cut at {bytes}: {error:?}") };
+            assert!(status.is_transport, "cut at {bytes}: {status:?}");
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "cut at {bytes} took {:?}",
+            begun.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_go_away_in_the_middle_of_a_build_is_told_as_the_daemons_doing() {
+    let (outcome, _) = play(solve(|stage| {
+        returned(stage);
+        stage.go_away(Reason::ENHANCE_YOUR_CALM);
+        // Any traffic wakes the connection that is to send it.
+        let _ = stage.session.unary::<HealthCheckResponse>(
+            "/grpc.health.v1.Health/Check",
+            &HealthCheckRequest::default(),
+            CallOptions { timeout: Some(Duration::from_secs(1)), ..CallOptions::default() },
+        );
+        std::thread::park_timeout(PATIENCE);
+        Ok(())
+    }));
+    let Err(SolveError::Daemon(status)) = outcome else { panic!("{outcome:?}") };
+    assert!(status.is_transport, "{status:?}");
+}
+
+#[test]
+fn a_lost_status_stream_is_opened_again() {
+    let script = Script {
+        status_breaks: 2,
+        ..solve(|stage| {
+            returned(stage);
+            std::thread::park_timeout(Duration::from_millis(300));
+            Ok(())
+        })
+    };
+    let (outcome, news) = play(script);
+    outcome.unwrap();
+    let restarts = news.iter().filter(|n| matches!(n, News::Restarted)).count();
+    assert_eq!(restarts, 2, "{news:?}");
+}
+
+#[test]
+fn answers_that_are_no_grpc_are_named() {
+    let cases: [(u16, &[(&str, &str)], &str); 4] = [
+        (404, &[], "404"),
+        (200, &[("content-type", "text/html")], "text/html"),
+        (
+            200,
+            &[
+                ("content-type", "application/grpc"),
+                ("grpc-status", "7"),
+                ("grpc-message", "no%20way"),
+            ],
+            "no way",
+        ),
+        (200, &[("content-type", "application/grpc")], "without a status"),
+    ];
+    for (status, headers, expected) in cases {
+        let script = Script {
+            intercept: Box::new(move |path, respond| {
+                let is_info = path.ends_with("/Info");
+                if is_info {
+                    answer_headers(respond, status, headers);
+                }
+                !is_info
+            }),
+            ..Script::default()
+        };
+        let (socket, _fake) = Fake::start(script);
+        let (outcome, _) = build(socket, Vec::new());
+        let text = match outcome {
+            Err(DaemonError::Call(status)) => status.to_string(),
+            // 404 is how gRPC's mapping says that the method is not there.
+            Err(DaemonError::TooOld { version: None }) => "404".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_message_above_the_limit_is_refused_before_it_is_stored() {
+    struct Flood;
+    impl Service for Flood {
+        fn methods(&self) -> &'static [&'static str] {
+            &["/test.Flood/Take"]
+        }
+        fn serve(&self, call: &mut Call) -> Result<(), Status> {
+            call.request::<HealthCheckRequest>().map(drop)
+        }
+    }
+    let (socket, _fake) = Fake::start(solve(|stage| {
+        let (mut sender, mut answers) =
+            stage.session.open("/test.Flood/Take", CallOptions::default())?;
+        sender.send(bytes::Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]))?;
+        let error = answers.receive().unwrap_err();
+        assert!(error.message.contains("limit"), "{error:?}");
+        returned(stage);
+        Ok(())
+    }));
+    let (outcome, _) = build(socket, vec![Arc::new(Flood)]);
+    outcome.unwrap().unwrap();
+}

@@ -1,0 +1,261 @@
+//! A daemon in memory that misbehaves on purpose: our own driver with the roles turned round.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver as Queue, Sender as Feed, bounded};
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::{HeaderMap, Request, Response};
+use peelbox::{
+    grpc::{
+        Channel, Code, RECEIVE_LIMIT_BYTES, Status,
+        driver::{Driver, Handle},
+        frame,
+        stream::{Receiver, Sender},
+    },
+    pb::{control, gateway, llb, worker},
+    session::tunnel::{Source, Tunnel},
+    transport::{Socket, memory},
+};
+use prost::Message;
+
+/// Longest any test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the daemon does where a good one would do something else.
+pub(crate) struct Script {
+    /// Runs in `Control/Solve`, with a way to call the session.
+    pub(crate) solve: Box<dyn Fn(&Stage) -> Result<(), Status> + Send + Sync>,
+    /// Runs before any other call is answered; `false` leaves the call unanswered.
+    pub(crate) intercept: Box<dyn Fn(&str, &mut SendResponse<Bytes>) -> bool + Send + Sync>,
+    /// Window the daemon grants on the session's streams, in bytes.
+    pub(crate) session_window_bytes: Option<u32>,
+    /// The `Status` stream breaks this many times before it is whole.
+    pub(crate) status_breaks: usize,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            solve: Box::new(|_| Ok(())),
+            intercept: Box::new(|_, _| true),
+            session_window_bytes: None,
+            status_breaks: 0,
+        }
+    }
+}
+
+/// What `Script::solve` plays on.
+pub(crate) struct Stage {
+    /// Calls into the session.
+    pub(crate) session: Channel,
+    /// What the gateway was given, once it was.
+    pub(crate) returned: Queue<gateway::ReturnRequest>,
+    shut: Feed<Reason>,
+}
+
+impl Stage {
+    /// Ends the outer connection with a GOAWAY.
+    pub(crate) fn go_away(&self, reason: Reason) {
+        self.shut.send(reason).unwrap();
+    }
+}
+
+/// A running fake; ends when dropped.
+pub(crate) struct Fake {
+    _driver: Driver,
+}
+
+struct Shared {
+    script: Script,
+    driver: Handle,
+    sessions: (Feed<Channel>, Queue<Channel>),
+    returns: (Feed<gateway::ReturnRequest>, Queue<gateway::ReturnRequest>),
+    shut: Feed<Reason>,
+    status_calls: Mutex<usize>,
+}
+
+impl Fake {
+    /// Starts it; the socket is the client's end.
+    pub(crate) fn start(script: Script) -> (Socket, Self) {
+        let (ours, theirs) = memory().unwrap();
+        (ours, Self::on(theirs, script))
+    }
+
+    /// Starts it behind a wire that is cut after `bytes` of the daemon's bytes.
+    pub(crate) fn start_cut(script: Script, bytes: usize) -> (Socket, Self) {
+        use std::os::unix::net::UnixStream;
+        let (client, wire_client) = UnixStream::pair().unwrap();
+        let (wire_daemon, daemon) = UnixStream::pair().unwrap();
+        client.set_nonblocking(true).unwrap();
+        daemon.set_nonblocking(true).unwrap();
+        let (to_daemon, from_client) =
+            (wire_daemon.try_clone().unwrap(), wire_client.try_clone().unwrap());
+        spawn(move || drop(std::io::copy(&mut &from_client, &mut &to_daemon)));
+        spawn(move || {
+            use std::{io::Read as _, net::Shutdown};
+            drop(std::io::copy(&mut (&wire_daemon).take(bytes as u64), &mut &wire_client));
+            drop(wire_client.shutdown(Shutdown::Both));
+            drop(wire_daemon.shutdown(Shutdown::Both));
+        });
+        (Socket::Unix(client), Self::on(Socket::Unix(daemon), script))
+    }
+
+    fn on(socket: Socket, script: Script) -> Self {
+        let driver = Driver::start().unwrap();
+        let (shut, shut_asked) = bounded(1);
+        let shared = Arc::new(Shared {
+            script,
+            driver: driver.handle().clone(),
+            sessions: bounded(1),
+            returns: bounded(1),
+            shut,
+            status_calls: Mutex::new(0),
+        });
+        let io = driver.handle().register(socket);
+        let (bell, rung) = (driver.handle().clone(), shut_asked);
+        driver.handle().spawn(async move {
+            let Ok(mut connection) = h2::server::handshake(io).await else { return };
+            // `abrupt_shutdown` needs the connection: asked for between two polls of it.
+            std::future::poll_fn(|cx| {
+                if let Ok(reason) = rung.try_recv() {
+                    connection.abrupt_shutdown(reason);
+                }
+                while let std::task::Poll::Ready(next) = connection.poll_accept(cx) {
+                    let Some(Ok((request, respond))) = next else {
+                        return std::task::Poll::Ready(());
+                    };
+                    let shared = Arc::clone(&shared);
+                    spawn(move || shared.serve(request, respond));
+                }
+                std::task::Poll::Pending
+            })
+            .await;
+        });
+        drop(bell);
+        Self { _driver: driver }
+    }
+}
+
+impl Shared {
+    fn serve(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let path = request.uri().path().to_owned();
+        if !(self.script.intercept)(&path, &mut respond) {
+            return;
+        }
+        let mut response = Response::new(());
+        response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        let Ok(stream) = respond.send_response(response, false) else { return };
+        let mut receiver = Receiver::new(request.into_body(), RECEIVE_LIMIT_BYTES);
+        let mut sender = Sender::new(stream);
+        let (service, method) = path.rsplit_once('/').unwrap();
+        let result = match (service, method) {
+            ("/moby.buildkit.v1.Control", "Session") => {
+                self.start_session(receiver, sender);
+                return;
+            }
+            ("/moby.buildkit.v1.Control", "Info") => answer(&mut sender, &info()),
+            ("/moby.buildkit.v1.Control", "ListWorkers") => answer(&mut sender, &workers()),
+            ("/moby.buildkit.v1.Control", "Solve") => self.solve(&mut sender),
+            ("/moby.buildkit.v1.Control", "Status") => match self.status(&mut sender) {
+                Some(result) => result,
+                None => return sender.reset(Reason::INTERNAL_ERROR),
+            },
+            ("/moby.buildkit.v1.frontend.LLBBridge", "Solve") => {
+                answer(&mut sender, &gateway_solve())
+            }
+            ("/moby.buildkit.v1.frontend.LLBBridge", "Return") => {
+                drop(self.returns.0.send(receiver.only().unwrap()));
+                answer(&mut sender, &gateway::ReturnResponse {})
+            }
+            _ => Err(Status::new(Code::Unimplemented, format!("unknown method {path}"))),
+        };
+        sender.finish(&result);
+    }
+
+    fn start_session(&self, receiver: Receiver, sender: Sender) {
+        let tunnel = Tunnel::new(Source::Server(receiver), sender);
+        let channel = match self.script.session_window_bytes {
+            None => Channel::start(&self.driver, tunnel, "localhost", PATIENCE).unwrap(),
+            Some(window) => {
+                Channel::start_with_window(&self.driver, tunnel, "localhost", PATIENCE, window)
+                    .unwrap()
+            }
+        };
+        drop(self.sessions.0.send(channel));
+    }
+
+    fn solve(&self, sender: &mut Sender) -> Result<(), Status> {
+        let no_session = |_| Status::new(Code::Unavailable, "no active session");
+        let session = self.sessions.1.recv_timeout(PATIENCE).map_err(no_session)?;
+        let stage = Stage { session, returned: self.returns.1.clone(), shut: self.shut.clone() };
+        (self.script.solve)(&stage)?;
+        let response =
+            BTreeMap::from([("containerimage.digest".to_owned(), "sha256:fake".to_owned())]);
+        answer(sender, &control::SolveResponse { exporter_response: response })
+    }
+
+    /// `None` breaks the stream.
+    fn status(&self, sender: &mut Sender) -> Option<Result<(), Status>> {
+        let mut calls = self.status_calls.lock().unwrap();
+        *calls += 1;
+        let vertex = control::Vertex {
+            digest: "sha256:one".into(),
+            name: "one".into(),
+            ..Default::default()
+        };
+        let news = control::StatusResponse { vertexes: vec![vertex], ..Default::default() };
+        let result = answer(sender, &news);
+        (*calls > self.script.status_breaks).then_some(result)
+    }
+}
+
+fn answer(sender: &mut Sender, message: &impl Message) -> Result<(), Status> {
+    sender.send(frame::encode(message))
+}
+
+fn info() -> control::InfoResponse {
+    let version = worker::BuildkitVersion { version: "v0.99.0".into(), ..Default::default() };
+    control::InfoResponse { buildkit_version: Some(version) }
+}
+
+fn workers() -> control::ListWorkersResponse {
+    let platform =
+        llb::Platform { architecture: "amd64".into(), os: "linux".into(), ..Default::default() };
+    let record =
+        worker::WorkerRecord { id: "w".into(), platforms: vec![platform], ..Default::default() };
+    control::ListWorkersResponse { record: vec![record] }
+}
+
+fn gateway_solve() -> gateway::SolveResponse {
+    let reference = gateway::Ref { id: "r".into(), def: None };
+    let result = gateway::Result {
+        result: Some(gateway::result::Result::Ref(reference)),
+        ..Default::default()
+    };
+    gateway::SolveResponse { result: Some(result), ..Default::default() }
+}
+
+/// Answers a call with HTTP headers alone.
+pub(crate) fn answer_headers(
+    respond: &mut SendResponse<Bytes>,
+    status: u16,
+    headers: &[(&str, &str)],
+) {
+    let mut response = Response::new(());
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
+    *response.headers_mut() = map;
+    drop(respond.send_response(response, true));
+}
+
+fn spawn(body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().name("fake".into()).spawn(body).unwrap();
+}
