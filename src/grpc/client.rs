@@ -124,7 +124,7 @@ impl Channel {
         let mut requests = self.requests.clone();
         within(poll_fn(|cx| requests.poll_ready(cx)), deadline, &options.cancel)?
             .map_err(Status::from_h2)?;
-        let request = self.request(path, &options)?;
+        let request = self.http_request(path, &options)?;
         let (response, stream) = requests.send_request(request, false).map_err(Status::from_h2)?;
         let responses = Responses {
             state: State::Headers(response),
@@ -185,7 +185,11 @@ impl Channel {
         self.call(path, message, options)?.wait()
     }
 
-    fn request(&self, path: &'static str, options: &CallOptions) -> Result<Request<()>, Status> {
+    fn http_request(
+        &self,
+        path: &'static str,
+        options: &CallOptions,
+    ) -> Result<Request<()>, Status> {
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(http::uri::Scheme::HTTP);
         uri.path_and_query = Some(http::uri::PathAndQuery::from_static(path));
