@@ -31,3 +31,5 @@ pub mod progress;
 pub mod pb;
 
 pub mod output;
+
+pub mod endpoint;
