@@ -1,3 +1,7 @@
 //! The `peelbox` binary: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    peelbox::cli::main()
+}

@@ -1,0 +1,35 @@
+//! What the process was given by its surroundings; read once, here alone.
+
+use std::{env, path::PathBuf};
+
+/// Variables that change what peelbox does (docs/reference/environment.md).
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) buildkit_host: Option<String>,
+    pub(crate) xdg_runtime_dir: Option<String>,
+    pub(crate) docker_config: Option<PathBuf>,
+    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) path: Option<std::ffi::OsString>,
+    pub(crate) source_date_epoch: Option<String>,
+    pub(crate) no_color: bool,
+}
+
+impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub(crate) fn read() -> Self {
+        let text = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+        let dir = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let home = dir("HOME");
+        Self {
+            buildkit_host: text("BUILDKIT_HOST"),
+            xdg_runtime_dir: text("XDG_RUNTIME_DIR"),
+            docker_config: dir("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker"))),
+            cache_dir: dir("XDG_CACHE_HOME")
+                .or_else(|| Some(home.as_ref()?.join(".cache")))
+                .map(|cache| cache.join("peelbox")),
+            path: env::var_os("PATH"),
+            source_date_epoch: text("SOURCE_DATE_EPOCH"),
+            no_color: text("NO_COLOR").is_some() || text("TERM").as_deref() == Some("dumb"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The command line: what was typed → what it means → done. The one place that prints errors.
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::error::{Error, Kind};
+
+mod args;
+mod build;
+mod connect;
+mod env;
+mod plan;
+mod project;
+
+use args::{Cli, Command, RemovedArgs};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version come this way too, with their own code; a closed pipe is no failure.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()));
+        }
+    };
+    let environment = env::Environment::read();
+    let result = match cli.command {
+        Command::Build(args) => build::run(&args, &environment),
+        Command::Plan(args) => plan::run(&args, &environment),
+        Command::Schema => print_stdout(crate::spec::SCHEMA.as_bytes()),
+        Command::Frontend(args) => Err(frontend_is_gone(&args)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a standard error the exit code must do.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+/// `peelbox frontend --spec FILE | buildctl build …` was the way before peelbox spoke to BuildKit itself.
+fn frontend_is_gone(args: &RemovedArgs) -> Error {
+    let mut spec = "universalbuild.json";
+    let mut words = args.rest.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if let Some(file) = word.strip_prefix("--spec=") {
+            spec = file;
+        } else if word == "--spec" {
+            spec = words.next().unwrap_or(spec);
+        }
+    }
+    Error::new(Kind::Usage, "`peelbox frontend` was removed: peelbox speaks to BuildKit itself")
+        .hint(format!("peelbox build --spec {spec} --tag app:latest --output type=oci,dest=app.tar"))
+        .hint(format!("for buildctl: peelbox plan --spec {spec} --format llb | buildctl build --local context=."))
+}
+
+/// Writes data to standard output; a reader that has seen enough is no failure.
+fn print_stdout(data: &[u8]) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(data).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(Error::new(Kind::Output, "cannot write to standard output").because(e)),
+        Ok(()) => Ok(()),
+    }
+}
