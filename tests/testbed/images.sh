@@ -21,6 +21,10 @@ install_images() {
   machine_settings "$machine"
   stamp="$( (cd "$machine" && find . -type f | sort | xargs cat; cat "$TESTBED_DIR/images/Dockerfile" "$TESTBED_DIR/images.sh"
     [ ! -f "$MACHINE_CA" ] || cat "$MACHINE_CA"; echo "$NODE_IMAGE $GO_IMAGE") | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat "$IMAGES_DIR/stamp" 2>/dev/null)" != "$stamp" ]; then
+    rm -rf "$IMAGES_DIR/registry" "$IMAGES_DIR"/*.stamp
+    echo "$stamp" >"$IMAGES_DIR/stamp"
+  fi
   for name in "$@"; do
     [ "$(cat "$IMAGES_DIR/$name.stamp" 2>/dev/null)" = "$stamp" ] || todo+=("$name")
   done
@@ -28,13 +32,14 @@ install_images() {
   [ "$(id -u)" = 0 ] || die "making base images needs root" "run this as root or with sudo"
   apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates iptables
 
-  # A half-made set never stays: the stamps are written one by one after each push.
+  # A stamp is written after its push, so that a half-made image never counts.
   RUN="$(mktemp -d /tmp/peelbox-images.XXXXXX)"
   trap 'stop_daemons "$RUN"' EXIT
   mkdir -p "$IMAGES_DIR/registry"
   start_registry "$RUN" "$IMAGES_DIR/registry"
   start_buildkitd "$RUN" bk "$BIN/buildkitd"
   mkdir "$RUN/context"
+  cp -r "$machine" "$RUN/context/machine"
   base_tar "$stamp" "$machine" "$RUN/context/base.tar"
   for name in "${todo[@]}"; do
     [ "$name" != golang ] || go_tar "$RUN/context/go.tar"
@@ -87,7 +92,7 @@ go_tar() {
 # machine_settings DIR: what a RUN step needs on this machine to reach the package
 # registries. Empty on a plain machine. Values are read here and never kept in the project.
 machine_settings() {
-  local dir=$1 v k
+  local dir=$1 v k plain
   mkdir -p "$dir"
   apt-config dump 2>/dev/null | grep -E '^Acquire::((http|https)::Proxy|Check-Date|Check-Valid-Until)' >"$dir/apt.conf" || true
   if grep -qs bookworm /etc/apt/sources.list.d/debian.sources; then cp /etc/apt/sources.list.d/debian.sources "$dir/"; fi
@@ -105,15 +110,14 @@ machine_settings() {
   if have npm; then
     for k in registry cafile proxy https-proxy; do
       v="$(cd / && npm config get "$k" 2>/dev/null)" || continue
-      case "$v" in null | undefined | false | '') ;; *) echo "$k=$v" >>"$dir/npmrc" ;; esac
+      plain="$(cd / && env -i PATH="$PATH" HOME=/nonexistent npm config get "$k" --globalconfig=/nonexistent 2>/dev/null)" || plain=
+      case "$v" in null | undefined | false | '' | "$plain") ;; *) echo "$k=$v" >>"$dir/npmrc" ;; esac
     done
   fi
   : >"$dir/go.env"
   if have go; then
-    for k in GOPROXY GONOSUMDB GONOSUMCHECK GOSUMDB GOPRIVATE GONOPROXY GOINSECURE; do
-      v="$(cd / && go env "$k" 2>/dev/null)" || continue
-      [ -z "$v" ] || echo "$k=$v" >>"$dir/go.env"
-    done
+    (cd / && go env -changed GOPROXY GOSUMDB GONOSUMDB GOPRIVATE GONOPROXY GOINSECURE 2>/dev/null) |
+      sed -E "s/^([A-Z]+)='(.*)'$/\1=\2/" >"$dir/go.env" || true
   fi
 }
 
@@ -121,8 +125,6 @@ machine_settings() {
 # trusts on top of Debian's, at the paths the machine's own settings name.
 machine_into_rootfs() {
   local machine=$1 root=$2
-  mkdir -p "$root/machine"
-  cp "$machine/npmrc" "$machine/go.env" "$root/machine/"
   [ ! -s "$machine/pip.conf" ] || cp "$machine/pip.conf" "$root/etc/pip.conf"
   [ ! -s "$machine/apt.conf" ] || cp "$machine/apt.conf" "$root/etc/apt/apt.conf.d/99machine"
   if [ -s "$machine/debian.sources" ]; then
