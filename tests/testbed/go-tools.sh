@@ -1,5 +1,5 @@
 # Builds the pinned Go tools into the cache. Sourced by install; needs lib.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2030,SC2031
 
 # find_go: sets GO to a go command, installing Debian's where there is none. The version
 # may be older than GO_MIN when it can fetch the right toolchain by itself.

@@ -1,5 +1,5 @@
 # Shared by the testbed's scripts: paths, pins, messages. Sourced, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 set -euo pipefail
 
@@ -49,7 +49,8 @@ apt_install() {
   [ "${#missing[@]}" -gt 0 ] || return 0
   have apt-get || die "missing packages: ${missing[*]} (and no apt-get here)" "install them with your package manager"
   log "installing Debian packages: ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+  local out="$CACHE/apt.$$.log"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >"$out" 2>&1 || log "apt-get update: $(tail -n 3 "$out")"
   # policy-rc.d: a package's own service must not start (docker-registry brings one).
   local policy=/usr/sbin/policy-rc.d made=
   if ! [ -e "$policy" ]; then
@@ -58,9 +59,10 @@ apt_install() {
     made=1
   fi
   local rc=0
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >&2 || rc=$?
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >"$out" 2>&1 || rc=$?
   [ -z "$made" ] || as_root rm -f "$policy"
-  [ "$rc" = 0 ] || die "apt-get could not install: ${missing[*]}" "see apt-get's message above"
+  [ "$rc" = 0 ] || { tail -n 20 "$out" >&2; die "apt-get could not install: ${missing[*]}" "see apt-get's message above"; }
+  rm -f "$out"
 }
 
 # with_lock NAME CMD...: one at a time across processes; the lock ends with the process.
@@ -91,7 +93,7 @@ PY
 
 # end_tree PID...: ends the processes and all their children: first asks, then insists.
 end_tree() {
-  local pids=() p i
+  local pids=() p
   for p in "$@"; do
     [ -n "$p" ] && kill -0 "$p" 2>/dev/null && pids+=("$p")
   done
@@ -99,7 +101,7 @@ end_tree() {
   local all
   all="$(descendants "${pids[@]}")"
   kill -TERM "${pids[@]}" 2>/dev/null || true
-  for i in $(seq 1 100); do
+  for _ in $(seq 1 100); do
     local left=
     for p in "${pids[@]}"; do running "$p" && left=1; done
     [ -n "$left" ] || break
