@@ -1,0 +1,20 @@
+# Every target is a script of tests/testbed; each installs what it needs and says what it does.
+.PHONY: demo test lint bench release clean-testbed
+
+demo: ## build peelbox, then an example into an image
+	@tests/testbed/demo
+
+test: ## formatting, lints and all tests, against real BuildKit daemons
+	@tests/testbed/test
+
+lint: ## formatting and lints only
+	@tests/testbed/lint
+
+bench: ## peelbox against buildctl on one daemon
+	@tests/testbed/bench
+
+release: ## a static binary: target/release-musl/peelbox
+	@tests/testbed/release
+
+clean-testbed: ## end the testbed's daemons and remove its cache
+	@tests/testbed/clean

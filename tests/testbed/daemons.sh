@@ -1,0 +1,100 @@
+# Starts and ends the registry and BuildKit daemons. Sourced; needs lib.sh.
+# Every daemon leaves its process id in RUN_DIR/pids.
+# shellcheck shell=bash
+
+# wait_for SECONDS WHAT LOG PID CMD...: until CMD succeeds; the log's end on failure.
+wait_for() {
+  local seconds=$1 what=$2 log=$3 pid=$4
+  shift 4
+  for _ in $(seq 1 $((seconds * 5))); do
+    "$@" >/dev/null 2>&1 && return 0
+    running "$pid" || break
+    sleep 0.2
+  done
+  tail -n 30 "$log" >&2 || true
+  die "$what did not answer" "its log is above, and whole in $log"
+}
+
+# launch CMD...: in a session of its own, without the lock's file, in the background (&).
+launch() {
+  [ -z "${LOCK_FD:-}" ] || exec {LOCK_FD}>&-
+  exec setsid "$@"
+}
+
+port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+unix_open() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1" 2>/dev/null; }
+
+# start_registry RUN_DIR STORAGE: sets REGISTRY (host:port).
+start_registry() {
+  local run=$1 storage=$2 port
+  port="$(free_port)"
+  cat >"$run/registry.yml" <<YML
+version: 0.1
+log: {level: warn}
+storage:
+  filesystem: {rootdirectory: "$storage"}
+  delete: {enabled: true}
+http: {addr: "127.0.0.1:$port"}
+YML
+  launch docker-registry serve "$run/registry.yml" >"$run/registry.log" 2>&1 </dev/null &
+  echo $! >>"$run/pids"
+  wait_for 30 "the registry" "$run/registry.log" $! port_open "$port"
+  REGISTRY="127.0.0.1:$port"
+}
+
+# buildkitd_toml ROOT: prints a daemon's config. Addresses come from the command line.
+# Without collection of old cache (BUILDKIT_GC=true changes that), as runs are short.
+buildkitd_toml() {
+  cat <<TOML
+root = "$1"
+
+[worker.containerd]
+  enabled = false
+
+[worker.oci]
+  enabled = true
+  networkMode = "host"
+  gc = ${BUILDKIT_GC:-false}
+TOML
+  if [ -n "${REGISTRY:-}" ]; then
+    cat <<TOML
+
+[registry."docker.io"]
+  mirrors = ["$REGISTRY"]
+
+[registry."$REGISTRY"]
+  http = true
+TOML
+  fi
+}
+
+# start_buildkitd RUN_DIR NAME BINARY [ADDR...]: listens on RUN_DIR/NAME.sock and on ADDRs.
+# Its data is in RUN_DIR/NAME, or in BUILDKIT_ROOT where that is set.
+start_buildkitd() {
+  local run=$1 name=$2 binary=$3 pid a
+  local sock="$run/$name.sock" addr=(--addr "unix://$run/$2.sock")
+  [ "${#sock}" -lt 108 ] || die "path too long for a socket: $sock" "use a shorter run directory (PEELBOX_TESTBED_RUN)"
+  for a in "${@:4}"; do addr+=(--addr "$a"); done
+  local root="${BUILDKIT_ROOT:-$run/$name}"
+  mkdir -p "$root"
+  buildkitd_toml "$root" >"$run/$name.toml"
+  launch "$binary" --config "$run/$name.toml" "${addr[@]}" >"$run/$name.log" 2>&1 </dev/null &
+  pid=$!
+  echo "$pid" >>"$run/pids"
+  wait_for 60 "buildkitd ($name)" "$run/$name.log" "$pid" unix_open "$sock"
+  # The socket is there before the daemon serves; a real call settles it.
+  [ ! -x "$BIN/buildctl" ] ||
+    wait_for 60 "buildkitd ($name)" "$run/$name.log" "$pid" "$BIN/buildctl" --addr "unix://$sock" debug workers
+}
+
+# stop_daemons RUN_DIR: ends all of them, children too, and removes their data.
+stop_daemons() {
+  local run=$1 pids=()
+  [ -d "$run" ] || return 0
+  if [ -f "$run/pids" ]; then
+    mapfile -t pids <"$run/pids"
+    end_tree "${pids[@]}"
+  fi
+  remove_run_dir "$run"
+}

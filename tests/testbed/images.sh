@@ -1,0 +1,147 @@
+# Makes the base images and keeps them as a registry's storage in the cache. Sourced by
+# install; needs lib.sh, go-tools.sh, daemons.sh.
+# shellcheck shell=bash
+
+IMAGES_DIR="$CACHE/images"      # registry storage, stamps, parts
+MACHINE_CA=/etc/ssl/certs/ca-certificates.crt
+
+declare -A IMAGE_NAME=(
+  [debian]=library/debian:bookworm-slim
+  [python]=library/python:3.11-slim-bookworm
+  [node]=library/node:22-bookworm-slim
+  [golang]=library/golang:1.26-bookworm
+)
+
+# install_images NAME...: of debian python node golang; makes only what is missing.
+install_images() {
+  local machine stamp name todo=()
+  mkdir -p "$IMAGES_DIR"
+  machine="$IMAGES_DIR/machine"
+  rm -rf "$machine"
+  machine_settings "$machine"
+  stamp="$( (cd "$machine" && find . -type f | sort | xargs cat; cat "$TESTBED_DIR/images/Dockerfile" "$TESTBED_DIR/images.sh"
+    [ ! -f "$MACHINE_CA" ] || cat "$MACHINE_CA"; echo "$NODE_IMAGE $GO_IMAGE") | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat "$IMAGES_DIR/stamp" 2>/dev/null)" != "$stamp" ]; then
+    rm -rf "$IMAGES_DIR/registry" "$IMAGES_DIR"/*.stamp
+    echo "$stamp" >"$IMAGES_DIR/stamp"
+  fi
+  for name in "$@"; do
+    [ "$(cat "$IMAGES_DIR/$name.stamp" 2>/dev/null)" = "$stamp" ] || todo+=("$name")
+  done
+  [ "${#todo[@]}" -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "making base images needs root" "run this as root or with sudo"
+  apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates iptables
+
+  # A stamp is written after its push, so that a half-made image never counts.
+  RUN="$(mktemp -d /tmp/peelbox-images.XXXXXX)"
+  trap 'stop_daemons "$RUN"' EXIT
+  mkdir -p "$IMAGES_DIR/registry"
+  start_registry "$RUN" "$IMAGES_DIR/registry"
+  start_buildkitd "$RUN" bk "$BIN/buildkitd"
+  mkdir "$RUN/context"
+  cp -r "$machine" "$RUN/context/machine"
+  base_tar "$stamp" "$machine" "$RUN/context/base.tar"
+  for name in "${todo[@]}"; do
+    [ "$name" != golang ] || go_tar "$RUN/context/go.tar"
+  done
+  for name in "${todo[@]}"; do
+    log "making ${IMAGE_NAME[$name]}"
+    rm -f "$IMAGES_DIR/$name.stamp"
+    "$BIN/buildctl" --addr "unix://$RUN/bk.sock" build --progress plain --frontend dockerfile.v0 \
+      --local context="$RUN/context" --local dockerfile="$TESTBED_DIR/images" \
+      --opt target="$name" --opt build-arg:NODE_IMAGE="$NODE_IMAGE" --opt build-arg:GO_IMAGE="$GO_IMAGE" \
+      --output "type=image,name=$REGISTRY/${IMAGE_NAME[$name]},push=true,oci-mediatypes=true" \
+      >"$RUN/$name.log" 2>&1 || { tail -n 40 "$RUN/$name.log" >&2; die "the image $name could not be made" "see the step's output above"; }
+    echo "$stamp" >"$IMAGES_DIR/$name.stamp"
+  done
+  stop_daemons "$RUN"
+  trap - EXIT
+}
+
+# base_tar STAMP MACHINE_DIR FILE: a small Debian with this machine's settings, cached.
+base_tar() {
+  local stamp=$1 machine=$2 out=$3 cached="$IMAGES_DIR/base-$1.tar" root
+  if ! [ -f "$cached" ]; then
+    log "bootstrapping Debian bookworm"
+    root="$RUN/rootfs"
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$root" >"$RUN/debootstrap.log" 2>&1 ||
+      { tail -n 30 "$RUN/debootstrap.log" >&2; die "debootstrap failed" "check that apt-get update works on this machine"; }
+    machine_into_rootfs "$machine" "$root"
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,info,lintian} \
+      "$root"/var/log/* "$root"/var/cache/debconf/*-old
+    find "$root/usr/share/locale" -mindepth 1 -maxdepth 1 ! -name 'en*' -exec rm -rf {} +
+    rm -f "$root"/dev/* "$root/etc/resolv.conf" "$root/etc/hostname" 2>/dev/null || true
+    rm -f "$IMAGES_DIR"/base-*.tar
+    tar -C "$root" --numeric-owner --one-file-system -cf "$cached.tmp" .
+    mv "$cached.tmp" "$cached"
+    rm -rf --one-file-system "$root"
+  fi
+  ln "$cached" "$out" 2>/dev/null || cp "$cached" "$out"
+}
+
+# go_tar FILE: the Go toolchain as /go in a tar.
+go_tar() {
+  local root
+  find_go
+  root="$("$GO" env GOROOT)"
+  [ "$(go_version "$root/bin/go" 2>/dev/null || true)" = "$GO_IMAGE" ] || root="$(go_toolchain "$GO_IMAGE")"
+  tar -C "$root" --numeric-owner --owner=0 --group=0 --transform 's,^\.,go,' \
+    --exclude=./test --exclude=./api --exclude=./doc --exclude='*_test.go' --exclude=testdata -cf "$1" .
+}
+
+# machine_settings DIR: what a RUN step needs on this machine to reach the package
+# registries. Empty on a plain machine. Values are read here and never kept in the project.
+machine_settings() {
+  local dir=$1 v k plain
+  mkdir -p "$dir"
+  apt-config dump 2>/dev/null | grep -E '^Acquire::((http|https)::Proxy|Check-Date|Check-Valid-Until)' >"$dir/apt.conf" || true
+  if grep -qs bookworm /etc/apt/sources.list.d/debian.sources; then cp /etc/apt/sources.list.d/debian.sources "$dir/"; fi
+  # pip: only settings about where and how to reach the index.
+  : >"$dir/pip.conf"
+  if have pip; then
+    pip config list 2>/dev/null | sed -nE "s/^(global|install|:env:)\.(index-url|extra-index-url|cert|trusted-host|proxy)='(.*)'$/\2 = \3/p" |
+      sort -u -t= -k1,1 >"$dir/pip.list"
+    if [ -s "$dir/pip.list" ]; then { echo '[global]'; cat "$dir/pip.list"; } >"$dir/pip.conf"; fi
+    rm -f "$dir/pip.list"
+  elif [ -f /etc/pip.conf ]; then
+    cp /etc/pip.conf "$dir/pip.conf"
+  fi
+  : >"$dir/npmrc"
+  if have npm; then
+    for k in registry cafile proxy https-proxy; do
+      v="$(cd / && npm config get "$k" 2>/dev/null)" || continue
+      plain="$(cd / && env -i PATH="$PATH" HOME=/nonexistent npm config get "$k" --globalconfig=/nonexistent 2>/dev/null)" || plain=
+      case "$v" in null | undefined | false | '' | "$plain") ;; *) echo "$k=$v" >>"$dir/npmrc" ;; esac
+    done
+  fi
+  : >"$dir/go.env"
+  if have go; then
+    (cd / && go env -changed GOPROXY GOSUMDB GONOSUMDB GOPRIVATE GONOPROXY GOINSECURE 2>/dev/null) |
+      sed -E "s/^([A-Z]+)='(.*)'$/\1=\2/" >"$dir/go.env" || true
+  fi
+}
+
+# machine_into_rootfs MACHINE_DIR ROOTFS: the settings, and the CAs that this machine
+# trusts on top of Debian's, at the paths the machine's own settings name.
+machine_into_rootfs() {
+  local machine=$1 root=$2
+  [ ! -s "$machine/pip.conf" ] || cp "$machine/pip.conf" "$root/etc/pip.conf"
+  [ ! -s "$machine/apt.conf" ] || cp "$machine/apt.conf" "$root/etc/apt/apt.conf.d/99machine"
+  if [ -s "$machine/debian.sources" ]; then
+    cp "$machine/debian.sources" "$root/etc/apt/sources.list.d/"
+    rm -f "$root/etc/apt/sources.list"
+  fi
+  [ -f "$MACHINE_CA" ] || return 0
+  python3 - "$MACHINE_CA" "$root" <<'PY'
+import re, sys
+pem = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
+def certs(path):
+    return {re.sub(r"\s", "", c): c for c in pem.findall(open(path, errors="replace").read())}
+machine, root = sys.argv[1:]
+known = certs(root + "/etc/ssl/certs/ca-certificates.crt")
+for i, (k, c) in enumerate(sorted(certs(machine).items())):
+    if k not in known:
+        open(f"{root}/usr/local/share/ca-certificates/machine-{i}.crt", "w").write(c + "\n")
+PY
+  chroot "$root" update-ca-certificates >/dev/null 2>&1 || die "the CAs of this machine could not be put into the base image" "run update-ca-certificates in a bookworm chroot by hand to see why"
+}
