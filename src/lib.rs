@@ -23,3 +23,5 @@ pub mod pb;
 pub mod output;
 
 pub mod endpoint;
+
+pub mod credentials;
