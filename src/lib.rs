@@ -33,3 +33,5 @@ pub mod pb;
 pub mod output;
 
 pub mod endpoint;
+
+pub mod credentials;
