@@ -15,11 +15,21 @@ wait_for() {
   die "$what did not answer" "its log is above, and whole in $log"
 }
 
-# launch CMD...: in a session of its own, without the lock's file, in the background (&).
+# launch CMD...: in a session of its own and in the background (&), without the open files
+# of the caller: a lock must not outlive the script that holds it.
 launch() {
-  [ -z "${LOCK_FD:-}" ] || exec {LOCK_FD}>&-
+  local fd
+  for fd in /proc/"$BASHPID"/fd/*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || eval "exec $fd>&-"
+  done
   exec setsid "$@"
 }
+
+# record RUN_DIR PID: with its start time, as process ids come round again.
+record() { echo "$2 $(start_time "$2")" >>"$1/pids"; }
+
+start_time() { sed -E 's/^.*\) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -27,7 +37,7 @@ unix_open() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).conn
 
 # start_registry RUN_DIR STORAGE: sets REGISTRY (host:port).
 start_registry() {
-  local run=$1 storage=$2 port
+  local run=$1 storage=$2 port pid
   port="$(free_port)"
   cat >"$run/registry.yml" <<YML
 version: 0.1
@@ -38,8 +48,9 @@ storage:
 http: {addr: "127.0.0.1:$port"}
 YML
   launch docker-registry serve "$run/registry.yml" >"$run/registry.log" 2>&1 </dev/null &
-  echo $! >>"$run/pids"
-  wait_for 30 "the registry" "$run/registry.log" $! port_open "$port"
+  pid=$!
+  record "$run" "$pid"
+  wait_for 30 "the registry" "$run/registry.log" "$pid" port_open "$port"
   REGISTRY="127.0.0.1:$port"
 }
 
@@ -81,7 +92,7 @@ start_buildkitd() {
   buildkitd_toml "$root" >"$run/$name.toml"
   launch "$binary" --config "$run/$name.toml" "${addr[@]}" >"$run/$name.log" 2>&1 </dev/null &
   pid=$!
-  echo "$pid" >>"$run/pids"
+  record "$run" "$pid"
   wait_for 60 "buildkitd ($name)" "$run/$name.log" "$pid" unix_open "$sock"
   # The socket is there before the daemon serves; a real call settles it.
   [ ! -x "$BIN/buildctl" ] ||
@@ -90,11 +101,13 @@ start_buildkitd() {
 
 # stop_daemons RUN_DIR: ends all of them, children too, and removes their data.
 stop_daemons() {
-  local run=$1 pids=()
+  local run=$1 pids=() pid started
   [ -d "$run" ] || return 0
   if [ -f "$run/pids" ]; then
-    mapfile -t pids <"$run/pids"
-    end_tree "${pids[@]}"
+    while read -r pid started; do
+      [ "$(start_time "$pid")" != "$started" ] || pids+=("$pid")
+    done <"$run/pids"
+    [ "${#pids[@]}" -eq 0 ] || end_tree "${pids[@]}"
   fi
   remove_run_dir "$run"
 }

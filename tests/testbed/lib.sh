@@ -67,16 +67,15 @@ apt_install() {
 
 # with_lock NAME CMD...: one at a time across processes; the lock ends with the process.
 with_lock() {
-  local name=$1
+  local name=$1 fd
   shift
-  exec {LOCK_FD}>"$CACHE/$name.lock"
-  if ! flock -n "$LOCK_FD"; then
+  exec {fd}>"$CACHE/$name.lock"
+  if ! flock -n "$fd"; then
     log "waiting for another run ($name)"
-    flock "$LOCK_FD"
+    flock "$fd"
   fi
   "$@"
-  exec {LOCK_FD}>&-
-  LOCK_FD=
+  exec {fd}>&-
 }
 
 # version_ge A B: true when A >= B.
