@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
+    credentials::CredentialsError,
     grpc::{
         CallOptions, Cancel, Channel, Service, Status,
         driver::Handle,
@@ -16,6 +17,7 @@ use crate::{
     output::OutputError,
 };
 
+pub mod auth;
 pub mod filesend;
 pub mod filesync;
 pub mod tunnel;
@@ -32,6 +34,8 @@ pub struct SessionId(pub String);
 pub enum Failure {
     /// The result could not be written.
     Output(OutputError),
+    /// The user's Docker configuration could not be read, or a credential helper failed.
+    Credentials(CredentialsError),
 }
 
 /// Keeps the first [`Failure`] of a session; later ones are mostly its consequences.

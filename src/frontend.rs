@@ -1,0 +1,172 @@
+//! What a plan must know first, asked of the daemon through the gateway: the bases and what they hold.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    gateway::{Gateway, ImageConfig, ImageSource},
+    grpc::{Code, Status, client::Pending},
+    pb::{gateway::ResolveImageConfigResponse, llb},
+    plan::{self, BaseRequest, Platform, ResolvedBase, ResolvedBases},
+    spec::{Base, UniversalBuild},
+};
+
+/// Where the package manager of a base is read from.
+const OS_RELEASE: &str = "/etc/os-release";
+
+/// Why a base could not be resolved.
+#[derive(Debug)]
+pub enum ResolveError {
+    /// The image, or its config.
+    Base {
+        /// Which.
+        base: String,
+        /// Fields that name it: `build.base`, `runtime.base`.
+        fields: Vec<String>,
+        /// What the daemon said.
+        status: Status,
+    },
+    /// A local layout that is not there or not right.
+    Layout {
+        /// Which.
+        base: String,
+        /// Fields that name it.
+        fields: Vec<String>,
+        /// What is wrong.
+        error: crate::oci_layout::LayoutError,
+    },
+    /// A file in it.
+    OsRelease {
+        /// Which.
+        base: String,
+        /// What the daemon said.
+        status: Status,
+    },
+}
+
+impl ResolveError {
+    /// What the daemon said.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Base { status, .. } | Self::OsRelease { status, .. } => Some(status),
+            Self::Layout { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base { base, fields, .. } | Self::Layout { base, fields, .. } => {
+                write!(f, "cannot resolve `{base}` ({})", fields.join(", "))
+            }
+            Self::OsRelease { base, .. } => write!(f, "cannot read `{OS_RELEASE}` of `{base}`"),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Base { status, .. } | Self::OsRelease { status, .. } => Some(status),
+            Self::Layout { error, .. } => Some(error),
+        }
+    }
+}
+
+/// Asks for all bases of `spec` at once; `local_digests` are those of OCI layouts, known before.
+///
+/// # Errors
+/// The first base that can't be had.
+pub fn resolve(
+    gateway: &Gateway,
+    spec: &UniversalBuild,
+    platform: &Platform,
+    session: &str,
+    local_digests: &BTreeMap<Base, String>,
+) -> Result<ResolvedBases, ResolveError> {
+    let requests = plan::bases(spec);
+    let mut lookups = Vec::with_capacity(requests.len());
+    for request in &requests {
+        lookups.push(look_up(gateway, request, platform, session, local_digests)?);
+    }
+    let mut resolved = ResolvedBases::default();
+    for (request, pending) in requests.iter().zip(lookups) {
+        let ImageConfig { digest, config } =
+            pending.wait().map_err(|status| failed(request, status))?.into();
+        let digest = local_digests.get(&request.base).cloned().unwrap_or(digest);
+        let os_release = if request.needs_os_release {
+            read_os_release(gateway, request, &digest, platform, session)?
+        } else {
+            None
+        };
+        resolved.0.insert(request.base.clone(), ResolvedBase { digest, config, os_release });
+    }
+    Ok(resolved)
+}
+
+fn look_up(
+    gateway: &Gateway,
+    request: &BaseRequest,
+    platform: &Platform,
+    session: &str,
+    local_digests: &BTreeMap<Base, String>,
+) -> Result<Pending<ResolveImageConfigResponse>, ResolveError> {
+    let (reference, source) = match (request.store(), local_digests.get(&request.base)) {
+        (Some(store), Some(digest)) => {
+            let source = ImageSource::OciLayout { session: session.to_owned(), store };
+            (plan::layout_reference(&request.base, digest), source)
+        }
+        _ => {
+            let resolve_mode = "default".to_owned();
+            (name(&request.base), ImageSource::Registry { resolve_mode })
+        }
+    };
+    let log_name = format!("[internal] load metadata for {}", name(&request.base));
+    gateway
+        .resolve_image_config(&reference, &llb::Platform::from(platform), &source, &log_name)
+        .map_err(|status| failed(request, status))
+}
+
+/// `None` when the base has no such file: what follows from that is the plan's to say.
+fn read_os_release(
+    gateway: &Gateway,
+    request: &BaseRequest,
+    digest: &str,
+    platform: &Platform,
+    session: &str,
+) -> Result<Option<Vec<u8>>, ResolveError> {
+    let unreadable = |status| ResolveError::OsRelease { base: name(&request.base), status };
+    let definition = plan::source_definition(&request.base, digest, platform, Some(session));
+    let reference = gateway.solve(definition).map_err(unreadable)?;
+    match gateway.read_file(&reference, OS_RELEASE) {
+        Ok(text) => Ok(Some(text)),
+        // The daemon passes the text of its own system call on, with or without a code.
+        Err(status)
+            if status.code == Code::NotFound || status.message.contains("no such file") =>
+        {
+            Ok(None)
+        }
+        Err(status) => Err(unreadable(status)),
+    }
+}
+
+fn failed(request: &BaseRequest, status: Status) -> ResolveError {
+    ResolveError::Base { base: name(&request.base), fields: fields(request), status }
+}
+
+/// Fields of the spec that name a base.
+pub fn fields(request: &BaseRequest) -> Vec<String> {
+    request.stages.iter().map(|stage| format!("{}.base", stage.name())).collect()
+}
+
+/// As a person writes it.
+pub fn name(base: &Base) -> String {
+    match base {
+        Base::Scratch => "scratch".to_owned(),
+        Base::Image(reference) => reference.clone(),
+        Base::OciLayout { dir, tag, .. } => {
+            let tag = tag.as_ref().map(|t| format!(":{t}")).unwrap_or_default();
+            format!("oci-layout://{dir}{tag}")
+        }
+    }
+}
