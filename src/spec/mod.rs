@@ -5,6 +5,117 @@
 
 use std::collections::BTreeMap;
 
+pub use self::{
+    error::{Excerpt, Problem, SpecError},
+    json::SPEC_BYTES_MAX,
+    nearest::nearest,
+    reference::{ReferenceError, normalize, tag_reference},
+};
+use self::{json::Value, node::Report};
+
+mod check;
+mod error;
+mod fields;
+mod json;
+mod nearest;
+mod node;
+pub mod reference;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+/// Reads a spec file.
+///
+/// `name` is what errors call the file; `-` is standard input.
+///
+/// # Errors
+/// [`SpecError::Invalid`] with every mistake that could be found.
+pub fn parse(text: &[u8], name: &str) -> Result<SpecFile, SpecError> {
+    let text = json::decode(text).map_err(|unreadable| {
+        let (shown, flaw) = *unreadable;
+        error::invalid(name, &shown, vec![flaw])
+    })?;
+    let root = Value::parse(text).map_err(|flaw| error::invalid(name, text, vec![flaw]))?;
+    let report = Report::default();
+    let services = fields::services(root, &report);
+    let flaws = report.into_flaws();
+    if !flaws.is_empty() {
+        return Err(error::invalid(name, text, flaws));
+    }
+    Ok(SpecFile { name: name.to_owned(), services })
+}
+
+/// A spec file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecFile {
+    /// What errors call the file; `-` is standard input.
+    pub name: String,
+    /// In file order, at least one; no name occurs twice.
+    pub services: Vec<Service>,
+}
+
+/// One service and where it stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What the file says of it.
+    pub spec: UniversalBuild,
+    /// `services[2]` in a file that holds an array, else empty; for later errors.
+    pub path: String,
+}
+
+impl SpecFile {
+    /// The service of this name; without a name, the only one.
+    ///
+    /// # Errors
+    /// [`SpecError::ServiceNotChosen`] and [`SpecError::UnknownService`] list the names.
+    pub fn select(&self, service: Option<&str>) -> Result<&Service, SpecError> {
+        let name_of = |service: &Service| service.spec.metadata.project_name.clone();
+        let names = || self.services.iter().filter_map(name_of).collect();
+        let Some(asked) = service else {
+            return match self.services.as_slice() {
+                [only] => Ok(only),
+                _ => Err(SpecError::ServiceNotChosen { file: self.name.clone(), names: names() }),
+            };
+        };
+        self.services
+            .iter()
+            .find(|service| service.spec.metadata.project_name.as_deref() == Some(asked))
+            .ok_or_else(|| SpecError::UnknownService {
+                file: self.name.clone(),
+                asked: asked.to_owned(),
+                names: names(),
+            })
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the format, as `peelbox schema` prints it.
+pub const SCHEMA: &str = include_str!("../../docs/universalbuild.schema.json");
+
+/// The versions of the format that are understood.
+pub const VERSIONS: [&str; 1] = ["1.0"];
+
+/// The base of stages that name none.
+pub const DEFAULT_BASE: &str = "cgr.dev/chainguard/wolfi-base:latest";
+
+/// Reads arbitrary bytes as a spec file; must not panic.
+#[doc(hidden)]
+pub fn fuzz_spec(data: &[u8]) {
+    match parse(data, "fuzz.json") {
+        Ok(file) => {
+            for service in &file.services {
+                let name = service.spec.metadata.project_name.as_deref();
+                let selected = name.map(|name| file.select(Some(name)));
+                assert!(selected.is_none_or(|found| found == Ok(service)), "a name finds its own");
+            }
+        }
+        Err(error) => {
+            let text = error.to_string();
+            assert!(text.starts_with("fuzz.json:"), "an error begins with its place");
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "an error is safe");
+        }
+    }
+}
+
 /// The folder of the build stage that holds the context; commands run here.
 pub const BUILD_DIR: &str = "/build";
 
@@ -37,7 +148,7 @@ pub struct Metadata {
 }
 
 /// `build`: the stage whose result is thrown away but for the copied artifacts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Build {
     /// What the stage starts from.
     pub base: Base,
@@ -87,7 +198,7 @@ pub enum SecretTarget {
 }
 
 /// `runtime`: the image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runtime {
     /// What the image starts from.
     pub base: Base,
