@@ -84,7 +84,7 @@ fn json_list(items: &[String]) -> String {
 pub(super) fn exec(graph: &Graph, exec: Exec) -> (Part, Vec<String>) {
     let Exec { args, env, cwd, user, mut mounts, secret_env, network, platform } = exec;
     mounts.sort_by(|a, b| a.dest.cmp(&b.dest));
-    let mut caps = BTreeSet::from(["exec.meta.base", "exec.meta.removemountstubs.recursive"]);
+    let mut caps = BTreeSet::from(["exec.meta.base"]);
     if !env.iter().any(|pair| pair.starts_with("PATH=")) {
         caps.insert("exec.meta.setsdefaultpath");
     }

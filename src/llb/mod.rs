@@ -20,7 +20,7 @@ pub use crate::pb::llb::Definition;
 pub use op::Platform;
 #[doc(hidden)]
 pub use text::fuzz_llb_text;
-pub use text::{TextError, View, ViewKind, text, views};
+pub use text::{TextError, View, text, views};
 
 /// Files at one point of a graph: an output of a vertex, or nothing at all.
 ///
@@ -369,7 +369,6 @@ mod tests {
             [
                 "exec.meta.base",
                 "exec.meta.network",
-                "exec.meta.removemountstubs.recursive",
                 "exec.meta.setsdefaultpath",
                 "exec.mount.bind",
                 "exec.mount.bind.readwrite-nooutput",

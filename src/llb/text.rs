@@ -47,7 +47,7 @@ pub fn views(definition: &pb::Definition) -> Result<Vec<View>, TextError> {
         numbers.insert(digest, number);
         let kind = match op.op {
             Some(pb::op::Op::Source(source)) => ViewKind::Source(source),
-            Some(pb::op::Op::Exec(exec)) => ViewKind::Exec(exec),
+            Some(pb::op::Op::Exec(exec)) => ViewKind::Exec(Box::new(exec)),
             Some(pb::op::Op::File(file)) => ViewKind::File(file),
             Some(pb::op::Op::Merge(_)) => ViewKind::Merge,
             Some(pb::op::Op::Diff(_)) => ViewKind::Diff,
@@ -71,8 +71,7 @@ pub fn views(definition: &pb::Definition) -> Result<Vec<View>, TextError> {
 pub struct View {
     /// Place in the definition, from 1.
     pub number: usize,
-    /// What it does.
-    pub kind: ViewKind,
+    kind: ViewKind,
     /// What it stands on.
     pub inputs: Vec<Input>,
     /// Where it runs.
@@ -94,18 +93,12 @@ pub struct Input {
     pub output: i64,
 }
 
-/// What a step does.
 #[derive(Clone, Debug)]
-pub enum ViewKind {
-    /// Brings files in.
+enum ViewKind {
     Source(pb::SourceOp),
-    /// Runs a process.
-    Exec(pb::ExecOp),
-    /// Copies and makes files.
+    Exec(Box<pb::ExecOp>),
     File(pb::FileOp),
-    /// Lays states over each other.
     Merge,
-    /// Takes the difference of two states.
     Diff,
 }
 
@@ -151,6 +144,71 @@ impl std::error::Error for TextError {
 }
 
 impl View {
+    /// `source`, `exec`, `file`, `merge` or `diff`.
+    pub fn kind(&self) -> &'static str {
+        match &self.kind {
+            ViewKind::Source(_) => "source",
+            ViewKind::Exec(_) => "exec",
+            ViewKind::File(_) => "file",
+            ViewKind::Merge => "merge",
+            ViewKind::Diff => "diff",
+        }
+    }
+
+    /// Where a source comes from, such as `docker-image://…`.
+    pub fn source(&self) -> Option<&str> {
+        match &self.kind {
+            ViewKind::Source(source) => Some(&source.identifier),
+            _ => None,
+        }
+    }
+
+    /// Program and arguments of a process.
+    pub fn args(&self) -> &[String] {
+        self.meta().map_or(&[], |meta| &meta.args)
+    }
+
+    /// Environment of a process.
+    pub fn env(&self) -> &[String] {
+        self.meta().map_or(&[], |meta| &meta.env)
+    }
+
+    /// User of a process; empty is root.
+    pub fn user(&self) -> &str {
+        self.meta().map_or("", |meta| &meta.user)
+    }
+
+    /// Paths of the cache mounts of a process.
+    pub fn caches(&self) -> impl Iterator<Item = &str> {
+        let mounts = match &self.kind {
+            ViewKind::Exec(exec) => exec.mounts.as_slice(),
+            _ => &[],
+        };
+        let is_cache = |mount: &&pb::Mount| mount.mount_type() == pb::MountType::Cache;
+        mounts.iter().filter(is_cache).map(|mount| mount.dest.as_str())
+    }
+
+    /// What a file step copies: source path, destination path, include patterns.
+    pub fn copies(&self) -> impl Iterator<Item = (&str, &str, &[String])> {
+        let actions = match &self.kind {
+            ViewKind::File(file) => file.actions.as_slice(),
+            _ => &[],
+        };
+        actions.iter().filter_map(|action| match &action.action {
+            Some(pb::file_action::Action::Copy(copy)) => {
+                Some((copy.src.as_str(), copy.dest.as_str(), copy.include_patterns.as_slice()))
+            }
+            _ => None,
+        })
+    }
+
+    fn meta(&self) -> Option<&pb::Meta> {
+        match &self.kind {
+            ViewKind::Exec(exec) => exec.meta.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The input at `index`, as `3` or `3.1` (an output other than the first), or `scratch`.
     fn place(&self, index: i64) -> String {
         match usize::try_from(index).ok().and_then(|index| self.inputs.get(index)) {
@@ -171,14 +229,7 @@ impl View {
     }
 
     fn print(&self, out: &mut String) -> fmt::Result {
-        let kind = match &self.kind {
-            ViewKind::Source(_) => "source",
-            ViewKind::Exec(_) => "exec",
-            ViewKind::File(_) => "file",
-            ViewKind::Merge => "merge",
-            ViewKind::Diff => "diff",
-        };
-        write!(out, "{} {kind}", self.number)?;
+        write!(out, "{} {}", self.number, self.kind())?;
         if let Some(p) = &self.platform {
             write!(out, " {}/{}", p.os, p.architecture)?;
             if !p.variant.is_empty() {
@@ -418,7 +469,7 @@ mod tests {
   env X=\\n
   secret tok as env TOK optional
   mount / from 1 at /sub content-cache off -> output 0
-  caps exec.meta.base exec.meta.network exec.meta.removemountstubs.recursive \
+  caps exec.meta.base exec.meta.network \
 exec.meta.setsdefaultpath exec.mount.bind exec.mount.cache.content exec.mount.selector exec.secretenv
 ";
         assert_eq!(text(&sample()).unwrap(), want);
