@@ -1,0 +1,253 @@
+//! Bases: what must be resolved, and what their configs say.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{PlanError, Platform};
+use crate::{
+    llb::{
+        Definition, Graph, State,
+        op::{Meta, Source},
+    },
+    spec::{Base, UniversalBuild},
+};
+
+/// One of the two halves of a spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Where commands run.
+    Build,
+    /// What becomes the image.
+    Runtime,
+}
+
+impl Stage {
+    /// `build` or `runtime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+/// A base that must be resolved before planning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseRequest {
+    /// Never [`Base::Scratch`].
+    pub base: Base,
+    /// Stages that start from it.
+    pub stages: Vec<Stage>,
+    /// Packages are installed on it: [`ResolvedBase::os_release`] is needed.
+    pub needs_os_release: bool,
+}
+
+impl BaseRequest {
+    /// Id of the content store that serves a local base (the daemon asks for `oci:<id>`).
+    pub fn store(&self) -> Option<String> {
+        match &self.base {
+            Base::OciLayout { dir, .. } => Some(store_id(dir)),
+            Base::Image(_) | Base::Scratch => None,
+        }
+    }
+}
+
+/// What the daemon said about a base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedBase {
+    /// `sha256:…` of the manifest or index.
+    pub digest: String,
+    /// OCI image config (JSON) for the platform.
+    pub config: Vec<u8>,
+    /// Content of `/etc/os-release`, if it was asked for and is there.
+    pub os_release: Option<Vec<u8>>,
+}
+
+/// The answers to all requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResolvedBases(pub BTreeMap<Base, ResolvedBase>);
+
+/// The bases of a spec that must be resolved, each once, the build's first.
+pub fn bases(spec: &UniversalBuild) -> Vec<BaseRequest> {
+    let mut requests: Vec<BaseRequest> = Vec::new();
+    for (stage, base, packages) in [
+        (Stage::Build, &spec.build.base, &spec.build.packages),
+        (Stage::Runtime, &spec.runtime.base, &spec.runtime.packages),
+    ] {
+        let needs_os_release = !packages.is_empty();
+        match requests.iter_mut().find(|request| request.base == *base) {
+            _ if *base == Base::Scratch => {}
+            Some(request) => {
+                request.stages.push(stage);
+                request.needs_os_release |= needs_os_release;
+            }
+            None => requests.push(BaseRequest {
+                base: base.clone(),
+                stages: vec![stage],
+                needs_os_release,
+            }),
+        }
+    }
+    requests
+}
+
+/// A definition with nothing but the base: solve it to read `/etc/os-release`.
+pub fn source_definition(
+    base: &Base,
+    digest: &str,
+    platform: &Platform,
+    session: Option<&str>,
+) -> Definition {
+    let mut graph = Graph::new();
+    let name = format!("[internal] read {}", display(base));
+    let state = match source(base, digest, platform, session) {
+        Some(source) => graph.source(&source, &Meta::named(name)),
+        None => State::SCRATCH,
+    };
+    graph.definition(state)
+}
+
+/// A base with its config, ready to plan on.
+pub(super) struct Image<'a> {
+    base: &'a Base,
+    resolved: Option<&'a ResolvedBase>,
+    config: Map<String, Value>,
+}
+
+impl<'a> Image<'a> {
+    pub(super) fn of(base: &'a Base, bases: &'a ResolvedBases) -> Result<Self, PlanError> {
+        if *base == Base::Scratch {
+            return Ok(Self { base, resolved: None, config: Map::new() });
+        }
+        let Some(resolved) = bases.0.get(base) else {
+            return Err(PlanError::Unresolved { base: display(base) });
+        };
+        let config = serde_json::from_slice(&resolved.config)
+            .map_err(|source| PlanError::BaseConfig { base: display(base), source })?;
+        Ok(Self { base, resolved: Some(resolved), config })
+    }
+
+    pub(super) fn source(&self, platform: &Platform, session: Option<&str>) -> Option<Source> {
+        source(self.base, &self.resolved?.digest, platform, session)
+    }
+
+    /// As a person writes it.
+    pub(super) fn display(&self) -> String {
+        display(self.base)
+    }
+
+    /// The same with its digest.
+    pub(super) fn pinned(&self) -> String {
+        match (self.base, self.resolved) {
+            (Base::Image(reference), Some(resolved)) => pin(reference, &resolved.digest),
+            (Base::OciLayout { dir, .. }, Some(resolved)) => {
+                format!("oci-layout://{dir}@{}", resolved.digest)
+            }
+            _ => display(self.base),
+        }
+    }
+
+    /// Reference of a registry image and digest, for annotations.
+    pub(super) fn reference(&self) -> Option<(&str, &str)> {
+        match (self.base, self.resolved) {
+            (Base::Image(reference), Some(resolved)) => {
+                Some((without_digest(reference), &resolved.digest))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn os_release(&self) -> Option<&[u8]> {
+        self.resolved?.os_release.as_deref()
+    }
+
+    pub(super) fn config_bytes(&self) -> Option<Vec<u8>> {
+        self.resolved.map(|resolved| resolved.config.clone())
+    }
+
+    /// The image config, outer object.
+    pub(super) fn image(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// Its member `config`.
+    pub(super) fn config(&self) -> Option<&Map<String, Value>> {
+        self.config.get("config")?.as_object()
+    }
+
+    pub(super) fn env(&self) -> Vec<String> {
+        self.strings("Env")
+    }
+
+    pub(super) fn user(&self) -> &str {
+        self.config().and_then(|config| config.get("User")?.as_str()).unwrap_or_default()
+    }
+
+    /// What a shell command is appended to.
+    pub(super) fn shell(&self) -> Vec<String> {
+        match self.strings("Shell") {
+            shell if shell.is_empty() => ["/bin/sh", "-c"].map(str::to_owned).to_vec(),
+            shell => shell,
+        }
+    }
+
+    /// Its platform, if it says one and that is another than `wanted`.
+    pub(super) fn foreign_platform(&self, wanted: &Platform) -> Option<Platform> {
+        let field = |name: &str| self.config.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (os, architecture) = (field("os"), field("architecture"));
+        if os.is_empty() || architecture.is_empty() {
+            return None;
+        }
+        let own = Platform::new(os, architecture, field("variant"));
+        ((&own.os, &own.architecture) != (&wanted.os, &wanted.architecture)).then_some(own)
+    }
+
+    fn strings(&self, name: &str) -> Vec<String> {
+        let list = self.config().and_then(|config| config.get(name)?.as_array());
+        list.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    }
+}
+
+fn source(base: &Base, digest: &str, platform: &Platform, session: Option<&str>) -> Option<Source> {
+    match base {
+        Base::Scratch => None,
+        Base::Image(reference) => {
+            Some(Source::Image { reference: pin(reference, digest), platform: platform.clone() })
+        }
+        Base::OciLayout { dir, .. } => Some(Source::OciLayout {
+            store: store_id(dir),
+            digest: digest.to_owned(),
+            session: session.map(str::to_owned),
+            platform: platform.clone(),
+        }),
+    }
+}
+
+fn display(base: &Base) -> String {
+    match base {
+        Base::Scratch => "scratch".to_owned(),
+        Base::Image(reference) => without_digest(reference).to_owned(),
+        Base::OciLayout { dir, tag, .. } => {
+            let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+            format!("oci-layout://{dir}{tag}")
+        }
+    }
+}
+
+fn pin(reference: &str, digest: &str) -> String {
+    format!("{}@{digest}", without_digest(reference))
+}
+
+fn without_digest(reference: &str) -> &str {
+    reference.split_once('@').map_or(reference, |(name, _)| name)
+}
+
+/// Stable, and free of what a reference must not hold: the daemon reads it as part of one.
+fn store_id(dir: &str) -> String {
+    let hash = Sha256::digest(dir.as_bytes());
+    hash[..STORE_ID_BYTES].iter().fold(String::from("base-"), |id, byte| format!("{id}{byte:02x}"))
+}
+
+const STORE_ID_BYTES: usize = 8;

@@ -1,0 +1,96 @@
+//! The runtime stage: base, packages, artifacts.
+
+use super::{
+    PlanError, Planner,
+    base::{Image, Stage},
+    build::Built,
+    caches, script,
+};
+use crate::{
+    llb::{
+        State,
+        op::{CopyAction, FileAction, Owner},
+    },
+    spec::{Artifact, BUILD_DIR},
+};
+
+/// More artifacts than this share layers: a snapshot stands on at most about 127 others.
+pub const ARTIFACT_LAYERS_MAX: usize = 64;
+
+/// The files of the image.
+pub(super) struct Runtime {
+    pub(super) state: State,
+    /// What each layer on top of the base is, for the image's history.
+    pub(super) layers: Vec<String>,
+}
+
+impl Planner<'_> {
+    pub(super) fn runtime_stage(
+        &mut self,
+        base: &Image<'_>,
+        built: &Built,
+        label: &str,
+    ) -> Result<Runtime, PlanError> {
+        let root = self.base(base, label);
+        let mut state = self.install(base, root, Stage::Runtime)?;
+        let mut layers = Vec::new();
+        if state != root {
+            layers.push(format!("install packages: {}", self.spec.runtime.packages.join(" ")));
+        }
+        self.warn_of_hidden_caches();
+        let artifacts = &self.spec.runtime.copy;
+        let per_layer = artifacts.len().div_ceil(ARTIFACT_LAYERS_MAX).max(1);
+        for group in artifacts.chunks(per_layer) {
+            let actions: Vec<FileAction> =
+                group.iter().map(|artifact| self.copy(built, artifact)).collect();
+            let names: Vec<String> = group.iter().map(arrow).collect();
+            let what = format!("copy {}", names.join(", "));
+            state = self.graph.file(state, &actions, &self.options.step(script::headline(&what)));
+            layers.push(what);
+        }
+        Ok(Runtime { state, layers })
+    }
+
+    /// As `COPY` does it: a folder gives its content, files belong to root. A pattern may match
+    /// several files, so its destination is always a folder.
+    fn copy(&self, built: &Built, artifact: &Artifact) -> FileAction {
+        let (from, src) = built.find(&self.spec.build.cache, &artifact.from);
+        let wildcard = script::is_glob(&artifact.from);
+        let mut dest = artifact.to.clone();
+        if wildcard && !dest.ends_with('/') {
+            dest.push('/');
+        }
+        let include = Vec::new();
+        FileAction::Copy(CopyAction {
+            from,
+            src,
+            dest,
+            wildcard,
+            include,
+            owner: Some(Owner::root()),
+        })
+    }
+
+    fn warn_of_hidden_caches(&mut self) {
+        for (index, artifact) in self.spec.runtime.copy.iter().enumerate() {
+            for cache in &self.spec.build.cache {
+                if artifact.from != *cache && caches::is_within(cache, &artifact.from) {
+                    self.warnings.push(format!(
+                        "`runtime.copy[{index}]`: `{}` is copied without the cache `{cache}` in it",
+                        artifact.from
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// `dist → /app/dist`
+fn arrow(artifact: &Artifact) -> String {
+    let from = match artifact.from.strip_prefix(BUILD_DIR) {
+        Some("") => ".",
+        Some(rest) => rest.strip_prefix('/').unwrap_or(&artifact.from),
+        None => &artifact.from,
+    };
+    format!("{from} → {}", artifact.to)
+}
