@@ -85,7 +85,7 @@ TOML
 start_buildkitd() {
   local run=$1 name=$2 binary=$3 pid a
   local sock="$run/$name.sock" addr=(--addr "unix://$run/$2.sock")
-  [ "${#sock}" -lt 108 ] || die "path too long for a socket: $sock" "use a shorter run directory (PEELBOX_TESTBED_RUN)"
+  [ "${#sock}" -lt 108 ] || die "path too long for a socket: $sock" "give a shorter run directory"
   for a in "${@:4}"; do addr+=(--addr "$a"); done
   local root="${BUILDKIT_ROOT:-$run/$name}"
   mkdir -p "$root"

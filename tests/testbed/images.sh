@@ -30,7 +30,7 @@ install_images() {
   done
   [ "${#todo[@]}" -gt 0 ] || return 0
   [ "$(id -u)" = 0 ] || die "making base images needs root" "run this as root or with sudo"
-  apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates iptables
+  apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates
 
   # A stamp is written after its push, so that a half-made image never counts.
   RUN="$(mktemp -d /tmp/peelbox-images.XXXXXX)"
