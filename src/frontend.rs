@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     gateway::{Gateway, ImageConfig, ImageSource},
     grpc::{Code, Status, client::Pending},
-    pb::{gateway::ResolveImageConfigResponse, llb},
+    pb::gateway::ResolveImageConfigResponse,
     plan::{self, BaseRequest, Platform, ResolvedBase, ResolvedBases},
     spec::{Base, UniversalBuild},
 };
@@ -20,19 +20,10 @@ pub enum ResolveError {
     Base {
         /// Which.
         base: String,
-        /// Fields that name it: `build.base`, `runtime.base`.
-        fields: Vec<String>,
+        /// Fields that name it: `build.base, runtime.base`.
+        fields: String,
         /// What the daemon said.
         status: Status,
-    },
-    /// A local layout that is not there or not right.
-    Layout {
-        /// Which.
-        base: String,
-        /// Fields that name it.
-        fields: Vec<String>,
-        /// What is wrong.
-        error: crate::oci_layout::LayoutError,
     },
     /// A file in it.
     OsRelease {
@@ -45,10 +36,9 @@ pub enum ResolveError {
 
 impl ResolveError {
     /// What the daemon said.
-    pub fn status(&self) -> Option<&Status> {
+    pub fn status(&self) -> &Status {
         match self {
-            Self::Base { status, .. } | Self::OsRelease { status, .. } => Some(status),
-            Self::Layout { .. } => None,
+            Self::Base { status, .. } | Self::OsRelease { status, .. } => status,
         }
     }
 }
@@ -56,9 +46,7 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Base { base, fields, .. } | Self::Layout { base, fields, .. } => {
-                write!(f, "cannot resolve `{base}` ({})", fields.join(", "))
-            }
+            Self::Base { base, fields, .. } => write!(f, "cannot resolve `{base}` ({fields})"),
             Self::OsRelease { base, .. } => write!(f, "cannot read `{OS_RELEASE}` of `{base}`"),
         }
     }
@@ -66,10 +54,7 @@ impl fmt::Display for ResolveError {
 
 impl std::error::Error for ResolveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Base { status, .. } | Self::OsRelease { status, .. } => Some(status),
-            Self::Layout { error, .. } => Some(error),
-        }
+        Some(self.status())
     }
 }
 
@@ -111,19 +96,14 @@ fn look_up(
     session: &str,
     local_digests: &BTreeMap<Base, String>,
 ) -> Result<Pending<ResolveImageConfigResponse>, ResolveError> {
-    let (reference, source) = match (request.store(), local_digests.get(&request.base)) {
-        (Some(store), Some(digest)) => {
-            let source = ImageSource::OciLayout { session: session.to_owned(), store };
-            (plan::layout_reference(&request.base, digest), source)
-        }
-        _ => {
-            let resolve_mode = "default".to_owned();
-            (name(&request.base), ImageSource::Registry { resolve_mode })
-        }
+    let digest = local_digests.get(&request.base).map(String::as_str);
+    let source = match request.store() {
+        Some(store) => ImageSource::OciLayout { session: session.to_owned(), store },
+        None => ImageSource::Registry { resolve_mode: "default".to_owned() },
     };
-    let log_name = format!("[internal] load metadata for {}", name(&request.base));
+    let log_name = format!("[internal] load metadata for {}", request.display());
     gateway
-        .resolve_image_config(&reference, &llb::Platform::from(platform), &source, &log_name)
+        .resolve_image_config(&request.reference(digest), &platform.to_pb(), &source, &log_name)
         .map_err(|status| failed(request, status))
 }
 
@@ -135,7 +115,7 @@ fn read_os_release(
     platform: &Platform,
     session: &str,
 ) -> Result<Option<Vec<u8>>, ResolveError> {
-    let unreadable = |status| ResolveError::OsRelease { base: name(&request.base), status };
+    let unreadable = |status| ResolveError::OsRelease { base: request.display(), status };
     let definition = plan::source_definition(&request.base, digest, platform, Some(session));
     let reference = gateway.solve(definition).map_err(unreadable)?;
     match gateway.read_file(&reference, OS_RELEASE) {
@@ -151,22 +131,5 @@ fn read_os_release(
 }
 
 fn failed(request: &BaseRequest, status: Status) -> ResolveError {
-    ResolveError::Base { base: name(&request.base), fields: fields(request), status }
-}
-
-/// Fields of the spec that name a base.
-pub fn fields(request: &BaseRequest) -> Vec<String> {
-    request.stages.iter().map(|stage| format!("{}.base", stage.name())).collect()
-}
-
-/// As a person writes it.
-pub fn name(base: &Base) -> String {
-    match base {
-        Base::Scratch => "scratch".to_owned(),
-        Base::Image(reference) => reference.clone(),
-        Base::OciLayout { dir, tag, .. } => {
-            let tag = tag.as_ref().map(|t| format!(":{t}")).unwrap_or_default();
-            format!("oci-layout://{dir}{tag}")
-        }
-    }
+    ResolveError::Base { base: request.display(), fields: request.fields(), status }
 }

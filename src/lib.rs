@@ -22,7 +22,11 @@ pub mod control;
 
 pub mod gateway;
 
+pub mod frontend;
+
 pub mod solve;
+
+pub mod cli;
 
 pub mod session;
 

@@ -12,6 +12,7 @@ mod connect;
 mod env;
 mod plan;
 mod project;
+mod services;
 
 use args::{Cli, Command, RemovedArgs};
 

@@ -40,7 +40,7 @@ pub(super) fn source(source: &Source) -> Part {
                 attrs.insert("oci.session".to_owned(), session.clone());
             }
             // The name must read as a reference with a host; nobody connects to it.
-            (format!("oci-layout://{OCI_LAYOUT_HOST}/{store}@{digest}"), Some(platform))
+            (format!("oci-layout://{}", oci_layout_reference(store, digest)), Some(platform))
         }
         Source::Local(local) => {
             local_attrs(local, &mut attrs, &mut caps);
@@ -392,16 +392,16 @@ impl<'a> Inputs<'a> {
 fn wrap(op: pb::op::Op, platform: Option<&Platform>, inputs: Vec<pb::Input>) -> pb::Op {
     pb::Op {
         inputs,
-        platform: platform.map(|p| pb::Platform {
-            architecture: p.architecture.clone(),
-            os: p.os.clone(),
-            variant: p.variant.clone(),
-            ..pb::Platform::default()
-        }),
+        platform: platform.map(Platform::to_pb),
         // Go's client always sends this field, empty (client/llb/marshal.go).
         constraints: Some(pb::WorkerConstraints::default()),
         op: Some(op),
     }
+}
+
+/// Name of an image in a store of ours: the daemon wants a reference with a host in front.
+pub fn oci_layout_reference(store: &str, digest: &str) -> String {
+    format!("{OCI_LAYOUT_HOST}/{store}@{digest}")
 }
 
 pub(super) const CUSTOM_NAME: &str = "llb.customname";

@@ -17,6 +17,7 @@ use prost::Message as _;
 use crate::pb::llb as pb;
 
 pub use crate::pb::llb::Definition;
+pub use marshal::oci_layout_reference;
 pub use op::Platform;
 #[doc(hidden)]
 pub use text::fuzz_llb_text;

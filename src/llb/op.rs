@@ -36,6 +36,16 @@ impl Platform {
             };
         Self { os: os.to_ascii_lowercase(), architecture, variant }
     }
+
+    /// As messages carry it.
+    pub fn to_pb(&self) -> pb::Platform {
+        pb::Platform {
+            architecture: self.architecture.clone(),
+            os: self.os.clone(),
+            variant: self.variant.clone(),
+            ..pb::Platform::default()
+        }
+    }
 }
 
 impl fmt::Display for Platform {

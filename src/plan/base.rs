@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{PlanError, Platform};
 use crate::{
     llb::{
-        Definition, Graph, State,
+        Definition, Graph, State, oci_layout_reference,
         op::{Meta, Source},
     },
     spec::{Base, UniversalBuild},
@@ -50,6 +50,26 @@ impl BaseRequest {
         match &self.base {
             Base::OciLayout { dir, .. } => Some(store_id(dir)),
             Base::Image(_) | Base::Scratch => None,
+        }
+    }
+
+    /// As a person writes it.
+    pub fn display(&self) -> String {
+        display(&self.base)
+    }
+
+    /// Fields of the spec that name it: `build.base`, `runtime.base`.
+    pub fn fields(&self) -> String {
+        let names: Vec<String> = self.stages.iter().map(|s| format!("{}.base", s.name())).collect();
+        names.join(", ")
+    }
+
+    /// What the daemon is asked for its config; `digest` is that of a local layout.
+    pub fn reference(&self, digest: Option<&str>) -> String {
+        match (&self.base, self.store(), digest) {
+            (_, Some(store), Some(digest)) => oci_layout_reference(&store, digest),
+            (Base::Image(reference), ..) => reference.clone(),
+            _ => self.display(),
         }
     }
 }

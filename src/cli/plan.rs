@@ -1,0 +1,73 @@
+//! `peelbox plan`: what a build would do, and the bytes another client can build it with.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+
+use crate::{
+    cli::{
+        args::{PlanArgs, PlanFormat},
+        connect,
+        env::Environment,
+        print_stdout,
+        project::{Project, unique_id},
+        services,
+    },
+    error::{Error, Kind},
+    gateway::RefId,
+    grpc::Cancel,
+    plan::Plan,
+    session::{RootCause, SessionId},
+    solve::{self, Answer, Job, SolveError},
+};
+
+/// The daemon is asked for the bases, nothing is built.
+pub(crate) fn run(args: &PlanArgs, env: &Environment) -> Result<(), Error> {
+    let project = Project::load(&args.project, env)?;
+    let cancel = Cancel::default();
+    let reached = connect::reach(&args.project.daemon, env, &cancel)?;
+    let plan = plan(&project, &reached, env, &cancel)?;
+    match args.format {
+        PlanFormat::Text => print_stdout(plan.to_string().as_bytes()),
+        PlanFormat::Json => {
+            let text = format!("{:#}\n", plan.to_json());
+            print_stdout(text.as_bytes())
+        }
+        PlanFormat::Llb => print_stdout(&plan.definition().encode_to_vec()),
+    }
+}
+
+fn plan(
+    project: &Project,
+    reached: &connect::Reached,
+    env: &Environment,
+    cancel: &Cancel,
+) -> Result<Plan, Error> {
+    let root_cause = RootCause::default();
+    let session = SessionId(unique_id());
+    let job = Job {
+        reference: unique_id(),
+        session: session.clone(),
+        shared_key: project.shared_key().to_owned(),
+        services: vec![services::auth(env, &root_cause), services::content(project, &root_cause)],
+        exporter: None,
+        frontend_attrs: BTreeMap::new(),
+        internal: true,
+    };
+    // Nobody reads the news of a plan.
+    let (news, _) = crossbeam_channel::bounded(1);
+    let connection = &reached.connection;
+    let mut planned = None;
+    let result = solve::run(connection, job, &news, cancel, |gateway| {
+        planned = Some(project.plan(gateway, &connection.daemon, &session.0, false)?);
+        Ok::<_, Error>(Answer { reference: RefId(String::new()), metadata: BTreeMap::new() })
+    });
+    match (result, planned) {
+        (Err(SolveError::Frontend(error)), _) => Err(services::explain(error, &root_cause)),
+        (Err(SolveError::Daemon(status)), None) => {
+            Err(Error::from_error(Kind::Internal, status))
+        }
+        (_, Some(plan)) => Ok(plan),
+        _ => Err(Error::new(Kind::Interrupted, "interrupted")),
+    }
+}

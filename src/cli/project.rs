@@ -1,0 +1,252 @@
+//! Spec, context and options of one run: typed → resolved, before any daemon is asked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    cli::{args::ProjectArgs, env::Environment},
+    control::Daemon,
+    error::{Error, Kind},
+    frontend::{self, ResolveError},
+    gateway::Gateway,
+    oci_layout::Layout,
+    plan::{self, Options, Plan, PlanError, Platform},
+    revision,
+    session::{content::Content, filesync},
+    spec::{self, Base, UniversalBuild},
+};
+
+/// One service of one source tree.
+pub(crate) struct Project {
+    pub(crate) spec: UniversalBuild,
+    /// Name of the service, and of the image when no tag is given.
+    pub(crate) name: String,
+    pub(crate) root: Arc<filesync::Root>,
+    /// Digests of bases in local layouts.
+    local_digests: BTreeMap<Base, String>,
+    /// Serves those bases.
+    pub(crate) content: Content,
+    exclude: Vec<String>,
+    /// Stable per folder of this machine.
+    key: String,
+    revision: Option<String>,
+    platform: Option<Platform>,
+    entrypoint: Option<Vec<String>>,
+    no_cache: bool,
+    pub(crate) epoch: Option<i64>,
+}
+
+impl Project {
+    /// Reads what was typed: spec, context, ignore files, local bases.
+    pub(crate) fn load(args: &ProjectArgs, env: &Environment) -> Result<Self, Error> {
+        let file = read_spec(&args.spec)?;
+        let service = file
+            .select(args.service.as_deref())
+            .map_err(|e| Error::from_error(Kind::Usage, e))?;
+        let spec = service.spec.clone();
+        let context = fs::canonicalize(&args.context).map_err(|e| context_error(&args.context, e))?;
+        let root = filesync::Root::open(&context).map_err(|e| context_error(&args.context, e))?;
+        let mut exclude = filesync::ignore_patterns(&root)
+            .map_err(|e| Error::from_error(Kind::Usage, e))?;
+        exclude.extend(spec.build.exclude.iter().cloned());
+
+        let mut content = Content::default();
+        let local_digests = open_layouts(&spec, &context, &mut content)?;
+        let name = spec.metadata.project_name.clone().unwrap_or_else(|| folder_name(&context));
+        let usage = |e: PlanError| plan_error(&e);
+        Ok(Self {
+            name,
+            root: Arc::new(root),
+            local_digests,
+            content,
+            exclude,
+            key: project_key(&context),
+            revision: revision::of(&context),
+            platform: args.platform.as_deref().map(parse_platform).transpose()?,
+            entrypoint: args.entrypoint.as_deref().map(plan::parse_entrypoint).transpose().map_err(usage)?,
+            no_cache: args.no_cache,
+            epoch: env.source_date_epoch.as_deref().map(parse_epoch).transpose()?,
+            spec,
+        })
+    }
+
+    /// The key under which the daemon keeps its copy of this context (see `session::start`).
+    pub(crate) fn shared_key(&self) -> &str {
+        &self.key
+    }
+
+    /// Resolves the bases through `gateway` and plans on them.
+    ///
+    /// `session` is named in the graph when the graph is to be built by it.
+    pub(crate) fn plan(
+        &self,
+        gateway: &Gateway,
+        daemon: &Daemon,
+        session: &str,
+        is_for_session: bool,
+    ) -> Result<Plan, Error> {
+        let platform = self.platform_on(daemon);
+        let caps: BTreeSet<String> = gateway
+            .ping()
+            .map_err(|e| Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e))?
+            .llb_caps
+            .into_iter()
+            .filter(|cap| cap.enabled)
+            .map(|cap| cap.id)
+            .collect();
+        let bases = frontend::resolve(gateway, &self.spec, &platform, session, &self.local_digests)
+            .map_err(resolve_error)?;
+        let options = Options {
+            project: self.key.clone(),
+            entrypoint: self.entrypoint.clone(),
+            no_cache: self.no_cache,
+            source_date_epoch: self.epoch,
+            revision: self.revision.clone(),
+            session: is_for_session.then(|| session.to_owned()),
+            exclude: self.exclude.clone(),
+            caps,
+            ..Options::new(platform, self.name.clone())
+        };
+        Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
+    }
+
+    fn platform_on(&self, daemon: &Daemon) -> Platform {
+        self.platform.clone().unwrap_or_else(|| {
+            let own = daemon.workers.first().and_then(|w| w.platforms.first());
+            own.map_or_else(
+                || Platform::new("linux", std::env::consts::ARCH, ""),
+                |p| Platform::new(&p.os, &p.architecture, &p.variant),
+            )
+        })
+    }
+}
+
+fn read_spec(path: &Path) -> Result<spec::SpecFile, Error> {
+    let name = path.display().to_string();
+    let unreadable = |e: std::io::Error| {
+        let error = Error::new(Kind::Usage, format!("cannot read the spec `{name}`")).because(e);
+        error.hint("`--spec` names a UniversalBuild file; its format: docs/reference/universalbuild.md")
+    };
+    let mut text = Vec::new();
+    // One byte more than allowed tells the parser that there is more.
+    let limit = spec::SPEC_BYTES_MAX as u64 + 1;
+    if name == "-" {
+        std::io::stdin().lock().take(limit).read_to_end(&mut text).map_err(unreadable)?;
+    } else {
+        let file = fs::File::open(path).map_err(unreadable)?;
+        file.take(limit).read_to_end(&mut text).map_err(unreadable)?;
+    }
+    spec::parse(&text, &name).map_err(|e| Error::from_error(Kind::Usage, e))
+}
+
+fn context_error(path: &Path, error: std::io::Error) -> Error {
+    Error::new(Kind::Usage, format!("cannot open the context `{}`", path.display()))
+        .because(error)
+        .hint("`--context` names the folder with the source tree")
+}
+
+fn open_layouts(
+    spec: &UniversalBuild,
+    context: &Path,
+    content: &mut Content,
+) -> Result<BTreeMap<Base, String>, Error> {
+    let mut digests = BTreeMap::new();
+    for request in plan::bases(spec) {
+        let (Base::OciLayout { dir, tag, digest }, Some(store)) = (&request.base, request.store())
+        else {
+            continue;
+        };
+        let wrong = |e| {
+            let what = format!("cannot use `{}` ({})", request.display(), request.fields());
+            Error::new(Kind::Usage, what).because(e)
+        };
+        let layout = Layout::open(&context.join(dir)).map_err(wrong)?;
+        let root = layout.resolve(tag.as_deref(), digest.as_deref()).map_err(wrong)?;
+        content.add(&store, layout);
+        digests.insert(request.base, root.digest);
+    }
+    Ok(digests)
+}
+
+fn folder_name(context: &Path) -> String {
+    let name = context.file_name().map(|n| n.to_string_lossy().to_lowercase());
+    let name: String = name
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "app".to_owned() } else { name.to_owned() }
+}
+
+/// Tells this folder of this machine from all others; daemons may serve several machines.
+fn project_key(context: &Path) -> String {
+    let machine = fs::read("/etc/machine-id").unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(b"peelbox context\0");
+    hash.update(machine.trim_ascii());
+    hash.update(b"\0");
+    hash.update(context.as_os_str().as_encoded_bytes());
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_platform(text: &str) -> Result<Platform, Error> {
+    if text.contains(',') {
+        return Err(Error::new(Kind::Usage, format!("`--platform {text}` names several platforms"))
+            .hint("build them one by one; images for several platforms come with a later version"));
+    }
+    text.parse().map_err(|e| Error::new(Kind::Usage, format!("`--platform`: {e}")))
+}
+
+fn parse_epoch(text: &str) -> Result<i64, Error> {
+    text.parse().ok().filter(|epoch| *epoch >= 0).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds"))
+            .hint("SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)")
+    })
+}
+
+fn plan_error(error: &PlanError) -> Error {
+    let mut shown = Error::new(Kind::Usage, error.to_string());
+    if let Some(source) = std::error::Error::source(error) {
+        shown = shown.because(source.to_string());
+    }
+    shown.hints.extend(error.hint());
+    shown
+}
+
+fn resolve_error(error: ResolveError) -> Error {
+    use crate::grpc::Code;
+    let status = error.status();
+    let kind = match status.code {
+        Code::Canceled => Kind::Interrupted,
+        _ if status.is_transport => Kind::Internal,
+        _ => Kind::Registry,
+    };
+    let text = status.message.clone();
+    let shown = Error::from_error(kind, error);
+    if ["401", "403", "denied", "authoriz"].iter().any(|word| text.contains(word)) {
+        return shown.hint("log in with `docker login`; peelbox reads Docker's configuration");
+    }
+    if kind == Kind::Registry {
+        return shown.hint("the daemon fetches bases itself: check the name, and its way to the registry");
+    }
+    shown
+}
+
+/// Letters and digits enough for an identity nobody else has (BuildKit uses 25 of them as well).
+pub(crate) fn unique_id() -> String {
+    let mut bytes = [0_u8; 25];
+    // Blocks only in the first moments of a machine's life.
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    debug_assert_eq!(filled, Ok(bytes.len()));
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect()
+}
+
