@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Artifact, Base, Build, DEFAULT_BASE, DependencyStep, Metadata, Runtime, Secret, SecretTarget,
-    Service, UniversalBuild, VERSIONS, check,
+    Artifact, Base, Build, DependencyStep, Metadata, Runtime, Secret, SecretTarget, Service,
+    UniversalBuild, VERSIONS, check,
     json::{Kind, Value},
     node::{Fault, Node, Report, Shape},
 };
@@ -57,7 +57,9 @@ fn metadata(node: Node<'_>, names: &mut BTreeMap<String, usize>) -> Option<Metad
     }
     let project_name = object.get("project_name").and_then(|node| {
         let name = node.parsed(check::service_name)?;
-        if let Some(first) = names.insert(name.clone(), node.value.offset) {
+        let here = node.value.offset;
+        let first = *names.entry(name.clone()).or_insert(here);
+        if first != here {
             let found = node.value.shown();
             node.repeats(first, format!("expected a name of its own, found {found} again"));
         }
@@ -255,13 +257,6 @@ fn filled(
 /// The order in the file does not matter for these, nor does a repetition.
 fn sorted<T: Ord>(items: Vec<T>) -> Vec<T> {
     items.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-impl Default for Base {
-    /// What files without a base are built on.
-    fn default() -> Self {
-        Self::Image(DEFAULT_BASE.to_owned())
-    }
 }
 
 static SERVICE: Shape = Shape {

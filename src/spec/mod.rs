@@ -9,7 +9,6 @@ pub use self::{
     error::{Excerpt, Problem, SpecError},
     json::SPEC_BYTES_MAX,
     nearest::nearest,
-    reference::{ReferenceError, normalize, tag_reference},
 };
 use self::{json::Value, node::Report};
 
@@ -106,6 +105,14 @@ pub fn fuzz_spec(data: &[u8]) {
                 let name = service.spec.metadata.project_name.as_deref();
                 let selected = name.map(|name| file.select(Some(name)));
                 assert!(selected.is_none_or(|found| found == Ok(service)), "a name finds its own");
+                let UniversalBuild { build, runtime, .. } = &service.spec;
+                let copied =
+                    runtime.copy.iter().flat_map(|artifact| [&artifact.from, &artifact.to]);
+                for path in build.cache.iter().chain(copied).chain(&runtime.workdir) {
+                    let dotted = path.split('/').any(|part| matches!(part, "." | ".."));
+                    assert!(path.starts_with('/') && !dotted, "`{path}` is absolute and clean");
+                    assert!(!path.contains("//"), "`{path}` is clean");
+                }
             }
         }
         Err(error) => {
@@ -249,4 +256,11 @@ pub enum Base {
         /// `sha256:…` of the manifest or index.
         digest: Option<String>,
     },
+}
+
+impl Default for Base {
+    /// What a stage starts from that names no base: [`DEFAULT_BASE`].
+    fn default() -> Self {
+        Self::Image(DEFAULT_BASE.to_owned())
+    }
 }

@@ -100,7 +100,7 @@ fn v1_files_in_the_wild_get_the_default_base_and_clean_paths() {
     assert_eq!(metadata.framework.as_deref(), Some("Express"));
     assert_eq!(build.base, Base::Image(DEFAULT_BASE.to_owned()));
     assert_eq!(runtime.base, build.base);
-    assert_eq!(normalize(DEFAULT_BASE).as_deref(), Ok(DEFAULT_BASE));
+    assert_eq!(reference::normalize(DEFAULT_BASE).as_deref(), Ok(DEFAULT_BASE));
     assert_eq!(build.packages, ["build-base", "nodejs-22", "npm", "python-3.13"]);
     assert_eq!(build.commands, ["npm ci", "npm run build"]);
     assert_eq!(build.cache, ["/build/.npm", "/build/node_modules", "/root/.npm"]);
@@ -315,6 +315,41 @@ fn signals_get_their_usual_name() {
     }
     for bad in ["RTMIN++1", "RTMIN1", "RTMIN+", "TERM ", "SIGSIGTERM", "BYE", "ſigterm"] {
         check(bad, None);
+    }
+}
+
+#[test]
+fn globs_follow_the_grammar_of_the_daemon() {
+    let good = [
+        "a",
+        "*",
+        "**/x",
+        "a?b",
+        "[a]",
+        "[^a]",
+        "[a-z]",
+        "[a-zA-Z_]",
+        "[*]",
+        "[\\]]",
+        "[\\-a]",
+        "\\[",
+        "a]",
+        "[!a]",
+        "[a-\\]]",
+        "é[é-ü]",
+    ];
+    for pattern in good {
+        assert_eq!(check::source(pattern).ok(), Some(format!("/build/{pattern}")));
+    }
+    // Go's `filepath.Match` reports a bad pattern for these.
+    let bad = [
+        "[ab", "[]a]", "[]", "[^]", "[a-]", "[-a]", "[a--]", "a\\", "[a\\", "[", "[a-b-c]",
+        "x[a]y[b",
+    ];
+    for pattern in bad {
+        assert!(check::source(pattern).is_err(), "{pattern}");
+        assert!(check::glob(pattern).is_err(), "{pattern}");
+        assert!(check::exclude(pattern).is_err(), "{pattern}");
     }
 }
 
