@@ -1,0 +1,112 @@
+//! Golden transcripts: each sequence of `tests/golden/progress` through each display.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::fixture::{End, Sequence, Written, update_of_json};
+use super::*;
+
+/// Sequences by name, recorded ones included.
+fn sequences() -> Vec<(String, PathBuf, Sequence)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/progress");
+    let mut sequences = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = || fs::read_to_string(&path).unwrap();
+        let sequence = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("seq") => Sequence::parse(&text()),
+            Some("rawjson") => {
+                let mut recorded = Sequence::from_rawjson(&text());
+                if text().contains("did not complete successfully") {
+                    recorded.end = End::Failed;
+                }
+                recorded
+            }
+            _ => continue,
+        };
+        sequences.push((name, path, sequence));
+    }
+    assert!(sequences.len() > 10, "the sequences were not found");
+    sequences.sort_by(|one, other| one.0.cmp(&other.0));
+    sequences
+}
+
+/// Compares with the golden file beside the sequence; `UPDATE_GOLDEN=1` writes it.
+fn check(sequence: &Path, extension: &str, got: &str) {
+    let path = sequence.with_extension(extension);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, got).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let different = expected.lines().zip(got.lines()).position(|(one, other)| one != other);
+    let line = different.unwrap_or_else(|| expected.lines().count().min(got.lines().count()));
+    assert!(
+        expected == got,
+        "{} differs from line {}; expected:\n{expected}\ngot:\n{got}",
+        path.display(),
+        line + 1
+    );
+}
+
+/// What `mode` writes for a whole sequence.
+fn transcript(sequence: &Sequence, mode: Mode, look: Look) -> String {
+    let written = Written::default();
+    let mut progress = Progress::new(mode, look, Box::new(written.clone()), Duration::ZERO);
+    let end = sequence.play(&mut progress, |_, _, _| {});
+    let outcome = sequence.outcome(&progress, end);
+    drop(progress.finish(&outcome, end));
+    String::from_utf8(written.take()).unwrap()
+}
+
+#[test]
+fn plain_transcripts_are_as_recorded() {
+    for (_, path, sequence) in sequences() {
+        check(&path, "plain", &transcript(&sequence, Mode::Plain, Look::default()));
+    }
+}
+
+#[test]
+fn plain_never_writes_a_control_character_without_color() {
+    for (name, _, sequence) in sequences() {
+        let text = transcript(&sequence, Mode::Plain, Look::default());
+        let is_clean = |char: char| matches!(char, '\n' | '\t') || !char.is_control();
+        assert!(text.chars().all(is_clean), "{name}");
+    }
+}
+
+#[test]
+fn quiet_says_nothing_but_failures() {
+    for (name, _, sequence) in sequences() {
+        let text = transcript(&sequence, Mode::Quiet, Look::default());
+        assert_eq!(text.is_empty(), sequence.end != End::Failed, "{name}: {text}");
+    }
+}
+
+#[test]
+fn rawjson_repeats_a_recorded_stream_word_for_word() {
+    for (name, path, sequence) in sequences() {
+        if path.extension().is_some_and(|extension| extension == "rawjson") {
+            let recorded = fs::read_to_string(&path).unwrap();
+            let repeated = transcript(&sequence, Mode::RawJson, Look::default());
+            let go_escapes = [("\\u003c", "<"), ("\\u003e", ">"), ("\\u0026", "&")];
+            let recorded =
+                go_escapes.iter().fold(recorded, |text, (from, to)| text.replace(from, to));
+            for (line, (one, other)) in recorded.lines().zip(repeated.lines()).enumerate() {
+                assert_eq!(one, other, "{name}:{}", line + 1);
+            }
+            assert_eq!(recorded.lines().count(), repeated.lines().count(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn rawjson_can_be_read_back() {
+    for (name, _, sequence) in sequences() {
+        let text = transcript(&sequence, Mode::RawJson, Look::default());
+        for line in text.lines() {
+            let json = serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}"));
+            drop(update_of_json(&json));
+        }
+    }
+}
