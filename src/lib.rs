@@ -25,3 +25,5 @@ pub mod output;
 pub mod endpoint;
 
 pub mod credentials;
+
+pub mod daemonless;
