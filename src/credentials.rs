@@ -303,7 +303,7 @@ const HELPER_PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::fs;
 
     use tempfile::TempDir;
 
@@ -329,17 +329,11 @@ mod tests {
         fn helper(self, name: &str, script: &str) -> Self {
             let path = self.dir.path().join(format!("docker-credential-{name}"));
             let text = format!("#!/bin/sh\necho >>'{}'\n{script}\n", self.runs_path().display());
-            // Written by a child: a file that this process holds open for writing could be
-            // inherited by another test's child, and then not be run (`ETXTBSY`).
-            let mut writer = std::process::Command::new("tee")
-                .arg(&path)
-                .stdin(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::null())
-                .spawn()
-                .unwrap();
-            io::Write::write_all(&mut writer.stdin.take().unwrap(), text.as_bytes()).unwrap();
-            assert!(writer.wait().unwrap().success());
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            // Written by a child: what this process has open for writing could be inherited
+            // by another test's child for a moment, and then not be run (`ETXTBSY`).
+            let write = r#"printf '%s' "$1" >"$0" && chmod 755 "$0""#;
+            let mut shell = std::process::Command::new("/bin/sh");
+            assert!(shell.arg("-c").arg(write).arg(path).arg(text).status().unwrap().success());
             self
         }
 

@@ -39,3 +39,5 @@ pub mod output;
 pub mod endpoint;
 
 pub mod credentials;
+
+pub mod daemonless;
