@@ -4,7 +4,11 @@
 //! Wall time, CPU time and peak memory are those of the client process alone, as the kernel accounts them
 //! (`/usr/bin/time`). "first" means that every file crosses: its mtime is moved before each run, for both alike.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench that cannot go on says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on says where"
+)]
 
 use std::{
     env,
@@ -47,10 +51,30 @@ fn main() {
         work: tempfile::tempdir().unwrap(),
     };
     let cases = [
-        Case { name: "10 files, nothing changed", make: |d| files(d, 1, 10, 1 << 10), rounds: 15, touch: false },
-        Case { name: "50,000 x 1 KiB, first", make: |d| files(d, 500, 100, 1 << 10), rounds: 3, touch: true },
-        Case { name: "50,000 x 1 KiB, nothing changed", make: |d| files(d, 500, 100, 1 << 10), rounds: 5, touch: false },
-        Case { name: "8 x 128 MiB, first", make: |d| files(d, 1, 8, 128 << 20), rounds: 3, touch: true },
+        Case {
+            name: "10 files, nothing changed",
+            make: |d| files(d, 1, 10, 1 << 10),
+            rounds: 15,
+            touch: false,
+        },
+        Case {
+            name: "50,000 x 1 KiB, first",
+            make: |d| files(d, 500, 100, 1 << 10),
+            rounds: 3,
+            touch: true,
+        },
+        Case {
+            name: "50,000 x 1 KiB, nothing changed",
+            make: |d| files(d, 500, 100, 1 << 10),
+            rounds: 5,
+            touch: false,
+        },
+        Case {
+            name: "8 x 128 MiB, first",
+            make: |d| files(d, 1, 8, 128 << 20),
+            rounds: 3,
+            touch: true,
+        },
     ];
     let filter: Vec<String> = env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     println!("| case | wall ours/buildctl | ratio | cpu | ratio | peak MiB | ratio |");
@@ -97,7 +121,11 @@ impl Bench {
                     moment += Duration::from_secs(1);
                     touch(&context, moment);
                 }
-                let cost = if is_ours { self.peelbox(&spec, &context) } else { self.buildctl(&plan, &context) };
+                let cost = if is_ours {
+                    self.peelbox(&spec, &context)
+                } else {
+                    self.buildctl(&plan, &context)
+                };
                 if round > 0 {
                     if is_ours { ours.push(cost) } else { theirs.push(cost) }
                 }
@@ -110,7 +138,16 @@ impl Bench {
     fn peelbox(&self, spec: &Path, context: &Path) -> Cost {
         let mut command = self.timed(&self.peelbox);
         command
-            .args(["build", "--progress", "plain", "--output", "type=none", "--buildkit", &self.address, "--spec"])
+            .args([
+                "build",
+                "--progress",
+                "plain",
+                "--output",
+                "type=none",
+                "--buildkit",
+                &self.address,
+                "--spec",
+            ])
             .arg(spec)
             .arg("--context")
             .arg(context);
@@ -128,7 +165,10 @@ impl Bench {
 
     fn timed(&self, program: &Path) -> Command {
         let mut command = Command::new("/usr/bin/time");
-        command.args(["-q", "-f", "%e %U %S %M", "-o"]).arg(self.work.path().join("cost")).arg(program);
+        command
+            .args(["-q", "-f", "%e %U %S %M", "-o"])
+            .arg(self.work.path().join("cost"))
+            .arg(program);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
@@ -183,7 +223,10 @@ fn touch(dir: &Path, moment: SystemTime) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the files' times must be new in every run of the bench")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files' times must be new in every run of the bench"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -196,7 +239,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[expect(clippy::disallowed_methods, reason = "where the JSON goes")]
 fn report(name: &str, ours: &[Cost], theirs: &[Cost]) {
     let column = |pick: fn(&Cost) -> f64| {
-        let (a, b) = (median(ours.iter().map(pick).collect()), median(theirs.iter().map(pick).collect()));
+        let (a, b) =
+            (median(ours.iter().map(pick).collect()), median(theirs.iter().map(pick).collect()));
         (a, b, a / b)
     };
     let (wall, cpu, peak) = (column(|c| c.wall_s), column(|c| c.cpu_s), column(|c| c.peak_mib));

@@ -121,9 +121,7 @@ fn read_os_release(
     match gateway.read_file(&reference, OS_RELEASE) {
         Ok(text) => Ok(Some(text)),
         // The daemon passes the text of its own system call on, with or without a code.
-        Err(status)
-            if status.code == Code::NotFound || status.message.contains("no such file") =>
-        {
+        Err(status) if status.code == Code::NotFound || status.message.contains("no such file") => {
             Ok(None)
         }
         Err(status) => Err(unreadable(status)),

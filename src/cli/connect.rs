@@ -1,11 +1,11 @@
 //! Candidates → the first daemon that answers, or a private one, or the account of why none does.
 
-use std::{io, path::Path, time::Duration};
+use std::{cell::Cell, io, io::Write as _, ops::ControlFlow, time::Duration};
 
 use crate::{
     cli::{args::DaemonArgs, env::Environment},
     control::DaemonError,
-    daemonless::{Daemonless, Options},
+    daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
     endpoint::{Candidate, Endpoint, NotReachable, Reason, Surroundings, candidates},
     error::{Error, Kind},
     grpc::{Cancel, Code},
@@ -25,7 +25,11 @@ pub(crate) struct Reached {
 }
 
 /// Connects to the first candidate that is a BuildKit daemon.
-pub(crate) fn reach(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Result<Reached, Error> {
+pub(crate) fn reach(
+    args: &DaemonArgs,
+    env: &Environment,
+    cancel: &Cancel,
+) -> Result<Reached, Error> {
     let around = Surroundings {
         flag: args.buildkit.as_deref(),
         buildkit_host: env.buildkit_host.as_deref(),
@@ -46,8 +50,50 @@ pub(crate) fn reach(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Re
     if args.daemonless {
         return start_private(args, env, cancel);
     }
-    let buildkitd = env.path.as_deref().and_then(|path| find_on_path(path, "buildkitd"));
+    let buildkitd = env.path.as_deref().and_then(|path| find_program("buildkitd", path));
     Err(not_reachable(NotReachable::new(tried, buildkitd.as_deref())))
+}
+
+/// Starts a daemon of our own; its cache is kept for the next build.
+fn start_private(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Result<Reached, Error> {
+    let Some(cache_dir) = &env.cache_dir else {
+        return Err(Error::new(Kind::Usage, "`--daemonless` needs a folder for its cache")
+            .hint("set HOME or XDG_CACHE_HOME"));
+    };
+    let search_path = env.path.clone().unwrap_or_default();
+    let mut options = Options::new(search_path, cache_dir.clone(), env.runtime_dir.clone());
+    options.rootless = !rustix::process::getuid().is_root();
+    options.config.clone_from(&args.buildkitd_config);
+    let is_told = Cell::new(false);
+    let mut watch = |notice: Notice<'_>| {
+        if let (Notice::WaitingForLock(path), false) = (notice, is_told.replace(true)) {
+            let text = "waiting for another build with a private daemon";
+            // Without a standard error the wait is silent.
+            let _ = writeln!(io::stderr(), "{text} ({})", path.display());
+        }
+        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let private = Daemonless::start(&options, &mut watch).map_err(daemonless_error)?;
+    let endpoint = private.endpoint();
+    match connect(&endpoint, cancel) {
+        Ok(connection) => Ok(Reached { connection, endpoint, private: Some(private) }),
+        Err(Refusal::Unusable(error)) => Err(error),
+        Err(Refusal::NotThere(reason)) => {
+            let text = format!("the private daemon does not answer: {reason}\n{}", private.log_tail());
+            Err(Error::new(Kind::NoDaemon, text))
+        }
+    }
+}
+
+fn daemonless_error(error: DaemonlessError) -> Error {
+    let kind = match &error {
+        DaemonlessError::Interrupted => Kind::Interrupted,
+        _ => Kind::NoDaemon,
+    };
+    let hint = error.hint();
+    let mut shown = Error::from_error(kind, error);
+    shown.hints.extend(hint.map(str::to_owned));
+    shown
 }
 
 fn not_reachable(account: NotReachable) -> Error {

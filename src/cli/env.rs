@@ -1,6 +1,6 @@
 //! What the process was given by its surroundings; read once, here alone.
 
-use std::{env, path::PathBuf};
+use std::{env, ffi::OsString, path::PathBuf};
 
 /// Variables that change what peelbox does (docs/reference/environment.md).
 #[derive(Debug, Default)]
@@ -9,7 +9,9 @@ pub(crate) struct Environment {
     pub(crate) xdg_runtime_dir: Option<String>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) path: Option<std::ffi::OsString>,
+    /// Where a socket of our own may lie; short, as socket paths must be.
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) path: Option<OsString>,
     pub(crate) source_date_epoch: Option<String>,
     pub(crate) no_color: bool,
 }
@@ -27,6 +29,7 @@ impl Environment {
             cache_dir: dir("XDG_CACHE_HOME")
                 .or_else(|| Some(home.as_ref()?.join(".cache")))
                 .map(|cache| cache.join("peelbox")),
+            runtime_dir: dir("XDG_RUNTIME_DIR").unwrap_or_else(env::temp_dir),
             path: env::var_os("PATH"),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             no_color: text("NO_COLOR").is_some() || text("TERM").as_deref() == Some("dumb"),

@@ -64,9 +64,7 @@ fn plan(
     });
     match (result, planned) {
         (Err(SolveError::Frontend(error)), _) => Err(services::explain(error, &root_cause)),
-        (Err(SolveError::Daemon(status)), None) => {
-            Err(Error::from_error(Kind::Internal, status))
-        }
+        (Err(SolveError::Daemon(status)), None) => Err(Error::from_error(Kind::Internal, status)),
         (_, Some(plan)) => Ok(plan),
         _ => Err(Error::new(Kind::Interrupted, "interrupted")),
     }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -47,14 +47,13 @@ impl Project {
     /// Reads what was typed: spec, context, ignore files, local bases.
     pub(crate) fn load(args: &ProjectArgs, env: &Environment) -> Result<Self, Error> {
         let file = read_spec(&args.spec)?;
-        let service = file
-            .select(args.service.as_deref())
-            .map_err(|e| Error::from_error(Kind::Usage, e))?;
+        let service =
+            file.select(args.service.as_deref()).map_err(|e| Error::from_error(Kind::Usage, e))?;
         let spec = service.spec.clone();
-        let context = fs::canonicalize(&args.context).map_err(|e| context_error(&args.context, e))?;
+        let context =
+            fs::canonicalize(&args.context).map_err(|e| context_error(&args.context, e))?;
         let root = filesync::Root::open(&context).map_err(|e| context_error(&args.context, e))?;
-        let mut exclude = filesync::ignore_patterns(&root)
-            .map_err(|e| Error::from_error(Kind::Usage, e))?;
+        let mut exclude = ignored(&root)?;
         exclude.extend(spec.build.exclude.iter().cloned());
 
         let mut content = Content::default();
@@ -70,7 +69,12 @@ impl Project {
             key: project_key(&context),
             revision: revision::of(&context),
             platform: args.platform.as_deref().map(parse_platform).transpose()?,
-            entrypoint: args.entrypoint.as_deref().map(plan::parse_entrypoint).transpose().map_err(usage)?,
+            entrypoint: args
+                .entrypoint
+                .as_deref()
+                .map(plan::parse_entrypoint)
+                .transpose()
+                .map_err(usage)?,
             no_cache: args.no_cache,
             epoch: env.source_date_epoch.as_deref().map(parse_epoch).transpose()?,
             spec,
@@ -95,7 +99,9 @@ impl Project {
         let platform = self.platform_on(daemon);
         let caps: BTreeSet<String> = gateway
             .ping()
-            .map_err(|e| Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e))?
+            .map_err(|e| {
+                Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e)
+            })?
             .llb_caps
             .into_iter()
             .filter(|cap| cap.enabled)
@@ -132,7 +138,9 @@ fn read_spec(path: &Path) -> Result<spec::SpecFile, Error> {
     let name = path.display().to_string();
     let unreadable = |e: std::io::Error| {
         let error = Error::new(Kind::Usage, format!("cannot read the spec `{name}`")).because(e);
-        error.hint("`--spec` names a UniversalBuild file; its format: docs/reference/universalbuild.md")
+        error.hint(
+            "`--spec` names a UniversalBuild file; its format: docs/reference/universalbuild.md",
+        )
     };
     let mut text = Vec::new();
     // One byte more than allowed tells the parser that there is more.
@@ -150,6 +158,21 @@ fn context_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(Kind::Usage, format!("cannot open the context `{}`", path.display()))
         .because(error)
         .hint("`--context` names the folder with the source tree")
+}
+
+/// Patterns of the context's ignore file; they travel in the graph, so they must be text.
+fn ignored(root: &filesync::Root) -> Result<Vec<String>, Error> {
+    let rules = filesync::ignore_patterns(root).map_err(|e| Error::from_error(Kind::Usage, e))?;
+    let text = |pattern: Vec<u8>| {
+        String::from_utf8(pattern).map_err(|e| {
+            let shown = e.as_bytes().escape_ascii().to_string();
+            Error::new(
+                Kind::Usage,
+                format!("the ignore file has a pattern that is not UTF-8: `{shown}`"),
+            )
+        })
+    };
+    rules.patterns.into_iter().map(text).collect()
 }
 
 fn open_layouts(
@@ -199,8 +222,11 @@ fn project_key(context: &Path) -> String {
 
 fn parse_platform(text: &str) -> Result<Platform, Error> {
     if text.contains(',') {
-        return Err(Error::new(Kind::Usage, format!("`--platform {text}` names several platforms"))
-            .hint("build them one by one; images for several platforms come with a later version"));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("`--platform {text}` names several platforms"),
+        )
+        .hint("build them one by one; images for several platforms come with a later version"));
     }
     text.parse().map_err(|e| Error::new(Kind::Usage, format!("`--platform`: {e}")))
 }
@@ -235,7 +261,8 @@ fn resolve_error(error: ResolveError) -> Error {
         return shown.hint("log in with `docker login`; peelbox reads Docker's configuration");
     }
     if kind == Kind::Registry {
-        return shown.hint("the daemon fetches bases itself: check the name, and its way to the registry");
+        return shown
+            .hint("the daemon fetches bases itself: check the name, and its way to the registry");
     }
     shown
 }
@@ -249,4 +276,3 @@ pub(crate) fn unique_id() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect()
 }
-

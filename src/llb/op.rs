@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::State;
+use crate::pb::llb as pb;
 
 /// Where a step runs: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.
 ///

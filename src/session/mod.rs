@@ -14,10 +14,14 @@ use crate::{
         driver::Handle,
         server::{HEALTH_CHECK, serve},
     },
+    oci_layout::LayoutError,
     output::OutputError,
+    session::filesync::TransferError,
 };
 
 pub mod auth;
+pub mod content;
+pub mod context;
 pub mod filesend;
 pub mod filesync;
 pub mod tunnel;
@@ -34,6 +38,10 @@ pub struct SessionId(pub String);
 pub enum Failure {
     /// The result could not be written.
     Output(OutputError),
+    /// The context could not be sent as it is.
+    Context(TransferError),
+    /// A base in a local OCI layout could not be read.
+    Layout(LayoutError),
     /// The user's Docker configuration could not be read, or a credential helper failed.
     Credentials(CredentialsError),
 }

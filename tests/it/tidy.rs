@@ -65,7 +65,9 @@ fn used_modules(text: &str) -> BTreeSet<String> {
                     '{' => depth += 1,
                     '}' => depth -= 1,
                     ',' if depth == 1 => is_first = true,
-                    c if depth == 1 && is_first && (c.is_alphanumeric() || c == '_') => word.push(c),
+                    c if depth == 1 && is_first && (c.is_alphanumeric() || c == '_') => {
+                        word.push(c)
+                    }
                     _ => {
                         is_first = is_first && c.is_whitespace();
                         if !word.is_empty() {
@@ -123,13 +125,32 @@ fn used_modules_are_found_in_every_form_of_use() {
 fn no_async_runtime_and_no_heavy_client_is_in_the_tree() {
     let cargo = env!("CARGO");
     let output = Command::new(cargo)
-        .args(["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}|{f}"])
+        .args([
+            "tree",
+            "--locked",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}|{f}",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let banned = ["tonic", "hyper", "reqwest", "openssl-sys", "native-tls", "mio", "async-std", "smol", "axum"];
+    let banned = [
+        "tonic",
+        "hyper",
+        "reqwest",
+        "openssl-sys",
+        "native-tls",
+        "mio",
+        "async-std",
+        "smol",
+        "axum",
+    ];
     let tokio_may = ["", "default", "io-util", "bytes", "sync"];
     let mut saw_tokio = false;
     for line in text.lines() {
@@ -150,7 +171,15 @@ fn no_async_runtime_and_no_heavy_client_is_in_the_tree() {
 fn nothing_below_the_command_line_prints_or_reads_the_environment() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
-    let words = ["println!", "eprintln!", "print!(", "env::var", "env::args", "process::exit", "current_dir()"];
+    let words = [
+        "println!",
+        "eprintln!",
+        "print!(",
+        "env::var",
+        "env::args",
+        "process::exit",
+        "current_dir()",
+    ];
     for file in files {
         if file.starts_with(root().join("src/cli")) {
             continue;

@@ -1,0 +1,110 @@
+//! `FileSync`: the build context over gRPC. What is sent and in which order is [`filesync`]'s.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::{
+    grpc::{
+        Call, Code, Service, Status,
+        stream::{Receiver, Sender},
+    },
+    session::{
+        Failure, RootCause,
+        filesync::{
+            self, Counters, Inbox, LocalFilter, Request, Root, Sink, SinkClosed, error_frame,
+        },
+    },
+};
+
+/// How far the upload is, for the printer.
+#[derive(Debug, Default)]
+pub struct Upload {
+    /// What was done.
+    pub counters: Counters,
+    /// Nothing more will come.
+    pub is_done: AtomicBool,
+}
+
+/// Serves one folder under one name.
+#[derive(Debug)]
+pub struct Context {
+    name: &'static str,
+    root: Arc<Root>,
+    upload: Arc<Upload>,
+    root_cause: RootCause,
+}
+
+impl Context {
+    /// Serves `root` as `local://name`.
+    pub fn new(
+        name: &'static str,
+        root: Arc<Root>,
+        upload: Arc<Upload>,
+        root_cause: RootCause,
+    ) -> Self {
+        Self { name, root, upload, root_cause }
+    }
+}
+
+impl Service for Context {
+    fn methods(&self) -> &'static [&'static str] {
+        &["/moby.filesync.v1.FileSync/DiffCopy"]
+    }
+
+    fn serve(&self, call: &mut Call) -> Result<(), Status> {
+        let metadata = call.metadata.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let request = Request::from_metadata(metadata)
+            .map_err(|e| Status::new(Code::InvalidArgument, e.to_string()))?;
+        if request.name != self.name.as_bytes() {
+            // With this code the daemon asks other sessions (BuildKit `source/local/source.go`).
+            let name = String::from_utf8_lossy(&request.name);
+            return Err(Status::new(Code::NotFound, format!("no access to folder `{name}`")));
+        }
+        let receiver =
+            call.receiver.take().ok_or_else(|| Status::protocol("the call has no stream"))?;
+        let inbox = Arc::new(Inbox::default());
+        // On the driver's thread: a thread of its own would be woken for every file.
+        call.driver.spawn(read(receiver, Arc::clone(&inbox)));
+        let sent = {
+            let sink = StreamSink(Mutex::new(&mut call.sender));
+            let none = LocalFilter::none();
+            filesync::send(&self.root, &request, &none, &inbox, &sink, &self.upload.counters)
+        };
+        self.upload.is_done.store(sent.is_ok(), Ordering::Relaxed);
+        sent.map(drop).map_err(|error| {
+            // The daemon may be gone; then nobody needs the packet.
+            drop(call.sender.send(error_frame(&error)));
+            let status = Status::new(Code::Unknown, error.to_string());
+            self.root_cause.set(Failure::Context(error));
+            status
+        })
+    }
+}
+
+async fn read(mut receiver: Receiver, inbox: Arc<Inbox>) {
+    loop {
+        match poll_fn(|cx| receiver.poll_message(cx)).await {
+            Some(Ok(message)) => inbox.on_message(message),
+            Some(Err(status)) => return inbox.on_end(Err(status.to_string())),
+            None => return inbox.on_end(Ok(())),
+        }
+    }
+}
+
+/// One stream for the walker and the data workers. The lock is held while the stream waits for room: whoever comes
+/// later would wait for the same room, and frames of one batch stay together.
+struct StreamSink<'a>(Mutex<&'a mut Sender>);
+
+impl Sink for StreamSink<'_> {
+    fn send(&self, frames: Bytes) -> Result<(), SinkClosed> {
+        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.send(frames).map_err(|_| SinkClosed)
+    }
+}
