@@ -321,6 +321,21 @@ mod tests {
     }
 
     #[test]
+    fn a_merge_needs_two_states_and_leaves_scratch_out() {
+        let mut graph = Graph::new();
+        let base = image(&mut graph);
+        let dir = FileAction::Mkdir { path: "/a".to_owned(), mode: 0o755, owner: None };
+        let other = graph.file(State::SCRATCH, &[dir], &Meta::default());
+        let meta = Meta::default();
+        assert_eq!(graph.merge(&[], &meta), State::SCRATCH);
+        assert_eq!(graph.merge(&[State::SCRATCH, base], &meta), base);
+        let merged = graph.merge(&[base, State::SCRATCH, other], &meta);
+        let ops = ops(&graph.definition(merged));
+        let Some(pb::op::Op::Merge(merge)) = &ops[2].op else { panic!("no merge: {ops:?}") };
+        assert_eq!(merge.inputs.iter().map(|input| input.input).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
     fn a_definition_holds_only_what_the_state_stands_on() {
         let mut graph = Graph::new();
         let base = image(&mut graph);
