@@ -1,8 +1,9 @@
 //! Operations → protobuf, as Go's client writes them.
 //!
 //! The daemon (v0.32) marshals every op again and takes the digest of *its* bytes as the vertex
-//! digest (`solver/llbsolver/vertex.go`, `recomputeDigests`). Fields in number order, defaults
-//! left out and sorted maps make ours equal to its.
+//! digest (`solver/llbsolver/vertex.go`, `recomputeDigests`). Ours are equal to its: defaults left
+//! out, maps sorted, fields in the order of their numbers, but a `oneof` after all others, which is
+//! how Go's protobuf library (google.golang.org/protobuf, legacy field order) writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -338,6 +339,14 @@ pub(super) fn metadata(meta: &Meta, caps: BTreeSet<&'static str>) -> pb::OpMetad
         caps: caps.into_iter().map(|cap| (cap.to_owned(), true)).collect(),
         ..pb::OpMetadata::default()
     }
+}
+
+/// The bytes of an op, its `oneof` last. Two messages in a row are one message with both's fields.
+pub(super) fn bytes(mut op: pb::Op) -> Vec<u8> {
+    let what = pb::Op { op: op.op.take(), ..pb::Op::default() };
+    let mut bytes = op.encode_to_vec();
+    bytes.extend_from_slice(&what.encode_to_vec());
+    bytes
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {

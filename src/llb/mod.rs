@@ -12,8 +12,6 @@ mod text;
 
 use std::collections::HashMap;
 
-use prost::Message as _;
-
 use crate::pb::llb as pb;
 
 pub use crate::pb::llb::Definition;
@@ -132,7 +130,7 @@ impl Graph {
     }
 
     fn add(&mut self, part: marshal::Part, meta: &op::Meta) -> State {
-        let bytes = part.op.encode_to_vec();
+        let bytes = marshal::bytes(part.op);
         let digest = marshal::digest(&bytes);
         let metadata = marshal::metadata(meta, part.caps);
         let vertex = match self.by_digest.get(&digest) {
@@ -171,6 +169,8 @@ impl ExecStates {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::{
         op::{
             Access, ContentCache, CopyAction, Exec, FileAction, LocalSource, Meta, Mount,
@@ -221,15 +221,16 @@ mod tests {
         let mut graph = Graph::new();
         let state = image(&mut graph);
         let definition = graph.definition(state);
-        // Written by hand from solver/pb/ops.proto: field 3 source{1 identifier}, 10 platform, 11 empty.
+        // Written by hand from solver/pb/ops.proto: field 10 platform, 11 constraints (empty), then
+        // the oneof, field 3 source{1 identifier}.
         let id = b"docker-image://docker.io/library/alpine:3";
-        let mut want = vec![0x1a, id.len() as u8 + 2, 0x0a, id.len() as u8];
-        want.extend_from_slice(id);
-        want.extend_from_slice(&[0x52, 14, 0x0a, 5]);
+        let mut want = vec![0x52, 14, 0x0a, 5];
         want.extend_from_slice(b"amd64");
         want.extend_from_slice(&[0x12, 5]);
         want.extend_from_slice(b"linux");
         want.extend_from_slice(&[0x5a, 0]);
+        want.extend_from_slice(&[0x1a, id.len() as u8 + 2, 0x0a, id.len() as u8]);
+        want.extend_from_slice(id);
         assert_eq!(definition.def[0], want);
         assert_eq!(ops(&definition)[1].inputs[0].digest, marshal::digest(&want));
     }
@@ -318,6 +319,21 @@ mod tests {
         assert_eq!((copy.mode, copy.timestamp), (-1, -1), "0 would mean no permission, and 1970");
         let caps = &definition.metadata[&marshal::digest(&definition.def[2])].caps;
         assert!(caps.contains_key("file.copy.includeexcludepatterns"), "{caps:?}");
+    }
+
+    #[test]
+    fn a_merge_needs_two_states_and_leaves_scratch_out() {
+        let mut graph = Graph::new();
+        let base = image(&mut graph);
+        let dir = FileAction::Mkdir { path: "/a".to_owned(), mode: 0o755, owner: None };
+        let other = graph.file(State::SCRATCH, &[dir], &Meta::default());
+        let meta = Meta::default();
+        assert_eq!(graph.merge(&[], &meta), State::SCRATCH);
+        assert_eq!(graph.merge(&[State::SCRATCH, base], &meta), base);
+        let merged = graph.merge(&[base, State::SCRATCH, other], &meta);
+        let ops = ops(&graph.definition(merged));
+        let Some(pb::op::Op::Merge(merge)) = &ops[2].op else { panic!("no merge: {ops:?}") };
+        assert_eq!(merge.inputs.iter().map(|input| input.input).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]

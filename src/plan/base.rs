@@ -213,6 +213,11 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Whether it has instructions for Dockerfiles that start from it.
+    pub(super) fn has_triggers(&self) -> bool {
+        !self.strings("OnBuild").is_empty()
+    }
+
     /// Its platform, if it says one and that is another than `wanted`.
     pub(super) fn foreign_platform(&self, wanted: &Platform) -> Option<Platform> {
         let field = |name: &str| self.config.get(name).and_then(Value::as_str).unwrap_or_default();

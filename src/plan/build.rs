@@ -57,7 +57,7 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<Built, PlanError> {
         let root = self.base(base, label);
-        let root = self.install(base, root, Stage::Build)?;
+        let (root, _) = self.install(base, root, Stage::Build)?;
         let context = self.context();
         if first_command(self.spec).is_none() {
             let (kept, kept_dir) = (State::SCRATCH, String::new());

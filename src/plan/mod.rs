@@ -165,6 +165,15 @@ impl Plan {
                 options.platform
             ));
         }
+        for (stage, base) in [(Stage::Build, &build_base), (Stage::Runtime, &runtime_base)] {
+            if base.has_triggers() {
+                warnings.push(format!(
+                    "`{}.base`: the ONBUILD triggers of `{}` do not run",
+                    stage.name(),
+                    base.display()
+                ));
+            }
+        }
         let bases = [(Stage::Build, &build_base), (Stage::Runtime, &runtime_base)]
             .map(|(stage, base)| (stage, base.pinned()));
         Ok(Self {

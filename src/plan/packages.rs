@@ -12,13 +12,13 @@ use crate::llb::{
 };
 
 impl Planner<'_> {
-    /// `state` with `packages`; without any it stays as it is.
+    /// `state` with the packages of a stage, and what was done; without any it stays as it is.
     pub(super) fn install(
         &mut self,
         base: &Image<'_>,
         state: State,
         stage: Stage,
-    ) -> Result<State, PlanError> {
+    ) -> Result<(State, Option<String>), PlanError> {
         let (field, packages) = match stage {
             Stage::Build => ("build.packages", &self.spec.build.packages),
             Stage::Runtime => ("runtime.packages", &self.spec.runtime.packages),
@@ -27,7 +27,7 @@ impl Planner<'_> {
         packages.sort();
         packages.dedup();
         if packages.is_empty() {
-            return Ok(state);
+            return Ok((state, None));
         }
         let bad = |name: &&String| {
             name.is_empty()
@@ -73,7 +73,8 @@ impl Planner<'_> {
             platform: self.options.platform.clone(),
         };
         let meta = self.options.step(format!("install packages: {}", script::list(&packages)));
-        Ok(self.graph.exec(exec, &meta).at("/"))
+        let what = format!("install packages: {}", packages.join(", "));
+        Ok((self.graph.exec(exec, &meta).at("/"), Some(what)))
     }
 
     fn apt_mounts(&mut self, base: &Image<'_>) -> Vec<Mount> {

@@ -32,11 +32,8 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<Runtime, PlanError> {
         let root = self.base(base, label);
-        let mut state = self.install(base, root, Stage::Runtime)?;
-        let mut layers = Vec::new();
-        if state != root {
-            layers.push(format!("install packages: {}", self.spec.runtime.packages.join(" ")));
-        }
+        let (mut state, installed) = self.install(base, root, Stage::Runtime)?;
+        let mut layers: Vec<String> = installed.into_iter().collect();
         self.warn_of_hidden_caches();
         let artifacts = &self.spec.runtime.copy;
         let per_layer = artifacts.len().div_ceil(ARTIFACT_LAYERS_MAX).max(1);

@@ -301,6 +301,8 @@ fn the_same_input_gives_the_same_bytes_in_whatever_order_it_was_written() {
     }
     two.build.packages = strings(&["git", "make"]);
     three.build.packages = strings(&["make", "git", "make"]);
+    two.runtime.packages = strings(&["curl", "tini"]);
+    three.runtime.packages = strings(&["tini", "curl"]);
     let bytes = |spec: &UniversalBuild| {
         let plan = plan(spec);
         (plan.definition().encode_to_vec(), plan.image_config())
