@@ -41,3 +41,4 @@ pub mod endpoint;
 pub mod credentials;
 
 pub mod daemonless;
+pub mod oci_layout;

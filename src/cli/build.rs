@@ -178,7 +178,7 @@ fn progress(args: &BuildArgs, env: &Environment, title: String, started: Instant
         _ if args.quiet => Mode::Quiet,
         args::Progress::Quiet => Mode::Quiet,
         args::Progress::Plain => Mode::Plain,
-        args::Progress::Tty => Mode::Tty,
+        args::Progress::Tty => Mode::Plain,
         args::Progress::Rawjson => Mode::RawJson,
         args::Progress::Auto => Mode::auto(is_terminal),
     };
