@@ -99,6 +99,29 @@ start_buildkitd() {
     wait_for 60 "buildkitd ($name)" "$run/$name.log" "$pid" "$BIN/buildctl" --addr "unix://$sock" debug workers
 }
 
+# own RUN_DIR NAME: keeps the run's place, and this process as its owner, in the cache.
+own() {
+  mkdir -p "$CACHE/runs"
+  echo "$$ $(start_time $$)" >"$1/owner"
+  ln -sfn "$1" "$CACHE/runs/$2"
+}
+
+# stop_orphans: ends the runs whose owner was killed before it could do so.
+stop_orphans() {
+  local link run pid started
+  for link in "$CACHE"/runs/*; do
+    [ -L "$link" ] || continue
+    run="$(readlink "$link")"
+    if [ -f "$run/owner" ]; then
+      read -r pid started <"$run/owner" || continue
+      [ "$(start_time "$pid")" != "$started" ] || continue
+      log "ending what a killed run left: $run"
+      stop_daemons "$run"
+    fi
+    [ -d "$run" ] || rm -f "$link"
+  done
+}
+
 # stop_daemons RUN_DIR: ends all of them, children too, and removes their data.
 stop_daemons() {
   local run=$1 pids=() pid started

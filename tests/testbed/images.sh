@@ -33,7 +33,9 @@ install_images() {
   apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates
 
   # A stamp is written after its push, so that a half-made image never counts.
-  RUN="$(mktemp -d /tmp/peelbox-images.XXXXXX)"
+  stop_orphans
+  RUN="$(mktemp -d /var/tmp/peelbox-images.XXXXXX)"
+  own "$RUN" images
   trap 'stop_daemons "$RUN"' EXIT
   mkdir -p "$IMAGES_DIR/registry"
   start_registry "$RUN" "$IMAGES_DIR/registry"
@@ -55,6 +57,7 @@ install_images() {
     echo "$stamp" >"$IMAGES_DIR/$name.stamp"
   done
   stop_daemons "$RUN"
+  rm -f "$CACHE/runs/images"
   trap - EXIT
 }
 

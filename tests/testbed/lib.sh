@@ -50,7 +50,7 @@ apt_install() {
   have apt-get || die "missing packages: ${missing[*]} (and no apt-get here)" "install them with your package manager"
   log "installing Debian packages: ${missing[*]}"
   local out="$CACHE/apt.$$.log"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >"$out" 2>&1 || log "apt-get update: $(tail -n 3 "$out")"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update >"$out" 2>&1 || log "apt-get update: $(tail -n 3 "$out")"
   # policy-rc.d: a package's own service must not start (docker-registry brings one).
   local policy=/usr/sbin/policy-rc.d made=
   if ! [ -e "$policy" ]; then
@@ -59,7 +59,7 @@ apt_install() {
     made=1
   fi
   local rc=0
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >"$out" 2>&1 || rc=$?
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${missing[@]}" >"$out" 2>&1 || rc=$?
   [ -z "$made" ] || as_root rm -f "$policy"
   [ "$rc" = 0 ] || { tail -n 20 "$out" >&2; die "apt-get could not install: ${missing[*]}" "see apt-get's message above"; }
   rm -f "$out"
