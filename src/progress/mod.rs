@@ -19,11 +19,17 @@ mod step;
 mod style;
 mod summary;
 mod terminal_text;
+mod tty;
+mod view;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod screen;
 
 pub use failure::Failure;
 pub use format::{bytes, bytes_tight, count, counted, duration, log_time, timer};
@@ -44,6 +50,8 @@ pub struct Progress {
 pub enum Mode {
     /// Lines one after the other, for logs.
     Plain,
+    /// A view that is redrawn, for terminals.
+    Tty,
     /// Failures only.
     Quiet,
     /// One JSON object per status message, for programs.
@@ -102,8 +110,8 @@ pub trait Display {
 impl Mode {
     /// The mode of `--progress=auto`.
     #[must_use]
-    pub fn auto(_stderr_is_terminal: bool) -> Self {
-        Self::Plain
+    pub fn auto(stderr_is_terminal: bool) -> Self {
+        if stderr_is_terminal { Self::Tty } else { Self::Plain }
     }
 }
 
@@ -122,6 +130,7 @@ impl Progress {
         let out = output::Output::new(writer);
         let display: Box<dyn Display> = match mode {
             Mode::Plain => Box::new(plain::PlainDisplay::new(out, look, now)),
+            Mode::Tty => Box::new(tty::TtyDisplay::new(out, look, now)),
             Mode::Quiet => Box::new(quiet::QuietDisplay::new(out, look)),
             Mode::RawJson => Box::new(rawjson::RawJsonDisplay::new(out)),
         };
