@@ -169,6 +169,22 @@ fn plain_never_writes_a_control_character_without_color() {
 }
 
 #[test]
+fn plain_with_color_writes_colors_and_no_other_sequence() {
+    let mut colored = 0;
+    for (name, _, sequence) in sequences() {
+        let look = Look { color: true, ..Look::default() };
+        for line in transcript(&sequence, Mode::Plain, look).lines() {
+            assert_eq!(terminal_text::clean(line.as_bytes()), line, "{name}");
+            if line.contains('\x1b') {
+                colored += 1;
+                assert!(line.ends_with("\x1b[0m") || !line.starts_with('#'), "{name}: {line:?}");
+            }
+        }
+    }
+    assert!(colored > 10);
+}
+
+#[test]
 fn quiet_says_nothing_but_failures() {
     for (name, _, sequence) in sequences() {
         let text = transcript(&sequence, Mode::Quiet, Look::default());

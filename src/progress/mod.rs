@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 
 mod failure;
-mod format;
+pub mod format;
 mod log;
 mod model;
 mod output;
@@ -18,7 +18,7 @@ mod rawjson;
 mod step;
 mod style;
 mod summary;
-mod terminal_text;
+pub mod terminal_text;
 mod tty;
 mod view;
 
@@ -32,12 +32,10 @@ mod properties;
 mod screen;
 
 pub use failure::Failure;
-pub use format::{bytes, bytes_tight, count, counted, duration, log_time, timer};
 pub use log::{LogLine, LogSource, PartialLine, fuzz_log_lines};
 pub use model::{Changes, Model, StepId, Totals};
 pub use step::{Interval, Status, Step, StepState, Warning};
 pub use summary::{ContextTotals, Summary};
-pub use terminal_text::{clean, clean_name, columns, fit, fuzz_log_text, without_color};
 
 /// A build's progress: events in, lines out. The thread that owns the terminal owns it.
 pub struct Progress {
@@ -161,6 +159,8 @@ impl Progress {
     }
 
     /// Shows a line of ours, such as a warning; several lines if it holds several.
+    ///
+    /// Quiet and rawjson leave it out.
     pub fn note(&mut self, text: &str) {
         self.display.note(text);
     }
