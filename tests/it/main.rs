@@ -1,7 +1,9 @@
 //! The one integration binary: it links once, each theme is a file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod context;
 mod engine;
+mod ignore;
 mod images;
 mod misbehaviour;
 mod proto;

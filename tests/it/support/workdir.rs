@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{daemon, peelbox::Peelbox};
+use super::{daemon, listing::SCRIPT, peelbox::Peelbox};
 
 /// Base with a shell, apt and little else.
 pub(crate) const DEBIAN: &str = "docker.io/library/debian:bookworm-slim";
@@ -109,6 +109,12 @@ impl Workdir {
         let args = [name, "--spec", spec, "--context", "context", "--buildkit", &self.daemon];
         self.peelbox().args(args)
     }
+}
+
+/// A spec that lists the context in a build step, and keeps the list as `/listing`.
+pub(crate) fn lister(name: &str) -> Value {
+    let command = format!("mkdir /out\npython3 - >/out/listing <<'EOF'{SCRIPT}EOF");
+    on_base(PYTHON, name, &[&command])
 }
 
 /// A spec that runs `commands` on Debian and keeps `/out` of them on scratch.
