@@ -6,3 +6,4 @@ mod misbehaviour;
 mod proto;
 mod support;
 mod tidy;
+mod transfer;
