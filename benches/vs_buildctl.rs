@@ -236,7 +236,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the JSON goes")]
 fn report(name: &str, ours: &[Cost], theirs: &[Cost]) {
     let column = |pick: fn(&Cost) -> f64| {
         let (a, b) =

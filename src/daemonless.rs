@@ -3,7 +3,7 @@
 //!
 //! Three things keep it from staying behind. [`Daemonless::stop`], also on drop, ends it
 //! with patience first and by force then. Its own process group keeps a terminal's Ctrl-C
-//! from it, so that a cancelled build ends in order. And a [`watchdog`] of a few lines of
+//! from it, so that a cancelled build ends in order. And a watchdog of a few lines of
 //! shell ends it when this process is killed: the usual parent-death signal would need
 //! `unsafe` code between fork and exec, or `setpriv`, which small systems lack.
 
@@ -14,31 +14,24 @@ use std::{
     fs::{self, File},
     io,
     ops::ControlFlow,
-    os::unix::{
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
-        process::{CommandExt as _, ExitStatusExt as _},
-    },
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{Access, FlockOperation},
-    process::{Pid, Signal, WaitId, WaitIdOptions},
-};
+use rustix::fs::{Access, FlockOperation};
 use tempfile::TempDir;
 
 use crate::endpoint::Endpoint;
 
 mod log;
 mod probe;
+mod process;
 mod watchdog;
 
-use log::Log;
-use probe::Probe;
-use watchdog::Watchdog;
+use process::Process;
 
 /// How to start a private daemon.
 #[derive(Debug, Clone)]
@@ -151,7 +144,7 @@ impl Daemonless {
 
     /// Gives the end of its log, for when something failed.
     pub fn log_tail(&self) -> String {
-        self.process.log.tail()
+        self.process.log_tail()
     }
 
     /// Tells whether it has ended by itself.
@@ -375,129 +368,6 @@ impl Programs {
     }
 }
 
-/// The daemon's process, with what listens to it and what watches over it.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    pid: Pid,
-    log: Log,
-    watchdog: Watchdog,
-    stop_patience: Duration,
-    /// Whether `child` was waited for; its number may be another's from then on.
-    is_over: bool,
-}
-
-impl Process {
-    fn spawn(
-        mut command: Command,
-        options: &Options,
-        folder: &Path,
-        lock: &File,
-    ) -> Result<Self, DaemonlessError> {
-        let program = PathBuf::from(command.get_program());
-        let failed = |source| DaemonlessError::Spawn { program, source };
-        let (reader, writer) = io::pipe().map_err(failed.clone())?;
-        let second = writer.try_clone().map_err(failed.clone())?;
-        command.stdin(Stdio::null()).stdout(writer).stderr(second).process_group(0);
-        let mut child = command.spawn().map_err(failed.clone())?;
-        // It holds our ends of the pipe, which would keep the log open for ever.
-        drop(command);
-        let pid = Pid::from_child(&child);
-        let guarded = Log::start(reader, options.log_max_bytes)
-            .and_then(|log| Ok((log, Watchdog::start(pid, folder, lock)?)));
-        match guarded {
-            Ok((log, watchdog)) => Ok(Self {
-                child,
-                pid,
-                log,
-                watchdog,
-                stop_patience: options.stop_patience,
-                is_over: false,
-            }),
-            Err(source) => {
-                drop(child.kill());
-                drop(child.wait());
-                Err(failed(source))
-            }
-        }
-    }
-
-    fn wait_for_answer(
-        &mut self,
-        options: &Options,
-        socket: &Path,
-        watch: &mut dyn FnMut(Notice<'_>) -> ControlFlow<()>,
-    ) -> Result<(), DaemonlessError> {
-        let deadline = Instant::now() + options.start_patience;
-        let mut probe = Probe::new(socket);
-        loop {
-            if let Some(status) = self.exit_status() {
-                self.end();
-                return Err(DaemonlessError::Exited {
-                    status: status.to_string(),
-                    log: self.log.tail(),
-                });
-            }
-            if probe.has_answered(POLL_INTERVAL) {
-                return Ok(());
-            }
-            if watch(Notice::Starting(socket)).is_break() {
-                return Err(DaemonlessError::Interrupted);
-            }
-            if Instant::now() >= deadline {
-                return Err(DaemonlessError::NoAnswer {
-                    patience: options.start_patience,
-                    log: self.log.tail(),
-                });
-            }
-        }
-    }
-
-    /// Looks whether the child has ended, and leaves it to be waited for: as long as that is
-    /// to be done, its number is not given to another process that the watchdog could hit.
-    fn exit_status(&self) -> Option<ExitStatus> {
-        if self.is_over {
-            return None;
-        }
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let found = rustix::process::waitid(WaitId::Pid(self.pid), look).ok()??;
-        // As `wait` would put it: the exit code in the second byte, a signal in the first.
-        let raw = match (found.exit_status(), found.terminating_signal()) {
-            (Some(code), _) => code << 8,
-            (None, Some(signal)) => signal,
-            (None, None) => 0,
-        };
-        Some(ExitStatus::from_raw(raw))
-    }
-
-    /// Ends the daemon and reaps it; the second time nothing happens.
-    fn end(&mut self) {
-        if self.is_over {
-            return;
-        }
-        if self.exit_status().is_none() {
-            // Only the leader: rootlesskit passes the signal on, and twice is too often.
-            let _ = rustix::process::kill_process(self.pid, Signal::TERM);
-            let deadline = Instant::now() + self.stop_patience;
-            while self.exit_status().is_none() && Instant::now() < deadline {
-                thread::sleep(POLL_INTERVAL);
-            }
-        }
-        // Also what the leader left in its group.
-        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        self.watchdog.dismiss();
-        drop(self.child.wait());
-        self.is_over = true;
-        self.log.end();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 /// Takes the cache for this process; two daemons cannot share one (`buildkitd` refuses,
 /// v0.32 `cmd/buildkitd/main.go`), so the second build waits.
 fn lock_cache(
@@ -538,19 +408,22 @@ const UNKNOWN_TRACE_FLAG: &str = "flag provided but not defined: -otel-socket-pa
 /// What fits into `sockaddr_un` with its closing NUL.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
     use std::{
         io::{Read as _, Write as _},
-        os::unix::net::{UnixListener, UnixStream},
+        os::unix::{
+            net::{UnixListener, UnixStream},
+            process::{CommandExt as _, ExitStatusExt as _},
+        },
         thread::Scope,
     };
 
-    use super::*;
+    use rustix::process::{Pid, Signal};
+
+    use super::{log::Log, watchdog::Watchdog, *};
 
     /// A place with a cache, a runtime folder and programs of the test's own.
     struct Place {
@@ -893,17 +766,19 @@ mod tests {
         options.config = Some(place.at("buildkitd.toml"));
         for round in ["first", "second"] {
             let start = Instant::now();
-            let daemon = Daemonless::start(&options, &mut go_on).unwrap();
+            let mut daemon = Daemonless::start(&options, &mut go_on).unwrap();
             eprintln!("{round} start: {:?}", start.elapsed());
             let Endpoint::Unix(socket) = daemon.endpoint() else { panic!("not a socket") };
             drop(UnixStream::connect(&socket).unwrap());
             assert!(!daemon.has_exited());
-            let pid = daemon.process.pid.as_raw_nonzero();
+            let pid = daemon.process.pid().as_raw_nonzero();
+            let start = Instant::now();
+            daemon.process.end();
+            eprintln!("{round} stop: {:?}", start.elapsed());
+            // Only now the log is whole.
             let log = daemon.log_tail();
             assert!(log.contains("running server on"), "{log}");
-            let start = Instant::now();
-            daemon.stop();
-            eprintln!("{round} stop: {:?}", start.elapsed());
+            drop(daemon);
             assert!(!Path::new(&format!("/proc/{pid}")).exists());
             assert!(!socket.exists());
             assert!(place.at("cache/buildkitd/cache.db").is_file());

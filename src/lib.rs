@@ -41,4 +41,5 @@ pub mod endpoint;
 pub mod credentials;
 
 pub mod daemonless;
+
 pub mod oci_layout;

@@ -95,9 +95,7 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
             .hint("`--output type=none` only builds"));
         }
     };
-    for dest in output.dest() {
-        output::check_dest(dest).map_err(output_error)?;
-    }
+    output.dest().map_or(Ok(()), output::check_dest).map_err(output_error)?;
     let project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
     Ok(Request { project, output, tags })
@@ -178,7 +176,7 @@ fn progress(args: &BuildArgs, env: &Environment, title: String, started: Instant
         _ if args.quiet => Mode::Quiet,
         args::Progress::Quiet => Mode::Quiet,
         args::Progress::Plain => Mode::Plain,
-        args::Progress::Tty => Mode::Plain,
+        args::Progress::Tty => Mode::Tty,
         args::Progress::Rawjson => Mode::RawJson,
         args::Progress::Auto => Mode::auto(is_terminal),
     };

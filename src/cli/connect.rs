@@ -69,7 +69,7 @@ fn start_private(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Resul
         if let (Notice::WaitingForLock(path), false) = (notice, is_told.replace(true)) {
             let text = "waiting for another build with a private daemon";
             // Without a standard error the wait is silent.
-            let _ = writeln!(io::stderr(), "{text} ({})", path.display());
+            drop(writeln!(io::stderr(), "{text} ({})", path.display()));
         }
         if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -79,7 +79,8 @@ fn start_private(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Resul
         Ok(connection) => Ok(Reached { connection, endpoint, private: Some(private) }),
         Err(Refusal::Unusable(error)) => Err(error),
         Err(Refusal::NotThere(reason)) => {
-            let text = format!("the private daemon does not answer: {reason}\n{}", private.log_tail());
+            let text =
+                format!("the private daemon does not answer: {reason}\n{}", private.log_tail());
             Err(Error::new(Kind::NoDaemon, text))
         }
     }

@@ -22,8 +22,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version come this way too, with their own code; a closed pipe is no failure.
-            let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(Kind::Usage.exit_code()));
+            drop(e.print());
+            return ExitCode::from(if e.use_stderr() { Kind::Usage.exit_code() } else { 0 });
         }
     };
     let environment = env::Environment::read();
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a standard error the exit code must do.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            drop(writeln!(std::io::stderr(), "{error}"));
             ExitCode::from(error.kind.exit_code())
         }
     }

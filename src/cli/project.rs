@@ -16,10 +16,10 @@ use crate::{
     error::{Error, Kind},
     frontend::{self, ResolveError},
     gateway::Gateway,
-    oci_layout::Layout,
+    oci_layout::OciLayout,
     plan::{self, Options, Plan, PlanError, Platform},
     revision,
-    session::{content::Content, filesync},
+    session::{content::Stores, filesync},
     spec::{self, Base, UniversalBuild},
 };
 
@@ -31,8 +31,8 @@ pub(crate) struct Project {
     pub(crate) root: Arc<filesync::Root>,
     /// Digests of bases in local layouts.
     local_digests: BTreeMap<Base, String>,
-    /// Serves those bases.
-    pub(crate) content: Content,
+    /// The layouts of those bases.
+    pub(crate) stores: Arc<Stores>,
     exclude: Vec<String>,
     /// Stable per folder of this machine.
     key: String,
@@ -56,15 +56,15 @@ impl Project {
         let mut exclude = ignored(&root)?;
         exclude.extend(spec.build.exclude.iter().cloned());
 
-        let mut content = Content::default();
-        let local_digests = open_layouts(&spec, &context, &mut content)?;
+        let mut stores = Stores::new();
+        let local_digests = open_layouts(&spec, &context, &mut stores)?;
         let name = spec.metadata.project_name.clone().unwrap_or_else(|| folder_name(&context));
         let usage = |e: PlanError| plan_error(&e);
         Ok(Self {
             name,
             root: Arc::new(root),
             local_digests,
-            content,
+            stores: Arc::new(stores),
             exclude,
             key: project_key(&context),
             revision: revision::of(&context),
@@ -178,7 +178,7 @@ fn ignored(root: &filesync::Root) -> Result<Vec<String>, Error> {
 fn open_layouts(
     spec: &UniversalBuild,
     context: &Path,
-    content: &mut Content,
+    stores: &mut Stores,
 ) -> Result<BTreeMap<Base, String>, Error> {
     let mut digests = BTreeMap::new();
     for request in plan::bases(spec) {
@@ -190,10 +190,12 @@ fn open_layouts(
             let what = format!("cannot use `{}` ({})", request.display(), request.fields());
             Error::new(Kind::Usage, what).because(e)
         };
-        let layout = Layout::open(&context.join(dir)).map_err(wrong)?;
-        let root = layout.resolve(tag.as_deref(), digest.as_deref()).map_err(wrong)?;
-        content.add(&store, layout);
-        digests.insert(request.base, root.digest);
+        let layout = OciLayout::open(&context.join(dir)).map_err(wrong)?;
+        // The spec's reader has refused what is no digest.
+        let digest = digest.as_deref().and_then(|text| text.parse().ok());
+        let root = layout.resolve(tag.as_deref(), digest.as_ref()).map_err(wrong)?;
+        stores.insert(store, layout);
+        digests.insert(request.base, root.digest.as_str().to_owned());
     }
     Ok(digests)
 }

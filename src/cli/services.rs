@@ -6,7 +6,7 @@ use crate::{
     cli::{env::Environment, project::Project},
     error::{Error, Kind},
     grpc::Service,
-    session::{Failure, RootCause, auth::Auth},
+    session::{Failure, RootCause, auth::Auth, content::Content},
 };
 
 /// Registry credentials from Docker's configuration.
@@ -17,7 +17,7 @@ pub(crate) fn auth(env: &Environment, root_cause: &RootCause) -> Arc<dyn Service
 
 /// Bases in local layouts.
 pub(crate) fn content(project: &Project, root_cause: &RootCause) -> Arc<dyn Service> {
-    Arc::new(project.content.serve(root_cause.clone()))
+    Arc::new(Content::new(Arc::clone(&project.stores), root_cause.clone()))
 }
 
 /// The failure on our side behind `error`, if there is one: the daemon heard only a part of it.

@@ -183,29 +183,40 @@ impl Write for Written {
 /// Calls `target` with each seed and with `rounds` mutations of them, the same in every run.
 pub(super) fn mutations(seeds: &[&[u8]], rounds: u32, target: impl Fn(&[u8])) {
     seeds.iter().for_each(|seed| target(seed));
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 33).unwrap() % below.max(1)
-    };
+    let mut random = Random::new(0);
     for _ in 0..rounds {
-        let mut data = seeds[random(seeds.len())].to_vec();
-        for _ in 0..=random(6) {
-            let place = random(data.len());
-            match random(5) {
-                0 if !data.is_empty() => data[place] = u8::try_from(random(256)).unwrap(),
-                1 => data.insert(place, b"\x1b\r\n\x08m[;\x9b\xc2"[random(9)]),
+        let mut data = seeds[random.below(seeds.len())].to_vec();
+        for _ in 0..=random.below(6) {
+            let place = random.below(data.len());
+            match random.below(5) {
+                0 if !data.is_empty() => data[place] = u8::try_from(random.below(256)).unwrap(),
+                1 => data.insert(place, b"\x1b\r\n\x08m[;\x9b\xc2"[random.below(9)]),
                 2 if !data.is_empty() => drop(data.remove(place)),
                 3 => {
-                    let other = seeds[random(seeds.len())];
-                    data.extend_from_slice(&other[random(other.len())..]);
+                    let other = seeds[random.below(seeds.len())];
+                    data.extend_from_slice(&other[random.below(other.len())..]);
                 }
                 _ => data.truncate(place),
             }
         }
         target(&data);
+    }
+}
+
+/// Numbers that look random and are the same in every run (xorshift).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A number below `limit`, which counts as 1 if it is 0.
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
     }
 }
 

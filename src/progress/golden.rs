@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::fixture::{End, Sequence, Written, update_of_json};
+use super::fixture::{Action, End, Sequence, Written, update_of_json};
+use super::screen::Screen;
 use super::*;
 
 /// Sequences by name, recorded ones included.
@@ -59,6 +60,98 @@ fn transcript(sequence: &Sequence, mode: Mode, look: Look) -> String {
     String::from_utf8(written.take()).unwrap()
 }
 
+/// A terminal that a sequence is shown on.
+struct Terminal {
+    written: Written,
+    screen: Screen,
+    size: TerminalSize,
+    shown: String,
+}
+
+impl Terminal {
+    fn new(size: TerminalSize) -> Self {
+        let (written, screen) = (Written::default(), Screen::new(size));
+        Self { written, screen, size, shown: String::new() }
+    }
+
+    fn look(&self) -> Look {
+        Look { color: true, size: self.size, title: String::new() }
+    }
+
+    fn catch_up(&mut self) {
+        self.screen.feed(&self.written.take());
+        assert!(self.screen.is_cursor_visible && !self.screen.is_frame_open);
+    }
+
+    fn resize(&mut self, size: TerminalSize, progress: &mut Progress) {
+        self.catch_up();
+        // A terminal of unknown size has some size all the same.
+        self.size = if size.width == 0 { EIGHTY_BY_24 } else { size };
+        self.screen.resize(self.size);
+        progress.resize(size);
+    }
+
+    fn show(&mut self, now: LocalTime) {
+        self.catch_up();
+        let TerminalSize { width, height } = self.size;
+        let screen = self.screen.visible();
+        self.shown += &format!("--- {} s, {width}x{height}\n{screen}", now.as_secs_f64());
+    }
+
+    /// Shows a whole sequence and gives the screens it asked for and all rows of the end.
+    fn run(mut self, sequence: &Sequence) -> String {
+        let writer = Box::new(self.written.clone());
+        let mut progress = Progress::new(Mode::Tty, self.look(), writer, Duration::ZERO);
+        let end = sequence.play(&mut progress, |now, progress, size| match size {
+            Some(size) => self.resize(size, progress),
+            None => {
+                progress.tick(now);
+                self.show(now);
+            }
+        });
+        let outcome = sequence.outcome(&progress, end);
+        drop(progress.finish(&outcome, end));
+        self.catch_up();
+        self.shown += "--- end\n";
+        self.shown + &self.screen.everything()
+    }
+}
+
+const EIGHTY_BY_24: TerminalSize = TerminalSize { width: 80, height: 24 };
+
+#[test]
+fn terminal_screens_are_as_recorded() {
+    for (_, path, sequence) in sequences() {
+        check(&path, "tty", &Terminal::new(EIGHTY_BY_24).run(&sequence));
+    }
+}
+
+#[test]
+fn no_size_of_a_terminal_loses_a_step() {
+    for (name, _, sequence) in sequences() {
+        let mut model = Model::new();
+        let mut is_resized = false;
+        for (now, action) in &sequence.actions {
+            match action {
+                Action::Status(update) => drop(model.update(update, *now)),
+                Action::Resize(_) => is_resized = true,
+                _ => {}
+            }
+        }
+        for (width, height) in
+            [(1, 1), (2, 2), (5, 3), (13, 50), (1, 50), (200, 1), (40, 5), (200, 9)]
+        {
+            let text = Terminal::new(TerminalSize { width, height }).run(&sequence);
+            let (_, rows) = text.rsplit_once("--- end\n").unwrap();
+            // Breaking rows, as a smaller terminal does, breaks names too.
+            for (_, step) in model.shown().filter(|_| width >= 40 && !is_resized) {
+                let begin: String = step.name().chars().take(10).collect();
+                assert!(rows.contains(&begin), "{name} {width}x{height}: {begin} in\n{rows}");
+            }
+        }
+    }
+}
+
 #[test]
 fn plain_transcripts_are_as_recorded() {
     for (_, path, sequence) in sequences() {
@@ -73,6 +166,22 @@ fn plain_never_writes_a_control_character_without_color() {
         let is_clean = |char: char| matches!(char, '\n' | '\t') || !char.is_control();
         assert!(text.chars().all(is_clean), "{name}");
     }
+}
+
+#[test]
+fn plain_with_color_writes_colors_and_no_other_sequence() {
+    let mut colored = 0;
+    for (name, _, sequence) in sequences() {
+        let look = Look { color: true, ..Look::default() };
+        for line in transcript(&sequence, Mode::Plain, look).lines() {
+            assert_eq!(terminal_text::clean(line.as_bytes()), line, "{name}");
+            if line.contains('\x1b') {
+                colored += 1;
+                assert!(line.ends_with("\x1b[0m") || !line.starts_with('#'), "{name}: {line:?}");
+            }
+        }
+    }
+    assert!(colored > 10);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 
 mod failure;
-mod format;
+pub mod format;
 mod log;
 mod model;
 mod output;
@@ -18,20 +18,24 @@ mod rawjson;
 mod step;
 mod style;
 mod summary;
-mod terminal_text;
+pub mod terminal_text;
+mod tty;
+mod view;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod screen;
 
 pub use failure::Failure;
-pub use format::{bytes, bytes_tight, count, counted, duration, log_time, timer};
 pub use log::{LogLine, LogSource, PartialLine, fuzz_log_lines};
 pub use model::{Changes, Model, StepId, Totals};
 pub use step::{Interval, Status, Step, StepState, Warning};
 pub use summary::{ContextTotals, Summary};
-pub use terminal_text::{clean, clean_name, columns, fit, fuzz_log_text, without_color};
 
 /// A build's progress: events in, lines out. The thread that owns the terminal owns it.
 pub struct Progress {
@@ -44,6 +48,8 @@ pub struct Progress {
 pub enum Mode {
     /// Lines one after the other, for logs.
     Plain,
+    /// A view that is redrawn, for terminals.
+    Tty,
     /// Failures only.
     Quiet,
     /// One JSON object per status message, for programs.
@@ -102,8 +108,8 @@ pub trait Display {
 impl Mode {
     /// The mode of `--progress=auto`.
     #[must_use]
-    pub fn auto(_stderr_is_terminal: bool) -> Self {
-        Self::Plain
+    pub fn auto(stderr_is_terminal: bool) -> Self {
+        if stderr_is_terminal { Self::Tty } else { Self::Plain }
     }
 }
 
@@ -122,6 +128,7 @@ impl Progress {
         let out = output::Output::new(writer);
         let display: Box<dyn Display> = match mode {
             Mode::Plain => Box::new(plain::PlainDisplay::new(out, look, now)),
+            Mode::Tty => Box::new(tty::TtyDisplay::new(out, look, now)),
             Mode::Quiet => Box::new(quiet::QuietDisplay::new(out, look)),
             Mode::RawJson => Box::new(rawjson::RawJsonDisplay::new(out)),
         };
@@ -152,6 +159,8 @@ impl Progress {
     }
 
     /// Shows a line of ours, such as a warning; several lines if it holds several.
+    ///
+    /// Quiet and rawjson leave it out.
     pub fn note(&mut self, text: &str) {
         self.display.note(text);
     }

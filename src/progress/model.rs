@@ -307,3 +307,118 @@ impl Totals {
 /// BuildKit has no limit of its own; a graph of this size does not come from a spec.
 const VERTEXES_MAX: usize = 100_000;
 const TRANSFERS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::fixture::{Action, Sequence};
+
+    /// Takes each status of a sequence in and gives the model after each.
+    fn after_each(text: &str, mut look: impl FnMut(&Model)) -> Model {
+        let mut model = Model::new();
+        for (now, action) in Sequence::parse(text).actions {
+            match action {
+                Action::Status(update) => drop(model.update(&update, now)),
+                Action::Transfer(transfer) => drop(model.transfer(transfer)),
+                _ => {}
+            }
+            look(&model);
+        }
+        model
+    }
+
+    fn state(model: &Model, vertex: &str) -> StepState {
+        let digest = VertexDigest(format!("sha256:{vertex}"));
+        model.step(model.step_of(&digest).unwrap()).state()
+    }
+
+    #[test]
+    fn a_step_lives_as_its_vertex_does() {
+        let mut seen = Vec::new();
+        let model = after_each(
+            "0 vertex a A\n0 start a\n1 done a\n2 start a\n4 cached a\n5 error a oops\n6 canceled a",
+            |model| seen.push(state(model, "a")),
+        );
+        use StepState::{Cached, Canceled, Done, Failed, Running, Waiting};
+        assert_eq!(seen, [Waiting, Running, Done, Running, Cached, Failed, Canceled]);
+        // One second, a pause of one, then four more to the last completion.
+        let elapsed = model.step(StepId(0)).elapsed(DaemonTime::ZERO);
+        assert_eq!(elapsed, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_replay_never_shows_an_older_state_again() {
+        let text = "0 vertex a A\n0 start a\n0.5 status a s 5 10\n1 done a\n2 start a\n3 cached a";
+        let updates = Sequence::parse(text).actions;
+        let mut model = after_each(text, |_| {});
+        let before = model.totals();
+        model.restart_stream();
+        for (_, action) in &updates {
+            let Action::Status(update) = action else { continue };
+            model.update(update, Duration::from_secs(9));
+            assert_eq!((state(&model, "a"), model.totals()), (StepState::Cached, before));
+            assert_eq!(model.step(StepId(0)).elapsed(DaemonTime::ZERO), Duration::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn totals_leave_hidden_groups_out_and_build_totals_what_the_daemon_adds() {
+        let model = after_each(
+            "0 vertex c \"[internal] load context\"\n0 vertex a A\n0 vertex b B\n\
+             0 vertex h H weakly-in g G\n0 start h\n1 cached h\n0 start c\n1 done c\n1 start a\n2 cached a",
+            |_| {},
+        );
+        let all = Totals { total: 3, completed: 2, cached: 1, ..Totals::default() };
+        assert_eq!(model.totals(), all);
+        let of_build = Totals { total: 2, completed: 1, cached: 1, ..Totals::default() };
+        assert_eq!(model.build_totals(), of_build);
+    }
+
+    #[test]
+    fn the_clocks_are_joined_by_the_header_or_the_first_start() {
+        let at = Duration::from_secs;
+        let mut model = Model::new();
+        model.set_daemon_clock(at(1000), at(3));
+        assert_eq!(model.daemon_now(at(5)), at(1002));
+        model.set_daemon_clock(at(1), at(3));
+        assert_eq!((model.daemon_now(at(5)), model.daemon_now(at(1))), (at(3), at(0)));
+        let guessed = after_each("7 vertex a A\n8 start a", |_| {});
+        assert_eq!(guessed.daemon_now(at(9)), at(1_700_000_009));
+    }
+
+    #[test]
+    fn a_transfer_joins_the_daemons_status_of_the_same_name() {
+        let text = "0 transfer context 5 1 900\n0 vertex a A\n0 start a\n\
+                    1 status a \"transferring context:\" 100 0\n2 transfer context 5 1 1000 done";
+        let mut unreported = Vec::new();
+        let model = after_each(text, |model| unreported.push(model.unreported_transfers().count()));
+        assert_eq!(unreported, [1, 1, 1, 0, 0]);
+        let (_, status) = model.step(StepId(0)).statuses().next().unwrap();
+        assert_eq!((status.amount(), status.is_done()), ("5 entries, 1.0kB".to_owned(), true));
+    }
+
+    #[test]
+    fn a_graph_beyond_the_limit_is_not_remembered() {
+        let mut sequence = Sequence::parse("0 vertex a A");
+        let Some((now, Action::Status(mut update))) = sequence.actions.pop() else { panic!() };
+        let vertex = update.vertexes[0].clone();
+        update.vertexes = (0..VERTEXES_MAX + 10)
+            .map(|number| Vertex { digest: VertexDigest(number.to_string()), ..vertex.clone() })
+            .collect();
+        let mut model = Model::new();
+        model.update(&update, now);
+        assert_eq!(model.totals().total, VERTEXES_MAX);
+    }
+
+    #[test]
+    fn only_steps_that_failed_by_themselves_are_reported() {
+        let model = after_each(
+            "0 vertex a A\n0 vertex b B\n0 start a\n0 start b\n1 out b last\n2 error b broken\n2 canceled a",
+            |_| {},
+        );
+        let failures = model.failures(Duration::from_secs(2));
+        let [failure] = &failures[..] else { panic!("{failures:?}") };
+        assert_eq!((&*failure.name, &*failure.error, failure.exit_code), ("B", "broken", None));
+        assert_eq!(failure.tail.iter().map(|line| &*line.text).collect::<Vec<_>>(), ["last"]);
+    }
+}

@@ -15,6 +15,14 @@ impl Style {
         self.paint("2", text)
     }
 
+    pub(super) fn done(self, text: &str) -> String {
+        self.paint("34", text)
+    }
+
+    pub(super) fn warning(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
     pub(super) fn good(self, text: &str) -> String {
         self.paint("1;32", text)
     }

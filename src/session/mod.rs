@@ -14,7 +14,7 @@ use crate::{
         driver::Handle,
         server::{HEALTH_CHECK, serve},
     },
-    oci_layout::LayoutError,
+    oci_layout::OciLayoutError,
     output::OutputError,
     session::filesync::TransferError,
 };
@@ -41,7 +41,7 @@ pub enum Failure {
     /// The context could not be sent as it is.
     Context(TransferError),
     /// A base in a local OCI layout could not be read.
-    Layout(LayoutError),
+    Layout(OciLayoutError),
     /// The user's Docker configuration could not be read, or a credential helper failed.
     Credentials(CredentialsError),
 }

@@ -162,7 +162,8 @@ fn a_lost_status_stream_is_opened_again() {
 
 #[test]
 fn answers_that_are_no_grpc_are_named() {
-    let cases: [(u16, &[(&str, &str)], &str); 4] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(u16, Headers, &str); 4] = [
         (404, &[], "404"),
         (200, &[("content-type", "text/html")], "text/html"),
         (

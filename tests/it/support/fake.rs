@@ -26,12 +26,15 @@ use prost::Message;
 /// Longest any test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+type Solve = dyn Fn(&Stage) -> Result<(), Status> + Send + Sync;
+type Intercept = dyn Fn(&str, &mut SendResponse<Bytes>) -> bool + Send + Sync;
+
 /// What the daemon does where a good one would do something else.
 pub(crate) struct Script {
     /// Runs in `Control/Solve`, with a way to call the session.
-    pub(crate) solve: Box<dyn Fn(&Stage) -> Result<(), Status> + Send + Sync>,
+    pub(crate) solve: Box<Solve>,
     /// Runs before any other call is answered; `false` leaves the call unanswered.
-    pub(crate) intercept: Box<dyn Fn(&str, &mut SendResponse<Bytes>) -> bool + Send + Sync>,
+    pub(crate) intercept: Box<Intercept>,
     /// Window the daemon grants on the session's streams, in bytes.
     pub(crate) session_window_bytes: Option<u32>,
     /// The `Status` stream breaks this many times before it is whole.
