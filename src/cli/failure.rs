@@ -37,9 +37,12 @@ pub(crate) fn daemon_error(status: &Status, progress: Option<&Progress>) -> Erro
             .hint("look at the daemon's log; what was built so far is in its cache");
     }
     let message = &status.message;
-    if ["is not supported by build server", "unknown API capability", "could not be found"]
-        .iter()
-        .any(|text| message.contains(text))
+    // Refused before the first step; the text of a step's own failure may say anything.
+    let is_refused = details.vertex.is_none();
+    if is_refused
+        && ["is not supported by build server", "unknown API capability", "could not be found"]
+            .iter()
+            .any(|text| message.contains(text))
     {
         return Error::new(Kind::Feature, format!("the daemon cannot build this: {message}"));
     }
