@@ -9,3 +9,4 @@ mod misbehaviour;
 mod proto;
 mod support;
 mod tidy;
+mod transfer;
