@@ -136,6 +136,9 @@ pub fn solve(
 #[derive(Debug)]
 pub struct StatusStream(Answers);
 
+/// Tells the daemon's clock, so that times of its news can be shown against ours (BuildKit `control/control.go`).
+const CLOCK_HEADER: &str = "buildkit-current-timestamp";
+
 /// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
 ///
 /// # Errors
@@ -154,6 +157,13 @@ impl StatusStream {
     pub fn receive(&mut self) -> Result<Option<progress::StatusUpdate>, Status> {
         let Some(raw) = self.0.receive()? else { return Ok(None) };
         Ok(Some(update(decode(raw)?)))
+    }
+
+    /// The daemon's clock when it began to answer, since 1970; known from the first news on.
+    pub fn daemon_clock(&self) -> Option<Duration> {
+        let text = self.0.headers().get(CLOCK_HEADER)?.to_str().ok()?;
+        let clock: jiff::Timestamp = text.parse().ok()?;
+        Duration::try_from(clock.as_duration()).ok()
     }
 }
 

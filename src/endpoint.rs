@@ -381,6 +381,7 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
+    use crate::mutation::mutate;
 
     fn tcp_to(host: &str, port: u16) -> Endpoint {
         Endpoint::Tcp { host: host.to_owned(), port }
@@ -554,25 +555,8 @@ hint: add `--daemonless` to let peelbox start `/usr/bin/buildkitd` for this buil
             b"docker-container://x?context=y",
             b"../a\xC3\xA4\x80.sock",
         ];
-        let mut state = 0x2545_F491_4F6C_DD1D_u64;
         for seed in seeds {
-            fuzz_endpoint(seed);
-            for _ in 0..2000 {
-                let mut bytes = seed.to_vec();
-                for _ in 0..2 {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    let at = state as usize % (bytes.len() + 1);
-                    let byte = b":/[]%@.\n\0a1"[(state >> 32) as usize % 11];
-                    match state >> 61 {
-                        0..=2 => bytes.insert(at, byte),
-                        3..=5 if at < bytes.len() => bytes[at] = byte,
-                        _ => bytes.truncate(at),
-                    }
-                }
-                fuzz_endpoint(&bytes);
-            }
+            mutate(seed, b":/[]%@.\n\0a1", 2000, fuzz_endpoint);
         }
     }
 }

@@ -43,3 +43,6 @@ pub mod credentials;
 pub mod daemonless;
 
 pub mod oci_layout;
+
+#[cfg(test)]
+mod mutation;

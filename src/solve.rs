@@ -93,6 +93,8 @@ pub struct Answer {
 pub enum News {
     /// Of the daemon.
     Update(StatusUpdate),
+    /// The daemon's clock, since 1970.
+    Clock(Duration),
     /// The stream was lost and starts again from the first moment.
     Restarted,
 }
@@ -245,7 +247,11 @@ fn forward(
 ) -> Result<(), Status> {
     let mut stream = control::status(channel, reference, cancel)?;
     while let Some(update) = stream.receive()? {
-        heard.store(true, Ordering::Release);
+        if !heard.swap(true, Ordering::AcqRel)
+            && let Some(clock) = stream.daemon_clock()
+        {
+            drop(news.send(News::Clock(clock)));
+        }
         if news.send(News::Update(update)).is_err() {
             // Nobody prints any more.
             return Ok(());

@@ -1,39 +1,27 @@
-//! `peelbox build`: typed → resolved request → event loop → outputs.
+//! `peelbox build`: typed → resolved request → a build on its own thread → event loop → outputs.
 //!
 //! The main thread owns the terminal; `pbx-build` owns the build and tells it how it ended.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal as _},
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
     cli::{
-        args::{self, BuildArgs},
+        args::BuildArgs,
         connect::{self, Reached},
         env::Environment,
-        print_stdout,
+        failure::{daemon_error, output_error, system},
+        finish::finish,
+        follow::{Interrupt, follow, progress, watch_signals},
         project::{Project, unique_id},
         services,
     },
-    control,
     error::{Error, Kind},
-    grpc::{Cancel, Service, Status, io::spawn},
-    output::{self, Output, OutputErrorKind, image_id, metadata_json, write_atomically},
+    grpc::{Cancel, Service, io::spawn},
+    output::{self, Output},
     pb::control::Exporter,
     plan::CONTEXT_NAME,
-    progress::{
-        ContextTotals, Failure, Look, Mode, Outcome, Progress, Summary, TerminalSize, Transfer,
-        VertexDigest,
-    },
     session::{
         RootCause, SessionId,
         context::{Context, Upload},
@@ -45,14 +33,13 @@ use crate::{
 
 /// News the printer may be behind; then the daemon waits.
 const NEWS_MAX: usize = 256;
-/// How often the terminal's size is looked at and our own transfer is shown.
-const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 /// Everything that is known before the daemon is asked.
-struct Request {
-    project: Project,
-    output: Output,
-    tags: Vec<String>,
+pub(crate) struct Request {
+    pub(crate) project: Project,
+    pub(crate) output: Output,
+    pub(crate) tags: Vec<String>,
+    pub(crate) is_verbose: bool,
 }
 
 /// Builds what the arguments say.
@@ -79,10 +66,6 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     finish(args, &request, title, end, started)
 }
 
-fn system(what: &str, error: io::Error) -> Error {
-    Error::new(Kind::Internal, what).because(error)
-}
-
 fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     let output = match &args.output {
         Some(text) => Output::parse(text).map_err(|e| Error::from_error(Kind::Usage, e))?,
@@ -98,15 +81,7 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     output.dest().map_or(Ok(()), output::check_dest).map_err(output_error)?;
     let project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
-    Ok(Request { project, output, tags })
-}
-
-fn output_error(error: output::OutputError) -> Error {
-    let kind = match error.kind() {
-        OutputErrorKind::Usage => Kind::Usage,
-        OutputErrorKind::Output => Kind::Output,
-    };
-    Error::from_error(kind, error)
+    Ok(Request { project, output, tags, is_verbose: args.verbose })
 }
 
 /// Normalised references; the service's name when none was given.
@@ -131,88 +106,20 @@ fn tags(typed: &[String], name: &str) -> Result<Vec<String>, Error> {
     Ok(tags)
 }
 
-/// Signals that ask us to end, as they come.
-fn watch_signals() -> io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let (tx, rx) = bounded(2);
-    spawn("pbx-signals", move || {
-        for _ in signals.forever() {
-            // More than two say nothing new.
-            let _ = tx.try_send(());
-        }
-    })?;
-    Ok(rx)
-}
-
-/// Makes a blocking step end on Ctrl-C.
-struct Interrupt<'a> {
-    signals: &'a Receiver<()>,
-    cancel: &'a Cancel,
-}
-
-impl Interrupt<'_> {
-    fn during<T>(&self, step: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error>
-    where
-        T: Send,
-    {
-        let (tx, done) = bounded::<()>(0);
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                select! {
-                    recv(self.signals) -> signal => if signal.is_ok() { self.cancel.cancel() },
-                    recv(done) -> _ => {}
-                }
-            });
-            let result = step();
-            drop(tx);
-            result
-        })
-    }
-}
-
-fn progress(args: &BuildArgs, env: &Environment, title: String, started: Instant) -> Progress {
-    let is_terminal = io::stderr().is_terminal();
-    let mode = match args.progress {
-        _ if args.quiet => Mode::Quiet,
-        args::Progress::Quiet => Mode::Quiet,
-        args::Progress::Plain => Mode::Plain,
-        args::Progress::Tty => Mode::Tty,
-        args::Progress::Rawjson => Mode::RawJson,
-        args::Progress::Auto => Mode::auto(is_terminal),
-    };
-    let look = Look { color: is_terminal && !env.no_color, size: terminal_size(), title };
-    Progress::new(mode, look, Box::new(io::stderr()), started.elapsed())
-}
-
-fn terminal_size() -> TerminalSize {
-    rustix::termios::tcgetwinsize(io::stderr()).map_or_else(
-        |_| TerminalSize::default(),
-        |w| TerminalSize { width: w.ws_col, height: w.ws_row },
-    )
-}
-
 /// A build under way.
-struct Build {
-    news: Receiver<News>,
-    done: Receiver<Result<BTreeMap<String, String>, BuildError>>,
-    notes: Receiver<String>,
-    cancel: Cancel,
-    upload: Arc<Upload>,
-    root_cause: RootCause,
-    file_send: Option<Arc<FileSend>>,
-    reached: Arc<Reached>,
+pub(crate) struct Build {
+    pub(crate) news: Receiver<News>,
+    pub(crate) done: Receiver<Result<BTreeMap<String, String>, BuildError>>,
+    pub(crate) notes: Receiver<String>,
+    pub(crate) cancel: Cancel,
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) root_cause: RootCause,
+    pub(crate) file_send: Option<Arc<FileSend>>,
+    pub(crate) reached: Arc<Reached>,
 }
 
 /// Why there is no image, as the thread that builds knows it.
-type BuildError = SolveError<Error>;
-
-/// How a build ended, after the last line of its progress.
-struct End {
-    result: Result<BTreeMap<String, String>, Error>,
-    progress: Progress,
-    upload: Arc<Upload>,
-    file_send: Option<Arc<FileSend>>,
-}
+pub(crate) type BuildError = SolveError<Error>;
 
 impl Build {
     fn start(
@@ -294,8 +201,16 @@ fn build(
     let session = job.session.0.clone();
     solve::run(connection, job, news, cancel, |gateway| {
         let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
-        for warning in plan.warnings() {
-            drop(notes.send(format!("warning: {warning}")));
+        let mut told: Vec<String> = Vec::new();
+        if request.is_verbose {
+            told.push(format!("platform: {}", plan.platform()));
+            told.extend(plan.bases().map(|(stage, base)| format!("{} base: {base}", stage.name())));
+            told.push(format!("ignore patterns: {}", request.project.exclude.join(" ")));
+        }
+        told.extend(plan.warnings().iter().map(|warning| format!("warning: {warning}")));
+        for note in told {
+            // The printer may have left on a second Ctrl-C.
+            drop(notes.send(note));
         }
         let reference = gateway
             .solve(plan.definition().clone())
@@ -313,192 +228,4 @@ fn build(
         );
         Ok(Answer { reference, metadata })
     })
-}
-
-/// The event loop: everything a person sees passes here.
-fn follow(build: Build, mut progress: Progress, signals: &Receiver<()>, started: Instant) -> End {
-    let beat = progress.tick_interval().map_or_else(never, tick);
-    let look = tick(LOOK_AROUND);
-    let mut size = terminal_size();
-    let result = loop {
-        select! {
-            recv(build.news) -> news => match news {
-                Ok(news) => show(&mut progress, &news, started.elapsed()),
-                Err(_) => {
-                    // All news are out; only the end is left.
-                    break build.done.recv().ok();
-                }
-            },
-            recv(build.notes) -> note => if let Ok(note) = note { progress.note(&note) },
-            recv(beat) -> _ => progress.tick(started.elapsed()),
-            recv(look) -> _ => {
-                let now = terminal_size();
-                if now != size {
-                    size = now;
-                    progress.resize(size);
-                }
-                show_transfer(&mut progress, &build.upload, started.elapsed());
-            },
-            recv(signals) -> _ => {
-                if build.cancel.is_cancelled() {
-                    break None;
-                }
-                build.cancel.cancel();
-                progress.note("interrupted: the build is being cancelled; once more to leave at once");
-            }
-        }
-    };
-    build.notes.try_iter().for_each(|note| progress.note(&note));
-    show_transfer(&mut progress, &build.upload, started.elapsed());
-    let result = match result {
-        Some(Ok(response)) => Ok(response),
-        Some(Err(error)) => Err(explain(error, &progress, &build)),
-        None => Err(Error::new(Kind::Interrupted, "interrupted")),
-    };
-    End { result, progress, upload: build.upload, file_send: build.file_send }
-}
-
-fn show(progress: &mut Progress, news: &News, now: Duration) {
-    match news {
-        News::Update(update) => progress.on_status(update, now),
-        News::Restarted => progress.restart_stream(),
-    }
-}
-
-fn show_transfer(progress: &mut Progress, upload: &Upload, now: Duration) {
-    let counters = &upload.counters;
-    let entries = counters.entries.load(Ordering::Relaxed);
-    if entries == 0 {
-        return;
-    }
-    let transfer = Transfer {
-        name: CONTEXT_NAME.to_owned(),
-        entries_scanned: entries,
-        files_sent: counters.requested.load(Ordering::Relaxed),
-        bytes_sent: counters.bytes_sent.load(Ordering::Relaxed),
-        total_bytes: None,
-        done: upload.is_done.load(Ordering::Relaxed),
-    };
-    progress.on_transfer(transfer, now);
-}
-
-/// What the user should hear of a build that failed: our own side's failure before the daemon's echo of it.
-fn explain(error: BuildError, progress: &Progress, build: &Build) -> Error {
-    let error = match error {
-        SolveError::Cancelled => return Error::new(Kind::Interrupted, "interrupted"),
-        SolveError::Frontend(error) => error,
-        SolveError::Daemon(status) => daemon_error(&status, Some(progress)),
-    };
-    let mut error = services::explain(error, &build.root_cause);
-    if let Some(private) = build.reached.private.as_ref().filter(|_| error.kind == Kind::Internal) {
-        error.hints.push(format!("the private daemon's log ends:\n{}", private.log_tail()));
-    }
-    error
-}
-
-fn daemon_error(status: &Status, progress: Option<&Progress>) -> Error {
-    let details = control::failure_details(status);
-    if status.is_transport {
-        return Error::new(Kind::Internal, "the daemon went away in the middle of the build")
-            .because(status.clone())
-            .hint("look at the daemon's log; what was built so far is in its cache");
-    }
-    let message = &status.message;
-    if ["is not supported by build server", "unknown API capability", "could not be found"]
-        .iter()
-        .any(|text| message.contains(text))
-    {
-        return Error::new(Kind::Feature, format!("the daemon cannot build this: {message}"));
-    }
-    let step = details.vertex.and_then(|digest| {
-        let model = progress?.model();
-        Some(model.step(model.step_of(&VertexDigest(digest))?).name().to_owned())
-    });
-    let is_base = step.as_deref().is_some_and(|name| name.contains("FROM "));
-    match (step, details.exit_code) {
-        (Some(step), Some(code)) => {
-            Error::new(Kind::Build, format!("step `{step}` failed with exit code {code}"))
-        }
-        (Some(step), None) if is_base => {
-            Error::new(Kind::Registry, format!("step `{step}` failed: {message}"))
-        }
-        (Some(step), None) => Error::new(Kind::Build, format!("step `{step}` failed: {message}")),
-        (None, _) => Error::new(Kind::Build, format!("the build failed: {message}")),
-    }
-}
-
-/// Puts the result where it belongs, then says so.
-fn finish(
-    args: &BuildArgs,
-    request: &Request,
-    builder: String,
-    end: End,
-    started: Instant,
-) -> Result<(), Error> {
-    let End { result, progress, upload, file_send } = end;
-    let written = file_send.as_ref().and_then(|send| send.take());
-    let settled = result.and_then(|response| {
-        let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
-        if let Some(path) = &args.metadata_file {
-            write_atomically(path, &metadata_json(&response, &extra(request)))
-                .map_err(output_error)?;
-        }
-        if let Some(path) = &args.iidfile {
-            let id = image_id(&response).unwrap_or_default();
-            write_atomically(path, id.as_bytes()).map_err(output_error)?;
-        }
-        Ok((response, size_bytes))
-    });
-    let now = started.elapsed();
-    match settled {
-        Ok((response, size_bytes)) => {
-            let digest = response.get("containerimage.digest").cloned().unwrap_or_default();
-            let totals = progress.model().build_totals();
-            let summary = Summary {
-                tags: if request.output.dest().is_some() {
-                    request.tags.clone()
-                } else {
-                    Vec::new()
-                },
-                digest: digest.clone(),
-                size_bytes,
-                outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
-                steps: totals.total,
-                cached: totals.cached,
-                warnings: 0,
-                context: Some(ContextTotals {
-                    entries: upload.counters.entries.load(Ordering::Relaxed),
-                    bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),
-                }),
-                elapsed: now,
-                builder,
-            };
-            progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
-            if args.quiet && !digest.is_empty() && !is_stdout(request) {
-                return print_stdout(format!("{digest}\n").as_bytes());
-            }
-            Ok(())
-        }
-        Err(error) => {
-            let outcome = match error.kind {
-                Kind::Interrupted => Outcome::Interrupted,
-                _ => Outcome::Failed(failures(&progress, &error, now)),
-            };
-            progress.finish(&outcome, now);
-            Err(error)
-        }
-    }
-}
-
-/// Reports of the steps that failed; none when the fault lies elsewhere.
-fn failures(progress: &Progress, error: &Error, now: Duration) -> Vec<Failure> {
-    if error.kind == Kind::Build { progress.failures(now) } else { Vec::new() }
-}
-
-fn is_stdout(request: &Request) -> bool {
-    request.output.dest() == Some(&output::Dest::Stdout)
-}
-
-fn extra(request: &Request) -> BTreeMap<&'static str, serde_json::Value> {
-    BTreeMap::from([("service", request.project.name.clone().into())])
 }

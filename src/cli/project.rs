@@ -33,7 +33,8 @@ pub(crate) struct Project {
     local_digests: BTreeMap<Base, String>,
     /// The layouts of those bases.
     pub(crate) stores: Arc<Stores>,
-    exclude: Vec<String>,
+    /// What the context leaves out.
+    pub(crate) exclude: Vec<String>,
     /// Stable per folder of this machine.
     key: String,
     revision: Option<String>,

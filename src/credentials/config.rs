@@ -204,6 +204,7 @@ pub(super) const CONFIG_MAX_BYTES: u64 = 4 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutate_corpus;
 
     fn parse(json: &str) -> Config {
         Config::parse(json.as_bytes(), Path::new("c.json")).map_err(|e| e.to_string()).unwrap()
@@ -304,30 +305,6 @@ mod tests {
 
     #[test]
     fn no_bytes_make_the_parser_panic() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/docker_config");
-        let mut state = 0xD1B5_4A32_D192_ED03_u64;
-        let mut inputs = 0;
-        for entry in std::fs::read_dir(corpus).unwrap() {
-            let seed = std::fs::read(entry.unwrap().path()).unwrap();
-            fuzz_docker_config(&seed);
-            inputs += 1;
-            for _ in 0..400 {
-                let mut bytes = seed.clone();
-                for _ in 0..2 {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    let at = state as usize % (bytes.len() + 1);
-                    let byte = b"{}[]\":,\\\xFF=0"[(state >> 32) as usize % 11];
-                    match state >> 61 {
-                        0..=2 => bytes.insert(at, byte),
-                        3..=5 if at < bytes.len() => bytes[at] = byte,
-                        _ => bytes.truncate(at),
-                    }
-                }
-                fuzz_docker_config(&bytes);
-            }
-        }
-        assert!(inputs >= 4, "the corpus should be there");
+        mutate_corpus("docker_config", b"{}[]\":,\\\xFF=0", 400, fuzz_docker_config);
     }
 }

@@ -239,6 +239,11 @@ impl Answers {
     pub fn receive(&mut self) -> Result<Option<Bytes>, Status> {
         self.responses.receive()
     }
+
+    /// As [`Responses::headers`].
+    pub fn headers(&self) -> &HeaderMap {
+        self.responses.headers()
+    }
 }
 
 /// A call whose answer has not been waited for.

@@ -417,6 +417,7 @@ mod tests {
         Graph, Platform,
         op::{Access, ContentCache, Exec, Meta, Mount, MountKind, Network, SecretEnv, Source},
     };
+    use crate::mutation::mutate;
 
     fn sample() -> pb::Definition {
         let mut graph = Graph::new();
@@ -484,20 +485,6 @@ exec.meta.setsdefaultpath exec.mount.bind exec.mount.cache.content exec.mount.se
 
     #[test]
     fn printing_never_panics_on_foreign_bytes() {
-        let good = sample().encode_to_vec();
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..3_000 {
-            let mut bytes = good.clone();
-            for _ in 0..4 {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                let at = (seed >> 8) as usize % bytes.len();
-                bytes[at] = seed as u8;
-            }
-            fuzz_llb_text(&bytes);
-            fuzz_llb_text(&bytes[..(seed >> 20) as usize % bytes.len()]);
-        }
-        fuzz_llb_text(&[]);
+        mutate(&sample().encode_to_vec(), b"\x0a\x12\xff\0", 6_000, fuzz_llb_text);
     }
 }

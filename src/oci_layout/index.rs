@@ -196,6 +196,7 @@ const NAME_ANNOTATIONS: [&str; 2] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutate_corpus;
 
     fn entry(digest: &str, names: [Option<&str>; 2]) -> Descriptor {
         let annotations = NAME_ANNOTATIONS
@@ -259,30 +260,6 @@ mod tests {
 
     #[test]
     fn no_bytes_make_the_parsers_panic() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/oci_layout");
-        let mut state = 0xA076_1D64_78BD_642F_u64;
-        let mut inputs = 0;
-        for entry in std::fs::read_dir(corpus).unwrap() {
-            let seed = std::fs::read(entry.unwrap().path()).unwrap();
-            fuzz_oci_index(&seed);
-            inputs += 1;
-            for _ in 0..400 {
-                let mut bytes = seed.clone();
-                for _ in 0..2 {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    let at = state as usize % (bytes.len() + 1);
-                    let byte = b"{}[]\":,\\\xFF-9"[(state >> 32) as usize % 11];
-                    match state >> 61 {
-                        0..=2 => bytes.insert(at, byte),
-                        3..=5 if at < bytes.len() => bytes[at] = byte,
-                        _ => bytes.truncate(at),
-                    }
-                }
-                fuzz_oci_index(&bytes);
-            }
-        }
-        assert!(inputs >= 4, "the corpus should be there");
+        mutate_corpus("oci_layout", b"{}[]\":,\\\xFF-9", 400, fuzz_oci_index);
     }
 }

@@ -402,6 +402,7 @@ fn oci_line(dest: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutate_corpus;
 
     fn oci(dest: Dest, attrs: &[(&str, &str)]) -> Output {
         let attrs = attrs.iter().map(|(k, v)| (String::from(*k), String::from(*v))).collect();
@@ -555,30 +556,6 @@ mod tests {
 
     #[test]
     fn no_bytes_make_the_parser_panic() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/output_flag");
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut inputs = 0;
-        for entry in std::fs::read_dir(corpus).unwrap() {
-            let seed = std::fs::read(entry.unwrap().path()).unwrap();
-            fuzz_output_flag(&seed);
-            inputs += 1;
-            for _ in 0..400 {
-                let mut bytes = seed.clone();
-                for _ in 0..3 {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    let at = state as usize % (bytes.len() + 1);
-                    let byte = b"\",=[]-.\n\0at"[(state >> 32) as usize % 11];
-                    match state >> 61 {
-                        0..=2 => bytes.insert(at, byte),
-                        3..=5 if at < bytes.len() => bytes[at] = byte,
-                        _ => bytes.truncate(at),
-                    }
-                }
-                fuzz_output_flag(&bytes);
-            }
-        }
-        assert!(inputs >= 4, "the corpus should be there");
+        mutate_corpus("output_flag", b"\",=[]-.\n\0at", 400, fuzz_output_flag);
     }
 }

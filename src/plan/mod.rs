@@ -210,6 +210,11 @@ impl Plan {
         &self.annotations
     }
 
+    /// Where each stage starts, with the digest.
+    pub fn bases(&self) -> impl Iterator<Item = (Stage, &str)> {
+        self.bases.iter().map(|(stage, base)| (*stage, base.as_str()))
+    }
+
     /// What the image is for.
     pub fn platform(&self) -> &Platform {
         &self.platform

@@ -76,6 +76,7 @@ const OS_RELEASE_BYTES_MAX: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutate;
 
     #[test]
     fn values_are_read_with_the_quoting_rules_of_a_shell() {
@@ -100,20 +101,8 @@ mod tests {
 
     #[test]
     fn reading_never_panics_on_foreign_bytes() {
-        let good = b"NAME=\"Wolfi\"\nID='wolfi'\nID_LIKE=\"a\\\"b c\"\nX=\\\n".to_vec();
-        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-        for _ in 0..5_000 {
-            let mut bytes = good.clone();
-            for _ in 0..3 {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                let at = (seed >> 8) as usize % bytes.len();
-                bytes[at] = seed as u8;
-            }
-            fuzz_os_release(&bytes);
-            fuzz_os_release(&bytes[..(seed >> 20) as usize % bytes.len()]);
-        }
+        let good = b"NAME=\"Wolfi\"\nID='wolfi'\nID_LIKE=\"a\\\"b c\"\nX=\\\n";
+        mutate(good, b"\"'\\=\n$`", 5_000, fuzz_os_release);
         fuzz_os_release(&vec![b'='; OS_RELEASE_BYTES_MAX + 1]);
     }
 }

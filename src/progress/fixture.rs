@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::*;
+use crate::mutation::Random;
 
 /// What a sequence does at one moment.
 pub(super) enum Action {
@@ -200,23 +201,6 @@ pub(super) fn mutations(seeds: &[&[u8]], rounds: u32, target: impl Fn(&[u8])) {
             }
         }
         target(&data);
-    }
-}
-
-/// Numbers that look random and are the same in every run (xorshift).
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// A number below `limit`, which counts as 1 if it is 0.
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::fixture::{Random, Sequence, Written};
+use super::fixture::{Sequence, Written};
 use super::log::{LOG_TAIL_BYTES_MAX, LOG_TAIL_LINES_MAX};
 use super::*;
+use crate::mutation::Random;
 
 /// A build of a few vertexes that run beside each other, write lines in pieces, end and start
 /// again, on a stream that breaks now and then; and the lines by vertex and stream.

@@ -30,6 +30,14 @@ pub fn tag_reference(text: &str) -> Result<String, ReferenceError> {
     Ok(reference.to_string())
 }
 
+/// The short form that people write: `node:22` for `docker.io/library/node:22`.
+pub fn familiar(reference: &str) -> &str {
+    match reference.strip_prefix("docker.io/") {
+        Some(path) => path.strip_prefix("library/").unwrap_or(path),
+        None => reference,
+    }
+}
+
 /// Whether `text` is a content digest: `sha256:` and 64 lower-case hexadecimal digits, or the
 /// longer `sha384:` and `sha512:` (opencontainers/go-digest v1.0).
 pub(super) fn is_digest(text: &str) -> bool {
@@ -262,6 +270,14 @@ const SHOWN_CHARS_MAX: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn familiar_names_normalise_to_what_they_were_made_of() {
+        for reference in ["docker.io/library/node:22", "docker.io/me/app:1", "ghcr.io/me/app:1"] {
+            assert_eq!(normalize(familiar(reference)).as_deref(), Ok(reference));
+        }
+        assert_eq!(familiar("docker.io/library/node:22"), "node:22");
+    }
 
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

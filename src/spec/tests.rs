@@ -9,6 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{fields::SHAPES, *};
+use crate::mutation::Random;
 
 fn corpus(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/spec").join(folder)
@@ -566,7 +567,7 @@ fn no_bytes_make_the_parser_panic() {
     inputs.iter().for_each(|input| fuzz_spec(input));
 
     inputs.retain(|input| (1..4096).contains(&input.len()));
-    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0);
     for round in 0..20_000 {
         let mut input = inputs[round % inputs.len()].clone();
         for _ in 0..=random.below(4) {
@@ -576,7 +577,7 @@ fn no_bytes_make_the_parser_panic() {
     }
 }
 
-fn mutate(input: &mut Vec<u8>, random: &mut Xorshift) {
+fn mutate(input: &mut Vec<u8>, random: &mut Random) {
     const TOKENS: [&[u8]; 20] = [
         b"{",
         b"}",
@@ -609,16 +610,5 @@ fn mutate(input: &mut Vec<u8>, random: &mut Xorshift) {
                 *byte ^= 1 << random.below(8);
             }
         }
-    }
-}
-
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % bound
     }
 }

@@ -79,6 +79,10 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
             .iter()
             .flat_map(|news| match news {
                 News::Update(update) => update.vertexes,
+                News::Clock(clock) => {
+                    assert!(clock.as_secs() > 1_700_000_000, "{clock:?}");
+                    Vec::new()
+                }
                 News::Restarted => panic!("the status stream was lost"),
             })
             .map(|v| v.name)

@@ -3,7 +3,9 @@
 
 mod docs;
 mod engine;
+mod images;
 mod misbehaviour;
 mod proto;
 mod support;
 mod tidy;
+mod transfer;

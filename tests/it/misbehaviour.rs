@@ -1,53 +1,19 @@
 //! What real daemons do not do: cuts, resets, tiny windows, unknown calls. None may hang or panic.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::bounded;
 use h2::Reason;
 use peelbox::{
     control::DaemonError,
-    gateway::RefId,
-    grpc::{Call, CallOptions, Cancel, Code, Service, Status},
+    grpc::{Call, CallOptions, Code, Service, Status},
     pb::health::{HealthCheckRequest, HealthCheckResponse},
-    session::SessionId,
-    solve::{Answer, Connection, Job, News, SolveError, run},
-    transport::Socket,
+    solve::{News, SolveError},
 };
 
-use crate::support::fake::{Fake, PATIENCE, Script, Stage, answer_headers};
-
-type Outcome = Result<BTreeMap<String, String>, SolveError<Status>>;
-
-fn build(
-    socket: Socket,
-    services: Vec<Arc<dyn Service>>,
-) -> (Result<Outcome, DaemonError>, Vec<News>) {
-    let connection = match Connection::open(socket, "localhost", &Cancel::default()) {
-        Ok(connection) => connection,
-        Err(e) => return (Err(e), Vec::new()),
-    };
-    let job = Job {
-        reference: "ref".into(),
-        session: SessionId("session".into()),
-        shared_key: "key".into(),
-        services,
-        exporter: None,
-        frontend_attrs: BTreeMap::new(),
-        internal: false,
-    };
-    let (tx, rx) = bounded(1000);
-    let outcome = run(&connection, job, &tx, &Cancel::default(), |gateway| {
-        let reference = gateway.solve(peelbox::pb::llb::Definition::default())?;
-        assert_eq!(reference, RefId("r".into()));
-        Ok(Answer { reference, metadata: BTreeMap::new() })
-    });
-    drop(tx);
-    (Ok(outcome), rx.iter().collect())
-}
+use crate::support::fake::{Fake, Outcome, PATIENCE, Script, Stage, answer_headers, build};
 
 /// A whole build against a script.
 fn play(script: Script) -> (Outcome, Vec<News>) {
@@ -103,11 +69,11 @@ fn a_wire_cut_after_any_number_of_bytes_ends_the_build_soon() {
         let (socket, _fake) = Fake::start_cut(
             solve(|stage| {
                 // Keeps the build open until the cut is felt.
-                let _ = stage.session.unary::<HealthCheckResponse>(
+                drop(stage.session.unary::<HealthCheckResponse>(
                     "/grpc.health.v1.Health/Check",
                     &HealthCheckRequest { service: "x".repeat(500) },
                     CallOptions { timeout: Some(Duration::from_secs(1)), ..CallOptions::default() },
-                );
+                ));
                 returned(stage);
                 Ok(())
             }),
@@ -132,11 +98,11 @@ fn a_go_away_in_the_middle_of_a_build_is_told_as_the_daemons_doing() {
         returned(stage);
         stage.go_away(Reason::ENHANCE_YOUR_CALM);
         // Any traffic wakes the connection that is to send it.
-        let _ = stage.session.unary::<HealthCheckResponse>(
+        drop(stage.session.unary::<HealthCheckResponse>(
             "/grpc.health.v1.Health/Check",
             &HealthCheckRequest::default(),
             CallOptions { timeout: Some(Duration::from_secs(1)), ..CallOptions::default() },
-        );
+        ));
         std::thread::park_timeout(PATIENCE);
         Ok(())
     }));

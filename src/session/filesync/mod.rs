@@ -8,6 +8,7 @@
 //! [`Inbox`]. All of it together: [`send`].
 
 mod error;
+mod expression;
 mod filter;
 mod follow;
 mod gopath;

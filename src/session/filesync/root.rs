@@ -1,14 +1,14 @@
 //! The directory that is sent, and opening what lies in it without ever leaving it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat},
     io::{Errno, retry_on_intr},
 };
 
@@ -31,6 +31,8 @@ const PASS_DIR: OFlags =
 pub struct Root {
     fd: OwnedFd,
     path: PathBuf,
+    /// Without symlinks, as far as that could be found out.
+    real: Option<PathBuf>,
 }
 
 impl Root {
@@ -42,7 +44,16 @@ impl Root {
         let path = path.into();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| openat(CWD, &path, flags, Mode::empty()))?;
-        Ok(Self { fd, path })
+        let inode = |stat: Stat| (stat.st_dev, stat.st_ino);
+        let opened = inode(fstat(&fd)?);
+        let real = fs::canonicalize(&path).ok();
+        let real = real.filter(|real| statat(CWD, real, AtFlags::empty()).map(inode) == Ok(opened));
+        Ok(Self { fd, path, real })
+    }
+
+    /// Where the directory is, without symlinks; nothing keeps it there.
+    pub(super) fn real_path(&self) -> Option<&Path> {
+        self.real.as_deref()
     }
 
     /// The path it was opened by.

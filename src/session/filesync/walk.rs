@@ -4,14 +4,14 @@
 //! symlink leads out, and a tree may be deeper than PATH_MAX. What is kept in memory are the
 //! names of the directories on the way down to the current one.
 
-use std::{ffi::CStr, io::Write, mem};
+use std::{ffi::CStr, io::Write, mem, os::unix::ffi::OsStrExt};
 
 use rustix::{
     buffer::spare_capacity,
     fd::{AsRawFd, OwnedFd},
     fs::{
         AtFlags, FileType, Mode, OFlags, RawDir, Stat, fgetxattr, flistxattr, fstat, lgetxattr,
-        llistxattr, major, minor, openat, readlinkat_raw, statat,
+        llistxattr, llistxattr_query, major, minor, openat, readlinkat_raw, statat,
     },
     io::{Errno, retry_on_intr},
 };
@@ -141,7 +141,7 @@ pub(super) fn walk(
         names: Names::default(),
         frames: Vec::new(),
         announced: 1,
-        xattrs: Xattrs::new(&fd),
+        xattrs: Xattrs::new(root, &fd),
         fd,
         dir_buffer: Vec::with_capacity(DIR_BUFFER_BYTES),
         link: Vec::with_capacity(KERNEL_BYTES_MAX),
@@ -293,7 +293,7 @@ impl Walk<'_> {
             _ => {}
         }
         let name = self.names.get_c(name);
-        let xattrs = match self.xattrs.of_name(&self.fd, name, facts.file_type()) {
+        let xattrs = match self.xattrs.of_name(&self.fd, name, &self.path, facts.file_type()) {
             Ok(xattrs) => xattrs,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(TransferError::walk(&self.path, errno)),
@@ -409,8 +409,16 @@ impl Walk<'_> {
 }
 
 /// Reads extended attributes: one system call per entry that has none.
+///
+/// Linux before 6.13 has no call for a name in an open directory. The way round,
+/// `/proc/self/fd/N/name`, takes 3.1 µs, the whole path 1.2 µs (measured on ext4, four directories
+/// deep). So the path is asked first: mostly it says that there are none. Anything else it may
+/// say is asked again the safe way, which cannot be led astray by a directory that was moved.
 struct Xattrs {
-    /// `/proc/self/fd/N/` of the current directory: `llistxattr` knows no directory descriptors.
+    /// The root's path with a slash, and room for the entry's.
+    path: Option<Vec<u8>>,
+    path_len: usize,
+    /// `/proc/self/fd/N/` of the current directory.
     prefix: Vec<u8>,
     prefix_len: usize,
     has_proc: bool,
@@ -419,16 +427,19 @@ struct Xattrs {
 }
 
 impl Xattrs {
-    fn new(root: &OwnedFd) -> Self {
+    fn new(root: &Root, fd: &OwnedFd) -> Self {
+        let path = root.real_path().map(|path| [path.as_os_str().as_bytes(), b"/"].concat());
         let mut xattrs = Self {
+            path_len: path.as_ref().map_or(0, Vec::len),
+            path,
             prefix: Vec::new(),
             prefix_len: 0,
             has_proc: true,
             list: Vec::with_capacity(KERNEL_BYTES_MAX),
             value: Vec::with_capacity(KERNEL_BYTES_MAX),
         };
-        xattrs.enter(root);
-        xattrs.has_proc = statat(root, xattrs.path_of(c"."), AtFlags::empty()).is_ok();
+        xattrs.enter(fd);
+        xattrs.has_proc = statat(fd, xattrs.proc_path(c"."), AtFlags::empty()).is_ok();
         xattrs
     }
 
@@ -439,22 +450,36 @@ impl Xattrs {
         self.prefix_len = self.prefix.len();
     }
 
-    fn path_of(&mut self, name: &CStr) -> &CStr {
+    fn proc_path(&mut self, name: &CStr) -> &CStr {
         self.prefix.truncate(self.prefix_len);
         self.prefix.extend_from_slice(name.to_bytes_with_nul());
         CStr::from_bytes_until_nul(&self.prefix).unwrap_or_default()
+    }
+
+    /// Whether the entry `path` surely has no attributes.
+    fn has_none(&mut self, path: &[u8]) -> bool {
+        let Some(full) = &mut self.path else { return false };
+        full.truncate(self.path_len);
+        full.extend_from_slice(path);
+        full.push(0);
+        let full = CStr::from_bytes_until_nul(full).unwrap_or_default();
+        matches!(llistxattr_query(full), Ok(0) | Err(Errno::NOTSUP))
     }
 
     fn of_name(
         &mut self,
         dir: &OwnedFd,
         name: &CStr,
+        path: &[u8],
         file_type: FileType,
     ) -> Result<Vec<Xattr>, Errno> {
+        if self.has_none(path) {
+            return Ok(Vec::new());
+        }
         if !self.has_proc {
             return self.of_name_without_proc(dir, name, file_type);
         }
-        self.path_of(name);
+        self.proc_path(name);
         let path = CStr::from_bytes_until_nul(&self.prefix).unwrap_or_default();
         self.list.clear();
         let listed = llistxattr(path, spare_capacity(&mut self.list));

@@ -11,14 +11,20 @@ use crossbeam_channel::{Receiver as Queue, Sender as Feed, bounded};
 use h2::{Reason, RecvStream, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use peelbox::{
+    control::DaemonError,
+    gateway::RefId,
     grpc::{
-        Channel, Code, RECEIVE_LIMIT_BYTES, Status,
+        Cancel, Channel, Code, RECEIVE_LIMIT_BYTES, Service, Status,
         driver::{Driver, Handle},
         frame,
         stream::{Receiver, Sender},
     },
     pb::{control, gateway, llb, worker},
-    session::tunnel::{Source, Tunnel},
+    session::{
+        SessionId,
+        tunnel::{Source, Tunnel},
+    },
+    solve::{Answer, Connection, Job, News, SolveError, run},
     transport::{Socket, memory},
 };
 use prost::Message;
@@ -241,6 +247,37 @@ fn gateway_solve() -> gateway::SolveResponse {
         ..Default::default()
     };
     gateway::SolveResponse { result: Some(result), ..Default::default() }
+}
+
+/// How a build against a fake ended.
+pub(crate) type Outcome = Result<BTreeMap<String, String>, SolveError<Status>>;
+
+/// A build whose frontend answers at once.
+pub(crate) fn build(
+    socket: Socket,
+    services: Vec<Arc<dyn Service>>,
+) -> (Result<Outcome, DaemonError>, Vec<News>) {
+    let connection = match Connection::open(socket, "localhost", &Cancel::default()) {
+        Ok(connection) => connection,
+        Err(e) => return (Err(e), Vec::new()),
+    };
+    let job = Job {
+        reference: "ref".into(),
+        session: SessionId("session".into()),
+        shared_key: "key".into(),
+        services,
+        exporter: None,
+        frontend_attrs: BTreeMap::new(),
+        internal: false,
+    };
+    let (tx, rx) = bounded(1000);
+    let outcome = run(&connection, job, &tx, &Cancel::default(), |gateway| {
+        let reference = gateway.solve(llb::Definition::default())?;
+        assert_eq!(reference, RefId("r".into()));
+        Ok(Answer { reference, metadata: BTreeMap::new() })
+    });
+    drop(tx);
+    (Ok(outcome), rx.iter().collect())
 }
 
 /// Answers a call with HTTP headers alone.

@@ -2,3 +2,8 @@
 
 pub(crate) mod daemon;
 pub(crate) mod fake;
+pub(crate) mod image;
+pub(crate) mod peelbox;
+pub(crate) mod progress;
+pub(crate) mod wait;
+pub(crate) mod workdir;

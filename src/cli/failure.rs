@@ -1,0 +1,76 @@
+//! What the user hears of a build that failed: our own side's failure before the daemon's echo of it.
+
+use std::io;
+
+use crate::{
+    cli::{
+        build::{Build, BuildError},
+        services,
+    },
+    control,
+    error::{Error, Kind},
+    grpc::Status,
+    output::{OutputError, OutputErrorKind},
+    progress::{Progress, VertexDigest},
+    solve::SolveError,
+};
+
+/// What the user should hear of a build that failed: our own side's failure before the daemon's echo of it.
+pub(crate) fn explain(error: BuildError, progress: &Progress, build: &Build) -> Error {
+    let error = match error {
+        SolveError::Cancelled => return Error::new(Kind::Interrupted, "interrupted"),
+        SolveError::Frontend(error) => error,
+        SolveError::Daemon(status) => daemon_error(&status, Some(progress)),
+    };
+    let mut error = services::explain(error, &build.root_cause);
+    if let Some(private) = build.reached.private.as_ref().filter(|_| error.kind == Kind::Internal) {
+        error.hints.push(format!("the private daemon's log ends:\n{}", private.log_tail()));
+    }
+    error
+}
+
+pub(crate) fn daemon_error(status: &Status, progress: Option<&Progress>) -> Error {
+    let details = control::failure_details(status);
+    if status.is_transport {
+        return Error::new(Kind::Internal, "the daemon went away in the middle of the build")
+            .because(status.clone())
+            .hint("look at the daemon's log; what was built so far is in its cache");
+    }
+    let message = &status.message;
+    // Refused before the first step; the text of a step's own failure may say anything.
+    let is_refused = details.vertex.is_none();
+    if is_refused
+        && ["is not supported by build server", "unknown API capability", "could not be found"]
+            .iter()
+            .any(|text| message.contains(text))
+    {
+        return Error::new(Kind::Feature, format!("the daemon cannot build this: {message}"));
+    }
+    let step = details.vertex.and_then(|digest| {
+        let model = progress?.model();
+        Some(model.step(model.step_of(&VertexDigest(digest))?).name().to_owned())
+    });
+    let is_base = step.as_deref().is_some_and(|name| name.contains("FROM "));
+    match (step, details.exit_code) {
+        (Some(step), Some(code)) => {
+            Error::new(Kind::Build, format!("step `{step}` failed with exit code {code}"))
+        }
+        (Some(step), None) if is_base => {
+            Error::new(Kind::Registry, format!("step `{step}` failed: {message}"))
+        }
+        (Some(step), None) => Error::new(Kind::Build, format!("step `{step}` failed: {message}")),
+        (None, _) => Error::new(Kind::Build, format!("the build failed: {message}")),
+    }
+}
+
+pub(crate) fn output_error(error: OutputError) -> Error {
+    let kind = match error.kind() {
+        OutputErrorKind::Usage => Kind::Usage,
+        OutputErrorKind::Output => Kind::Output,
+    };
+    Error::from_error(kind, error)
+}
+
+pub(crate) fn system(what: &str, error: io::Error) -> Error {
+    Error::new(Kind::Internal, what).because(error)
+}

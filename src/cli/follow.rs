@@ -1,0 +1,186 @@
+//! The event loop of a build: everything a person sees on the way passes here.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, bounded, never, select, tick};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::{
+    cli::{
+        args::{self, BuildArgs},
+        build::Build,
+        env::Environment,
+        failure::explain,
+    },
+    error::{Error, Kind},
+    grpc::{Cancel, io::spawn},
+    plan::CONTEXT_NAME,
+    progress::{Look, Mode, Progress, TerminalSize, Transfer},
+    session::{context::Upload, filesend::FileSend},
+    solve::News,
+};
+
+/// How often the terminal's size is looked at and our own transfer is shown.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
+/// How a build ended, after the last line of its progress.
+pub(crate) struct End {
+    pub(crate) result: Result<BTreeMap<String, String>, Error>,
+    pub(crate) progress: Progress,
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) file_send: Option<Arc<FileSend>>,
+}
+
+/// The event loop: everything a person sees passes here.
+pub(crate) fn follow(
+    build: Build,
+    mut progress: Progress,
+    signals: &Receiver<()>,
+    started: Instant,
+) -> End {
+    let beat = progress.tick_interval().map_or_else(never, tick);
+    let look = tick(LOOK_AROUND);
+    let mut size = terminal_size();
+    let result = loop {
+        select! {
+            recv(build.news) -> news => match news {
+                Ok(news) => show(&mut progress, &news, started.elapsed()),
+                Err(_) => {
+                    // All news are out; only the end is left.
+                    break build.done.recv().ok();
+                }
+            },
+            recv(build.notes) -> note => if let Ok(note) = note { progress.note(&note) },
+            recv(beat) -> _ => progress.tick(started.elapsed()),
+            recv(look) -> _ => {
+                let now = terminal_size();
+                if now != size {
+                    size = now;
+                    progress.resize(size);
+                }
+                show_transfer(&mut progress, &build.upload, started.elapsed());
+            },
+            recv(signals) -> _ => {
+                if build.cancel.is_cancelled() {
+                    break None;
+                }
+                build.cancel.cancel();
+                progress.note("interrupted: the build is being cancelled; once more to leave at once");
+            }
+        }
+    };
+    build.notes.try_iter().for_each(|note| progress.note(&note));
+    show_transfer(&mut progress, &build.upload, started.elapsed());
+    let result = match result {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(error)) => Err(explain(error, &progress, &build)),
+        None => Err(Error::new(Kind::Interrupted, "interrupted")),
+    };
+    End { result, progress, upload: build.upload, file_send: build.file_send }
+}
+
+fn show(progress: &mut Progress, news: &News, now: Duration) {
+    match news {
+        News::Update(update) => progress.on_status(update, now),
+        News::Clock(clock) => progress.set_daemon_clock(*clock, now),
+        News::Restarted => progress.restart_stream(),
+    }
+}
+
+fn show_transfer(progress: &mut Progress, upload: &Upload, now: Duration) {
+    let counters = &upload.counters;
+    let entries = counters.entries.load(Ordering::Relaxed);
+    if entries == 0 {
+        return;
+    }
+    let transfer = Transfer {
+        name: CONTEXT_NAME.to_owned(),
+        entries_scanned: entries,
+        files_sent: counters.requested.load(Ordering::Relaxed),
+        bytes_sent: counters.bytes_sent.load(Ordering::Relaxed),
+        total_bytes: None,
+        done: upload.is_done.load(Ordering::Relaxed),
+    };
+    progress.on_transfer(transfer, now);
+}
+
+pub(crate) fn progress(
+    args: &BuildArgs,
+    env: &Environment,
+    title: String,
+    started: Instant,
+) -> Progress {
+    let is_terminal = io::stderr().is_terminal();
+    let mode = match args.progress {
+        _ if args.quiet => Mode::Quiet,
+        args::Progress::Quiet => Mode::Quiet,
+        args::Progress::Plain => Mode::Plain,
+        args::Progress::Tty => Mode::Tty,
+        args::Progress::Rawjson => Mode::RawJson,
+        args::Progress::Auto => Mode::auto(is_terminal),
+    };
+    let look = Look { color: is_terminal && !env.no_color, size: terminal_size(), title };
+    Progress::new(mode, look, Box::new(io::stderr()), started.elapsed())
+}
+
+fn terminal_size() -> TerminalSize {
+    rustix::termios::tcgetwinsize(io::stderr()).map_or_else(
+        |_| TerminalSize::default(),
+        |w| TerminalSize { width: w.ws_col, height: w.ws_row },
+    )
+}
+
+/// Signals that ask us to end, as they come.
+pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (tx, rx) = bounded(2);
+    spawn("pbx-signals", move || {
+        for _ in signals.forever() {
+            // More than two say nothing new.
+            let _ = tx.try_send(());
+        }
+    })?;
+    Ok(rx)
+}
+
+/// Makes a blocking step end on Ctrl-C.
+pub(crate) struct Interrupt<'a> {
+    pub(crate) signals: &'a Receiver<()>,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl Interrupt<'_> {
+    pub(crate) fn during<T>(
+        &self,
+        step: impl FnOnce() -> Result<T, Error> + Send,
+    ) -> Result<T, Error>
+    where
+        T: Send,
+    {
+        let (tx, done) = bounded::<()>(0);
+        thread::scope(|scope| {
+            let watch = move || {
+                select! {
+                    recv(self.signals) -> signal => if signal.is_ok() { self.cancel.cancel() },
+                    recv(done) -> _ => {}
+                }
+            };
+            // Without the thread the step is only harder to interrupt.
+            drop(
+                thread::Builder::new().name("pbx-interrupt".to_owned()).spawn_scoped(scope, watch),
+            );
+            let result = step();
+            drop(tx);
+            result
+        })
+    }
+}
