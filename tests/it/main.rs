@@ -3,6 +3,7 @@
 
 mod cache;
 mod context;
+mod docs;
 mod engine;
 mod ignore;
 mod images;
