@@ -36,8 +36,13 @@ impl Workdir {
     /// With that spec, beside the context.
     pub(crate) fn with_spec(spec: &Value) -> Self {
         let work = Self::new();
-        fs::write(&work.spec, spec.to_string()).unwrap();
+        work.set_spec(spec);
         work
+    }
+
+    /// Builds of this place are of another spec from now on.
+    pub(crate) fn set_spec(&self, spec: &Value) {
+        fs::write(&self.spec, spec.to_string()).unwrap();
     }
 
     /// A copy of one of the examples; its spec is in the context.
