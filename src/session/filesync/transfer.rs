@@ -322,10 +322,8 @@ impl<'t, 'a> Worker<'t, 'a> {
                 self.send_file(id, &asked)?;
                 Ok(Step::Again)
             }
-            Task::Idle | Task::Finish => {
-                self.flush()?;
-                Ok(Step::Done)
-            }
+            // A daemon that says FIN has everything: there is nothing left to flush.
+            Task::Idle | Task::Finish => Ok(Step::Done),
         }
     }
 
@@ -334,7 +332,9 @@ impl<'t, 'a> Worker<'t, 'a> {
         let file = match opened {
             Ok(file) => file,
             Err(Errno::NXIO) if self.is_same_socket(asked) => return self.end_file(id),
-            Err(Errno::LOOP) => return Err(TransferError::changed(&self.path(asked))),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                return Err(TransferError::changed(&self.path(asked)));
+            }
             Err(errno) => return Err(TransferError::open(&self.path(asked), errno)),
         };
         let size = match self.send_first(id, asked, file.as_fd())? {

@@ -517,7 +517,7 @@ impl Xattrs {
 
 /// The attributes of which `list` has the names, each with a NUL behind; fsutil stat_unix.go,
 /// `loadXattr`, drops Apple's and those that cannot be read.
-fn read_values(
+pub(super) fn read_values(
     listed: Result<usize, Errno>,
     list: &[u8],
     value: &mut Vec<u8>,
