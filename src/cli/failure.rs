@@ -3,27 +3,30 @@
 use std::io;
 
 use crate::{
-    cli::{
-        build::{Build, BuildError},
-        services,
-    },
+    cli::{connect::Reached, services},
     control,
     error::{Error, Kind},
     grpc::Status,
     output::{OutputError, OutputErrorKind},
     progress::{Progress, VertexDigest},
+    session::RootCause,
     solve::SolveError,
 };
 
 /// What the user should hear of a build that failed: our own side's failure before the daemon's echo of it.
-pub(crate) fn explain(error: BuildError, progress: &Progress, build: &Build) -> Error {
+pub(crate) fn explain(
+    error: SolveError<Error>,
+    progress: &Progress,
+    root_cause: &RootCause,
+    reached: &Reached,
+) -> Error {
     let error = match error {
         SolveError::Cancelled => return Error::new(Kind::Interrupted, "interrupted"),
         SolveError::Frontend(error) => error,
         SolveError::Daemon(status) => daemon_error(&status, Some(progress)),
     };
-    let mut error = services::explain(error, &build.root_cause);
-    if let Some(private) = build.reached.private.as_ref().filter(|_| error.kind == Kind::Internal) {
+    let mut error = services::explain(error, root_cause);
+    if let (Some(private), Kind::Internal) = (&reached.private, error.kind) {
         error.hints.push(format!("the private daemon's log ends:\n{}", private.log_tail()));
     }
     error

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cli::{args::BuildArgs, build::Request, failure::output_error, follow::End, print_stdout},
+    cli::{args::BuildArgs, failure::output_error, follow::End, job::Request, print_stdout},
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
     progress::{ContextTotals, Failure, Outcome, Progress, Summary},

@@ -17,9 +17,9 @@ use signal_hook::{
 use crate::{
     cli::{
         args::{self, BuildArgs},
-        build::Build,
         env::Environment,
         failure::explain,
+        job::Build,
     },
     error::{Error, Kind},
     grpc::{Cancel, io::spawn},
@@ -82,7 +82,7 @@ pub(crate) fn follow(
     show_transfer(&mut progress, &build.upload, started.elapsed());
     let result = match result {
         Some(Ok(response)) => Ok(response),
-        Some(Err(error)) => Err(explain(error, &progress, &build)),
+        Some(Err(error)) => Err(explain(error, &progress, &build.root_cause, &build.reached)),
         None => Err(Error::new(Kind::Interrupted, "interrupted")),
     };
     End { result, progress, upload: build.upload, file_send: build.file_send }

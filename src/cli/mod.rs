@@ -13,6 +13,7 @@ mod env;
 mod failure;
 mod finish;
 mod follow;
+mod job;
 mod plan;
 mod project;
 mod services;

@@ -105,13 +105,17 @@ impl Planner<'_> {
     }
 
     /// The state of a base; scratch for scratch.
+    ///
+    /// It never ignores the cache: its digest says what it is, and a vertex that does so spoils the cache of every
+    /// other build that uses it at that moment (BuildKit v0.32 `solver/jobs.go` joins them, `solver/edge.go` then keeps
+    /// the keys of what it gave from those behind it).
     pub(super) fn base(&mut self, base: &Image<'_>, label: &str) -> State {
         let Some(source) = base.source(&self.options.platform, self.options.session.as_deref())
         else {
             return State::SCRATCH;
         };
         let name = format!("[{}{label}] FROM {}", self.options.service, base.display());
-        self.graph.source(&source, &Meta { name: Some(name), ignore_cache: self.options.no_cache })
+        self.graph.source(&source, &Meta::named(name))
     }
 
     /// The one place that says what the context is. Everything behind it takes a state with the
@@ -124,7 +128,8 @@ impl Planner<'_> {
             include: Vec::new(),
             exclude: self.options.exclude.clone(),
         });
-        self.graph.source(&source, &self.options.step("load context"))
+        let meta = Meta { ignore_cache: false, ..self.options.step("load context") };
+        self.graph.source(&source, &meta)
     }
 
     fn command_env(&self, base: &Image<'_>) -> Vec<String> {

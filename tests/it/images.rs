@@ -54,7 +54,7 @@ impl Service {
     /// Asks it to end, as a container engine would.
     fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        drop(self.child.wait().unwrap());
+        self.child.wait().unwrap();
         assert!(TcpStream::connect(("127.0.0.1", self.port)).is_err(), "it still listens");
     }
 }
@@ -63,7 +63,7 @@ impl Drop for Service {
     fn drop(&mut self) {
         // The script ends its container when it is asked to; it may have ended already.
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
+            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
             drop(self.child.wait());
         }
     }

@@ -1,11 +1,16 @@
 //! The one integration binary: it links once, each theme is a file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod cache;
+mod context;
 mod docs;
 mod engine;
+mod ignore;
 mod images;
 mod misbehaviour;
+mod plan;
 mod proto;
+mod reproducible;
 mod support;
 mod tidy;
 mod transfer;

@@ -194,3 +194,34 @@ fn a_receiver_that_resets_the_transfer_leaves_no_thread_behind() {
         std::thread::yield_now();
     }
 }
+
+/// Plays `rudeness` right after the call began; the transfer must end with an error that both sides hear.
+fn check_refused(rudeness: &'static [(PacketType, u32)], expected: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    fs::write(dir.path().join("folder/file"), "text").unwrap();
+    let served = serve(dir.path());
+    let (socket, _fake) = Fake::start(Script {
+        solve: Box::new(move |stage| {
+            let (mut sender, mut answers) = diff_copy(&stage.session, "context")?;
+            for (kind, id) in rudeness {
+                ask(&mut sender, *kind, *id)?;
+            }
+            read_until(&mut answers, |p| p.r#type == PacketType::Err as i32)?;
+            Err(Status::new(Code::Unknown, format!("context canceled: {:?}", answers.receive())))
+        }),
+        ..Script::default()
+    });
+    let (outcome, _) = build(socket, vec![served.context]);
+    assert!(outcome.unwrap().is_err());
+    let Some(Failure::Context(error)) = served.root_cause.take() else { panic!("{rudeness:?}") };
+    assert!(error.to_string().contains(expected), "{rudeness:?}: {error}");
+}
+
+#[test]
+fn packets_in_a_wrong_order_are_refused_by_name() {
+    check_refused(&[(PacketType::Req, 0)], "0");
+    check_refused(&[(PacketType::Req, 7)], "7");
+    check_refused(&[(PacketType::Err, 0)], "");
+    check_refused(&[(PacketType::Fin, 0), (PacketType::Req, 1)], "");
+}

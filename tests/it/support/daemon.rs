@@ -19,6 +19,11 @@ pub(crate) fn newest() -> String {
     variable("PEELBOX_TEST_BUILDKIT")
 }
 
+/// The same, where every user of this machine can reach it.
+pub(crate) fn newest_tcp() -> String {
+    variable("PEELBOX_TEST_BUILDKIT_TCP")
+}
+
 /// Address of the oldest supported BuildKit, v0.11.
 pub(crate) fn oldest() -> String {
     variable("PEELBOX_TEST_BUILDKIT_0_11")

@@ -1,8 +1,11 @@
 //! What several themes need.
 
+pub(crate) mod buildctl;
 pub(crate) mod daemon;
 pub(crate) mod fake;
 pub(crate) mod image;
+pub(crate) mod listing;
+pub(crate) mod nasty;
 pub(crate) mod peelbox;
 pub(crate) mod progress;
 pub(crate) mod wait;

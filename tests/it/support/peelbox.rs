@@ -2,9 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{self, File, Permissions},
     io::{Read, Write as _},
-    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    os::unix::{
+        fs::PermissionsExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -19,6 +22,9 @@ use super::{progress::Steps, workdir::Workdir};
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Pieces of output a test may be behind; then the process waits.
 const PIECES_MAX: usize = 4096;
+
+/// Has no rights to speak of.
+const NOBODY: u32 = 65534;
 
 /// A command that is put together.
 pub(crate) struct Peelbox {
@@ -56,10 +62,24 @@ impl Peelbox {
         self
     }
 
-    /// Runs as another user; only root may ask for it.
+    /// Runs as nobody in particular where it would run as root.
+    ///
+    /// The program is copied, because the folder it was built in may be closed to others.
     #[must_use]
-    pub(crate) fn user(mut self, uid: u32) -> Self {
-        self.command.uid(uid).gid(uid);
+    pub(crate) fn not_root(mut self, work: &Workdir) -> Self {
+        if !rustix::process::geteuid().is_root() {
+            return self;
+        }
+        let copy = work.path("peelbox");
+        fs::copy(env!("CARGO_BIN_EXE_peelbox"), &copy).unwrap();
+        for path in [copy.as_path(), work.root()] {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = Command::new(copy);
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(work.root()).stdout(Stdio::piped()).uid(NOBODY).gid(NOBODY);
+        self.command = command;
         self
     }
 

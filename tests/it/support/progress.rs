@@ -10,6 +10,8 @@ pub(crate) struct Steps {
     by_digest: BTreeMap<String, Step>,
     /// What all of them wrote.
     pub(crate) log: String,
+    /// Bytes of the context that came in, as the daemon counts.
+    pub(crate) received_bytes: u64,
 }
 
 /// What became of a step.
@@ -27,7 +29,7 @@ struct Message {
     #[serde(default)]
     vertexes: Vec<Vertex>,
     #[serde(default)]
-    statuses: Vec<serde_json::Value>,
+    statuses: Vec<Status>,
     #[serde(default)]
     logs: Vec<Log>,
     #[serde(default)]
@@ -43,6 +45,14 @@ struct Vertex {
     cached: bool,
     #[serde(default)]
     error: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    current: u64,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +79,10 @@ impl Steps {
                 let data = base64::engine::general_purpose::STANDARD.decode(log.data).unwrap();
                 steps.log += &String::from_utf8_lossy(&data);
             }
-            assert!(message.warnings.is_empty() && message.statuses.len() < 1000, "{line}");
+            for status in message.statuses.iter().filter(|s| s.name == "transferring") {
+                steps.received_bytes = steps.received_bytes.max(status.current);
+            }
+            assert!(message.warnings.is_empty(), "{line}");
         }
         steps
     }

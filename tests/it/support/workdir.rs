@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{daemon, peelbox::Peelbox};
+use super::{daemon, listing::SCRIPT, peelbox::Peelbox};
 
 /// Base with a shell, apt and little else.
 pub(crate) const DEBIAN: &str = "docker.io/library/debian:bookworm-slim";
@@ -36,8 +36,13 @@ impl Workdir {
     /// With that spec, beside the context.
     pub(crate) fn with_spec(spec: &Value) -> Self {
         let work = Self::new();
-        fs::write(&work.spec, spec.to_string()).unwrap();
+        work.set_spec(spec);
         work
+    }
+
+    /// Builds of this place are of another spec from now on.
+    pub(crate) fn set_spec(&self, spec: &Value) {
+        fs::write(&self.spec, spec.to_string()).unwrap();
     }
 
     /// A copy of one of the examples; its spec is in the context.
@@ -109,6 +114,12 @@ impl Workdir {
         let args = [name, "--spec", spec, "--context", "context", "--buildkit", &self.daemon];
         self.peelbox().args(args)
     }
+}
+
+/// A spec that lists the context in a build step, and keeps the list as `/listing`.
+pub(crate) fn lister(name: &str) -> Value {
+    let command = format!("mkdir /out\npython3 - >/out/listing <<'EOF'{SCRIPT}EOF");
+    on_base(PYTHON, name, &[&command])
 }
 
 /// A spec that runs `commands` on Debian and keeps `/out` of them on scratch.

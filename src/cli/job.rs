@@ -1,0 +1,161 @@
+//! A build under way: what the daemon is given and asked, on the thread `pbx-build`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::{
+    cli::{
+        connect::Reached,
+        env::Environment,
+        failure::{daemon_error, system},
+        project::{Project, unique_id},
+        services,
+    },
+    error::Error,
+    grpc::{Cancel, Service, io::spawn},
+    output::Output,
+    pb::control::Exporter,
+    plan::CONTEXT_NAME,
+    session::{
+        RootCause, SessionId,
+        context::{Context, Upload},
+        filesend::FileSend,
+    },
+    solve::{self, Answer, Job, News, SolveError},
+};
+
+/// News the printer may be behind; then the daemon waits.
+const NEWS_MAX: usize = 256;
+
+/// Everything that is known before the daemon is asked.
+pub(crate) struct Request {
+    pub(crate) project: Project,
+    pub(crate) output: Output,
+    pub(crate) tags: Vec<String>,
+    pub(crate) is_verbose: bool,
+}
+
+/// A build under way.
+pub(crate) struct Build {
+    pub(crate) news: Receiver<News>,
+    pub(crate) done: Receiver<Result<BTreeMap<String, String>, BuildError>>,
+    pub(crate) notes: Receiver<String>,
+    pub(crate) cancel: Cancel,
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) root_cause: RootCause,
+    pub(crate) file_send: Option<Arc<FileSend>>,
+    pub(crate) reached: Arc<Reached>,
+}
+
+/// Why there is no image, as the thread that builds knows it.
+pub(crate) type BuildError = SolveError<Error>;
+
+impl Build {
+    pub(crate) fn start(
+        request: Arc<Request>,
+        reached: Arc<Reached>,
+        env: &Environment,
+        cancel: Cancel,
+    ) -> Result<Self, Error> {
+        let root_cause = RootCause::default();
+        let upload = Arc::new(Upload::default());
+        let file_send = request
+            .output
+            .dest()
+            .map(|dest| Arc::new(FileSend::new(dest.clone(), root_cause.clone())));
+        let project = &request.project;
+        let context = Context::new(
+            CONTEXT_NAME,
+            Arc::clone(&project.root),
+            Arc::clone(&upload),
+            root_cause.clone(),
+        );
+        let mut services: Vec<Arc<dyn Service>> = vec![
+            Arc::new(context),
+            services::auth(env, &root_cause),
+            services::content(project, &root_cause),
+        ];
+        services.extend(file_send.clone().map(|s| s as Arc<dyn Service>));
+        let job = job(&request, services);
+
+        let (news_tx, news) = bounded(NEWS_MAX);
+        let (done_tx, done) = bounded(1);
+        let (notes_tx, notes) = bounded(NEWS_MAX);
+        let (theirs, daemon, stop) = (request, Arc::clone(&reached), cancel.clone());
+        spawn("pbx-build", move || {
+            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop);
+            drop(daemon);
+            // The printer may have left on a second Ctrl-C.
+            drop(done_tx.send(result));
+        })
+        .map_err(|e| system("cannot start the build's thread", e))?;
+        Ok(Self { news, done, notes, cancel, upload, root_cause, file_send, reached })
+    }
+}
+
+fn job(request: &Request, services: Vec<Arc<dyn Service>>) -> Job {
+    let epoch = request.project.epoch.map(|e| e.to_string());
+    let exporter = request.output.exporter().map(|name| {
+        let mut attrs = request.output.exporter_attrs();
+        attrs.insert("name".to_owned(), request.tags.join(","));
+        if epoch.is_some() {
+            // Files too, not only the config: else a rebuilt layer has another digest.
+            attrs.entry("rewrite-timestamp".to_owned()).or_insert_with(|| "true".to_owned());
+        }
+        Exporter { r#type: name.to_owned(), attrs }
+    });
+    Job {
+        reference: unique_id(),
+        session: SessionId(unique_id()),
+        shared_key: request.project.shared_key().to_owned(),
+        services,
+        exporter,
+        frontend_attrs: epoch
+            .map(|epoch| ("build-arg:SOURCE_DATE_EPOCH".to_owned(), epoch))
+            .into_iter()
+            .collect(),
+        internal: false,
+    }
+}
+
+fn build(
+    request: &Request,
+    job: Job,
+    reached: &Reached,
+    news: &Sender<News>,
+    notes: &Sender<String>,
+    cancel: &Cancel,
+) -> Result<BTreeMap<String, String>, BuildError> {
+    let connection = &reached.connection;
+    let session = job.session.0.clone();
+    solve::run(connection, job, news, cancel, |gateway| {
+        let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
+        let mut told: Vec<String> = Vec::new();
+        if request.is_verbose {
+            told.push(format!("platform: {}", plan.platform()));
+            told.extend(plan.bases().map(|(stage, base)| format!("{} base: {base}", stage.name())));
+            told.push(format!("ignore patterns: {}", request.project.exclude.join(" ")));
+        }
+        told.extend(plan.warnings().iter().map(|warning| format!("warning: {warning}")));
+        for note in told {
+            // The printer may have left on a second Ctrl-C.
+            drop(notes.send(note));
+        }
+        let reference = gateway
+            .solve(plan.definition().clone())
+            .map_err(|status| daemon_error(&status, None))?;
+        let mut metadata =
+            BTreeMap::from([("containerimage.config".to_owned(), plan.image_config())]);
+        if let Some(config) = plan.base_config() {
+            metadata.insert("containerimage.base.config".to_owned(), config.to_vec());
+        }
+        // Result metadata reaches every exporter, unlike attributes of one (`exptypes/annotations.go`).
+        metadata.extend(
+            plan.annotations()
+                .iter()
+                .map(|(k, v)| (format!("annotation.{k}"), v.clone().into_bytes())),
+        );
+        Ok(Answer { reference, metadata })
+    })
+}
