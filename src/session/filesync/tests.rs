@@ -288,7 +288,7 @@ fn extended_attributes_come_along_but_apples_do_not() {
     set("held", "user.held", b"h");
     // Linux knows no name that starts with `com.apple.`, so the rule is shown by one it allows.
     let listed = Ok(b"com.apple.x\0user.x\0".len());
-    let kept = walk::read_values(listed, b"com.apple.x\0user.x\0", &mut Vec::new(), |_, value| {
+    let kept = xattr::read_values(listed, b"com.apple.x\0user.x\0", &mut Vec::new(), |_, value| {
         value.push(b'v');
         Ok(1)
     });
