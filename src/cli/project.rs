@@ -163,7 +163,8 @@ fn context_error(path: &Path, error: std::io::Error) -> Error {
 
 /// Patterns of the context's ignore file; they travel in the graph, so they must be text.
 fn ignored(root: &filesync::Root) -> Result<Vec<String>, Error> {
-    let rules = filesync::ignore_patterns(root).map_err(|e| Error::from_error(Kind::Usage, e))?;
+    let patterns =
+        filesync::ignore_patterns(root).map_err(|e| Error::from_error(Kind::Usage, e))?;
     let text = |pattern: Vec<u8>| {
         String::from_utf8(pattern).map_err(|e| {
             let shown = e.as_bytes().escape_ascii().to_string();
@@ -173,7 +174,7 @@ fn ignored(root: &filesync::Root) -> Result<Vec<String>, Error> {
             )
         })
     };
-    rules.patterns.into_iter().map(text).collect()
+    patterns.into_iter().map(text).collect()
 }
 
 fn open_layouts(

@@ -17,9 +17,7 @@ use crate::{
     },
     session::{
         Failure, RootCause,
-        filesync::{
-            self, Counters, Inbox, LocalFilter, Request, Root, Sink, SinkClosed, error_frame,
-        },
+        filesync::{self, Counters, Inbox, Request, Root, Sink, SinkClosed, error_frame},
     },
 };
 
@@ -74,8 +72,7 @@ impl Service for Context {
         call.driver.spawn(read(receiver, Arc::clone(&inbox)));
         let sent = {
             let sink = StreamSink(Mutex::new(&mut call.sender));
-            let none = LocalFilter::none();
-            filesync::send(&self.root, &request, &none, &inbox, &sink, &self.upload.counters)
+            filesync::send(&self.root, &request, &inbox, &sink, &self.upload.counters)
         };
         self.upload.is_done.store(sent.is_ok(), Ordering::Relaxed);
         sent.map(drop).map_err(|error| {

@@ -13,67 +13,25 @@ pub(super) enum Verdict {
     Skip,
 }
 
-/// What the client itself leaves out, whatever the daemon asks for.
-#[derive(Debug, Default)]
-pub struct LocalFilter {
-    given: Vec<Vec<u8>>,
-    exclude: Exclude,
-}
-
-impl LocalFilter {
-    /// Leaves nothing out.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Excludes what `patterns` match, by the rules of `.dockerignore`.
-    ///
-    /// # Errors
-    /// The first pattern that cannot be used.
-    pub fn new<P: AsRef<[u8]>>(patterns: &[P]) -> Result<Self, PatternError> {
-        let given = patterns.iter().map(|pattern| pattern.as_ref().to_vec()).collect();
-        Ok(Self { given, exclude: Exclude::new(patterns)? })
-    }
-
-    /// As [`Self::new`], but no exception reaches below an excluded directory, which is Git's rule.
-    ///
-    /// # Errors
-    /// The first pattern that cannot be used.
-    pub fn with_git_rule<P: AsRef<[u8]>>(patterns: &[P]) -> Result<Self, PatternError> {
-        let mut filter = Self::new(patterns)?;
-        filter.exclude.below = Below::Never;
-        Ok(filter)
-    }
-}
-
-/// Both sides' patterns, ready to judge the entries of a walk.
+/// Patterns ready to judge the entries of a walk.
 #[derive(Debug)]
-pub(super) struct Filter<'a> {
+pub(super) struct Filter {
     include: Option<Include>,
-    local: Option<&'a Exclude>,
-    requested: Exclude,
-    /// Words of the pattern sets of one level: include, local, requested.
-    words: [usize; 3],
+    exclude: Exclude,
+    /// Words of the pattern sets of one level: include, exclude.
+    words: [usize; 2],
 }
 
-impl<'a> Filter<'a> {
+impl Filter {
     /// `include` holds the resolved follow paths too; without any everything is included.
-    pub(super) fn new(
-        include: &[Vec<u8>],
-        exclude: &[Vec<u8>],
-        local: &'a LocalFilter,
-    ) -> Result<Self, PatternError> {
+    pub(super) fn new(include: &[Vec<u8>], exclude: &[Vec<u8>]) -> Result<Self, PatternError> {
         let include = Some(Include::new(include)?).filter(|include| !include.list.is_empty());
-        let requested = Exclude::new(exclude)?;
-        // The plan may have written the same patterns into the LLB: once is enough then.
-        let is_same = local.exclude.below == requested.below && local.given == exclude;
-        let local = Some(&local.exclude).filter(|local| !is_same && !local.list.is_empty());
+        let exclude = Exclude::new(exclude)?;
         let words = [
             include.as_ref().map_or(0, |include| include.list.set_words()),
-            local.map_or(0, |local| local.list.set_words()),
-            requested.list.set_words(),
+            exclude.list.set_words(),
         ];
-        Ok(Self { include, local, requested, words })
+        Ok(Self { include, exclude, words })
     }
 
     /// A walk's place in the tree, at its root.
@@ -100,20 +58,16 @@ impl<'a> Filter<'a> {
         let (above, own) = trail.sets.split_at_mut((depth + 1) * stride);
         let parent = &above[depth * stride..];
         own.fill(0);
-        let (local_at, requested_at) = (self.words[0], self.words[0] + self.words[1]);
-        let mut verdict = Verdict::Send;
-        if let Some(include) = &self.include {
-            verdict = verdict.max(include.judge(path, is_dir, parent, own));
-        }
-        if let Some(local) = self.local.filter(|_| verdict != Verdict::Skip) {
-            let judged = local.judge(path, is_dir, &parent[local_at..], &mut own[local_at..]);
-            verdict = verdict.max(judged);
-        }
-        if verdict == Verdict::Skip || self.requested.list.is_empty() {
+        let exclude_at = self.words[0];
+        let verdict = match &self.include {
+            Some(include) => include.judge(path, is_dir, parent, own),
+            None => Verdict::Send,
+        };
+        if verdict == Verdict::Skip || self.exclude.list.is_empty() {
             return verdict;
         }
-        let own = &mut own[requested_at..];
-        verdict.max(self.requested.judge(path, is_dir, &parent[requested_at..], own))
+        let own = &mut own[exclude_at..];
+        verdict.max(self.exclude.judge(path, is_dir, &parent[exclude_at..], own))
     }
 }
 
@@ -165,16 +119,9 @@ struct Exclude {
 /// Whether to look into an excluded directory for exceptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Below {
-    Never,
     /// Only where an exception's stem leads: all stems are plain.
     AlongStems,
     Always,
-}
-
-impl Default for Exclude {
-    fn default() -> Self {
-        Self { list: PatternList::default(), below: Below::AlongStems }
-    }
 }
 
 impl Exclude {

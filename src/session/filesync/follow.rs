@@ -13,7 +13,6 @@ use rustix::{
 
 use super::{
     error::TransferError,
-    filter::{Filter, LocalFilter, Verdict},
     gopath::{base, clean, dir, join, match_name},
     root::{READ_DIR, Root},
 };
@@ -32,15 +31,12 @@ pub(super) fn includes(
     root: &Root,
     include: &[Vec<u8>],
     follow_paths: &[Vec<u8>],
-    local: &LocalFilter,
 ) -> Result<Vec<Vec<u8>>, TransferError> {
     let mut patterns = include.to_vec();
     if follow_paths.is_empty() {
         return Ok(patterns);
     }
-    let visible = Filter::new(&[], &[], local)?;
-    let mut resolver =
-        Resolver { root, visible: &visible, resolved: BTreeSet::new(), steps_left: STEPS_MAX };
+    let mut resolver = Resolver { root, resolved: BTreeSet::new(), steps_left: STEPS_MAX };
     resolver.follow(follow_paths)?;
     let Some(targets) = without_nested(resolver.resolved) else { return Ok(patterns) };
     patterns.extend(targets);
@@ -65,8 +61,6 @@ fn without_nested(paths: impl IntoIterator<Item = Vec<u8>>) -> Option<Vec<Vec<u8
 
 struct Resolver<'a> {
     root: &'a Root,
-    /// What the local filter leaves out is not there.
-    visible: &'a Filter<'a>,
     resolved: BTreeSet<Vec<u8>>,
     steps_left: usize,
 }
@@ -140,7 +134,7 @@ impl Resolver<'_> {
             stat => stat?,
         };
         let file_type = FileType::from_raw_mode(stat.st_mode);
-        if file_type != FileType::Symlink || !self.is_visible(path) {
+        if file_type != FileType::Symlink {
             return Ok(None);
         }
         let link = clean(readlinkat(&fd, name, Vec::new())?.as_bytes());
@@ -170,7 +164,7 @@ impl Resolver<'_> {
     }
 
     fn open_dir(&self, path: &[u8]) -> Result<Option<OwnedFd>, Errno> {
-        if leaves_root(path) || (path != b"." && !self.is_visible(path)) {
+        if leaves_root(path) {
             return Ok(None);
         }
         match self.root.pass_dir(path) {
@@ -178,19 +172,6 @@ impl Resolver<'_> {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
             Err(errno) => Err(errno),
         }
-    }
-
-    /// Whether the walk would come to `path`.
-    fn is_visible(&self, path: &[u8]) -> bool {
-        let mut trail = self.visible.trail();
-        let ends = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-        for (depth, (end, _)) in ends.enumerate() {
-            if self.visible.judge(&mut trail, &path[..end], depth, true) == Verdict::Skip {
-                return false;
-            }
-        }
-        let depth = path.iter().filter(|&&byte| byte == b'/').count();
-        self.visible.judge(&mut trail, path, depth, true) != Verdict::Skip
     }
 }
 

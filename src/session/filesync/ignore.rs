@@ -3,9 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use super::{
-    filter::LocalFilter,
     gopath::{clean, trim_space},
-    pattern::PatternError,
     root::Root,
 };
 
@@ -14,26 +12,6 @@ const DOCKERIGNORE: &str = ".dockerignore";
 const GITIGNORE: &str = ".gitignore";
 
 const IGNORE_FILE_BYTES_MAX: usize = 4 << 20;
-
-/// What a context leaves out by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IgnoreRules {
-    /// Where the patterns are from.
-    pub source: IgnoreSource,
-    /// By the rules of `.dockerignore`; what comes last counts.
-    pub patterns: Vec<Vec<u8>>,
-}
-
-/// Where ignore patterns are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IgnoreSource {
-    /// `.dockerignore`, read as docker does, and nothing else.
-    Dockerignore,
-    /// The `.gitignore` at the root, as far as it can be said in docker's patterns; and `.git`.
-    Gitignore,
-    /// There is no ignore file: `.git` alone.
-    Default,
-}
 
 /// An ignore file that cannot be read.
 #[derive(Debug)]
@@ -54,20 +32,6 @@ impl Error for IgnoreError {
     }
 }
 
-impl IgnoreRules {
-    /// These rules, and `more` patterns after them, as a filter.
-    ///
-    /// # Errors
-    /// The first pattern that cannot be used.
-    pub fn filter(&self, more: &[Vec<u8>]) -> Result<LocalFilter, PatternError> {
-        let patterns = [&self.patterns[..], more].concat();
-        match self.source {
-            IgnoreSource::Gitignore => LocalFilter::with_git_rule(&patterns),
-            IgnoreSource::Dockerignore | IgnoreSource::Default => LocalFilter::new(&patterns),
-        }
-    }
-}
-
 /// Reads the ignore file at the root of a context.
 ///
 /// With a `.dockerignore`, exactly what docker leaves out is left out, so `.git` only if it says
@@ -76,23 +40,17 @@ impl IgnoreRules {
 ///
 /// # Errors
 /// If there is an ignore file and it cannot be read.
-pub fn ignore_patterns(root: &Root) -> Result<IgnoreRules, IgnoreError> {
+pub fn ignore_patterns(root: &Root) -> Result<Vec<Vec<u8>>, IgnoreError> {
     let read = |file| {
         root.read_file(file, IGNORE_FILE_BYTES_MAX).map_err(|source| IgnoreError { file, source })
     };
     if let Some(text) = read(DOCKERIGNORE)? {
-        let patterns = parse_dockerignore(&text);
-        return Ok(IgnoreRules { source: IgnoreSource::Dockerignore, patterns });
+        return Ok(parse_dockerignore(&text));
     }
-    let git = b"**/.git".to_vec();
     let from_gitignore = read(GITIGNORE)?.and_then(|text| parse_gitignore(&text));
-    Ok(match from_gitignore {
-        Some(mut patterns) => {
-            patterns.push(git);
-            IgnoreRules { source: IgnoreSource::Gitignore, patterns }
-        }
-        None => IgnoreRules { source: IgnoreSource::Default, patterns: vec![git] },
-    })
+    let mut patterns = from_gitignore.unwrap_or_default();
+    patterns.push(b"**/.git".to_vec());
+    Ok(patterns)
 }
 
 /// The patterns of a `.dockerignore`: moby/patternmatcher v0.6.1, ignorefile/ignorefile.go.
@@ -242,20 +200,15 @@ mod tests {
     #[test]
     fn a_dockerignore_is_all_that_is_looked_at_and_else_git_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        let rules = || ignore_patterns(&Root::open(folder.path()).unwrap()).unwrap();
+        let patterns = || shown(&ignore_patterns(&Root::open(folder.path()).unwrap()).unwrap());
         let write = |name, text| std::fs::write(folder.path().join(name), text).unwrap();
-        assert_eq!(
-            (rules().source, shown(&rules().patterns)),
-            (IgnoreSource::Default, vec!["**/.git".to_owned()])
-        );
+        assert_eq!(patterns(), ["**/.git"]);
         write(".gitignore", "x\n");
-        assert_eq!(rules().source, IgnoreSource::Gitignore);
-        assert_eq!(shown(&rules().patterns), ["**/x", "**/.git"]);
+        assert_eq!(patterns(), ["**/x", "**/.git"]);
         write(".gitignore", "x\n![x]\n");
-        assert_eq!(rules().source, IgnoreSource::Default);
+        assert_eq!(patterns(), ["**/.git"]);
         write(".dockerignore", "");
-        assert_eq!((rules().source, rules().patterns), (IgnoreSource::Dockerignore, vec![]));
-        assert!(rules().filter(&[b"[".to_vec()]).is_err());
+        assert!(patterns().is_empty());
     }
 
     #[test]

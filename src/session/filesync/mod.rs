@@ -4,7 +4,7 @@
 //! every entry of the tree, in order; it asks for the files it does not have yet, by their place
 //! in that order; it gets their data; then both sides say FIN.
 //!
-//! What decides: [`Request`] and [`LocalFilter`]. What goes out: [`Sink`]. What comes in:
+//! What decides: [`Request`]. What goes out: [`Sink`]. What comes in:
 //! [`Inbox`]. All of it together: [`send`].
 
 mod buffers;
@@ -32,8 +32,7 @@ use bytes::Bytes;
 
 pub use self::{
     error::TransferError,
-    filter::LocalFilter,
-    ignore::{IgnoreError, IgnoreRules, IgnoreSource, ignore_patterns},
+    ignore::{IgnoreError, ignore_patterns},
     inbox::{Inbox, fuzz_packet},
     pattern::{PatternError, fuzz_pattern},
     request::{MetadataError, Request},
@@ -105,13 +104,12 @@ pub struct Report {
 pub fn send(
     root: &Root,
     request: &Request,
-    local: &LocalFilter,
     inbox: &Inbox,
     sink: &dyn Sink,
     counters: &Counters,
 ) -> Result<Report, TransferError> {
-    let include = follow::includes(root, &request.include, &request.follow_paths, local)?;
-    let filter = Filter::new(&include, &request.exclude, local)?;
+    let include = follow::includes(root, &request.include, &request.follow_paths)?;
+    let filter = Filter::new(&include, &request.exclude)?;
     Transfer::new(root, inbox, sink, counters).run(&filter)
 }
 

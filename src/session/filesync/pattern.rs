@@ -248,6 +248,7 @@ pub fn fuzz_pattern(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::Random;
 
     /// Undoes the corpus's `%XX`.
     fn unescape(text: &str) -> Vec<u8> {
@@ -328,21 +329,15 @@ mod tests {
 
     #[test]
     fn no_bytes_make_the_matcher_panic() {
-        let mut state = 0x2545_F491_4F6C_DD1D_u64;
-        let mut random = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state >> 33).unwrap()
-        };
+        let mut random = Random::new(0);
         for (patterns, path, _) in rows() {
             let mut data = [&patterns.concat()[..], b"\n", &path].concat();
             fuzz_pattern(&data);
             for _ in 0..8 {
-                let at = random() % data.len();
-                match random() % 3 {
-                    0 => data[at] = random().to_le_bytes()[0],
-                    1 => data.insert(at, b"*[]\\{}|?-^"[random() % 10]),
+                let at = random.below(data.len());
+                match random.below(3) {
+                    0 => data[at] = random.below(256) as u8,
+                    1 => data.insert(at, b"*[]\\{}|?-^"[random.below(10)]),
                     _ => drop(data.remove(at)),
                 }
                 fuzz_pattern(&data);

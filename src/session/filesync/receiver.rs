@@ -10,8 +10,8 @@ use bytes::{Buf, Bytes};
 use prost::Message;
 
 use super::{
-    BATCH_BYTES, CHUNK_BYTES, Counters, Inbox, LocalFilter, Report, Request, Root, Sink,
-    SinkClosed, TransferError, send,
+    BATCH_BYTES, CHUNK_BYTES, Counters, Inbox, Report, Request, Root, Sink, SinkClosed,
+    TransferError, send,
 };
 use crate::pb::fsutil::{Packet, Stat, packet::PacketType};
 
@@ -71,14 +71,13 @@ pub(super) struct Receiver<'a> {
 pub(super) fn transfer(
     root: &Root,
     request: &Request,
-    local: &LocalFilter,
     manner: Manner,
     on_packet: &(dyn Fn(&Packet) + Sync),
 ) -> (Result<Report, TransferError>, Received) {
     let receiver =
         Receiver { inbox: Inbox::default(), manner, received: Mutex::default(), on_packet };
     let counters = Counters::default();
-    let result = send(root, request, local, &receiver.inbox, &receiver, &counters);
+    let result = send(root, request, &receiver.inbox, &receiver, &counters);
     let received = receiver.received.into_inner().unwrap();
     assert_eq!(result.is_ok(), received.has_fin, "FIN ends a good transfer only: {result:?}");
     (result, received)

@@ -28,6 +28,7 @@ use super::{
     receiver::{Manner, Received, transfer},
     *,
 };
+use crate::mutation::Random;
 use crate::pb::fsutil::{Packet, Stat, packet::PacketType};
 
 /// A tree in a temporary folder.
@@ -63,8 +64,8 @@ impl Tree {
         Root::open(self.0.path()).unwrap()
     }
 
-    fn send(&self, request: &Request, local: &LocalFilter) -> Received {
-        let (result, received) = transfer(&self.root(), request, local, Manner::Good, &|_| {});
+    fn send(&self, request: &Request) -> Received {
+        let (result, received) = transfer(&self.root(), request, Manner::Good, &|_| {});
         let report = result.unwrap();
         assert_eq!(report.entries, received.stats.len() as u64);
         assert_eq!(report.files, received.files.len() as u64);
@@ -72,12 +73,12 @@ impl Tree {
     }
 
     fn send_all(&self) -> Received {
-        self.send(&Request::default(), &LocalFilter::none())
+        self.send(&Request::default())
     }
 
     fn error(&self, manner: Manner, on_packet: &(dyn Fn(&Packet) + Sync)) -> String {
-        let (request, local) = (Request::default(), LocalFilter::none());
-        let (result, _) = transfer(&self.root(), &request, &local, manner, on_packet);
+        let request = Request::default();
+        let (result, _) = transfer(&self.root(), &request, manner, on_packet);
         result.unwrap_err().to_string()
     }
 
@@ -104,17 +105,6 @@ fn stat_of<'r>(received: &'r Received, path: &str) -> &'r Stat {
 }
 
 /// Numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-}
-
 #[test]
 fn entries_come_in_the_order_of_bytes_within_each_directory() {
     let tree = Tree::new(&["a/x", "a.b", "a b/y", "ab", "A", "empty/", "a/.z"]);
@@ -139,8 +129,8 @@ fn an_empty_root_is_a_good_transfer() {
 fn a_root_that_is_a_symlink_is_what_it_leads_to() {
     let tree = Tree::new(&["real/x", "link>real"]);
     let root = Root::open(tree.path("link")).unwrap();
-    let (request, local) = (Request::default(), LocalFilter::none());
-    let (result, received) = transfer(&root, &request, &local, Manner::Good, &|_| {});
+    let request = Request::default();
+    let (result, received) = transfer(&root, &request, Manner::Good, &|_| {});
     assert_eq!(result.unwrap().entries, 1);
     assert_eq!(strings(&received.paths()), ["x"]);
 }
@@ -157,7 +147,7 @@ fn a_root_that_is_no_directory_is_refused() {
 #[test]
 fn random_trees_arrive_as_they_are() {
     for seed in 1..=12 {
-        let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ seed);
+        let mut random = Random::new(seed);
         let tree = Tree::new(&[]);
         let mut dirs = vec![String::new()];
         let mut expected: BTreeMap<String, (u32, Vec<u8>, String)> = BTreeMap::new();
@@ -197,8 +187,8 @@ fn random_trees_arrive_as_they_are() {
             }
         }
         let manner = if seed % 2 == 0 { Manner::Good } else { Manner::AsksLate };
-        let (request, local) = (Request::default(), LocalFilter::none());
-        let (result, received) = transfer(&tree.root(), &request, &local, manner, &|_| {});
+        let request = Request::default();
+        let (result, received) = transfer(&tree.root(), &request, manner, &|_| {});
         result.unwrap();
         assert_eq!(received.stats.len(), expected.len(), "seed {seed}");
         for stat in &received.stats {
@@ -295,7 +285,7 @@ fn extended_attributes_come_along_but_apples_do_not() {
     assert_eq!(kept, Ok(vec![(b"user.x".to_vec(), b"v".to_vec())]));
 
     let request = Request { include: patterns(&["file", "dir", "held/y"]), ..Request::default() };
-    let received = tree.send(&request, &LocalFilter::none());
+    let received = tree.send(&request);
     let xattrs = |path: &str| stat_of(&received, path).xattrs.clone();
     let pairs = |pairs: &[(&str, &[u8])]| {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect()
@@ -328,7 +318,7 @@ fn a_hard_link_is_rebased_when_its_first_name_was_left_out() {
         fs::hard_link(tree.path("a"), tree.path(name)).unwrap();
     }
     let request = Request { exclude: patterns(&["a", "c"]), ..Request::default() };
-    let received = tree.send(&request, &LocalFilter::none());
+    let received = tree.send(&request);
     let links: Vec<_> =
         received.stats.iter().map(|stat| (&stat.path[..], &stat.linkname[..])).collect();
     assert_eq!(links, [(&b"b"[..], &b""[..]), (b"d", b"b")]);
@@ -409,8 +399,8 @@ fn sparse_files_arrive_as_zeros() {
 #[test]
 fn an_unchanged_context_costs_announcements_only() {
     let tree = Tree::new(&["a", "b/c"]);
-    let (request, local) = (Request::default(), LocalFilter::none());
-    let (result, received) = transfer(&tree.root(), &request, &local, Manner::AsksNothing, &|_| {});
+    let request = Request::default();
+    let (result, received) = transfer(&tree.root(), &request, Manner::AsksNothing, &|_| {});
     assert_eq!(result.unwrap().files, 0);
     assert_eq!(received.stats.len(), 3);
     // The announcements, and FIN.
@@ -503,8 +493,8 @@ fn a_stream_that_breaks_stops_a_long_walk_at_once() {
         }
     }
     let counters = Counters::default();
-    let (request, local) = (Request::default(), LocalFilter::none());
-    let result = send(&tree.root(), &request, &local, &inbox, &Breaks(&inbox), &counters);
+    let request = Request::default();
+    let result = send(&tree.root(), &request, &inbox, &Breaks(&inbox), &counters);
     let text = "the transfer of the context was cut off: connection reset";
     assert_eq!(result.unwrap_err().to_string(), text);
     assert!(counters.entries.load(Ordering::Relaxed) < 1000);
@@ -536,8 +526,8 @@ fn a_panic_of_the_data_thread_is_an_error_and_not_a_hang() {
         }
     }
     let sink = Panics(Inbox::default());
-    let (request, local) = (Request::default(), LocalFilter::none());
-    let result = send(&tree.root(), &request, &local, &sink.0, &sink, &Counters::default());
+    let request = Request::default();
+    let result = send(&tree.root(), &request, &sink.0, &sink, &Counters::default());
     assert!(matches!(result, Err(TransferError::Panicked)), "{result:?}");
 }
 
@@ -601,36 +591,17 @@ fn what_the_walk_sends_is_what_fsutil_sends() {
             follow_paths: of("f:"),
             ..Request::default()
         };
-        let received = tree.send(&request, &LocalFilter::none());
+        let received = tree.send(&request);
         assert_eq!(strings(&received.paths()).join(" "), expected, "{given}");
     }
     assert_eq!(rows.lines().count(), 240);
 }
 
 #[test]
-fn local_rules_and_the_daemons_both_leave_out() {
-    let tree = Tree::new(&["a/x", "a/y", "b/x", "c/d/keep", "c/d/drop", "z"]);
-    let request = Request { exclude: patterns(&["b", "**/y"]), ..Request::default() };
-    for (local, expected) in [
-        (&["z"][..], "a a/x c c/d c/d/drop c/d/keep"),
-        (&["c", "!c/d/keep"], "a a/x c c/d c/d/keep z"),
-        (&["*", "!a"], "a a/x"),
-        (&["b", "**/y"], "a a/x c c/d c/d/drop c/d/keep z"),
-        (&[], "a a/x c c/d c/d/drop c/d/keep z"),
-    ] {
-        let filter = LocalFilter::new(&patterns(local)).unwrap();
-        let received = tree.send(&request, &filter);
-        assert_eq!(strings(&received.paths()).join(" "), expected, "{local:?}");
-    }
-    let git = LocalFilter::with_git_rule(&patterns(&["c", "!**/keep"])).unwrap();
-    assert_eq!(strings(&tree.send(&request, &git).paths()).join(" "), "a a/x z");
-}
-
-#[test]
 fn a_bad_pattern_of_the_daemon_is_named() {
     let tree = Tree::new(&["a"]);
     let request = Request { exclude: patterns(&["[b-a]"]), ..Request::default() };
-    let (result, _) = transfer(&tree.root(), &request, &LocalFilter::none(), Manner::Good, &|_| {});
+    let (result, _) = transfer(&tree.root(), &request, Manner::Good, &|_| {});
     let error = result.unwrap_err();
     assert_eq!(error.to_string(), "cannot filter the context");
     let cause = error.source().unwrap().to_string();
@@ -647,7 +618,7 @@ fn follow_paths_end_in_cycles_and_long_chains_and_stay_inside() {
     symlink("end", tree.path("chain3000")).unwrap();
     let send = |paths: &[&str]| {
         let request = Request { follow_paths: patterns(paths), ..Request::default() };
-        tree.send(&request, &LocalFilter::none())
+        tree.send(&request)
     };
     assert_eq!(strings(&send(&["loop/y", "a", "up/passwd"]).paths()), ["a", "b", "loop", "up"]);
     let chain = send(&["chain0"]);
@@ -657,7 +628,7 @@ fn follow_paths_end_in_cycles_and_long_chains_and_stay_inside() {
 
 #[test]
 fn packets_of_any_bytes_do_not_panic() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let good = Packet { r#type: 1, id: 300, data: Bytes::from_static(b"x"), stat: None };
     let good = good.encode_to_vec();
     for len in 0..=good.len() {

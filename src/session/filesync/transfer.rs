@@ -56,7 +56,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Runs the exchange to its end.
-    pub(super) fn run(&self, filter: &Filter<'_>) -> Result<Report, TransferError> {
+    pub(super) fn run(&self, filter: &Filter) -> Result<Report, TransferError> {
         thread::scope(|scope| {
             let _alarm = Alarm(self.inbox);
             let mut announcer =

@@ -123,7 +123,7 @@ pub(super) trait Visit {
 /// is in it: what fsutil's validator.go demands. An entry that vanishes meanwhile is left out.
 pub(super) fn walk(
     root: &Root,
-    filter: &Filter<'_>,
+    filter: &Filter,
     visitor: &mut dyn Visit,
 ) -> Result<(), TransferError> {
     // A descriptor of its own: the position of reading belongs to the open directory.
@@ -158,7 +158,7 @@ pub(super) fn walk(
 }
 
 struct Walk<'a> {
-    filter: &'a Filter<'a>,
+    filter: &'a Filter,
     visitor: &'a mut dyn Visit,
     trail: Trail,
     /// The entry looked at; its start is the path of the current directory.
