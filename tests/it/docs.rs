@@ -169,8 +169,9 @@ impl Clone {
             )
             .unwrap();
         }
-        let output = Command::new("/bin/sh")
-            .args(["-c", &script])
+        // A build that never ends is a fault too.
+        let output = Command::new("/usr/bin/timeout")
+            .args([COMMANDS_MAX_S, "/bin/sh", "-c", &script])
             .current_dir(self.at(""))
             .env_clear()
             .env("HOME", self.dir.path().join("home"))
@@ -197,6 +198,9 @@ impl Clone {
         results
     }
 }
+
+/// How long one block may take, in seconds.
+const COMMANDS_MAX_S: &str = "600";
 
 const MARK: &str = "@docs-test-mark@";
 
@@ -606,7 +610,17 @@ fn the_architecture_names_files_layers_and_threads_that_exist() {
     assert!(text.lines().count() < 250, "it is to be read in one go");
 
     let span = regex("`([^`]+)`");
-    for row in rows(section(&text, "\n## Code map\n")).iter().skip(1) {
+    let map = rows(section(&text, "\n## Code map\n"));
+    let on_map: Vec<String> = map
+        .iter()
+        .flat_map(|row| spans(&row[0]).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    for file in files("rs").iter().filter_map(|path| path.strip_prefix("src").ok()) {
+        let file = file.to_str().unwrap();
+        let is_there = on_map.iter().any(|p| file == p || p.ends_with('/') && file.starts_with(p));
+        assert!(is_there || file.ends_with("/tests.rs"), "{file} is not on the map");
+    }
+    for row in map.iter().skip(1) {
         for path in span.captures_iter(&row[0]).map(|c| c[1].to_owned()) {
             let places = [format!("src/{path}"), path.clone(), format!("src/{path}.rs")];
             assert!(places.iter().any(|p| root().join(p).exists()), "there is no {path}");
