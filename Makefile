@@ -1,5 +1,5 @@
 # Every target is a script of tests/testbed; each installs what it needs and says what it does.
-.PHONY: demo test lint bench release clean-testbed
+.PHONY: demo test test-release lint bench release clean-testbed
 
 demo: ## build peelbox, then an example into an image
 	@tests/testbed/demo
@@ -15,6 +15,9 @@ bench: ## peelbox against buildctl on one daemon
 
 release: ## a static binary: target/release-musl/peelbox
 	@tests/testbed/release
+
+test-release: release ## all integration tests with the static binary
+	@PEELBOX_TEST_BINARY="$(CURDIR)/target/release-musl/peelbox" tests/testbed/test --test it
 
 clean-testbed: ## end the testbed's daemons and remove its cache
 	@tests/testbed/clean

@@ -2,7 +2,8 @@
 //!
 //! Needs the testbed (`make bench`). Prints a table and, with `PEELBOX_BENCH_JSON=FILE`, one JSON line per case.
 //! Wall time, CPU time and peak memory are those of the client process alone, as the kernel accounts them
-//! (`/usr/bin/time`). "first" means that every file crosses: its mtime is moved before each run, for both alike.
+//! (`/usr/bin/time`). "first" means that the daemon has no copy of the context yet: each run has another shared key,
+//! buildctl's by a hint in the LLB, peelbox's by another path of the folder.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,12 +14,17 @@
 use std::{
     env,
     fmt::Write as _,
-    fs::{self, File, FileTimes},
+    fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, SystemTime},
 };
+
+use peelbox::{
+    plan::{Options, Plan, Platform, ResolvedBases},
+    spec,
+};
+use prost::Message as _;
 
 /// What one run of a client cost.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +45,8 @@ struct Case {
     name: &'static str,
     make: fn(&Path),
     rounds: usize,
-    /// Before each run: make every file look new.
-    touch: bool,
+    /// The daemon has no copy of the context before a run.
+    is_first: bool,
 }
 
 fn main() {
@@ -55,25 +61,25 @@ fn main() {
             name: "10 files, nothing changed",
             make: |d| files(d, 1, 10, 1 << 10),
             rounds: 15,
-            touch: false,
+            is_first: false,
         },
         Case {
             name: "50,000 x 1 KiB, first",
             make: |d| files(d, 500, 100, 1 << 10),
             rounds: 3,
-            touch: true,
+            is_first: true,
         },
         Case {
             name: "50,000 x 1 KiB, nothing changed",
             make: |d| files(d, 500, 100, 1 << 10),
             rounds: 5,
-            touch: false,
+            is_first: false,
         },
         Case {
             name: "8 x 128 MiB, first",
             make: |d| files(d, 1, 8, 128 << 20),
             rounds: 3,
-            touch: true,
+            is_first: true,
         },
     ];
     let filter: Vec<String> = env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -93,34 +99,25 @@ fn variable(name: &str) -> String {
 
 impl Bench {
     fn run(&self, case: &Case) {
-        let context = self.work.path().join(case.name.replace([' ', ','], "-"));
+        let folder = self.work.path().join(case.name.replace([' ', ','], "-"));
+        let mut context = folder.clone();
         fs::create_dir_all(&context).unwrap();
         (case.make)(&context);
         let spec = self.work.path().join("universalbuild.json");
         fs::write(&spec, SPEC).unwrap();
-        let plan = self.work.path().join("plan.llb");
-        let llb = Command::new(&self.peelbox)
-            .args(["plan", "--format", "llb", "--buildkit", &self.address, "--spec"])
-            .arg(&spec)
-            .arg("--context")
-            .arg(&context)
-            .stdout(File::create(&plan).unwrap())
-            .status()
-            .unwrap();
-        assert!(llb.success());
 
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
-        let mut moment = now();
-        // Round 0 warms both copies up and is not counted.
+        // Round 0 warms both up and is not counted.
         for round in 0..=case.rounds {
+            let serial = if case.is_first { round } else { 0 };
+            let moved = folder.with_extension(serial.to_string());
+            fs::rename(&context, &moved).unwrap();
+            context = moved;
+            let plan = self.plan(&format!("{}-{serial}", std::process::id()));
             // Turn about, and who begins changes, so that a drift of the machine hits both.
             for turn in 0..2 {
                 let is_ours = (round + turn) % 2 == 0;
-                if case.touch {
-                    moment += Duration::from_secs(1);
-                    touch(&context, moment);
-                }
                 let cost = if is_ours {
                     self.peelbox(&spec, &context)
                 } else {
@@ -133,6 +130,21 @@ impl Bench {
         }
         report(case.name, &ours, &theirs);
         fs::remove_dir_all(&context).unwrap();
+    }
+
+    /// The graph peelbox builds, for a copy of the context that is named by `hint`.
+    fn plan(&self, hint: &str) -> PathBuf {
+        let file = spec::parse(SPEC.as_bytes(), "bench").unwrap();
+        let service = file.select(None).unwrap();
+        let options = Options {
+            shared_key_hint: Some(hint.to_owned()),
+            exclude: vec!["**/.git".to_owned()],
+            ..Options::new(Platform::new("linux", env::consts::ARCH, ""), "bench")
+        };
+        let plan = Plan::new(&service.spec, &ResolvedBases::default(), &options).unwrap();
+        let path = self.work.path().join("plan.llb");
+        fs::write(&path, plan.definition().encode_to_vec()).unwrap();
+        path
     }
 
     fn peelbox(&self, spec: &Path, context: &Path) -> Cost {
@@ -209,26 +221,6 @@ fn files(dir: &Path, folders: usize, count: usize, bytes: usize) {
             out.write_all(&block).unwrap();
         }
     }
-}
-
-fn touch(dir: &Path, moment: SystemTime) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            touch(&path, moment);
-        } else {
-            let times = FileTimes::new().set_modified(moment);
-            File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
-        }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the files' times must be new in every run of the bench"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -58,6 +58,9 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
         }
     };
     output.dest().map_or(Ok(()), output::check_dest).map_err(output_error)?;
+    if output == Output::None && args.iidfile.is_some() {
+        return Err(Error::new(Kind::Usage, "`--iidfile` needs an image, `type=none` makes none"));
+    }
     let project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
     Ok(Request { project, output, tags, is_verbose: args.verbose })

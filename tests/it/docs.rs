@@ -11,7 +11,7 @@ use std::{
 
 use regex_lite::Regex;
 
-use crate::support::daemon;
+use crate::support::daemon::{self, binary};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -133,9 +133,9 @@ impl Clone {
         let bin = dir.path().join("bin");
         fs::create_dir(&bin).unwrap();
         fs::create_dir(dir.path().join("home")).unwrap();
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, bin.join(name)).unwrap();
-        link(env!("CARGO_BIN_EXE_peelbox"), "peelbox");
-        link(&daemon::variable("PEELBOX_TEST_BUILDCTL"), "buildctl");
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, bin.join(name)).unwrap();
+        link(&binary(), "peelbox");
+        link(Path::new(&daemon::variable("PEELBOX_TEST_BUILDCTL")), "buildctl");
         let clone = Self { dir };
         let id = clone.dir.path().file_name().unwrap().to_str().unwrap().to_owned();
         for example in fs::read_dir(clone.at("examples")).unwrap() {
@@ -429,8 +429,7 @@ struct Flag {
 }
 
 fn help(words: &[&str]) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_peelbox")).args(words).arg("--help").output().unwrap();
+    let output = Command::new(binary()).args(words).arg("--help").output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -192,3 +192,86 @@ fn without_trailing_spaces(line: &[u8]) -> &[u8] {
     // `\ ` keeps its space in Git; the backslash makes the line untranslatable anyway.
     &line[..end]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(patterns: &[Vec<u8>]) -> Vec<String> {
+        patterns.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
+    }
+
+    #[test]
+    fn dockerignore_lines_become_patterns_as_docker_reads_them() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("\u{feff}a\nb", &["a", "b"]),
+            ("# comment\n #not\n\n  \t\na\r\n", &["#not", "a"]),
+            (" a b \n/abs/x/\n/\n", &["a b", "abs/x", "/"]),
+            ("./a/../b\n../c\n", &["b", "../c"]),
+            ("!a\n! /b/ \n!\n!!c", &["!a", "!b", "!", "!!c"]),
+        ] {
+            assert_eq!(shown(&parse_dockerignore(text.as_bytes())), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn gitignore_lines_are_said_in_dockers_words_or_dropped() {
+        for (text, expected) in [
+            ("", Some(&[][..])),
+            ("# comment\n\n*.log  \r\n", Some(&["**/*.log"])),
+            ("target\n/dist\ndoc/out\n", Some(&["**/target", "dist", "doc/out"])),
+            ("node_modules/\n/build/\n", Some(&["**/node_modules/**", "build/**"])),
+            ("**/x\na/**/b\nc/**\n", Some(&["**/x", "a/**/b", "c/**"])),
+            (".env*\n!.env.example\n!/keep\n", Some(&["**/.env*", "!**/.env.example", "!keep"])),
+            // Said by no pattern of docker, or by one that means something else.
+            ("[!a]\n\\#x\nfoo**bar\n./x\na//b\n../x\n/\n", Some(&[])),
+            ("a\n![b]\n", None),
+            ("a\n!foo**\n", None),
+        ] {
+            let got = parse_gitignore(text.as_bytes());
+            let got = got.map(|patterns| shown(&patterns));
+            assert_eq!(
+                got.as_deref(),
+                expected.map(|e| e.iter().map(|&e| e.to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_dockerignore_is_all_that_is_looked_at_and_else_git_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = || ignore_patterns(&Root::open(folder.path()).unwrap()).unwrap();
+        let write = |name, text| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(
+            (rules().source, shown(&rules().patterns)),
+            (IgnoreSource::Default, vec!["**/.git".to_owned()])
+        );
+        write(".gitignore", "x\n");
+        assert_eq!(rules().source, IgnoreSource::Gitignore);
+        assert_eq!(shown(&rules().patterns), ["**/x", "**/.git"]);
+        write(".gitignore", "x\n![x]\n");
+        assert_eq!(rules().source, IgnoreSource::Default);
+        write(".dockerignore", "");
+        assert_eq!((rules().source, rules().patterns), (IgnoreSource::Dockerignore, vec![]));
+        assert!(rules().filter(&[b"[".to_vec()]).is_err());
+    }
+
+    #[test]
+    fn an_ignore_file_that_cannot_be_read_is_an_error_and_does_not_hang() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".dockerignore");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let error = ignore_patterns(&Root::open(folder.path()).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read `.dockerignore`");
+        assert_eq!(error.source().unwrap().to_string(), "it is not a regular file");
+    }
+}

@@ -7,6 +7,8 @@
 //! What decides: [`Request`] and [`LocalFilter`]. What goes out: [`Sink`]. What comes in:
 //! [`Inbox`]. All of it together: [`send`].
 
+mod buffers;
+mod data;
 mod error;
 mod expression;
 mod filter;
@@ -22,6 +24,7 @@ mod table;
 mod transfer;
 mod walk;
 mod wire;
+mod xattr;
 
 use std::{error::Error, fmt::Write, sync::atomic::AtomicU64};
 

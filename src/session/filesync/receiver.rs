@@ -64,7 +64,7 @@ pub(super) struct Receiver<'a> {
     inbox: Inbox,
     manner: Manner,
     received: Mutex<Received>,
-    on_stat: &'a (dyn Fn(&Stat) + Sync),
+    on_packet: &'a (dyn Fn(&Packet) + Sync),
 }
 
 /// Runs a transfer of `root` to the end and gives both sides' results.
@@ -73,10 +73,10 @@ pub(super) fn transfer(
     request: &Request,
     local: &LocalFilter,
     manner: Manner,
-    on_stat: &(dyn Fn(&Stat) + Sync),
+    on_packet: &(dyn Fn(&Packet) + Sync),
 ) -> (Result<Report, TransferError>, Received) {
     let receiver =
-        Receiver { inbox: Inbox::default(), manner, received: Mutex::default(), on_stat };
+        Receiver { inbox: Inbox::default(), manner, received: Mutex::default(), on_packet };
     let counters = Counters::default();
     let result = send(root, request, local, &receiver.inbox, &receiver, &counters);
     let received = receiver.received.into_inner().unwrap();
@@ -105,6 +105,7 @@ impl Sink for Receiver<'_> {
 
 impl Receiver<'_> {
     fn take(&self, received: &mut Received, packet: Packet) {
+        (self.on_packet)(&packet);
         match PacketType::try_from(packet.r#type).unwrap() {
             PacketType::Stat => match packet.stat {
                 Some(stat) => self.take_stat(received, stat),
@@ -127,7 +128,6 @@ impl Receiver<'_> {
 
     fn take_stat(&self, received: &mut Received, stat: Stat) {
         assert!(!received.has_last_stat, "a STAT behind the last one");
-        (self.on_stat)(&stat);
         received.check_order(&stat);
         received.check_link(&stat);
         let id = u32::try_from(received.stats.len()).unwrap();

@@ -155,3 +155,44 @@ impl Fresh {
         Ok(start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_take_no_more_than_documented() {
+        assert_eq!(size_of::<File>(), 20);
+        assert_eq!(size_of::<Dir>(), 8);
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_id_once() {
+        let (mut table, mut fresh) = (Table::default(), Fresh::default());
+        let mut name = Vec::new();
+        let mut dir = NodeId::ROOT;
+        for id in 0..200_u32 {
+            if id % 3 == 0 {
+                dir = fresh.add_dir(dir, format!("d{id}").as_bytes()).unwrap();
+                continue;
+            }
+            let at = fresh.add_name(dir, format!("f{id}").as_bytes()).unwrap();
+            fresh.add_file(id, at, u64::from(id) << 33 | 5);
+            if id % 7 == 0 {
+                table.publish(&mut fresh);
+            }
+        }
+        assert!(matches!(table.ask(199, &mut name), Err(TransferError::UnknownId(199))));
+        table.publish(&mut fresh);
+        assert_eq!(table.files(), 133);
+        for id in [199, 1, 100, 2] {
+            let asked = table.ask(id, &mut name).unwrap();
+            assert_eq!(name, format!("f{id}").as_bytes());
+            assert_eq!(asked.fingerprint, u64::from(id) << 33 | 5);
+            let dirs: Vec<_> = (0..=id).step_by(3).map(|dir| format!("d{dir}")).collect();
+            assert_eq!(table.dir_path(asked.dir), dirs.join("/").as_bytes());
+            assert!(matches!(table.ask(id, &mut name), Err(TransferError::UnknownId(_))));
+        }
+        assert!(matches!(table.ask(3, &mut name), Err(TransferError::UnknownId(3))));
+    }
+}

@@ -180,3 +180,97 @@ fn xattr_len(name: &[u8], value: &[u8]) -> usize {
     let entry_len = bytes_len(name) + bytes_len(value);
     1 + varint_len(entry_len as u64) + entry_len
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::{
+        pb::fsutil::{Packet, Stat},
+        session::filesync::walk::Facts,
+    };
+
+    #[test]
+    fn a_stat_is_the_bytes_that_prost_writes() {
+        let xattrs = [(b"user.a".to_vec(), b"1".to_vec()), (b"user.b".to_vec(), vec![0; 300])];
+        for (at, number) in [0, 1, 127, 128, 16_384, 1 << 40, u64::MAX >> 1].into_iter().enumerate()
+        {
+            for (mtime_ns, xattrs) in
+                [(-1, &xattrs[..]), (0, &[]), (1_700_000_000_000_000_000, &[])]
+            {
+                let facts = Facts {
+                    mode: 0o100_644,
+                    size: number,
+                    mtime_ns,
+                    inode: (1, 2),
+                    links: 1,
+                    device: (number >> 1, number >> 2),
+                };
+                let path = vec![b'p'; 1 + at * 40];
+                let entry = Entry { path: &path, facts, linkname: &path[1..], xattrs };
+                let mut frame = b"before".to_vec();
+                put_stat(&mut frame, &entry);
+                let stat = Stat {
+                    path: path.clone(),
+                    mode: 0o644,
+                    size: number.cast_signed(),
+                    mod_time: mtime_ns,
+                    linkname: path[1..].to_vec(),
+                    devmajor: (number >> 1).cast_signed(),
+                    devminor: (number >> 2).cast_signed(),
+                    xattrs: xattrs
+                        .iter()
+                        .map(|(name, value)| {
+                            (String::from_utf8(name.clone()).unwrap(), value.clone())
+                        })
+                        .collect(),
+                    ..Stat::default()
+                };
+                let message = Packet { stat: Some(stat), ..Packet::default() }.encode_to_vec();
+                let len = u32::try_from(message.len()).unwrap().to_be_bytes();
+                assert_eq!(frame, [&b"before\0"[..], &len, &message].concat());
+                assert!(stat_len_max(&entry) >= frame.len() - 6);
+            }
+        }
+    }
+
+    #[test]
+    fn data_frames_decode_whatever_their_length_and_id() {
+        for id in [0, 1, 127, 128, u32::MAX] {
+            for len in [1, 127, 128, 70_000, 300_000] {
+                let mut frame = Vec::new();
+                put_data_head(&mut frame, id);
+                let head_len = frame.len();
+                frame.resize(head_len + len, 7);
+                set_data_len(&mut frame, head_len);
+                put_data_end(&mut frame, id);
+                assert!(head_len < DATA_MARGIN_BYTES);
+                let (first, second) = frame.split_at(head_len + len);
+                for (frame, data) in [(first, vec![7; len]), (second, vec![])] {
+                    let packet = Packet::decode(&frame[FRAME_BYTES..]).unwrap();
+                    assert_eq!((packet.r#type, packet.id, packet.data.to_vec()), (2, id, data));
+                    let len = u32::from_be_bytes(frame[1..5].try_into().unwrap());
+                    assert_eq!(len as usize, frame.len() - FRAME_BYTES);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn modes_become_gos() {
+        for (unix, go) in [
+            (0o100_644, 0o644),
+            (0o104_755, 0x0080_0000 | 0o755),
+            (0o102_755, 0x0040_0000 | 0o755),
+            (0o041_777, 0x8010_0000 | 0o777),
+            (0o120_777, 0x0800_0000 | 0o777),
+            (0o060_660, 0x0400_0000 | 0o660),
+            (0o020_666, 0x0420_0000 | 0o666),
+            (0o010_600, 0x0200_0000 | 0o600),
+            (0o140_755, 0o755),
+        ] {
+            assert_eq!(go_mode(unix), go, "{unix:o}");
+        }
+    }
+}

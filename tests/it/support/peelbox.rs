@@ -16,7 +16,7 @@ use std::{
 use crossbeam_channel::{Receiver, bounded};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{progress::Steps, workdir::Workdir};
+use super::{daemon::binary, progress::Steps, workdir::Workdir};
 
 /// Longest any run may take; a build from scratch on a busy machine takes a minute.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -34,7 +34,7 @@ pub(crate) struct Peelbox {
 
 impl Peelbox {
     pub(super) fn new(work: &Workdir) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_peelbox"));
+        let mut command = Command::new(binary());
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -71,7 +71,7 @@ impl Peelbox {
             return self;
         }
         let copy = work.path("peelbox");
-        fs::copy(env!("CARGO_BIN_EXE_peelbox"), &copy).unwrap();
+        fs::copy(binary(), &copy).unwrap();
         for path in [copy.as_path(), work.root()] {
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }
