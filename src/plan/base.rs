@@ -137,16 +137,29 @@ pub(super) struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    pub(super) fn of(base: &'a Base, bases: &'a ResolvedBases) -> Result<Self, PlanError> {
+    /// # Errors
+    /// The daemon takes an image without an index for any platform; what is for another one is refused here.
+    pub(super) fn of(
+        base: &'a Base,
+        bases: &'a ResolvedBases,
+        platform: &Platform,
+    ) -> Result<Self, PlanError> {
         if *base == Base::Scratch {
             return Ok(Self { base, resolved: None, config: Map::new() });
         }
         let Some(resolved) = bases.0.get(base) else {
             return Err(PlanError::Unresolved { base: display(base) });
         };
-        let config = serde_json::from_slice(&resolved.config)
+        let config: Map<String, Value> = serde_json::from_slice(&resolved.config)
             .map_err(|source| PlanError::BaseConfig { base: display(base), source })?;
-        Ok(Self { base, resolved: Some(resolved), config })
+        let image = Self { base, resolved: Some(resolved), config };
+        match image.foreign_platform(platform) {
+            None => Ok(image),
+            Some(has) => {
+                let wanted = platform.clone();
+                Err(PlanError::BasePlatform { base: display(base), has, wanted })
+            }
+        }
     }
 
     pub(super) fn source(&self, platform: &Platform, session: Option<&str>) -> Option<Source> {
@@ -218,8 +231,8 @@ impl<'a> Image<'a> {
         !self.strings("OnBuild").is_empty()
     }
 
-    /// Its platform, if it says one and that is another than `wanted`.
-    pub(super) fn foreign_platform(&self, wanted: &Platform) -> Option<Platform> {
+    /// Its platform, if it says one and that is another than `wanted`; variants run on one another more often than not.
+    fn foreign_platform(&self, wanted: &Platform) -> Option<Platform> {
         let field = |name: &str| self.config.get(name).and_then(Value::as_str).unwrap_or_default();
         let (os, architecture) = (field("os"), field("architecture"));
         if os.is_empty() || architecture.is_empty() {

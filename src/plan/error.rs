@@ -20,6 +20,15 @@ pub enum PlanError {
         /// What is wrong with the JSON.
         source: serde_json::Error,
     },
+    /// A base is for another platform than the image.
+    BasePlatform {
+        /// The base as a person writes it.
+        base: String,
+        /// What it is for.
+        has: Platform,
+        /// What was asked for.
+        wanted: Platform,
+    },
     /// Packages on a base without `/etc/os-release`.
     NoOsRelease {
         /// `build.packages` or `runtime.packages`.
@@ -118,6 +127,11 @@ impl PlanError {
             Self::Entrypoint { .. } => {
                 r#"write `--entrypoint '["node","server.js"]'`, or the name of one program"#.into()
             }
+            Self::BasePlatform { has, wanted, .. } => {
+                format!(
+                    "name a base that is there for `{wanted}`, or build with `--platform {has}`"
+                )
+            }
             Self::Platform { .. } => "use `--platform linux/amd64` or another Linux".into(),
             Self::PackageName { .. } => "write one package per entry, without options".into(),
             Self::Unresolved { .. } | Self::BaseConfig { .. } | Self::Epoch { .. } => return None,
@@ -131,6 +145,9 @@ impl fmt::Display for PlanError {
         match self {
             Self::Unresolved { base } => write!(f, "base `{base}` was not resolved"),
             Self::BaseConfig { base, .. } => write!(f, "cannot read the image config of `{base}`"),
+            Self::BasePlatform { base, has, wanted } => {
+                write!(f, "base `{base}` is for platform `{has}`, not for `{wanted}`")
+            }
             Self::NoOsRelease { field, base } => write!(
                 f,
                 "`{field}`: cannot tell the package manager of `{base}`: it has no `/etc/os-release`"

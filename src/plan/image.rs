@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Options, base::Image, packages::set_env};
+use super::{Options, Platform, base::Image, packages::set_env};
 use crate::spec::Runtime;
 
 /// The config of the image; `layers` says what each layer on top of the base is.
@@ -23,13 +23,11 @@ pub(super) fn config(
     if let Some(created) = options.created() {
         image.insert("created".into(), created.to_string().into());
     }
-    match base.foreign_platform(&options.platform) {
-        // What the files are for is what the base is for.
-        Some(own) => platform(&mut image, &own.os, &own.architecture, &own.variant),
-        None => {
-            let wanted = &options.platform;
-            platform(&mut image, &wanted.os, &wanted.architecture, &wanted.variant);
-        }
+    let Platform { os, architecture, variant } = &options.platform;
+    image.insert("architecture".into(), architecture.as_str().into());
+    image.insert("os".into(), os.as_str().into());
+    if !variant.is_empty() {
+        image.insert("variant".into(), variant.as_str().into());
     }
     for name in ["os.version", "os.features"] {
         if let Some(value) = present(base.image(), name) {
@@ -51,14 +49,6 @@ pub(super) fn annotations(base: &Image<'_>, options: &Options) -> BTreeMap<Strin
     }
     annotations.extend(options.annotations.clone());
     annotations
-}
-
-fn platform(image: &mut Map<String, Value>, os: &str, architecture: &str, variant: &str) {
-    image.insert("architecture".into(), architecture.into());
-    image.insert("os".into(), os.into());
-    if !variant.is_empty() {
-        image.insert("variant".into(), variant.into());
-    }
 }
 
 /// The member `config`: of the base's what BuildKit's own type has (`OnBuild` is used up by a

@@ -150,8 +150,8 @@ impl Plan {
         options: &Options,
     ) -> Result<Self, PlanError> {
         check(spec, options)?;
-        let build_base = base::Image::of(&spec.build.base, resolved)?;
-        let runtime_base = base::Image::of(&spec.runtime.base, resolved)?;
+        let build_base = base::Image::of(&spec.build.base, resolved, &options.platform)?;
+        let runtime_base = base::Image::of(&spec.runtime.base, resolved, &options.platform)?;
         let mut planner = Planner { spec, options, graph: Graph::new(), warnings: Vec::new() };
         let same = spec.build.base == spec.runtime.base;
         let build = planner.build_stage(&build_base, if same { "" } else { " build" })?;
@@ -159,12 +159,6 @@ impl Plan {
             planner.runtime_stage(&runtime_base, &build, if same { "" } else { " runtime" })?;
 
         let mut warnings = planner.warnings;
-        if let Some(foreign) = runtime_base.foreign_platform(&options.platform) {
-            warnings.push(format!(
-                "`runtime.base` is for {foreign}, not for {}: the image says so too",
-                options.platform
-            ));
-        }
         for (stage, base) in [(Stage::Build, &build_base), (Stage::Runtime, &runtime_base)] {
             if base.has_triggers() {
                 warnings.push(format!(

@@ -276,6 +276,26 @@ fn a_base_with_a_user_builds_as_that_user() {
 }
 
 #[test]
+fn a_base_for_another_platform_is_refused() {
+    let spec = node_spec();
+    let of = |os: &str, architecture: &str| {
+        let config = json!({ "os": os, "architecture": architecture, "config": {} }).to_string();
+        let mut bases = resolve(&spec, &json!({}), Some("ID=debian\n"));
+        bases.0.values_mut().for_each(|base| base.config = config.clone().into_bytes());
+        Plan::new(&spec, &bases, &options())
+    };
+    assert_eq!(options().platform.to_string(), "linux/amd64");
+    for (os, architecture) in [("linux", "amd64"), ("linux", "x86_64"), ("", ""), ("linux", "")] {
+        assert!(of(os, architecture).is_ok(), "{os}/{architecture}");
+    }
+    for (os, architecture) in [("linux", "s390x"), ("windows", "amd64")] {
+        let error = of(os, architecture).err().unwrap();
+        assert!(matches!(error, PlanError::BasePlatform { .. }), "{error}");
+        assert!(error.hint().unwrap().contains(&format!("--platform {os}/{architecture}")));
+    }
+}
+
+#[test]
 fn a_local_base_is_a_source_of_the_session() {
     let base = Base::OciLayout { dir: "./base".into(), tag: Some("v1".into()), digest: None };
     let mut spec = spec(base.clone(), base);
@@ -404,17 +424,6 @@ fn the_history_of_the_base_stays_and_ours_only_follows_a_whole_one() {
     };
     assert_eq!(history(1), 2 + 3, "packages and two artifacts");
     assert_eq!(history(2), 2, "one layer of the base is not described: the daemon adds the rest");
-}
-
-#[test]
-fn the_image_is_for_what_its_base_is_for() {
-    let spec = node_spec();
-    let bases = resolve(&spec, &json!({}), None);
-    let mut options = options();
-    options.platform = Platform::new("linux", "arm64", "v8");
-    let plan = Plan::new(&spec, &bases, &options).unwrap();
-    assert_eq!(plan.image_config["architecture"], "amd64");
-    assert_eq!(plan.warnings().len(), 1, "{:?}", plan.warnings());
 }
 
 #[test]

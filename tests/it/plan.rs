@@ -3,7 +3,7 @@
 use std::fs;
 
 use prost::Message as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     buildctl,
@@ -95,7 +95,12 @@ fn a_plan_names_the_steps_of_the_build_and_builds_nothing() {
 
 #[test]
 fn flags_of_the_build_count_in_the_plan() {
-    let work = Workdir::example("go-http");
+    let work = Workdir::with_spec(&json!({
+        "version": "1.0",
+        "metadata": { "project_name": "nothing" },
+        "build": { "base": "scratch" },
+        "runtime": { "base": "scratch", "copy": [{ "from": ".", "to": "/" }] }
+    }));
     let plan = work
         .plan()
         .args([
@@ -111,5 +116,5 @@ fn flags_of_the_build_count_in_the_plan() {
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!(plan["platform"], "linux/arm64");
     assert_eq!(plan["image_config"]["architecture"], "arm64");
-    assert_eq!(plan["image_config"]["config"]["Entrypoint"], serde_json::json!(["/x", "y z"]));
+    assert_eq!(plan["image_config"]["config"]["Entrypoint"], json!(["/x", "y z"]));
 }

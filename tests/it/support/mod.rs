@@ -7,6 +7,8 @@ pub(crate) mod image;
 pub(crate) mod listing;
 pub(crate) mod nasty;
 pub(crate) mod peelbox;
+pub(crate) mod private;
 pub(crate) mod progress;
+pub(crate) mod relay;
 pub(crate) mod wait;
 pub(crate) mod workdir;
