@@ -10,7 +10,7 @@ use crate::{
     cli::{args::BuildArgs, failure::output_error, follow::End, job::Request, print_stdout},
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
-    progress::{ContextTotals, Failure, Outcome, Progress, Summary},
+    progress::{ContextTotals, Failure, Outcome, Progress, StepState, Summary, VertexDigest},
     spec::reference::familiar,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn finish(
     end: End,
     started: Instant,
 ) -> Result<(), Error> {
-    let End { result, progress, upload, file_send } = end;
+    let End { result, progress, upload, file_send, work } = end;
     let written = file_send.as_ref().and_then(|send| send.take());
     let settled = result.and_then(|response| {
         let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
@@ -40,7 +40,7 @@ pub(crate) fn finish(
     match settled {
         Ok((response, size_bytes)) => {
             let digest = response.get("containerimage.digest").cloned().unwrap_or_default();
-            let totals = progress.model().build_totals();
+            let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
                 Output::Oci { .. } => request.tags.iter().map(|t| familiar(t).to_owned()).collect(),
@@ -50,8 +50,8 @@ pub(crate) fn finish(
                 digest: digest.clone(),
                 size_bytes,
                 outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
-                steps: totals.total,
-                cached: totals.cached,
+                steps: work.len(),
+                cached: work.len() - ran,
                 warnings: 0,
                 context: Some(ContextTotals {
                     entries: upload.counters.entries.load(Ordering::Relaxed),
@@ -75,6 +75,13 @@ pub(crate) fn finish(
             Err(error)
         }
     }
+}
+
+/// Whether a step did its work in this build; of what was found in the cache the daemon may not even speak.
+fn has_run(progress: &Progress, digest: &str) -> bool {
+    let model = progress.model();
+    let step = model.step_of(&VertexDigest(digest.to_owned()));
+    step.is_some_and(|id| model.step(id).state() == StepState::Done)
 }
 
 /// Reports of the steps that failed; none when the fault lies elsewhere.

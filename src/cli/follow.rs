@@ -38,6 +38,8 @@ pub(crate) struct End {
     pub(crate) progress: Progress,
     pub(crate) upload: Arc<Upload>,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    /// Digests of the steps that work.
+    pub(crate) work: Vec<String>,
 }
 
 /// The event loop: everything a person sees passes here.
@@ -85,7 +87,8 @@ pub(crate) fn follow(
         Some(Err(error)) => Err(explain(error, &progress, &build.root_cause, &build.reached)),
         None => Err(Error::new(Kind::Interrupted, "interrupted")),
     };
-    End { result, progress, upload: build.upload, file_send: build.file_send }
+    let work = build.work.get().cloned().unwrap_or_default();
+    End { result, progress, upload: build.upload, file_send: build.file_send, work }
 }
 
 fn show(progress: &mut Progress, news: &News, now: Duration) {

@@ -1,6 +1,9 @@
 //! A build under way: what the daemon is given and asked, on the thread `pbx-build`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -46,6 +49,8 @@ pub(crate) struct Build {
     pub(crate) root_cause: RootCause,
     pub(crate) file_send: Option<Arc<FileSend>>,
     pub(crate) reached: Arc<Reached>,
+    /// Digests of the steps that work, once they are planned.
+    pub(crate) work: Arc<OnceLock<Vec<String>>>,
 }
 
 /// Why there is no image, as the thread that builds knows it.
@@ -83,14 +88,16 @@ impl Build {
         let (done_tx, done) = bounded(1);
         let (notes_tx, notes) = bounded(NEWS_MAX);
         let (theirs, daemon, stop) = (request, Arc::clone(&reached), cancel.clone());
+        let work = Arc::new(OnceLock::new());
+        let planned = Arc::clone(&work);
         spawn("pbx-build", move || {
-            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop);
+            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop, &planned);
             drop(daemon);
             // The printer may have left on a second Ctrl-C.
             drop(done_tx.send(result));
         })
         .map_err(|e| system("cannot start the build's thread", e))?;
-        Ok(Self { news, done, notes, cancel, upload, root_cause, file_send, reached })
+        Ok(Self { news, done, notes, cancel, upload, root_cause, file_send, reached, work })
     }
 }
 
@@ -126,11 +133,14 @@ fn build(
     news: &Sender<News>,
     notes: &Sender<String>,
     cancel: &Cancel,
+    work: &OnceLock<Vec<String>>,
 ) -> Result<BTreeMap<String, String>, BuildError> {
     let connection = &reached.connection;
     let session = job.session.0.clone();
     solve::run(connection, job, news, cancel, |gateway| {
         let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
+        // A frontend plans once.
+        drop(work.set(plan.work()));
         let mut told: Vec<String> = Vec::new();
         if request.is_verbose {
             told.push(format!("platform: {}", plan.platform()));

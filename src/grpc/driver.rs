@@ -127,8 +127,12 @@ impl Handle {
         let mut cx = Context::from_waker(&waker);
         let mut tasks: Vec<Task> = Vec::new();
         let mut sockets: Vec<Registered> = Vec::new();
-        while !self.0.stop.load(Ordering::SeqCst) {
+        loop {
+            // Before all that it may tell of, `stop` too: who rings later is heard.
             bell.state.store(RUNNING, Ordering::SeqCst);
+            if self.0.stop.load(Ordering::SeqCst) {
+                return;
+            }
             {
                 let mut arrivals = self.arrivals();
                 tasks.append(&mut arrivals.tasks);
@@ -228,6 +232,26 @@ mod tests {
             let (tx, rx) = crossbeam_channel::bounded(1);
             driver.handle().spawn(async move { tx.send(()).unwrap() });
             rx.recv().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_driver_that_is_busy_when_it_is_dropped_still_ends() {
+        for _ in 0..2000 {
+            let driver = Driver::start().unwrap();
+            let (turning, is_turning) = crossbeam_channel::bounded(1);
+            // One more turn after the first: `stop` may come between them.
+            let mut left = 2_u32;
+            driver.handle().spawn(poll_fn(move |cx| {
+                let _ = turning.try_send(());
+                left = left.saturating_sub(1);
+                if left > 0 {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }));
+            is_turning.recv().unwrap();
+            drop(driver);
         }
     }
 

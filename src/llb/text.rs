@@ -44,7 +44,7 @@ pub fn views(definition: &pb::Definition) -> Result<Vec<View>, TextError> {
             })
             .collect::<Result<_, _>>()?;
         let meta = definition.metadata.get(&digest).cloned().unwrap_or_default();
-        numbers.insert(digest, number);
+        numbers.insert(digest.clone(), number);
         let kind = match op.op {
             Some(pb::op::Op::Source(source)) => ViewKind::Source(source),
             Some(pb::op::Op::Exec(exec)) => ViewKind::Exec(Box::new(exec)),
@@ -55,6 +55,7 @@ pub fn views(definition: &pb::Definition) -> Result<Vec<View>, TextError> {
         };
         views.push(View {
             number,
+            digest,
             kind,
             inputs,
             platform: op.platform,
@@ -71,6 +72,8 @@ pub fn views(definition: &pb::Definition) -> Result<Vec<View>, TextError> {
 pub struct View {
     /// Place in the definition, from 1.
     pub number: usize,
+    /// What the daemon calls its vertex.
+    pub digest: String,
     kind: ViewKind,
     /// What it stands on.
     pub inputs: Vec<Input>,

@@ -157,7 +157,11 @@ impl<'a> Image<'a> {
             None => Ok(image),
             Some(has) => {
                 let wanted = platform.clone();
-                Err(PlanError::BasePlatform { base: display(base), has, wanted })
+                Err(PlanError::BasePlatform {
+                    base: display(base),
+                    has: has.into(),
+                    wanted: wanted.into(),
+                })
             }
         }
     }

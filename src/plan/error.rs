@@ -25,9 +25,9 @@ pub enum PlanError {
         /// The base as a person writes it.
         base: String,
         /// What it is for.
-        has: Platform,
+        has: Box<Platform>,
         /// What was asked for.
-        wanted: Platform,
+        wanted: Box<Platform>,
     },
     /// Packages on a base without `/etc/os-release`.
     NoOsRelease {

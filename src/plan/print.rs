@@ -72,6 +72,12 @@ impl Plan {
         views(&self.definition).unwrap_or_default().iter().map(step).collect()
     }
 
+    /// Digests of the steps that work: all but the sources, whose news say little of what was done.
+    pub fn work(&self) -> Vec<String> {
+        let views = views(&self.definition).unwrap_or_default();
+        views.into_iter().filter(|v| v.kind() != "source").map(|v| v.digest).collect()
+    }
+
     /// The plan as JSON; the order of fields is fixed.
     pub fn to_json(&self) -> Value {
         let document = Document {

@@ -19,9 +19,9 @@ pub struct Summary {
     pub size_bytes: Option<u64>,
     /// Where it went: files, `stdout`, a registry.
     pub outputs: Vec<String>,
-    /// Steps that ran or were found, see [`crate::progress::Model::build_totals`].
+    /// Steps of the build that work: all but its sources.
     pub steps: usize,
-    /// Those that were found.
+    /// Those whose result was there.
     pub cached: usize,
     /// Warnings shown on the way.
     pub warnings: usize,
