@@ -113,7 +113,7 @@ fn a_file_that_may_not_be_read_is_an_error_with_its_path() {
     let work = Workdir::with_spec(&debian("unreadable", &["true"]));
     work.write("some/secret", "s");
     work.write("another", "a");
-    fs::set_permissions(work.context().join("some/secret"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(work.context().join("some/secret"), Permissions::from_mode(0o000)).unwrap();
     // Whoever runs the tests: root may read everything, and the daemon's socket is often root's.
     let work = work.on(&daemon::newest_tcp());
     let run = work.build().args(["--output", "type=none"]).not_root(&work).run();

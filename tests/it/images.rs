@@ -120,7 +120,6 @@ fn check_build(example: &Example, address: &str) -> Workdir {
     let steps = second.steps();
     assert_eq!(steps.worked(), Vec::<&str>::new(), "a second build is found in the cache");
     assert_eq!(Image::read(&work.path("second.tar")).digest(), image.digest());
-    eprintln!("{}: {:?}, again {:?}", example.name, first.elapsed, second.elapsed);
     work
 }
 

@@ -83,7 +83,7 @@ fn a_socket_of_somebody_else_is_told_as_such() {
     let work = work();
     let path = work.path("closed.sock");
     let _listener = UnixListener::bind(&path).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     let address = format!("unix://{}", path.display());
     let run = build(&work).args(["--buildkit", &address]).not_root(&work);
     check(run, &address, "from `--buildkit`", "permission denied");

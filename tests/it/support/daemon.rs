@@ -15,10 +15,6 @@ pub(crate) fn variable(name: &str) -> String {
 }
 
 /// The program under test: cargo's, or another build of it (`make test-release` names the static one).
-#[expect(
-    clippy::disallowed_methods,
-    reason = "`make test-release` names its binary in the environment"
-)]
 pub(crate) fn binary() -> std::path::PathBuf {
     env::var_os("PEELBOX_TEST_BINARY")
         .map_or_else(|| env!("CARGO_BIN_EXE_peelbox").into(), Into::into)
