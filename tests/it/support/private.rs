@@ -70,7 +70,7 @@ impl Drop for Private {
 }
 
 /// What a killed daemon left: `runc` has its state below `dir`, a container the layers of its root.
-fn end_processes_below(dir: &Path) {
+pub(crate) fn end_processes_below(dir: &Path) {
     let dir = dir.to_str().unwrap();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -87,7 +87,8 @@ fn end_processes_below(dir: &Path) {
     }
 }
 
-fn unmount_below(dir: &Path) {
+/// Takes away what it had mounted below `dir`.
+pub(crate) fn unmount_below(dir: &Path) {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     for point in mounts.lines().rev().filter_map(|line| line.split(' ').nth(4)) {
         if Path::new(point).starts_with(dir) {
