@@ -147,9 +147,12 @@ impl Clone {
         edit(&clone.at("examples/node-express/package.json"), |package| {
             package["description"] = id.clone().into();
         });
-        let server = clone.at("examples/node-express/server.js");
-        let text = fs::read_to_string(&server).unwrap();
-        fs::write(server, format!("{text}// {id}\n")).unwrap();
+        // Builds of other tests run beside these, and a page may say `--no-cache`: no step may be shared with them.
+        for file in ["node-express/server.js", "go-http/go.mod"] {
+            let path = clone.at("examples").join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(path, format!("{text}// {id}\n")).unwrap();
+        }
         clone
     }
 
