@@ -51,9 +51,9 @@ fn plain_numbers_the_steps_and_ends_with_what_was_made() {
         " DONE 0.",
         "transferring context: ",
         "exporting to oci image format",
-        "docker.io/library/shown:1.2   sha256:",
+        "shown:1.2    sha256:",
         "app.tar",
-        "cached · context 1 entry, ",
+        " 3 steps, all cached · context 0 entries, ",
     ]);
     assert!(!run.stderr.contains('\x1b'), "no terminal: {:?}", run.stderr);
 }

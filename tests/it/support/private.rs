@@ -87,12 +87,15 @@ pub(crate) fn end_processes_below(dir: &Path) {
     }
 }
 
-/// Takes away what it had mounted below `dir`.
+/// Takes away mounts of what lies below `dir`, wherever they are.
 pub(crate) fn unmount_below(dir: &Path) {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    for point in mounts.lines().rev().filter_map(|line| line.split(' ').nth(4)) {
-        if Path::new(point).starts_with(dir) {
-            drop(Command::new("umount").args(["--lazy", point]).output());
+    for line in mounts.lines().rev().filter(|line| line.contains(dir.to_str().unwrap())) {
+        let point = line.split(' ').nth(4).unwrap();
+        drop(Command::new("umount").args(["--lazy", point]).output());
+        // The daemon makes them in the folder for temporary files.
+        if point.contains("/buildkit-mount") {
+            drop(fs::remove_dir(point));
         }
     }
 }
