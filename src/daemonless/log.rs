@@ -76,8 +76,8 @@ fn gather(mut pipe: PipeReader, kept: &Mutex<VecDeque<u8>>, max_bytes: usize) {
 
 /// Puts the last lines below an error, each on a line of its own.
 pub(super) fn write_last_lines(f: &mut fmt::Formatter<'_>, log: &str) -> fmt::Result {
-    let count = log.lines().count();
-    for line in log.lines().skip(count.saturating_sub(SHOWN_LINES)) {
+    let lines = without_stacks(log);
+    for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
         write!(f, "\n  | ")?;
         for c in line.chars().filter(|c| !c.is_control() || *c == '\t').take(SHOWN_CHARS) {
             write!(f, "{c}")?;
@@ -90,7 +90,43 @@ const STACK_BYTES: usize = 256 * 1024;
 
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Enough for a Go error with the beginning of its stack.
+/// A Go error prints its stack below itself, a function and its place per frame: more lines than are shown.
+fn without_stacks(log: &str) -> Vec<&str> {
+    let is_place = |line: &&str| {
+        line.starts_with('\t')
+            && line.rsplit_once(':').is_some_and(|(_, n)| n.parse::<u32>().is_ok())
+    };
+    let mut lines: Vec<&str> = Vec::new();
+    for line in log.lines() {
+        // The place stands below its function.
+        if is_place(&line) {
+            lines.pop();
+        } else {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 const SHOWN_LINES: usize = 12;
 
 const SHOWN_CHARS: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::without_stacks;
+
+    #[test]
+    fn the_frames_of_a_go_stack_make_room_for_what_happened() {
+        let log = "running server\nbuildkitd: toml: expected character =\nfailed to parse config\n\
+                   main.main.func3\n\tgithub.com/moby/buildkit@v0.32.2/cmd/buildkitd/main.go:270\n\
+                   runtime.goexit\n\truntime/asm_amd64.s:1771\n\tindented: words";
+        let expected = [
+            "running server",
+            "buildkitd: toml: expected character =",
+            "failed to parse config",
+            "\tindented: words",
+        ];
+        assert_eq!(without_stacks(log), expected);
+    }
+}

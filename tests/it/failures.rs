@@ -16,7 +16,7 @@ const FILE: [&str; 2] = ["--output", "type=oci,dest=app.tar"];
 
 #[test]
 fn a_failing_step_is_named_with_its_exit_code_and_the_end_of_its_log() {
-    let command = "seq -f 'line %g' 100; echo 'cannot go on' >&2; exit 7";
+    let command = "seq -f 'line %g' 100; echo 'cannot go on'; exit 7";
     let work = Workdir::with_spec(&debian("failing", &["true", command]));
     for progress in ["plain", "quiet", "tty"] {
         let run = work.build().args(FILE).args(["--progress", progress]).run().ended(1);

@@ -102,7 +102,7 @@ const GO: Example = Example {
 /// Built twice and run; gives the place back.
 fn check_build(example: &Example, address: &str) -> Workdir {
     let work = Workdir::example(example.name).on(address);
-    build(&work, example, "first.tar");
+    drop(build(&work, example, "first.tar"));
     let image = Image::read(&work.path("first.tar"));
     image.check();
     let annotations = &image.index()["manifests"][0]["annotations"];

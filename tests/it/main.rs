@@ -1,8 +1,10 @@
 //! The one integration binary: it links once, each theme is a file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod bases;
 mod cache;
 mod context;
+mod daemonless;
 mod docs;
 mod engine;
 mod failures;
@@ -11,8 +13,11 @@ mod images;
 mod interrupt;
 mod misbehaviour;
 mod no_daemon;
+mod outputs;
 mod plan;
+mod printed;
 mod proto;
+mod registry;
 mod reproducible;
 mod support;
 mod tidy;

@@ -70,7 +70,7 @@ impl Drop for Private {
 }
 
 /// What a killed daemon left: `runc` has its state below `dir`, a container the layers of its root.
-fn end_processes_below(dir: &Path) {
+pub(crate) fn end_processes_below(dir: &Path) {
     let dir = dir.to_str().unwrap();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -87,11 +87,15 @@ fn end_processes_below(dir: &Path) {
     }
 }
 
-fn unmount_below(dir: &Path) {
+/// Takes away mounts of what lies below `dir`, wherever they are.
+pub(crate) fn unmount_below(dir: &Path) {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    for point in mounts.lines().rev().filter_map(|line| line.split(' ').nth(4)) {
-        if Path::new(point).starts_with(dir) {
-            drop(Command::new("umount").args(["--lazy", point]).output());
+    for line in mounts.lines().rev().filter(|line| line.contains(dir.to_str().unwrap())) {
+        let point = line.split(' ').nth(4).unwrap();
+        drop(Command::new("umount").args(["--lazy", point]).output());
+        // The daemon makes them in the folder for temporary files.
+        if point.contains("/buildkit-mount") {
+            drop(fs::remove_dir(point));
         }
     }
 }

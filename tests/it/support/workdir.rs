@@ -132,7 +132,8 @@ pub(crate) fn on_base(base: &str, name: &str, commands: &[&str]) -> Value {
     json!({
         "version": "1.0",
         "metadata": { "project_name": name },
-        "build": { "base": base, "commands": commands },
+        // Tests run at once, and of steps that are the same the daemon makes one, with one name.
+        "build": { "base": base, "commands": commands, "env": { "TEST": name } },
         "runtime": {
             "base": "scratch",
             "copy": [{ "from": "/out", "to": "/" }],
