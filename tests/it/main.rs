@@ -19,6 +19,7 @@ mod printed;
 mod proto;
 mod registry;
 mod reproducible;
+mod stuck_readers;
 mod support;
 mod tidy;
 mod transfer;
