@@ -99,7 +99,11 @@ pub fn probe(channel: &Channel, cancel: &Cancel) -> Result<Daemon, DaemonError> 
         Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => version,
         Ok(InfoResponse { buildkit_version: None }) => String::new(),
         Err(status) if status.code == Code::Unimplemented && !status.is_transport => {
-            return Err(DaemonError::TooOld { version: None });
+            // Every BuildKit has workers; another gRPC server (containerd's, say) knows neither call.
+            return Err(match workers.wait() {
+                Err(e) if e.code == Code::Unimplemented => DaemonError::Call(status),
+                _ => DaemonError::TooOld { version: None },
+            });
         }
         Err(status) => return Err(DaemonError::Call(status)),
     };

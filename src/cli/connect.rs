@@ -46,7 +46,13 @@ pub(crate) fn reach(
         xdg_runtime_dir: env.xdg_runtime_dir.as_deref(),
         uid: rustix::process::getuid().as_raw(),
     };
-    let candidates = candidates(&around).map_err(|e| Error::from_error(Kind::Usage, e))?;
+    let candidates = candidates(&around).map_err(|e| {
+        let error = Error::from_error(Kind::Usage, e);
+        match around.flag {
+            Some(_) => error,
+            None => error.hint("the address is that of `BUILDKIT_HOST`"),
+        }
+    })?;
     let mut tried: Vec<(Candidate, Reason)> = Vec::new();
     for candidate in candidates {
         match connect(&candidate.endpoint, cancel) {

@@ -71,3 +71,12 @@ fn ctrl_c_ends_the_wait_for_a_connection() {
     let run = running.finish().ended(130);
     assert!(sent.elapsed() < Duration::from_secs(2), "{:?}\n{}", sent.elapsed(), run.stderr);
 }
+
+#[test]
+fn an_address_from_the_environment_that_makes_no_sense_is_told_to_come_from_there() {
+    let work = Workdir::with_spec(&debian("odd-address", &["true"]));
+    let spec = work.spec().to_str().unwrap();
+    let args = ["build", "--spec", spec, "--context", "context", "--output", "type=none"];
+    let run = work.peelbox().args(args).env("BUILDKIT_HOST", "x://y").run().ended(2);
+    drop(run.says(&["cannot understand the address `x://y`", "`BUILDKIT_HOST`"]));
+}

@@ -167,6 +167,21 @@ fn answers_that_are_no_grpc_are_named() {
 }
 
 #[test]
+fn a_grpc_server_of_another_kind_is_not_called_an_old_buildkit() {
+    let script = Script {
+        intercept: Box::new(|_, respond| {
+            let unimplemented = [("content-type", "application/grpc"), ("grpc-status", "12")];
+            answer_headers(respond, 200, &unimplemented);
+            false
+        }),
+        ..Script::default()
+    };
+    let (socket, _fake) = Fake::start(script);
+    let (outcome, _) = build(socket, Vec::new());
+    assert!(matches!(outcome, Err(DaemonError::Call(_))), "{outcome:?}");
+}
+
+#[test]
 fn a_message_above_the_limit_is_refused_before_it_is_stored() {
     struct Flood;
     impl Service for Flood {
