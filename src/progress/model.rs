@@ -198,8 +198,8 @@ impl Model {
     }
 
     /// Counts over the steps of the build alone: no exports, no context loads.
-    #[must_use]
-    pub fn build_totals(&self) -> Totals {
+    #[cfg(test)]
+    pub(super) fn build_totals(&self) -> Totals {
         Totals::over(self.steps.iter().filter(|step| !step.is_internal()))
     }
 

@@ -153,8 +153,8 @@ impl Step {
     /// Whether the solver did something of its own: load a context, export, import a cache.
     ///
     /// Those are shown, and are not counted as steps of the build.
-    #[must_use]
-    pub fn is_internal(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_internal(&self) -> bool {
         INTERNAL_PREFIXES.iter().any(|prefix| self.name.starts_with(prefix))
     }
 
@@ -452,6 +452,7 @@ fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
 
 /// Go's text for a cancelled context ends the error of a vertex that was cancelled.
 const CANCELED: &str = "context canceled";
+#[cfg(test)]
 const INTERNAL_PREFIXES: [&str; 8] = [
     "[internal]",
     "[auth]",
