@@ -142,14 +142,17 @@ fn terminal_size() -> TerminalSize {
     )
 }
 
-/// Signals that ask us to end, as they come.
+/// Signals that ask us to end, as they come; one that nobody takes in time ends the process.
 pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (tx, rx) = bounded(2);
     spawn("pbx-signals", move || {
-        for _ in signals.forever() {
-            // More than two say nothing new.
-            let _ = tx.try_send(());
+        for signal in signals.forever() {
+            // Two wait to be heard: whoever should hear them is stuck, in a write that nobody reads for instance.
+            if tx.try_send(()).is_err() {
+                // Without a handler to fall back on all stays as it is.
+                drop(signal_hook::low_level::emulate_default_handler(signal));
+            }
         }
     })?;
     Ok(rx)

@@ -27,6 +27,7 @@ pub(crate) fn explain(error: Error, root_cause: &RootCause) -> Error {
         Some(Failure::Output(e)) => Error::from_error(Kind::Output, e),
         Some(Failure::Credentials(e)) => Error::from_error(Kind::Registry, e)
             .hint("peelbox reads the credentials of `docker login`"),
+        Some(Failure::Context(e)) if e.is_protocol() => Error::from_error(Kind::Internal, e),
         Some(Failure::Context(e)) => Error::from_error(Kind::Usage, e),
         Some(Failure::Layout(e)) => Error::from_error(Kind::Usage, e),
     }

@@ -118,6 +118,11 @@ impl Sink {
         Ok(())
     }
 
+    /// Whether bytes go to a reader or a device at once; then a write may wait for long, and none can be taken back.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.target, Some(Target::Through(_)))
+    }
+
     /// Tells how many bytes were taken.
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes

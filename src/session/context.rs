@@ -79,7 +79,9 @@ impl Service for Context {
             // The daemon may be gone; then nobody needs the packet.
             drop(call.sender.send(error_frame(&error)));
             let status = Status::new(Code::Unknown, error.to_string());
-            self.root_cause.set(Failure::Context(error));
+            if !error.is_by_daemon() {
+                self.root_cause.set(Failure::Context(error));
+            }
             status
         })
     }

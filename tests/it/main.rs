@@ -20,6 +20,7 @@ mod printed;
 mod proto;
 mod registry;
 mod reproducible;
+mod stuck_readers;
 mod support;
 mod tidy;
 mod transfer;

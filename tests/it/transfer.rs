@@ -19,6 +19,7 @@ use peelbox::{
         context::{Context, Upload},
         filesync::Root,
     },
+    solve::SolveError,
 };
 use prost::Message as _;
 
@@ -223,5 +224,44 @@ fn check_refused(rudeness: &'static [(PacketType, u32)], expected: &str) {
 fn packets_in_a_wrong_order_are_refused_by_name() {
     check_refused(&[(PacketType::Req, 0)], "0");
     check_refused(&[(PacketType::Req, 7)], "7");
-    check_refused(&[(PacketType::Err, 0)], "");
+}
+
+#[test]
+fn a_transfer_that_the_daemon_gives_up_is_no_failure_of_the_context() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), vec![0; 1 << 20]).unwrap();
+    let ends: [fn(&mut Sender) -> Result<(), Status>; 3] = [
+        |sender| ask(sender, PacketType::Err, 0),
+        |sender| {
+            sender.reset(h2::Reason::CANCEL);
+            Ok(())
+        },
+        |sender| {
+            sender.close();
+            Ok(())
+        },
+    ];
+    for (index, end) in ends.into_iter().enumerate() {
+        let served = serve(dir.path());
+        let (socket, _fake) = Fake::start(Script {
+            session_window_bytes: Some(4096),
+            solve: Box::new(move |stage| {
+                let (mut sender, mut answers) = diff_copy(&stage.session, "context")?;
+                read_until(&mut answers, is_last_stat)?;
+                end(&mut sender)?;
+                while let Ok(Some(_)) = answers.receive() {}
+                Err(Status::new(Code::Unknown, "another step failed"))
+            }),
+            ..Script::default()
+        });
+        let (outcome, _) = build(socket, vec![served.context.clone()]);
+        let Err(SolveError::Daemon(status)) = outcome.unwrap() else { panic!("end {index}") };
+        assert_eq!(status.message, "another step failed");
+        let begun = Instant::now();
+        while Arc::strong_count(&served.context) > 1 {
+            assert!(begun.elapsed() < PATIENCE, "the call still runs");
+            std::thread::yield_now();
+        }
+        assert!(served.root_cause.take().is_none(), "end {index}");
+    }
 }

@@ -68,6 +68,18 @@ pub enum TransferError {
 }
 
 impl TransferError {
+    /// Whether the daemon ended the transfer: why it did is told by the answer to the whole build.
+    ///
+    /// It cancels a transfer that still runs when another step has failed.
+    pub fn is_by_daemon(&self) -> bool {
+        matches!(self, Self::Daemon(_) | Self::Ended(_) | Self::Closed)
+    }
+
+    /// Whether a rule of the exchange was broken, by the daemon or by us; the context is not to blame.
+    pub fn is_protocol(&self) -> bool {
+        matches!(self, Self::UnknownId(_) | Self::BadPacket | Self::Panicked)
+    }
+
     pub(super) fn walk(path: &[u8], errno: Errno) -> Self {
         Self::Walk { path: as_path(path), source: errno.into() }
     }
