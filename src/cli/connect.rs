@@ -1,6 +1,14 @@
 //! Candidates → the first daemon that answers, or a private one, or the account of why none does.
 
-use std::{cell::Cell, io, io::Write as _, ops::ControlFlow, time::Duration};
+use std::{
+    cell::Cell,
+    io::{self, Write as _},
+    ops::ControlFlow,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::{
     cli::{args::DaemonArgs, env::Environment},
@@ -15,6 +23,8 @@ use crate::{
 
 /// How long one address may take to accept (buildctl waits as long).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often Ctrl-C is looked for meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A daemon that answered.
 pub(crate) struct Reached {
@@ -112,20 +122,27 @@ enum Refusal {
 }
 
 fn connect(endpoint: &Endpoint, cancel: &Cancel) -> Result<Connection, Refusal> {
-    let socket = open(endpoint).map_err(|e| Refusal::NotThere(Reason::from_io(e)))?;
+    let socket = open(endpoint, cancel).map_err(|e| match e.kind() {
+        io::ErrorKind::Interrupted => interrupted(),
+        _ => Refusal::NotThere(Reason::from_io(e)),
+    })?;
     let authority = match endpoint {
         Endpoint::Unix(_) => "localhost".to_owned(),
         Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Endpoint::Tcp { host, port } => format!("{host}:{port}"),
     };
-    Connection::open(socket, &authority, cancel).map_err(|error| refusal(error, endpoint))
+    Connection::open(socket, &authority, cancel).map_err(|error| match error {
+        DaemonError::Call(_) if cancel.is_cancelled() => interrupted(),
+        error => refusal(error, endpoint),
+    })
+}
+
+fn interrupted() -> Refusal {
+    Refusal::Unusable(Error::new(Kind::Interrupted, "interrupted"))
 }
 
 fn refusal(error: DaemonError, endpoint: &Endpoint) -> Refusal {
     match error {
-        DaemonError::Call(status) if status.code == Code::Canceled => {
-            Refusal::Unusable(Error::new(Kind::Interrupted, "interrupted"))
-        }
         DaemonError::Call(status) if status.code == Code::DeadlineExceeded => {
             Refusal::NotThere(Reason::TimedOut)
         }
@@ -141,9 +158,32 @@ fn refusal(error: DaemonError, endpoint: &Endpoint) -> Refusal {
     }
 }
 
-fn open(endpoint: &Endpoint) -> io::Result<Socket> {
-    match endpoint {
-        Endpoint::Unix(path) => connect_unix(path),
-        Endpoint::Tcp { host, port } => connect_tcp(host, *port, CONNECT_TIMEOUT),
+/// Connects on a thread of its own: looking up a name, and a socket file whose queue is full, know no time limit.
+fn open(endpoint: &Endpoint, cancel: &Cancel) -> io::Result<Socket> {
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let (tx, opened) = bounded(1);
+    let endpoint = endpoint.clone();
+    let body = move || {
+        let socket = match &endpoint {
+            Endpoint::Unix(path) => connect_unix(path),
+            Endpoint::Tcp { host, port } => connect_tcp(host, *port, CONNECT_TIMEOUT),
+        };
+        // It may have come too late.
+        drop(tx.send(socket));
+    };
+    // With the usual stack: the system's resolver has needs of its own.
+    thread::Builder::new().name("pbx-connect".to_owned()).spawn(body)?;
+    loop {
+        match opened.recv_timeout(LOOK_INTERVAL) {
+            Ok(socket) => return socket,
+            Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::Other.into()),
+            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::sockopt;
+
 /// A connected, non-blocking socket. Reading and writing need only `&self`, as the kernel's sockets do.
 #[derive(Debug)]
 pub enum Socket {
@@ -45,6 +47,7 @@ pub fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<Socke
         match TcpStream::connect_timeout(&address, left) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                keep_alive(&stream)?;
                 stream.set_nonblocking(true)?;
                 return Ok(Socket::Tcp(stream));
             }
@@ -52,6 +55,16 @@ pub fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<Socke
         }
     }
     Err(last)
+}
+
+/// A peer whose machine is gone says nothing: a wait for its answer would have no end. Times as of Go's `net.Dial`,
+/// with which other clients of BuildKit connect.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(15))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15))?;
+    sockopt::set_tcp_keepcnt(stream, 9)?;
+    Ok(())
 }
 
 /// Two ends joined inside the process: a daemon for tests.
@@ -109,5 +122,22 @@ impl Socket {
     /// What to wait on before writing again.
     pub(crate) fn write_fd(&self) -> BorrowedFd<'_> {
         self.read_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_tcp_connection_notices_that_the_other_machine_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = connect_tcp("127.0.0.1", port, Duration::from_secs(5)).unwrap();
+        let Socket::Tcp(stream) = socket else { panic!("not TCP") };
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(15));
     }
 }

@@ -228,9 +228,10 @@ fn packets_in_a_wrong_order_are_refused_by_name() {
 
 #[test]
 fn a_transfer_that_the_daemon_gives_up_is_no_failure_of_the_context() {
+    type End = fn(&mut Sender) -> Result<(), Status>;
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), vec![0; 1 << 20]).unwrap();
-    let ends: [fn(&mut Sender) -> Result<(), Status>; 3] = [
+    let ends: [End; 3] = [
         |sender| ask(sender, PacketType::Err, 0),
         |sender| {
             sender.reset(h2::Reason::CANCEL);
