@@ -135,7 +135,9 @@ pub fn run<E>(
         job.services.clone(),
     )
     .map_err(SolveError::Daemon)?;
-    let solving = control::solve(channel, &request(job), cancel).map_err(SolveError::Daemon)?;
+    let solving = control::solve(channel, &request(job), cancel).map_err(|status| {
+        if cancel.is_cancelled() { SolveError::Cancelled } else { SolveError::Daemon(status) }
+    })?;
     // Thrown when the build has ended: no gateway call is answered any more.
     let over = Cancel::default();
     let solved = watch_solve(solving, over.clone()).map_err(system)?;

@@ -13,7 +13,8 @@ pub(crate) struct Environment {
     pub(crate) runtime_dir: PathBuf,
     pub(crate) path: Option<OsString>,
     pub(crate) source_date_epoch: Option<String>,
-    pub(crate) no_color: bool,
+    pub(crate) no_color: Option<String>,
+    pub(crate) term: Option<String>,
 }
 
 impl Environment {
@@ -32,7 +33,8 @@ impl Environment {
             runtime_dir: dir("XDG_RUNTIME_DIR").unwrap_or_else(env::temp_dir),
             path: env::var_os("PATH"),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
-            no_color: text("NO_COLOR").is_some() || text("TERM").as_deref() == Some("dumb"),
+            no_color: text("NO_COLOR"),
+            term: text("TERM"),
         }
     }
 }

@@ -129,9 +129,10 @@ pub(crate) fn progress(
         args::Progress::Plain => Mode::Plain,
         args::Progress::Tty => Mode::Tty,
         args::Progress::Rawjson => Mode::RawJson,
-        args::Progress::Auto => Mode::auto(is_terminal),
+        args::Progress::Auto => Mode::auto(is_terminal, env.term.as_deref()),
     };
-    let look = Look { color: is_terminal && !env.no_color, size: terminal_size(), title };
+    let color = Look::allows_color(is_terminal, env.no_color.as_deref(), env.term.as_deref());
+    let look = Look { color, size: terminal_size(), title };
     Progress::new(mode, look, Box::new(io::stderr()), started.elapsed())
 }
 

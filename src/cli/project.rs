@@ -255,7 +255,8 @@ fn resolve_error(error: ResolveError) -> Error {
     use crate::grpc::Code;
     let status = error.status();
     let kind = match status.code {
-        Code::Canceled => Kind::Interrupted,
+        // Not by us: who interrupts a build is told so by `solve::run`.
+        Code::Canceled => Kind::Internal,
         _ if status.is_transport => Kind::Internal,
         _ => Kind::Registry,
     };

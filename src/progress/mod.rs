@@ -106,10 +106,10 @@ pub trait Display {
 }
 
 impl Mode {
-    /// The mode of `--progress=auto`.
+    /// The mode of `--progress=auto`: a view is redrawn on a terminal that can move its cursor (not `TERM=dumb`).
     #[must_use]
-    pub fn auto(stderr_is_terminal: bool) -> Self {
-        if stderr_is_terminal { Self::Tty } else { Self::Plain }
+    pub fn auto(is_terminal: bool, term: Option<&str>) -> Self {
+        if is_terminal && term != Some("dumb") { Self::Tty } else { Self::Plain }
     }
 }
 
@@ -321,4 +321,23 @@ pub struct VertexWarning {
     pub detail: Vec<Vec<u8>>,
     /// Where to read more.
     pub url: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_cannot_move_its_cursor_gets_lines_without_colours() {
+        for (is_terminal, term, mode, color) in [
+            (true, Some("xterm"), Mode::Tty, true),
+            (true, None, Mode::Tty, true),
+            (true, Some("dumb"), Mode::Plain, false),
+            (false, Some("xterm"), Mode::Plain, false),
+        ] {
+            assert_eq!(Mode::auto(is_terminal, term), mode, "{term:?}");
+            assert_eq!(Look::allows_color(is_terminal, None, term), color, "{term:?}");
+        }
+        assert!(!Look::allows_color(true, Some("1"), None));
+    }
 }

@@ -124,6 +124,18 @@ fn a_cancelled_build_ends_at_once_and_is_called_cancelled() {
 }
 
 #[test]
+fn a_build_that_was_cancelled_before_it_began_is_called_cancelled() {
+    let connection = open(&daemon::newest()).unwrap();
+    let (tx, _rx) = bounded(1000);
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let result = run(&connection, job("early"), &tx, &cancel, |_| {
+        Err::<Answer, Status>(Status::protocol("the frontend was asked"))
+    });
+    assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
+}
+
+#[test]
 fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     let connection = open(&daemon::newest()).unwrap();
     let (tx, rx) = bounded(1000);
