@@ -667,7 +667,8 @@ mod tests {
         let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         let lock = File::create(&lock_path).unwrap();
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
-        let watchdog = Watchdog::start(Pid::from_child(&child), &folder, &lock).unwrap();
+        let (log, _) = io::pipe().unwrap();
+        let watchdog = Watchdog::start(Pid::from_child(&child), &folder, &lock, log).unwrap();
         drop(lock);
         let again = File::open(&lock_path).unwrap();
         let held = rustix::fs::flock(&again, FlockOperation::NonBlockingLockExclusive);

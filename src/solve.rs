@@ -33,6 +33,8 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
 /// How often a lost status stream is opened again.
 const STATUS_RETRIES_MAX: usize = 5;
+/// What the daemon is told of a frontend that failed, and says itself then.
+const GAVE_UP: &str = "the client gave up";
 
 /// A daemon that has said who it is.
 #[derive(Debug)]
@@ -149,7 +151,7 @@ pub fn run<E>(
             drop(gateway.return_result(answer.reference, answer.metadata));
             (None, true)
         }
-        Err(e) => (Some(e), gateway.return_error(Code::Unknown, "the client gave up").is_ok()),
+        Err(e) => (Some(e), gateway.return_error(Code::Unknown, GAVE_UP).is_ok()),
     };
     let result = solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
     let patience = match &result {
@@ -163,6 +165,8 @@ pub fn run<E>(
     match (given, result) {
         _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
         (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
+        // The daemon was told, but its answer to that came later than the end of the build.
+        (Some(e), Err(status)) if status.message.contains(GAVE_UP) => Err(SolveError::Frontend(e)),
         (_, Err(status)) => Err(SolveError::Daemon(status)),
         (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
         (None, Ok(response)) => Ok(response.exporter_response),

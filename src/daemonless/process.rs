@@ -45,8 +45,10 @@ impl Process {
         // It holds our ends of the pipe, which would keep the log open for ever.
         drop(command);
         let pid = Pid::from_child(&child);
-        let guarded = Log::start(reader, options.log_max_bytes)
-            .and_then(|log| Ok((log, Watchdog::start(pid, folder, lock)?)));
+        let guarded = reader.try_clone().and_then(|second| {
+            let log = Log::start(reader, options.log_max_bytes)?;
+            Ok((log, Watchdog::start(pid, folder, lock, second)?))
+        });
         match guarded {
             Ok((log, watchdog)) => Ok(Self {
                 child,

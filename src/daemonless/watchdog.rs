@@ -6,10 +6,10 @@
 
 use std::{
     fs::File,
-    io::{self, PipeWriter},
+    io::{self, PipeReader, PipeWriter},
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use rustix::process::Pid;
@@ -23,18 +23,22 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches over the process `pid`, the leader of a group of its own.
+    /// Watches over the process `pid`, the leader of a group of its own, which writes to `log`.
+    ///
+    /// Somebody must be able to read the log until the daemon is gone: else its next line kills it (Go programs end on
+    /// SIGPIPE of their standard error), in the middle of a step, whose file systems stay mounted.
     ///
     /// The number stays the daemon's while its parent lives, because the parent dismisses
     /// the watchdog before it reaps the daemon.
-    pub(super) fn start(pid: Pid, folder: &Path, lock: &File) -> io::Result<Self> {
+    pub(super) fn start(pid: Pid, folder: &Path, lock: &File, log: PipeReader) -> io::Result<Self> {
         let (reader, life) = io::pipe()?;
         let shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "peelbox-watchdog", &pid.as_raw_nonzero().to_string()])
             .arg(folder)
             .stdin(reader)
             .stdout(lock.try_clone()?)
-            .stderr(Stdio::null())
+            // Its own words are lost on an end for reading, as they should be.
+            .stderr(log)
             // A Ctrl-C or the terminal's end shall not reach it.
             .process_group(0)
             .spawn()?;

@@ -195,7 +195,7 @@ impl Progress {
 
     /// Shows what is left and how the build ended, and gives the model back.
     pub fn finish(mut self, outcome: &Outcome, now: LocalTime) -> Model {
-        let changes = self.model.finish();
+        let changes = self.model.finish(matches!(outcome, Outcome::Succeeded(_)));
         self.display.update(&self.model, &changes, now);
         self.display.finish(&self.model, outcome, now);
         self.model

@@ -153,13 +153,16 @@ impl Model {
         changes
     }
 
-    /// Ends all begun lines: nothing more will come.
-    pub fn finish(&mut self) -> Changes {
+    /// Ends all begun lines, and after a build that went well all begun steps: nothing more will come.
+    pub fn finish(&mut self, has_succeeded: bool) -> Changes {
         let mut changes = Changes::default();
         for (index, step) in self.steps.iter_mut().enumerate() {
             let mut lines = Vec::new();
             step.finish_lines(|_| true, &mut lines);
             changes.add_lines(StepId(index), lines);
+            if has_succeeded && step.settle() {
+                changes.touch(StepId(index));
+            }
         }
         changes
     }
@@ -358,6 +361,29 @@ mod tests {
             model.update(update, Duration::from_secs(9));
             assert_eq!((state(&model, "a"), model.totals()), (StepState::Cached, before));
             assert_eq!(model.step(StepId(0)).elapsed(DaemonTime::ZERO), Duration::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn a_step_whose_end_the_daemon_did_not_tell_is_cached_when_the_build_went_well() {
+        for (has_succeeded, expected) in [(true, StepState::Cached), (false, StepState::Running)] {
+            let mut model = Model::new();
+            let digest = VertexDigest("sha256:a".to_owned());
+            let vertex = Vertex {
+                digest: digest.clone(),
+                inputs: Vec::new(),
+                name: "a".to_owned(),
+                cached: false,
+                started: Some(Duration::from_secs(9)),
+                completed: None,
+                error: String::new(),
+                group: None,
+            };
+            let update = StatusUpdate { vertexes: vec![vertex], ..StatusUpdate::default() };
+            drop(model.update(&update, Duration::ZERO));
+            drop(model.finish(has_succeeded));
+            let id = model.step_of(&digest).unwrap();
+            assert_eq!(model.step(id).state(), expected);
         }
     }
 

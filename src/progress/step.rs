@@ -227,6 +227,24 @@ impl Step {
         }
     }
 
+    /// Closes what is open after a build that went well, and says whether anything was.
+    ///
+    /// Of a chain that was found in the cache the daemon does not always tell the end: what has begun then and did
+    /// no work was cached.
+    pub(super) fn settle(&mut self) -> bool {
+        let mut is_changed = false;
+        for member in &mut self.members {
+            for interval in member.intervals.iter_mut().filter(|interval| interval.end.is_none()) {
+                interval.end = Some(interval.start);
+                member.is_cached = true;
+                is_changed = true;
+            }
+        }
+        let all = self.members.iter().flat_map(|member| &member.intervals).copied().collect();
+        self.intervals = merge(all);
+        is_changed
+    }
+
     /// Takes a status in and says its position if anything changed.
     pub(super) fn report(&mut self, news: &VertexStatus) -> Option<usize> {
         if let Some(&index) = self.status_by_id.get(&news.id) {

@@ -79,7 +79,7 @@ impl Service for Context {
             // The daemon may be gone; then nobody needs the packet.
             drop(call.sender.send(error_frame(&error)));
             let status = Status::new(Code::Unknown, error.to_string());
-            if !error.is_by_daemon() {
+            if !error.is_cancelled() {
                 self.root_cause.set(Failure::Context(error));
             }
             status

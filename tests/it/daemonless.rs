@@ -57,6 +57,10 @@ impl Own {
     }
 
     fn assert_gone(&self) {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let left: Vec<_> =
+            mounts.lines().filter(|line| line.contains(self.0.root().to_str().unwrap())).collect();
+        assert!(left.is_empty(), "{left:#?}");
         assert_eq!(self.processes(), Vec::<String>::new());
         let left: Vec<_> = fs::read_dir(self.0.path("run")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -111,6 +115,7 @@ fn a_killed_client_takes_its_private_daemon_with_it() {
     eventually("its folder is gone", Duration::from_secs(10), || {
         fs::read_dir(own.0.path("run")).unwrap().next().is_none().then_some(())
     });
+    own.assert_gone();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod daemonless;
 mod docs;
 mod engine;
 mod failures;
+mod frontend;
 mod ignore;
 mod images;
 mod interrupt;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::support::{
+    daemon,
     peelbox::Peelbox,
     workdir::{Workdir, debian},
 };
@@ -44,6 +45,22 @@ fn an_address_that_was_named_is_the_only_one_tried() {
     assert!(!run.stderr.contains("/run/buildkit"), "{}", run.stderr);
     let plan = work.peelbox().arg("plan").arg("--spec").arg(work.spec());
     check(plan.env("BUILDKIT_HOST", &absent), &absent, "from `BUILDKIT_HOST`", reason);
+}
+
+#[test]
+fn a_daemon_is_reached_by_flag_or_environment_over_unix_and_tcp() {
+    let work = Workdir::with_spec(&debian("reached", &["mkdir /out"]));
+    for address in [daemon::newest(), daemon::newest_tcp()] {
+        let shown = format!(" at {address}\n");
+        let by_flag = build(&work).args(["--buildkit", &address]);
+        let by_host = build(&work).env("BUILDKIT_HOST", &address);
+        for run in [by_flag, by_host] {
+            drop(run.args(["--progress", "plain"]).run().ok().says(&["#0 BuildKit v0.", &shown]));
+        }
+        // What was typed counts more.
+        let both = build(&work).env("BUILDKIT_HOST", "tcp://127.0.0.1:1");
+        drop(both.args(["--buildkit", &address]).run().ok());
+    }
 }
 
 #[test]

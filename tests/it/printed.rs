@@ -75,3 +75,31 @@ fn rawjson_tells_of_a_failure_too() {
     assert_eq!(steps.log, "bye\n");
     assert!(steps.step("echo bye").error.ends_with("exit code: 4"), "{steps:#?}");
 }
+
+#[test]
+fn a_terminal_gets_a_view_that_is_redrawn_and_keeps_the_summary() {
+    let work = Workdir::with_spec(&debian("terminal", &["mkdir /out", "echo to be seen"]));
+    let output = ["--output", "type=oci,dest=app.tar"];
+    let run = work.build().args(output).on_terminal().run().ok();
+    let screen = run.stdout_text();
+    for text in ["\x1b[", "[terminal] mkdir /out", "terminal:latest", "written to", "app.tar"] {
+        assert!(screen.contains(text), "expected {text:?} on the screen: {screen}");
+    }
+    let plain = work.build().args(NONE).args(["--progress", "plain"]).on_terminal().run().ok();
+    assert!(plain.stdout_text().contains("#0 BuildKit v0."), "{}", plain.stdout_text());
+    // A tar file would be gibberish there.
+    let tar = work.build().args(["--output", "type=oci,dest=-"]).on_terminal().run().ended(6);
+    assert!(tar.stdout_text().contains("terminal"), "{}", tar.stdout_text());
+}
+
+#[test]
+fn verbose_names_the_platform_the_bases_and_what_is_left_out() {
+    let work = Workdir::with_spec(&debian("verbose", &["mkdir /out"]));
+    work.write(".dockerignore", "secret\n");
+    drop(work.build().args(NONE).arg("-v").run().ok().says(&[
+        "\nplatform: linux/",
+        "\nbuild base: docker.io/library/debian:bookworm-slim@sha256:",
+        "\nruntime base: scratch",
+        "\nignore patterns: secret",
+    ]));
+}

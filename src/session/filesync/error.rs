@@ -68,11 +68,16 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Whether the daemon ended the transfer: why it did is told by the answer to the whole build.
+    /// Whether the daemon cancelled the transfer: why it did is told by the answer to the whole build.
     ///
-    /// It cancels a transfer that still runs when another step has failed.
-    pub fn is_by_daemon(&self) -> bool {
-        matches!(self, Self::Daemon(_) | Self::Ended(_) | Self::Closed)
+    /// It does so when another step fails meanwhile. A reason of its own is another matter: then it could not store
+    /// what it was sent.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Daemon(text) => text.is_empty() || text.ends_with("context canceled"),
+            Self::Ended(_) | Self::Closed => true,
+            _ => false,
+        }
     }
 
     /// Whether a rule of the exchange was broken, by the daemon or by us; the context is not to blame.

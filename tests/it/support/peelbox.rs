@@ -62,6 +62,21 @@ impl Peelbox {
         self
     }
 
+    /// Runs on a terminal of its own, whose whole content becomes standard output.
+    #[must_use]
+    pub(crate) fn on_terminal(mut self) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let quoted = |word: &OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
+        let line: Vec<String> = words.map(quoted).collect();
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+        command.env_clear().env("TERM", "xterm").stdout(Stdio::piped());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap());
+        self.command = command;
+        self
+    }
+
     /// Runs as nobody in particular where it would run as root.
     ///
     /// The program is copied, because the folder it was built in may be closed to others.
