@@ -22,9 +22,12 @@ pub(crate) fn finish(
     end: End,
     started: Instant,
 ) -> Result<(), Error> {
-    let End { result, progress, upload, file_send, work } = end;
+    let End { result, progress, upload, file_send, warnings, work } = end;
     let written = file_send.as_ref().and_then(|send| send.take());
     let settled = result.and_then(|response| {
+        if file_send.is_some() && written.is_none() {
+            return Err(Error::new(Kind::Internal, "the daemon says it is done and sent no image"));
+        }
         let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
         if let Some(path) = &args.metadata_file {
             write_atomically(path, &metadata_json(&response, &extra(request)))
@@ -52,7 +55,7 @@ pub(crate) fn finish(
                 outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
                 steps: work.len(),
                 cached: work.len() - ran,
-                warnings: 0,
+                warnings,
                 context: Some(ContextTotals {
                     entries: upload.counters.entries.load(Ordering::Relaxed),
                     bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),

@@ -19,14 +19,14 @@ use crate::{
         args::{self, BuildArgs},
         env::Environment,
         failure::explain,
-        job::Build,
+        job::{Build, Note},
     },
     error::{Error, Kind},
     grpc::{Cancel, io::spawn},
     plan::CONTEXT_NAME,
     progress::{Look, Mode, Progress, TerminalSize, Transfer},
     session::{context::Upload, filesend::FileSend},
-    solve::News,
+    solve::{News, SolveError},
 };
 
 /// How often the terminal's size is looked at and our own transfer is shown.
@@ -38,6 +38,8 @@ pub(crate) struct End {
     pub(crate) progress: Progress,
     pub(crate) upload: Arc<Upload>,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    /// Warnings of the daemon and of the plan.
+    pub(crate) warnings: usize,
     /// Digests of the steps that work.
     pub(crate) work: Vec<String>,
 }
@@ -52,16 +54,19 @@ pub(crate) fn follow(
     let beat = progress.tick_interval().map_or_else(never, tick);
     let look = tick(LOOK_AROUND);
     let mut size = terminal_size();
+    let mut warnings = 0;
     let result = loop {
         select! {
             recv(build.news) -> news => match news {
                 Ok(news) => show(&mut progress, &news, started.elapsed()),
                 Err(_) => {
                     // All news are out; only the end is left.
-                    break build.done.recv().ok();
+                    break build.done.recv().unwrap_or_else(|_| Err(SolveError::Frontend(lost())));
                 }
             },
-            recv(build.notes) -> note => if let Ok(note) = note { progress.note(&note) },
+            recv(build.notes) -> note => if let Ok(note) = note {
+                warnings += tell(&mut progress, note);
+            },
             recv(beat) -> _ => progress.tick(started.elapsed()),
             recv(look) -> _ => {
                 let now = terminal_size();
@@ -73,22 +78,39 @@ pub(crate) fn follow(
             },
             recv(signals) -> _ => {
                 if build.cancel.is_cancelled() {
-                    break None;
+                    break Err(SolveError::Cancelled);
                 }
                 build.cancel.cancel();
                 progress.note("interrupted: the build is being cancelled; once more to leave at once");
             }
         }
     };
-    build.notes.try_iter().for_each(|note| progress.note(&note));
+    warnings += build.notes.try_iter().map(|note| tell(&mut progress, note)).sum::<usize>();
     show_transfer(&mut progress, &build.upload, started.elapsed());
-    let result = match result {
-        Some(Ok(response)) => Ok(response),
-        Some(Err(error)) => Err(explain(error, &progress, &build.root_cause, &build.reached)),
-        None => Err(Error::new(Kind::Interrupted, "interrupted")),
-    };
+    warnings += progress.model().warnings();
+    let result =
+        result.map_err(|error| explain(error, &progress, &build.root_cause, &build.reached));
     let work = build.work.get().cloned().unwrap_or_default();
-    End { result, progress, upload: build.upload, file_send: build.file_send, work }
+    End { result, progress, upload: build.upload, file_send: build.file_send, warnings, work }
+}
+
+/// Tells how many warnings it was.
+fn tell(progress: &mut Progress, note: Note) -> usize {
+    match note {
+        Note::Info(text) => {
+            progress.note(&text);
+            0
+        }
+        Note::Warning(text) => {
+            progress.note(&format!("warning: {text}"));
+            1
+        }
+    }
+}
+
+/// The build's thread ended without a word; what it said last is on standard error.
+fn lost() -> Error {
+    Error::new(Kind::Internal, "the build's thread failed")
 }
 
 fn show(progress: &mut Progress, news: &News, now: Duration) {

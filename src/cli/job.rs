@@ -43,7 +43,7 @@ pub(crate) struct Request {
 pub(crate) struct Build {
     pub(crate) news: Receiver<News>,
     pub(crate) done: Receiver<Result<BTreeMap<String, String>, BuildError>>,
-    pub(crate) notes: Receiver<String>,
+    pub(crate) notes: Receiver<Note>,
     pub(crate) cancel: Cancel,
     pub(crate) upload: Arc<Upload>,
     pub(crate) root_cause: RootCause,
@@ -51,6 +51,12 @@ pub(crate) struct Build {
     pub(crate) reached: Arc<Reached>,
     /// Digests of the steps that work, once they are planned.
     pub(crate) work: Arc<OnceLock<Vec<String>>>,
+}
+
+/// What peelbox itself has to say of a build.
+pub(crate) enum Note {
+    Info(String),
+    Warning(String),
 }
 
 /// Why there is no image, as the thread that builds knows it.
@@ -131,7 +137,7 @@ fn build(
     job: Job,
     reached: &Reached,
     news: &Sender<News>,
-    notes: &Sender<String>,
+    notes: &Sender<Note>,
     cancel: &Cancel,
     work: &OnceLock<Vec<String>>,
 ) -> Result<BTreeMap<String, String>, BuildError> {
@@ -141,13 +147,15 @@ fn build(
         let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
         // A frontend plans once.
         drop(work.set(plan.work()));
-        let mut told: Vec<String> = Vec::new();
+        let mut told: Vec<Note> = Vec::new();
         if request.is_verbose {
-            told.push(format!("platform: {}", plan.platform()));
-            told.extend(plan.bases().map(|(stage, base)| format!("{} base: {base}", stage.name())));
-            told.push(format!("ignore patterns: {}", request.project.exclude.join(" ")));
+            let bases = plan.bases().map(|(stage, base)| format!("{} base: {base}", stage.name()));
+            told.push(Note::Info(format!("platform: {}", plan.platform())));
+            told.extend(bases.map(Note::Info));
+            let patterns = request.project.exclude.join(" ");
+            told.push(Note::Info(format!("ignore patterns: {patterns}")));
         }
-        told.extend(plan.warnings().iter().map(|warning| format!("warning: {warning}")));
+        told.extend(plan.warnings().iter().cloned().map(Note::Warning));
         for note in told {
             // The printer may have left on a second Ctrl-C.
             drop(notes.send(note));

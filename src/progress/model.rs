@@ -206,6 +206,12 @@ impl Model {
         Totals::over(self.steps.iter().filter(|step| !step.is_internal()))
     }
 
+    /// How many warnings the daemon gave.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.steps.iter().map(|step| step.warnings().len()).sum()
+    }
+
     /// A report of each step that failed by itself, in the order they started.
     #[must_use]
     pub fn failures(&self, now: LocalTime) -> Vec<Failure> {

@@ -25,3 +25,4 @@ mod stuck_readers;
 mod support;
 mod tidy;
 mod transfer;
+mod warnings;
