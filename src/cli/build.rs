@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Error, Kind},
     grpc::Cancel,
-    output::{self, Output},
+    output::{self, Dest, Output},
     spec::reference::{normalize, tag_reference},
 };
 
@@ -57,7 +57,10 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
             .hint("`--output type=none` only builds"));
         }
     };
-    output.dest().map_or(Ok(()), output::check_dest).map_err(output_error)?;
+    let files = [&args.metadata_file, &args.iidfile].into_iter().flatten().cloned().map(Dest::File);
+    for dest in output.dest().cloned().into_iter().chain(files) {
+        output::check_dest(&dest).map_err(output_error)?;
+    }
     if output == Output::None && args.iidfile.is_some() {
         return Err(Error::new(Kind::Usage, "`--iidfile` needs an image, `type=none` makes none"));
     }

@@ -80,3 +80,13 @@ fn an_address_from_the_environment_that_makes_no_sense_is_told_to_come_from_ther
     let run = work.peelbox().args(args).env("BUILDKIT_HOST", "x://y").run().ended(2);
     drop(run.says(&["cannot understand the address `x://y`", "`BUILDKIT_HOST`"]));
 }
+
+#[test]
+fn every_file_to_be_written_is_looked_at_before_a_daemon_is_asked() {
+    let work = Workdir::with_spec(&debian("no-folder", &["true"])).on("unix:///none.sock");
+    for flag in ["--metadata-file", "--iidfile"] {
+        let output = ["--output", "type=oci,dest=app.tar"];
+        let run = work.build().args(output).args([flag, "no/such/folder/file"]).run();
+        drop(run.ended(6).says(&["no/such/folder"]));
+    }
+}
