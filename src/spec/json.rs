@@ -64,7 +64,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, Box<(String, Flaw)>> {
         Box::new((String::from_utf8_lossy(bytes).into_owned(), flaw))
     })?;
     if text.trim().is_empty() {
-        let help = "`peelbox detect . > universalbuild.json` writes one";
+        let help =
+            "its format: docs/reference/universalbuild.md; `peelbox schema` prints the JSON Schema";
         return Err(whole("expected a spec, found an empty file".to_owned(), Some(help)));
     }
     Ok(text)
