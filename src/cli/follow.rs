@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{self, IsTerminal as _},
     sync::{Arc, atomic::Ordering},
     thread,
@@ -166,8 +167,13 @@ fn terminal_size() -> TerminalSize {
 }
 
 /// Signals that ask us to end, as they come; one that nobody takes in time ends the process.
+///
+/// What whoever started us has chosen to ignore (`nohup`, a script's background jobs) stays ignored.
 pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = ignored_signals(&status);
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|n| ignored & (1 << (n - 1)) == 0);
+    let mut signals = Signals::new(wanted)?;
     let (tx, rx) = bounded(2);
     spawn("pbx-signals", move || {
         for signal in signals.forever() {
@@ -179,6 +185,12 @@ pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
         }
     })?;
     Ok(rx)
+}
+
+/// The set of ignored signals, signal 1 the lowest bit (proc(5), `SigIgn`); empty where that is not told.
+fn ignored_signals(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// Makes a blocking step end on Ctrl-C.

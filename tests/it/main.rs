@@ -21,6 +21,7 @@ mod printed;
 mod proto;
 mod registry;
 mod reproducible;
+mod signals;
 mod stuck_readers;
 mod support;
 mod tidy;
