@@ -34,7 +34,9 @@ pub(crate) fn finish(
                 .map_err(output_error)?;
         }
         if let Some(path) = &args.iidfile {
-            let id = image_id(&response).unwrap_or_default();
+            let id = image_id(&response).ok_or_else(|| {
+                Error::new(Kind::Internal, "the daemon does not say which id the image has")
+            })?;
             write_atomically(path, id.as_bytes()).map_err(output_error)?;
         }
         Ok((response, size_bytes))

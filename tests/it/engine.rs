@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use crossbeam_channel::bounded;
 use peelbox::{
     control::DaemonError,
-    grpc::{Cancel, Status, frame},
+    grpc::{Cancel, Code, Status, frame},
     pb::llb,
     session::SessionId,
     solve::{Answer, Connection, Job, News, SolveError, run},
@@ -149,6 +149,20 @@ fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     let Err(SolveError::Daemon(status)) = result else { panic!("{result:?}") };
     assert!(status.message.contains("nonsense"), "{status:?}");
     drop((tx, rx));
+}
+
+#[test]
+fn a_graph_that_no_daemon_would_take_is_not_sent() {
+    let connection = open(&daemon::newest()).unwrap();
+    let (tx, _rx) = bounded(1000);
+    let result = run(&connection, job("large"), &tx, &Cancel::default(), |gateway| {
+        let definition = llb::Definition { def: vec![vec![0; 5 << 20]], ..Default::default() };
+        let reference = gateway.solve(definition)?;
+        Ok::<_, Status>(Answer { reference, metadata: BTreeMap::new() })
+    });
+    let Err(SolveError::Frontend(status)) = result else { panic!("{result:?}") };
+    assert_eq!(status.code, Code::ResourceExhausted);
+    assert!(status.message.contains("the limit is 4194304"), "{status}");
 }
 
 #[test]
