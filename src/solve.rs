@@ -161,13 +161,21 @@ pub fn run<E>(
         _ => STATUS_PATIENCE,
     };
     status.finish(patience);
+    let session_end = session.end_reason();
     drop(session);
     match (given, result) {
         _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
         (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
         // The daemon was told, but its answer to that came later than the end of the build.
         (Some(e), Err(status)) if status.message.contains(GAVE_UP) => Err(SolveError::Frontend(e)),
-        (_, Err(status)) => Err(SolveError::Daemon(status)),
+        (_, Err(mut status)) => {
+            // The daemon only says that it could not ask; that our side of the session broke is known here.
+            if let (Some(reason), false) = (session_end, status.is_transport) {
+                status.message.push_str("; the session had ended: ");
+                status.message.push_str(&reason);
+            }
+            Err(SolveError::Daemon(status))
+        }
         (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
         (None, Ok(response)) => Ok(response.exporter_response),
     }

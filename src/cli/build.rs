@@ -24,11 +24,7 @@ use crate::{
 /// Builds what the arguments say.
 pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     if args.context_name.is_some() {
-        return Err(Error::new(
-            Kind::Usage,
-            "`--context-name` was removed: the context has one name",
-        )
-        .hint(format!("peelbox build --spec {} --context DIR", args.project.spec.display())));
+        return Err(context_name_is_gone(&args.project.spec.display().to_string()));
     }
     let started = Instant::now();
     let request = Arc::new(resolve(args, env)?);
@@ -43,6 +39,12 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     let build = Build::start(Arc::clone(&request), Arc::new(reached), env, cancel)?;
     let end = follow(build, progress, &signals, started);
     finish(args, &request, title, end, started)
+}
+
+/// The flag named the context of the pipe into `buildctl`.
+pub(crate) fn context_name_is_gone(spec: &str) -> Error {
+    Error::new(Kind::Usage, "`--context-name` was removed: the context has one name")
+        .hint(format!("peelbox build --spec {spec} --context DIR"))
 }
 
 fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {

@@ -6,7 +6,7 @@ use crate::{
     cli::{connect::Reached, services},
     control,
     error::{Error, Kind},
-    grpc::Status,
+    grpc::{Code, Status},
     output::{OutputError, OutputErrorKind},
     progress::{Progress, VertexDigest},
     session::RootCause,
@@ -66,7 +66,18 @@ pub(crate) fn daemon_error(status: &Status, progress: Option<&Progress>) -> Erro
             Error::new(Kind::Registry, format!("step `{step}` failed: {message}"))
         }
         (Some(step), None) => Error::new(Kind::Build, format!("step `{step}` failed: {message}")),
-        (None, _) => Error::new(Kind::Build, format!("the build failed: {message}")),
+        (None, _) => {
+            // No step is to blame. Builds fail with `Unknown`; these codes say that the exchange did.
+            let kind = match status.code {
+                Code::Unavailable | Code::Internal | Code::Canceled | Code::DeadlineExceeded => {
+                    Kind::Internal
+                }
+                // Our own limit: the graph of this spec is too large to be sent.
+                Code::ResourceExhausted => Kind::Usage,
+                _ => Kind::Build,
+            };
+            Error::new(kind, format!("the build failed: {message}"))
+        }
     }
 }
 

@@ -24,6 +24,9 @@ use args::{Cli, Command, RemovedArgs};
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(e) if e.use_stderr() && std::env::args().any(|a| a.starts_with("--context-name")) => {
+            return fail(&build::context_name_is_gone("universalbuild.json"));
+        }
         Err(e) => {
             // Help and version come this way too, with their own code; a closed pipe is no failure.
             drop(e.print());
@@ -39,12 +42,14 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Without a standard error the exit code must do.
-            drop(writeln!(std::io::stderr(), "{error}"));
-            ExitCode::from(error.kind.exit_code())
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    // Without a standard error the exit code must do.
+    drop(writeln!(std::io::stderr(), "{error}"));
+    ExitCode::from(error.kind.exit_code())
 }
 
 /// `peelbox frontend --spec FILE | buildctl build …` was the way before peelbox spoke to BuildKit itself.
