@@ -169,8 +169,9 @@ pub fn run<E>(
         // The daemon was told, but its answer to that came later than the end of the build.
         (Some(e), Err(status)) if status.message.contains(GAVE_UP) => Err(SolveError::Frontend(e)),
         (_, Err(mut status)) => {
-            // The daemon only says that it could not ask; that our side of the session broke is known here.
-            if let (Some(reason), false) = (session_end, status.is_transport) {
+            // The daemon only says that there is no session any more; why it broke is known here. A session that
+            // ends because the build has failed is nothing to tell.
+            if let (Some(reason), true) = (session_end, status.message.contains("session")) {
                 status.message.push_str("; the session had ended: ");
                 status.message.push_str(&reason);
             }
