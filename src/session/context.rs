@@ -69,7 +69,7 @@ impl Service for Context {
             call.receiver.take().ok_or_else(|| Status::protocol("the call has no stream"))?;
         let inbox = Arc::new(Inbox::default());
         // On the driver's thread: a thread of its own would be woken for every file.
-        call.driver.spawn(read(receiver, Arc::clone(&inbox)));
+        call.driver.spawn(read(receiver, Reading(Arc::clone(&inbox))));
         let sent = {
             let sink = StreamSink(Mutex::new(&mut call.sender));
             filesync::send(&self.root, &request, &inbox, &sink, &self.upload.counters)
@@ -87,13 +87,23 @@ impl Service for Context {
     }
 }
 
-async fn read(mut receiver: Receiver, inbox: Arc<Inbox>) {
+async fn read(mut receiver: Receiver, reading: Reading) {
     loop {
         match poll_fn(|cx| receiver.poll_message(cx)).await {
-            Some(Ok(message)) => inbox.on_message(message),
-            Some(Err(status)) => return inbox.on_end(Err(status.to_string())),
-            None => return inbox.on_end(Ok(())),
+            Some(Ok(message)) => reading.0.on_message(message),
+            Some(Err(status)) => return reading.0.on_end(Err(status.to_string())),
+            None => return reading.0.on_end(Ok(())),
         }
+    }
+}
+
+/// Ends the transfer when its reading ends, however that happens: a driver that is dropped drops what it polls, and
+/// nobody else would wake the threads that wait for requests.
+struct Reading(Arc<Inbox>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.on_end(Err("the connection was closed".to_owned()));
     }
 }
 
