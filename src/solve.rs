@@ -130,7 +130,7 @@ pub fn run<E>(
     let session = session::start(
         channel,
         connection.driver.handle(),
-        job.session.clone(),
+        &job.session,
         &job.shared_key,
         job.services.clone(),
     )

@@ -23,11 +23,14 @@ pub(crate) fn explain(
     let error = match error {
         SolveError::Cancelled => return Error::new(Kind::Interrupted, "interrupted"),
         SolveError::Frontend(error) => error,
-        // A command that ran and failed did so by itself, whatever else our side knows of.
-        SolveError::Daemon(status) if control::failure_details(&status).exit_code.is_some() => {
-            return daemon_error(&status, Some(progress));
+        SolveError::Daemon(status) => {
+            let error = daemon_error(&status, Some(progress));
+            // A command that ran and failed did so by itself, whatever else our side knows of.
+            if control::failure_details(&status).exit_code.is_some() {
+                return error;
+            }
+            error
         }
-        SolveError::Daemon(status) => daemon_error(&status, Some(progress)),
     };
     let mut error = services::explain(error, root_cause);
     if let (Some(private), Kind::Internal) = (&reached.private, error.kind) {

@@ -111,8 +111,6 @@ pub struct Status {
     pub details: Vec<crate::pb::Any>,
     /// The connection failed, not the call: nobody answered.
     pub is_transport: bool,
-    /// The peer certainly did not process the call; trying again is safe.
-    pub is_unprocessed: bool,
     /// What lies behind a transport failure.
     source: Option<Arc<h2::Error>>,
 }
@@ -125,7 +123,6 @@ impl Status {
             message: message.into(),
             details: Vec::new(),
             is_transport: false,
-            is_unprocessed: false,
             source: None,
         }
     }
@@ -156,7 +153,6 @@ impl Status {
         };
         Self {
             is_transport: error.is_io() || error.is_go_away(),
-            is_unprocessed: reason == Some(Reason::REFUSED_STREAM),
             source: Some(Arc::new(error)),
             ..Self::new(code, message)
         }

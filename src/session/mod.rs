@@ -65,17 +65,11 @@ impl RootCause {
 /// A running session; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Session {
-    id: SessionId,
     ended: Arc<Mutex<Option<String>>>,
     cancel: Cancel,
 }
 
 impl Session {
-    /// Identity, as `SolveRequest.session` names it.
-    pub fn id(&self) -> &SessionId {
-        &self.id
-    }
-
     /// Why the session ended, if it has.
     pub fn end_reason(&self) -> Option<String> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -98,7 +92,7 @@ impl Drop for Session {
 pub fn start(
     channel: &Channel,
     driver: &Handle,
-    id: SessionId,
+    id: &SessionId,
     shared_key: &str,
     services: Vec<Arc<dyn Service>>,
 ) -> Result<Session, Status> {
@@ -118,7 +112,7 @@ pub fn start(
     let (sender, responses) = channel.open("/moby.buildkit.v1.Control/Session", options)?;
     let tunnel = Tunnel::new(Source::Client(responses), sender);
 
-    let session = Session { id, ended: Arc::default(), cancel: Cancel::default() };
+    let session = Session { ended: Arc::default(), cancel: Cancel::default() };
     let (ended, cancel) = (Arc::clone(&session.ended), session.cancel.clone());
     let nested = driver.clone();
     driver.spawn(async move {

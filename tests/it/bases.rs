@@ -1,14 +1,11 @@
 //! Bases: from a layout on disk, with packages, with a user of their own.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    daemon,
+    buildctl, daemon,
     image::{Image, unpack},
     private::Private,
     workdir::{DEBIAN, Workdir, debian},
@@ -22,15 +19,12 @@ fn write_layout(work: &Workdir) {
     fs::create_dir(&dockerfile).unwrap();
     fs::write(dockerfile.join("Dockerfile"), format!("FROM {DEBIAN}\nENV FROM_LAYOUT=yes\n"))
         .unwrap();
-    let done = Command::new(daemon::variable("PEELBOX_TEST_BUILDCTL"))
-        .args(["--addr", &daemon::newest(), "build", "--frontend", "dockerfile.v0"])
-        .args(["--local", "context=dockerfile", "--local", "dockerfile=dockerfile"])
-        .args(["--output", "type=oci,tar=false,name=base:v1,dest=context/base"])
-        .current_dir(work.root())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    buildctl::dockerfile(
+        work,
+        "dockerfile",
+        "dockerfile",
+        "type=oci,tar=false,name=base:v1,dest=context/base",
+    );
 }
 
 /// On the layout both in the build and in the image.
@@ -174,15 +168,12 @@ fn packages_on_a_base_that_has_no_os_release_are_refused_with_advice() {
     }));
     work.write("file", "x");
     work.write("dockerfile/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    let done = Command::new(daemon::variable("PEELBOX_TEST_BUILDCTL"))
-        .args(["--addr", &daemon::newest(), "build", "--frontend", "dockerfile.v0"])
-        .args(["--local", "context=context/dockerfile", "--local", "dockerfile=context/dockerfile"])
-        .args(["--output", "type=oci,tar=false,name=bare:v1,dest=context/bare"])
-        .current_dir(work.root())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    buildctl::dockerfile(
+        &work,
+        "context/dockerfile",
+        "context/dockerfile",
+        "type=oci,tar=false,name=bare:v1,dest=context/bare",
+    );
     let run = work.build().args(FILE).run().ended(2);
     drop(run.says(&["`runtime.packages`", "`/etc/os-release`", "hint: use a base with apk"]));
 }
@@ -211,15 +202,12 @@ fn the_user_of_a_base_runs_the_commands_and_owns_what_they_make() {
         ),
     );
     work.write(".dockerignore", "base\n");
-    let done = Command::new(daemon::variable("PEELBOX_TEST_BUILDCTL"))
-        .args(["--addr", &daemon::newest(), "build", "--frontend", "dockerfile.v0"])
-        .args(["--local", "context=context", "--local", "dockerfile=context"])
-        .args(["--output", "type=oci,tar=false,name=base:v1,dest=context/base"])
-        .current_dir(work.root())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    buildctl::dockerfile(
+        &work,
+        "context",
+        "context",
+        "type=oci,tar=false,name=base:v1,dest=context/base",
+    );
     drop(work.build().args(FILE).run().ok());
     let root = unpack(&work.path("app.tar"));
     assert_eq!(fs::read_to_string(root.join("srv/who")).unwrap(), "worker\n");

@@ -1,14 +1,11 @@
 //! Ignore files leave out what BuildKit's own reading of them leaves out.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::json;
 
 use crate::support::{
-    daemon, listing,
+    buildctl, listing,
     workdir::{PYTHON, Workdir, lister},
 };
 
@@ -152,15 +149,7 @@ fn seen_by_dockerfile(work: &Workdir) -> Vec<String> {
         listing::SCRIPT
     );
     fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
-    let done = Command::new(daemon::variable("PEELBOX_TEST_BUILDCTL"))
-        .args(["--addr", &daemon::newest(), "build", "--frontend", "dockerfile.v0"])
-        .args(["--local", "context=context", "--local", "dockerfile=dockerfile"])
-        .args(["--output", "type=local,dest=by-dockerfile"])
-        .current_dir(work.root())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    buildctl::dockerfile(work, "context", "dockerfile", "type=local,dest=by-dockerfile");
     without_times(&listing::read(&work.path("by-dockerfile/listing")))
 }
 

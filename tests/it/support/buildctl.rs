@@ -28,3 +28,17 @@ pub(crate) fn build<S: AsRef<OsStr>>(
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+/// Builds the Dockerfile of the folder `dockerfile` with `context`, both relative to the place of `work`.
+pub(crate) fn dockerfile(work: &Workdir, context: &str, dockerfile: &str, output: &str) {
+    let done = Command::new(daemon::variable("PEELBOX_TEST_BUILDCTL"))
+        .args(["--addr", &daemon::newest(), "build", "--frontend", "dockerfile.v0"])
+        .args(["--local", &format!("context={context}")])
+        .args(["--local", &format!("dockerfile={dockerfile}")])
+        .args(["--output", output])
+        .current_dir(work.root())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
