@@ -160,10 +160,10 @@ fn sleep(bell: &Bell, sockets: &[Registered]) {
     for Registered { socket, interest } in sockets {
         let (read, write) = interest.wanted();
         if read {
-            fds.push(PollFd::from_borrowed_fd(socket.read_fd(), PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(socket.fd(), PollFlags::IN));
         }
-        if write {
-            fds.push(PollFd::from_borrowed_fd(socket.write_fd(), PollFlags::OUT));
+        if write || socket.wants_write() {
+            fds.push(PollFd::from_borrowed_fd(socket.fd(), PollFlags::OUT));
         }
     }
     // Interrupted or not, the next round polls everything; errors of a socket show in its own read.

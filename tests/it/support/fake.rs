@@ -100,8 +100,6 @@ impl Fake {
         use std::os::unix::net::UnixStream;
         let (client, wire_client) = UnixStream::pair().unwrap();
         let (wire_daemon, daemon) = UnixStream::pair().unwrap();
-        client.set_nonblocking(true).unwrap();
-        daemon.set_nonblocking(true).unwrap();
         let (to_daemon, from_client) =
             (wire_daemon.try_clone().unwrap(), wire_client.try_clone().unwrap());
         spawn(move || drop(std::io::copy(&mut &from_client, &mut &to_daemon)));
@@ -111,7 +109,7 @@ impl Fake {
             drop(wire_client.shutdown(Shutdown::Both));
             drop(wire_daemon.shutdown(Shutdown::Both));
         });
-        (Socket::Unix(client), Self::on(Socket::Unix(daemon), script))
+        (Socket::unix(client).unwrap(), Self::on(Socket::unix(daemon).unwrap(), script))
     }
 
     fn on(socket: Socket, script: Script) -> Self {
