@@ -65,10 +65,11 @@ put() {
   mv -f "$BIN/$1.stamp.tmp" "$BIN/$1.stamp"
 }
 
-# go_tool NAME MODULE PACKAGE VERSION [LDFLAGS]: builds one command of a module.
+# go_tool NAME MODULE PACKAGE VERSION [LDFLAGS [TAGS]]: builds one command of a module.
+# With TAGS it is built with cgo.
 go_tool() {
-  local name=$1 module=$2 package=$3 version=$4 ldflags="-s -w ${5:-}" stamp work
-  stamp="$package@$version $ldflags"
+  local name=$1 module=$2 package=$3 version=$4 ldflags="-s -w ${5:-}" tags=${6:-} stamp work
+  stamp="$package@$version $ldflags${tags:+ $tags}"
   fresh "$name" "$stamp" && return 0
   find_go
   log "building $name $version (minutes the first time)"
@@ -76,9 +77,10 @@ go_tool() {
   printf 'module peelbox.test/tool\n\ngo %s\n' "$GO_MIN" >"$work/go.mod"
   (
     cd "$work"
-    export CGO_ENABLED=0 GOFLAGS="-buildvcs=false"
+    export CGO_ENABLED="${tags:+1}" GOFLAGS="-buildvcs=false"
+    : "${CGO_ENABLED:=0}"
     nice -n 5 "$GO" get -tool "$package@$version"
-    nice -n 5 "$GO" build -trimpath -ldflags "$ldflags" -o "$work/out" "$package"
+    nice -n 5 "$GO" build -trimpath -tags "$tags" -ldflags "$ldflags" -o "$work/out" "$package"
   ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "building $name ($module $version) failed; log: $work/log" "check that Go reaches its module proxy, then run this again"; }
   put "$name" "$stamp" "$work/out"
   rm -rf "$work"
@@ -119,4 +121,20 @@ install_buildkit_new() {
 install_buildkit_old() {
   go_tool buildkitd-0.11 "$BUILDKIT" "$BUILDKIT/cmd/buildkitd" "$BUILDKIT_OLD" "$(buildkit_ldflags "$BUILDKIT_OLD")"
   go_tool_from_source buildkitd-0.10 "$BUILDKIT" ./cmd/buildkitd "$BUILDKIT_TOO_OLD" "$(buildkit_ldflags "$BUILDKIT_TOO_OLD")"
+}
+
+install_engine() {
+  local moby=github.com/moby/moby/v2
+  go_tool dockerd "$moby" "$moby/cmd/dockerd" "$ENGINE" "-X $moby/dockerversion.Version=$ENGINE_VERSION"
+  go_tool docker-proxy "$moby" "$moby/cmd/docker-proxy" "$ENGINE"
+}
+
+# Static, as it is also put into a container that holds nothing else.
+install_runc() {
+  go_tool runc github.com/opencontainers/runc github.com/opencontainers/runc "$RUNC" "-extldflags -static" "seccomp netgo osusergo"
+}
+
+install_buildx() {
+  local module=github.com/docker/buildx
+  go_tool buildx "$module" "$module/cmd/buildx" "$BUILDX" "-X $module/version.Version=$BUILDX"
 }
