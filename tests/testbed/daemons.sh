@@ -2,6 +2,8 @@
 # Every daemon leaves its process id in RUN_DIR/pids.
 # shellcheck shell=bash
 
+. "$TESTBED_DIR/docker.sh"
+
 # wait_for SECONDS WHAT LOG PID CMD...: until CMD succeeds; the log's end on failure.
 wait_for() {
   local seconds=$1 what=$2 log=$3 pid=$4
@@ -34,6 +36,17 @@ start_time() { sed -E 's/^.*\) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20;
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 unix_open() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1" 2>/dev/null; }
+
+# together CMD...: each CMD (a function's name) at the same time; fails if one does.
+together() {
+  local cmd pids=() pid rc=0
+  for cmd in "$@"; do
+    "$cmd" &
+    pids+=("$!")
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || rc=1; done
+  return "$rc"
+}
 
 # start_registry RUN_DIR STORAGE: sets REGISTRY (host:port).
 start_registry() {
@@ -80,13 +93,15 @@ TOML
   fi
 }
 
-# start_buildkitd RUN_DIR NAME BINARY [ADDR...]: listens on RUN_DIR/NAME.sock and on ADDRs.
+# start_buildkitd RUN_DIR NAME BINARY [ADDR|--OPTION...]: listens on RUN_DIR/NAME.sock and on ADDRs.
 # Its data is in RUN_DIR/NAME, or in BUILDKIT_ROOT where that is set.
 start_buildkitd() {
   local run=$1 name=$2 binary=$3 pid a
   local sock="$run/$name.sock" addr=(--addr "unix://$run/$2.sock")
   [ "${#sock}" -lt 108 ] || die "path too long for a socket: $sock" "give a shorter run directory"
-  for a in "${@:4}"; do addr+=(--addr "$a"); done
+  for a in "${@:4}"; do
+    case "$a" in --*) addr+=("$a") ;; *) addr+=(--addr "$a") ;; esac
+  done
   local root="${BUILDKIT_ROOT:-$run/$name}"
   mkdir -p "$root"
   buildkitd_toml "$root" >"$run/$name.toml"
@@ -126,11 +141,13 @@ stop_orphans() {
 stop_daemons() {
   local run=$1 pids=() pid started
   [ -d "$run" ] || return 0
+  end_containers "$run"
   if [ -f "$run/pids" ]; then
     while read -r pid started; do
       [ "$(start_time "$pid")" != "$started" ] || pids+=("$pid")
     done <"$run/pids"
     [ "${#pids[@]}" -eq 0 ] || end_tree "${pids[@]}"
   fi
+  remove_engines "$run"
   remove_run_dir "$run"
 }
