@@ -1,15 +1,27 @@
 //! Where BuildKit may listen: addresses, the places that are tried, and the account of them
 //! when none answers.
 //!
-//! Nothing here connects. What is in the environment comes as [`Surroundings`].
+//! Nothing here connects or runs anything. What is in the environment comes as [`Surroundings`].
 
-use std::{
-    error, fmt, io,
-    net::Ipv6Addr,
-    path::{Path, PathBuf},
+use std::{error, fmt, path::PathBuf};
+
+mod account;
+mod candidates;
+mod docker_host;
+mod parts;
+
+pub use account::{Installed, NotReachable, Reason};
+pub use candidates::{
+    Candidate, DockerCandidate, Origin, Place, Surroundings, candidates, runtime_dir,
 };
+pub use docker_host::{DockerAddress, DockerHost, DockerTls, fuzz_docker_host};
+pub use parts::is_context_name;
+use parts::{Check, HostPort, SSH_FORM, SshParts};
 
 /// An address of a BuildKit daemon.
+///
+/// No value of one that was parsed can be taken for a flag by a program, or for anything but
+/// itself by a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `unix://PATH`
@@ -21,6 +33,52 @@ pub enum Endpoint {
         /// Never 0.
         port: u16,
     },
+    /// `docker-container://NAME[?context=CONTEXT]`
+    DockerContainer {
+        /// The container's name or id.
+        name: String,
+        /// The Docker context that has it; the Docker that is found as usual if `None`.
+        context: Option<String>,
+    },
+    /// `podman-container://NAME`
+    PodmanContainer {
+        /// The container's name or id.
+        name: String,
+    },
+    /// `nerdctl-container://NAME[?namespace=NAMESPACE]`
+    NerdctlContainer {
+        /// The container's name or id.
+        name: String,
+        /// The namespace of containerd.
+        namespace: Option<String>,
+    },
+    /// `kube-pod://POD[?context=CONTEXT&namespace=NAMESPACE&container=CONTAINER]`
+    KubePod {
+        /// The pod's name.
+        pod: String,
+        /// The context of kubectl.
+        context: Option<String>,
+        /// The pod's namespace.
+        namespace: Option<String>,
+        /// Which container of the pod.
+        container: Option<String>,
+    },
+    /// `ssh://[USER@]HOST[:PORT][/SOCKET]`
+    Ssh {
+        /// Who to be there.
+        user: Option<String>,
+        /// A name or an address; IPv6 without its brackets.
+        host: String,
+        /// Never 0.
+        port: Option<u16>,
+        /// Where the daemon listens on that host.
+        socket: Option<PathBuf>,
+    },
+    /// `docker://[CONTEXT]`: the BuildKit inside Docker Engine
+    Docker {
+        /// The Docker context; the Docker that is found as usual if `None`.
+        context: Option<String>,
+    },
 }
 
 impl Endpoint {
@@ -29,23 +87,110 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] says what would be understood.
     pub fn parse(address: &str) -> Result<Self, EndpointError> {
-        let wrong = |problem| EndpointError { address: address.to_owned(), problem };
-        if let Some((scheme, rest)) = address.split_once("://") {
-            return match scheme {
-                "unix" => unix(rest),
-                "tcp" => tcp(rest),
-                "docker-container" | "podman-container" | "nerdctl-container" | "kube-pod"
-                | "ssh" | "docker" => Err(Problem::LaterScheme),
-                "http" | "https" | "grpc" | "h2c" => Err(Problem::SayTcp),
-                _ => Err(Problem::UnknownScheme),
+        Self::read(address).map_err(|problem| EndpointError::new(address, problem))
+    }
+
+    fn read(address: &str) -> Result<Self, Problem> {
+        let Some((scheme, rest)) = address.split_once("://") else {
+            // A path has a slash at its beginning or after its dots; `host:port` has not.
+            return match address.starts_with(['/', '.']) {
+                true => parts::socket(address).map(Self::Unix),
+                false => Err(Problem::NoScheme),
+            };
+        };
+        match scheme {
+            "unix" => parts::socket(rest).map(Self::Unix),
+            "tcp" => match parts::tcp(rest)? {
+                HostPort { host, port: Some(port) } => Ok(Self::Tcp { host, port }),
+                HostPort { port: None, .. } => Err(Problem::BadPort),
+            },
+            "docker-container" => {
+                let keys = [("context", is_context_name as Check)];
+                let (name, [context]) =
+                    parts::named(rest, DOCKER_CONTAINER_FORM, parts::is_container_name, keys)?;
+                Ok(Self::DockerContainer { name, context })
             }
-            .map_err(wrong);
+            "podman-container" => {
+                let (name, []) =
+                    parts::named(rest, PODMAN_CONTAINER_FORM, parts::is_container_name, [])?;
+                Ok(Self::PodmanContainer { name })
+            }
+            "nerdctl-container" => {
+                let keys = [("namespace", parts::is_container_name as Check)];
+                let (name, [namespace]) =
+                    parts::named(rest, NERDCTL_CONTAINER_FORM, parts::is_container_name, keys)?;
+                Ok(Self::NerdctlContainer { name, namespace })
+            }
+            "kube-pod" => {
+                let keys = [
+                    ("context", parts::is_kube_context as Check),
+                    ("namespace", parts::is_kube_name),
+                    ("container", parts::is_kube_name),
+                ];
+                let (pod, [context, namespace, container]) =
+                    parts::named(rest, KUBE_POD_FORM, parts::is_kube_name, keys)?;
+                Ok(Self::KubePod { pod, context, namespace, container })
+            }
+            "ssh" => {
+                let SshParts { user, host, port, socket } = SshParts::parse(rest)?;
+                Ok(Self::Ssh { user, host, port, socket })
+            }
+            "docker" if rest.is_empty() => Ok(Self::Docker { context: None }),
+            "docker" => {
+                let (name, []) = parts::named(rest, DOCKER_FORM, is_context_name, [])?;
+                Ok(Self::Docker { context: Some(name) })
+            }
+            "http" | "https" | "grpc" | "h2c" => Err(Problem::SayTcp),
+            _ => Err(Problem::UnknownScheme),
         }
-        // A path has a slash at its beginning or after its dots; `host:port` has not.
-        if address.starts_with(['/', '.']) {
-            return unix(address).map_err(wrong);
-        }
-        Err(wrong(Problem::NoScheme))
+    }
+
+    /// Gives the program and its arguments whose standard input and output are the daemon's
+    /// connection; `None` for addresses that are reached without one.
+    ///
+    /// The same commands as buildctl's (BuildKit v0.32, `client/connhelper`), but flags without
+    /// a value are left out.
+    pub fn command(&self) -> Option<Vec<String>> {
+        let mut argv = match self {
+            Self::Unix(_)
+            | Self::Tcp { .. }
+            | Self::DockerContainer { .. }
+            | Self::Docker { .. } => {
+                return None;
+            }
+            Self::PodmanContainer { name } => words(&["podman", "exec", "-i", name]),
+            Self::NerdctlContainer { name, namespace } => {
+                let mut argv = words(&["nerdctl", "exec"]);
+                if let Some(namespace) = namespace {
+                    argv.extend(words(&["--namespace", namespace]));
+                }
+                argv.extend(words(&["-i", name]));
+                argv
+            }
+            Self::KubePod { pod, context, namespace, container } => {
+                let flag = |name: &str, value: &Option<String>| {
+                    value.as_ref().map(|value| format!("--{name}={value}"))
+                };
+                let mut argv = words(&["kubectl"]);
+                argv.extend(flag("context", context));
+                argv.extend(flag("namespace", namespace));
+                argv.push("exec".to_owned());
+                argv.extend(flag("container", container));
+                argv.extend(words(&["-i", pod, "--"]));
+                argv
+            }
+            Self::Ssh { user, host, port, socket } => {
+                let mut argv = parts::ssh_command(user.as_deref(), *port, host);
+                argv.push("buildctl".to_owned());
+                if let Some(socket) = socket {
+                    argv.extend(["--addr".to_owned(), format!("unix://{}", socket.display())]);
+                }
+                argv.push("dial-stdio".to_owned());
+                return Some(argv);
+            }
+        };
+        argv.extend(words(&["buildctl", "dial-stdio"]));
+        Some(argv)
     }
 }
 
@@ -53,200 +198,66 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-        }
-    }
-}
-
-/// What decides the places to try, gathered by the caller.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Surroundings<'a> {
-    /// The value of `--buildkit`.
-    pub flag: Option<&'a str>,
-    /// The value of `BUILDKIT_HOST`; empty counts as unset, as in buildctl.
-    pub buildkit_host: Option<&'a str>,
-    /// The value of `XDG_RUNTIME_DIR`.
-    pub xdg_runtime_dir: Option<&'a str>,
-    /// The user's number.
-    pub uid: u32,
-}
-
-/// Who named an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// `--buildkit`
-    Flag,
-    /// `BUILDKIT_HOST`
-    Environment,
-    /// Where a rootless daemon listens by itself.
-    RootlessDefault,
-    /// Where a daemon of root listens by itself.
-    RootDefault,
-}
-
-/// An address to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Where to connect.
-    pub endpoint: Endpoint,
-    /// Why there.
-    pub origin: Origin,
-}
-
-/// Gives the addresses to try, in order.
-///
-/// An address that was named is the only one: a build must not land on another daemon than
-/// the user meant. Never empty.
-///
-/// # Errors
-/// [`EndpointError`] if the named address is not understood.
-pub fn candidates(around: &Surroundings<'_>) -> Result<Vec<Candidate>, EndpointError> {
-    let buildkit_host = around.buildkit_host.filter(|address| !address.is_empty());
-    let named = match (around.flag, buildkit_host) {
-        (Some(address), _) => Some((address, Origin::Flag)),
-        (None, Some(address)) => Some((address, Origin::Environment)),
-        (None, None) => None,
-    };
-    if let Some((address, origin)) = named {
-        return Ok(vec![Candidate { endpoint: Endpoint::parse(address)?, origin }]);
-    }
-    // BuildKit takes the first of several (v0.32, `util/appdefaults/appdefaults_unix.go`).
-    let runtime_dir = around
-        .xdg_runtime_dir
-        .and_then(|list| list.split(':').next())
-        .filter(|dir| dir.starts_with('/'))
-        .map(PathBuf::from);
-    let runtime_dir = match (runtime_dir, around.uid) {
-        (None, 0) => None,
-        (None, uid) => Some(PathBuf::from(format!("/run/user/{uid}"))),
-        (some, _) => some,
-    };
-    let rootless = runtime_dir.map(|dir| Candidate {
-        endpoint: Endpoint::Unix(dir.join("buildkit/buildkitd.sock")),
-        origin: Origin::RootlessDefault,
-    });
-    let root = Candidate {
-        endpoint: Endpoint::Unix(PathBuf::from("/run/buildkit/buildkitd.sock")),
-        origin: Origin::RootDefault,
-    };
-    Ok(rootless.into_iter().chain([root]).collect())
-}
-
-/// Why a candidate is no daemon.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Reason {
-    /// There is no such socket.
-    Absent,
-    /// The socket is somebody else's.
-    PermissionDenied,
-    /// Nobody listens there.
-    Refused,
-    /// Nothing came back in time.
-    TimedOut,
-    /// The network has no way there.
-    Unreachable,
-    /// Something answers, in words that are not BuildKit's; the text says what.
-    NotBuildKit(String),
-    /// Anything else the system says.
-    Other(io::Error),
-}
-
-impl Reason {
-    /// Reads the reason from a failed connect.
-    pub fn from_io(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
-            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            // A blocking socket with a timeout reports it as `WouldBlock`.
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TimedOut,
-            io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown => Self::Unreachable,
-            _ => Self::Other(error),
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("there is no such socket"),
-            Self::PermissionDenied => f.write_str("permission denied"),
-            Self::Refused => f.write_str("connection refused, nobody listens there"),
-            Self::TimedOut => f.write_str("no answer in time"),
-            Self::Unreachable => f.write_str("the network has no way there"),
-            Self::NotBuildKit(what) => write!(f, "not BuildKit: {what}"),
-            Self::Other(error) => error.fmt(f),
-        }
-    }
-}
-
-/// No candidate is a daemon: what was tried, why each failed, what to do.
-///
-/// `{}` gives the account; `{:#}` adds the hints, one on a line.
-#[derive(Debug)]
-pub struct NotReachable {
-    /// In the order it was tried.
-    pub tried: Vec<(Candidate, Reason)>,
-    /// What the user can do, each one sentence with the line to type.
-    pub hints: Vec<String>,
-}
-
-impl NotReachable {
-    /// Puts the account together; `buildkitd` is the program if one was found on `PATH`.
-    pub fn new(tried: Vec<(Candidate, Reason)>, buildkitd: Option<&Path>) -> Self {
-        let hints = hints(&tried, buildkitd);
-        Self { tried, hints }
-    }
-}
-
-impl fmt::Display for NotReachable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no BuildKit daemon answers")?;
-        for (candidate, reason) in &self.tried {
-            let origin = match candidate.origin {
-                Origin::Flag => "from `--buildkit`",
-                Origin::Environment => "from `BUILDKIT_HOST`",
-                Origin::RootlessDefault => "rootless default",
-                Origin::RootDefault => "default",
-            };
-            write!(f, "\n  {} ({origin}): {reason}", candidate.endpoint)?;
-        }
-        if f.alternate() {
-            for hint in &self.hints {
-                write!(f, "\nhint: {hint}")?;
+            Self::Tcp { host, port } => {
+                f.write_str("tcp://")?;
+                parts::write_authority(f, None, host, Some(*port))
+            }
+            Self::DockerContainer { name, context } => {
+                write!(f, "docker-container://{name}")?;
+                parts::write_query(f, &[("context", context)])
+            }
+            Self::PodmanContainer { name } => write!(f, "podman-container://{name}"),
+            Self::NerdctlContainer { name, namespace } => {
+                write!(f, "nerdctl-container://{name}")?;
+                parts::write_query(f, &[("namespace", namespace)])
+            }
+            Self::KubePod { pod, context, namespace, container } => {
+                write!(f, "kube-pod://{pod}")?;
+                let values =
+                    [("context", context), ("namespace", namespace), ("container", container)];
+                parts::write_query(f, &values)
+            }
+            Self::Ssh { user, host, port, socket } => {
+                f.write_str("ssh://")?;
+                parts::write_authority(f, user.as_deref(), host, *port)?;
+                socket.iter().try_for_each(|path| path.display().fmt(f))
+            }
+            Self::Docker { context } => {
+                write!(f, "docker://{}", context.as_deref().unwrap_or_default())
             }
         }
-        Ok(())
     }
 }
-
-impl error::Error for NotReachable {}
 
 /// An address that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointError {
-    /// What was given.
+    /// What was given, without a password.
     pub address: String,
     /// What is wrong with it.
     pub problem: Problem,
 }
 
+impl EndpointError {
+    fn new(address: &str, problem: Problem) -> Self {
+        Self { address: parts::without_password(address), problem }
+    }
+}
+
 /// What is wrong with an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
     /// No `scheme://` and not a path.
     NoScheme,
     /// A scheme nobody knows.
     UnknownScheme,
-    /// A scheme that peelbox will understand.
-    LaterScheme,
     /// A web address, where `tcp://` is meant.
     SayTcp,
+    /// Not an address of a Docker Engine.
+    NotDockerHost,
+    /// `npipe://` or `fd://`.
+    NotServed,
     /// `unix://` and nothing more.
     NoPath,
     /// A NUL byte or a line break in the path.
@@ -261,125 +272,99 @@ pub enum Problem {
     BadPort,
     /// More than host and port.
     TcpWithMore,
+    /// A part of another kind of address that cannot be one.
+    BadPart {
+        /// How such an address looks.
+        form: &'static str,
+        /// Which part.
+        part: &'static str,
+    },
+    /// A key behind `?` that this kind of address does not have.
+    UnknownKey {
+        /// How such an address looks.
+        form: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A key behind `?` that comes twice.
+    RepeatedKey(&'static str),
+    /// A password, which would be seen by everybody on this machine.
+    Password,
 }
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot understand the address `{}`: ", self.address.escape_debug())?;
-        match self.problem {
-            Problem::NoScheme | Problem::UnknownScheme => {
-                f.write_str("expected `unix://PATH` or `tcp://HOST:PORT`")
-            }
-            Problem::LaterScheme => f.write_str(
-                "this kind of address comes with a later version, use `unix://PATH` or `tcp://HOST:PORT`",
-            ),
+        match &self.problem {
+            Problem::NoScheme | Problem::UnknownScheme => write!(f, "expected {FORMS}"),
             Problem::SayTcp => f.write_str("expected `tcp://HOST:PORT`"),
+            Problem::NotDockerHost => write!(f, "expected {DOCKER_HOST_FORMS}"),
+            Problem::NotServed => {
+                write!(f, "this kind of address is not served, use {DOCKER_HOST_FORMS}")
+            }
             Problem::NoPath => f.write_str("the path of the socket is missing"),
             Problem::BadPath => f.write_str("the path has a control character"),
             Problem::Abstract => f.write_str("abstract sockets are not served, name a path"),
             Problem::LongPath => {
-                write!(f, "the path of a socket has at most {SOCKET_PATH_MAX_BYTES} bytes")
+                write!(f, "the path of a socket has at most {} bytes", parts::SOCKET_PATH_MAX_BYTES)
             }
             Problem::BadHost => f.write_str("expected `tcp://HOST:PORT`, the host is not one"),
             Problem::BadPort => {
                 f.write_str("expected `tcp://HOST:PORT` with a port from 1 to 65535")
             }
             Problem::TcpWithMore => f.write_str("expected `tcp://HOST:PORT` and nothing behind"),
+            Problem::BadPart { form, part } => {
+                write!(f, "expected `{form}`, the {part} is not one")
+            }
+            Problem::UnknownKey { form, key } => {
+                write!(f, "expected `{form}`, there is no key `{}`", key.escape_debug())
+            }
+            Problem::RepeatedKey(key) => write!(f, "the key `{key}` comes twice"),
+            Problem::Password => {
+                write!(f, "passwords are not taken, use a key and an agent; expected `{SSH_FORM}`")
+            }
         }
     }
 }
 
 impl error::Error for EndpointError {}
 
-/// Takes `data` for an address; must not panic, and what is printed must be read back.
+/// Takes `data` for an address; must not panic, what is printed must be read back, and no
+/// argument of a command may be one that the program or a shell reads in another way.
 #[doc(hidden)]
 pub fn fuzz_endpoint(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Endpoint::parse(text) {
-        Ok(endpoint) => assert_eq!(Endpoint::parse(&endpoint.to_string()), Ok(endpoint)),
+        Ok(endpoint) => {
+            assert_eq!(Endpoint::parse(&endpoint.to_string()).as_ref(), Ok(&endpoint));
+            parts::assert_harmless(&endpoint.command().unwrap_or_default());
+        }
         Err(error) => assert!(!error.to_string().contains('\n')),
     }
 }
 
-fn unix(path: &str) -> Result<Endpoint, Problem> {
-    match path {
-        "" | "/" => Err(Problem::NoPath),
-        _ if path.starts_with('@') => Err(Problem::Abstract),
-        _ if path.chars().any(char::is_control) => Err(Problem::BadPath),
-        _ if path.len() > SOCKET_PATH_MAX_BYTES => Err(Problem::LongPath),
-        _ => Ok(Endpoint::Unix(PathBuf::from(path))),
-    }
+fn words(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn tcp(rest: &str) -> Result<Endpoint, Problem> {
-    if rest.contains(['/', '?', '#', '@']) {
-        return Err(Problem::TcpWithMore);
-    }
-    let (host, port) = match rest.strip_prefix('[').map(|inner| inner.split_once(']')) {
-        Some(Some((host, after))) => {
-            let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
-            if address.parse::<Ipv6Addr>().is_err() || !is_host(zone) {
-                return Err(Problem::BadHost);
-            }
-            (host, after.strip_prefix(':').ok_or(Problem::BadPort)?)
-        }
-        Some(None) => return Err(Problem::BadHost),
-        None => {
-            let (host, port) = rest.rsplit_once(':').ok_or(Problem::BadPort)?;
-            if !is_host(host) {
-                return Err(Problem::BadHost);
-            }
-            (host, port)
-        }
-    };
-    // `parse` would take a sign as well.
-    let port = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    match port.and_then(|port| port.parse().ok()) {
-        None | Some(0) => Err(Problem::BadPort),
-        Some(port) => Ok(Endpoint::Tcp { host: host.to_owned(), port }),
-    }
-}
+const DOCKER_CONTAINER_FORM: &str = "docker-container://NAME[?context=CONTEXT]";
+const PODMAN_CONTAINER_FORM: &str = "podman-container://NAME";
+const NERDCTL_CONTAINER_FORM: &str = "nerdctl-container://NAME[?namespace=NAMESPACE]";
+const KUBE_POD_FORM: &str =
+    "kube-pod://POD[?context=CONTEXT&namespace=NAMESPACE&container=CONTAINER]";
+const DOCKER_FORM: &str = "docker://[CONTEXT]";
 
-/// Knows names and IPv4 addresses; the resolver has the last word.
-fn is_host(host: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !host.is_empty() && !host.starts_with('-') && host.bytes().all(known)
-}
+/// All that is understood.
+const FORMS: &str = "`unix://PATH`, `tcp://HOST:PORT`, `docker://[CONTEXT]`, \
+    `docker-container://NAME`, `podman-container://NAME`, `nerdctl-container://NAME`, \
+    `kube-pod://POD` or `ssh://[USER@]HOST[:PORT][/SOCKET]`";
 
-fn hints(tried: &[(Candidate, Reason)], buildkitd: Option<&Path>) -> Vec<String> {
-    let mut hints = Vec::new();
-    let denied = tried.iter().any(|(_, reason)| matches!(reason, Reason::PermissionDenied));
-    if denied {
-        hints.push("the socket belongs to another user: join its group, or start a daemon of your own (`rootlesskit buildkitd`)".to_owned());
-    }
-    match tried.first().map(|(candidate, _)| candidate.origin) {
-        Some(Origin::Flag) => {
-            hints.push("start that daemon, or leave `--buildkit` out to try the usual sockets".to_owned());
-        }
-        Some(Origin::Environment) => {
-            hints.push("start that daemon, or unset `BUILDKIT_HOST` to try the usual sockets".to_owned());
-        }
-        _ => match buildkitd {
-            Some(program) => hints.push(format!(
-                "add `--daemonless` to let peelbox start `{}` for this build, or name a daemon with `--buildkit ADDRESS`",
-                program.display()
-            )),
-            None => {
-                hints.push("name a daemon with `--buildkit ADDRESS`, or install BuildKit so that `buildkitd` is on PATH and add `--daemonless`".to_owned());
-                hints.push("with Docker: `docker run -d --name buildkitd --privileged -p 127.0.0.1:1234:1234 moby/buildkit --addr tcp://0.0.0.0:1234`, then `--buildkit tcp://127.0.0.1:1234`".to_owned());
-            }
-        },
-    }
-    hints
-}
-
-/// What fits into `sockaddr_un` with its closing NUL.
-const SOCKET_PATH_MAX_BYTES: usize = 107;
+/// The same for a Docker Engine.
+const DOCKER_HOST_FORMS: &str =
+    "`unix://PATH`, `tcp://HOST[:PORT]` or `ssh://[USER@]HOST[:PORT][/SOCKET]`";
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::{UnixListener, UnixStream};
-
     use super::*;
     use crate::mutation::mutate;
 
@@ -396,6 +381,22 @@ mod tests {
         assert_eq!(error.problem, expected, "{address}");
         let text = error.to_string();
         assert!(text.contains(says), "`{text}` should say `{says}`");
+    }
+
+    /// Every address is refused for that part, and the text says how it should look.
+    fn bad_part(form: &'static str, part: &'static str, addresses: &[&str]) {
+        for address in addresses {
+            refused(address, Problem::BadPart { form, part }, &format!("expected `{form}`, the "));
+        }
+    }
+
+    /// An address, how it is printed, and the command it stands for.
+    fn golden(address: &str, printed: &str, command: &str) {
+        let endpoint = Endpoint::parse(address).expect(address);
+        assert_eq!(endpoint.to_string(), printed, "{address}");
+        assert_eq!(Endpoint::parse(printed).as_ref(), Ok(&endpoint), "{address}");
+        let argv = endpoint.command().unwrap_or_default();
+        assert_eq!(argv.join(" "), command, "{address}");
     }
 
     #[test]
@@ -436,127 +437,250 @@ mod tests {
     }
 
     #[test]
-    fn schemes_of_later_versions_are_told_apart_from_unknown_ones() {
-        for scheme in ["docker-container", "podman-container", "nerdctl-container", "kube-pod"] {
-            refused(&format!("{scheme}://x"), Problem::LaterScheme, "comes with a later version");
-        }
-        refused("ssh://me@host", Problem::LaterScheme, "comes with a later version");
-        refused("docker://", Problem::LaterScheme, "comes with a later version");
+    fn schemes_that_are_not_understood_are_answered_with_those_that_are() {
         refused("https://host:1", Problem::SayTcp, "expected `tcp://HOST:PORT`");
-        refused("UNIX:///x", Problem::UnknownScheme, "`unix://PATH`");
-        refused("host:1234", Problem::NoScheme, "`unix://PATH` or `tcp://HOST:PORT`");
+        for address in ["UNIX:///x", "npipe:////./pipe/buildkitd", "://"] {
+            refused(address, Problem::UnknownScheme, "`unix://PATH`, `tcp://HOST:PORT`");
+        }
         refused("", Problem::NoScheme, "``");
-    }
-
-    fn addresses(around: &Surroundings<'_>) -> Vec<(String, Origin)> {
-        let list = candidates(around).unwrap();
-        list.into_iter().map(|one| (one.endpoint.to_string(), one.origin)).collect()
-    }
-
-    #[test]
-    fn a_named_address_is_the_only_one() {
-        let around = Surroundings {
-            flag: Some("tcp://a:1"),
-            buildkit_host: Some("tcp://b:2"),
-            xdg_runtime_dir: Some("/run/user/7"),
-            uid: 7,
-        };
-        assert_eq!(addresses(&around), [("tcp://a:1".into(), Origin::Flag)]);
-        let around = Surroundings { flag: None, ..around };
-        assert_eq!(addresses(&around), [("tcp://b:2".into(), Origin::Environment)]);
-        let wrong = Surroundings { buildkit_host: Some("nonsense"), ..around };
-        assert_eq!(candidates(&wrong).unwrap_err().problem, Problem::NoScheme);
-        let empty = Surroundings { flag: Some(""), ..around };
-        assert_eq!(candidates(&empty).unwrap_err().problem, Problem::NoScheme);
-    }
-
-    #[test]
-    fn the_usual_sockets_are_tried_rootless_first() {
-        let root = || ("unix:///run/buildkit/buildkitd.sock".to_owned(), Origin::RootDefault);
-        let own =
-            |dir: &str| (format!("unix://{dir}/buildkit/buildkitd.sock"), Origin::RootlessDefault);
-        for (xdg_runtime_dir, uid, expected) in [
-            (Some("/run/user/7"), 7, vec![own("/run/user/7"), root()]),
-            (Some("/x:/y"), 7, vec![own("/x"), root()]),
-            (None, 7, vec![own("/run/user/7"), root()]),
-            (Some("relative"), 7, vec![own("/run/user/7"), root()]),
-            (Some(""), 0, vec![root()]),
-            (None, 0, vec![root()]),
-            (Some("/run/user/0"), 0, vec![own("/run/user/0"), root()]),
-        ] {
-            let around = Surroundings { flag: None, buildkit_host: Some(""), xdg_runtime_dir, uid };
-            assert_eq!(addresses(&around), expected, "{around:?}");
-        }
-    }
-
-    #[test]
-    fn reasons_are_read_from_what_the_system_really_says() {
-        let dir = tempfile::tempdir().unwrap();
-        let connect = |path: &Path| Reason::from_io(UnixStream::connect(path).unwrap_err());
-        assert!(matches!(connect(&dir.path().join("none")), Reason::Absent));
-        let file = dir.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        assert!(matches!(connect(&file), Reason::Refused));
-        assert!(matches!(connect(&file.join("below")), Reason::Absent));
-        let dead = dir.path().join("dead");
-        drop(UnixListener::bind(&dead).unwrap());
-        assert!(matches!(connect(&dead), Reason::Refused));
-        let other = Reason::from_io(io::Error::other("strange"));
-        assert_eq!(other.to_string(), "strange");
-        for (kind, text) in [
-            (io::ErrorKind::PermissionDenied, "permission denied"),
-            (io::ErrorKind::WouldBlock, "no answer in time"),
-            (io::ErrorKind::HostUnreachable, "the network has no way there"),
-        ] {
-            assert_eq!(Reason::from_io(kind.into()).to_string(), text);
-        }
-    }
-
-    fn tried(around: &Surroundings<'_>, reason: fn() -> Reason) -> Vec<(Candidate, Reason)> {
-        candidates(around).unwrap().into_iter().map(|one| (one, reason())).collect()
-    }
-
-    #[test]
-    fn the_account_tells_every_place_its_reason_and_the_next_step() {
-        let around = Surroundings { uid: 7, ..Surroundings::default() };
-        let mut list = tried(&around, || Reason::Absent);
-        list[1].1 = Reason::PermissionDenied;
-        let account = NotReachable::new(list, Some(Path::new("/usr/bin/buildkitd")));
+        let error = Endpoint::parse("host:1234").unwrap_err();
         assert_eq!(
-            format!("{account:#}"),
-            "no BuildKit daemon answers
-  unix:///run/user/7/buildkit/buildkitd.sock (rootless default): there is no such socket
-  unix:///run/buildkit/buildkitd.sock (default): permission denied
-hint: the socket belongs to another user: join its group, or start a daemon of your own (`rootlesskit buildkitd`)
-hint: add `--daemonless` to let peelbox start `/usr/bin/buildkitd` for this build, or name a daemon with `--buildkit ADDRESS`"
+            error.to_string(),
+            "cannot understand the address `host:1234`: expected `unix://PATH`, `tcp://HOST:PORT`, \
+             `docker://[CONTEXT]`, `docker-container://NAME`, `podman-container://NAME`, \
+             `nerdctl-container://NAME`, `kube-pod://POD` or `ssh://[USER@]HOST[:PORT][/SOCKET]`"
         );
-        assert!(!account.to_string().contains("hint"));
+        for form in error.to_string().split('`').skip(3).step_by(2) {
+            let address = form.replace("[USER@]HOST[:PORT][/SOCKET]", "u@host:1/x");
+            let address = address.replace("PORT", "1").replace("[CONTEXT]", "x");
+            assert!(Endpoint::parse(&address.to_lowercase()).is_ok(), "{address}");
+        }
     }
 
     #[test]
-    fn the_next_step_fits_who_named_the_address() {
-        let first_hint = |around: Surroundings<'_>| {
-            let list = tried(&around, || Reason::NotBuildKit("it speaks HTTP/1.1".to_owned()));
-            NotReachable::new(list, None).hints.swap_remove(0)
-        };
-        let named =
-            |flag, buildkit_host| Surroundings { flag, buildkit_host, ..Default::default() };
-        assert!(first_hint(named(Some("tcp://a:1"), None)).contains("leave `--buildkit` out"));
-        assert!(first_hint(named(None, Some("tcp://a:1"))).contains("unset `BUILDKIT_HOST`"));
-        assert!(first_hint(named(None, None)).contains("install BuildKit"));
+    fn sockets_need_no_command() {
+        golden("/run/x.sock", "unix:///run/x.sock", "");
+        golden("tcp://[::1]:1234", "tcp://[::1]:1234", "");
+    }
+
+    #[test]
+    fn docker_containers_have_a_name_and_a_context() {
+        golden("docker-container://buildkitd", "docker-container://buildkitd", "");
+        golden("docker-container://a_b.c-1?context=", "docker-container://a_b.c-1", "");
+        golden(
+            "docker-container://x?context=r%2Bm%6Fte",
+            "docker-container://x?context=r%2Bmote",
+            "",
+        );
+        check(
+            "docker-container://x?context=a+b",
+            &Endpoint::DockerContainer { name: "x".into(), context: Some("a+b".into()) },
+        );
+        bad_part(
+            DOCKER_CONTAINER_FORM,
+            "name",
+            &[
+                "docker-container://",
+                "docker-container://-x",
+                "docker-container://_x",
+                "docker-container://x/",
+                "docker-container://me@x",
+                "docker-container://a b",
+                "docker-container://a\nb",
+                "docker-container://a%62",
+                "docker-container://é",
+                "docker-container://?context=x",
+                "docker-container://x#y",
+            ],
+        );
+        bad_part(
+            DOCKER_CONTAINER_FORM,
+            "context",
+            &[
+                "docker-container://x?context=-y",
+                "docker-container://x?context=%2Dy",
+                "docker-container://x?context=../y",
+                "docker-container://x?context=a%0Ab",
+                "docker-container://x?context=a%00",
+                "docker-container://x?context=%ff",
+                "docker-container://x?context=%",
+                "docker-container://x?context=%4",
+                "docker-container://x?context=%+4",
+                "docker-container://x?context=a?b",
+                "docker-container://x?context=a#b",
+                "docker-container://x?context=a=b",
+            ],
+        );
+    }
+
+    #[test]
+    fn podman_containers_have_a_name() {
+        golden(
+            "podman-container://buildkitd",
+            "podman-container://buildkitd",
+            "podman exec -i buildkitd buildctl dial-stdio",
+        );
+        let name = ["podman-container://", "podman-container://--help", "podman-container://a;b"];
+        bad_part(PODMAN_CONTAINER_FORM, "name", &name);
+        let problem =
+            Problem::UnknownKey { form: PODMAN_CONTAINER_FORM, key: "context".to_owned() };
+        refused("podman-container://x?context=y", problem, "there is no key `context`");
+    }
+
+    #[test]
+    fn nerdctl_containers_have_a_name_and_a_namespace() {
+        golden(
+            "nerdctl-container://x",
+            "nerdctl-container://x",
+            "nerdctl exec -i x buildctl dial-stdio",
+        );
+        golden(
+            "nerdctl-container://x?namespace=k8s.io",
+            "nerdctl-container://x?namespace=k8s.io",
+            "nerdctl exec --namespace k8s.io -i x buildctl dial-stdio",
+        );
+        bad_part(NERDCTL_CONTAINER_FORM, "name", &["nerdctl-container://-x"]);
+        bad_part(NERDCTL_CONTAINER_FORM, "namespace", &["nerdctl-container://x?namespace=-n"]);
+    }
+
+    #[test]
+    fn kube_pods_have_a_name_and_three_values() {
+        golden(
+            "kube-pod://buildkitd",
+            "kube-pod://buildkitd",
+            "kubectl exec -i buildkitd -- buildctl dial-stdio",
+        );
+        golden(
+            "kube-pod://p-0?container=c&namespace=n&context=me%40cluster",
+            "kube-pod://p-0?context=me@cluster&namespace=n&container=c",
+            "kubectl --context=me@cluster --namespace=n exec --container=c -i p-0 -- buildctl dial-stdio",
+        );
+        golden(
+            "kube-pod://p?context=arn:aws:eks:eu-1:1:cluster/x_y&namespace=&container=",
+            "kube-pod://p?context=arn:aws:eks:eu-1:1:cluster/x_y",
+            "kubectl --context=arn:aws:eks:eu-1:1:cluster/x_y exec -i p -- buildctl dial-stdio",
+        );
+        bad_part(
+            KUBE_POD_FORM,
+            "name",
+            &["kube-pod://a b", "kube-pod://", "kube-pod://-p", "kube-pod://P", "kube-pod://a/b"],
+        );
+        bad_part(KUBE_POD_FORM, "namespace", &["kube-pod://p?namespace=N"]);
+        bad_part(KUBE_POD_FORM, "container", &["kube-pod://p?container=-c"]);
+        let context =
+            ["kube-pod://p?context=-x", "kube-pod://p?context=a%20b", "kube-pod://p?context=$(x)"];
+        bad_part(KUBE_POD_FORM, "context", &context);
+    }
+
+    #[test]
+    fn keys_that_are_unknown_or_repeated_are_named() {
+        let unknown =
+            |key: &str| Problem::UnknownKey { form: DOCKER_CONTAINER_FORM, key: key.to_owned() };
+        refused("docker-container://x?Context=y", unknown("Context"), "no key `Context`");
+        refused("docker-container://x?a\nb", unknown("a\nb"), "no key `a\\nb`");
+        refused("docker-container://x?", unknown(""), "no key ``");
+        refused("docker-container://x?context=y&", unknown(""), "no key ``");
+        for address in
+            ["docker-container://x?context=y&context=y", "docker-container://x?context=&context=y"]
+        {
+            refused(address, Problem::RepeatedKey("context"), "the key `context` comes twice");
+        }
+    }
+
+    #[test]
+    fn ssh_addresses_have_a_host_and_may_have_more() {
+        golden("ssh://far.example", "ssh://far.example", "ssh -- far.example buildctl dial-stdio");
+        golden(
+            "ssh://me@far.example:2222/run/bk/x.sock",
+            "ssh://me@far.example:2222/run/bk/x.sock",
+            "ssh -l me -p 2222 -- far.example buildctl --addr unix:///run/bk/x.sock dial-stdio",
+        );
+        golden(
+            "ssh://me@[fe80::1%eth0]:22/",
+            "ssh://me@[fe80::1%eth0]:22",
+            "ssh -l me -p 22 -- fe80::1%eth0 buildctl dial-stdio",
+        );
+        bad_part(
+            SSH_FORM,
+            "host",
+            &[
+                "ssh://",
+                "ssh:///x",
+                "ssh://me@",
+                "ssh://-oProxyCommand=x",
+                "ssh://me@-oProxyCommand=x",
+                "ssh://a b",
+                "ssh://a;b",
+                "ssh://host?x=y",
+                "ssh://host#x",
+                "ssh://h%6Fst",
+                "ssh://[-x]",
+                "ssh://::1",
+            ],
+        );
+        bad_part(SSH_FORM, "user", &["ssh://-lroot@host", "ssh://@host", "ssh://a b@host"]);
+        bad_part(SSH_FORM, "port", &["ssh://host:", "ssh://host:0", "ssh://[::1]22"]);
+        bad_part(
+            SSH_FORM,
+            "path of the socket",
+            &[
+                "ssh://host/a b",
+                "ssh://host/$(x)",
+                "ssh://host/x;y",
+                "ssh://host/x'",
+                "ssh://host/%20",
+                "ssh://host/x?a=b",
+                "ssh://host/a\nb",
+            ],
+        );
+        let long = format!("ssh://host/{}", "x".repeat(107));
+        refused(&long, Problem::LongPath, "107 bytes");
+    }
+
+    #[test]
+    fn a_password_is_refused_and_not_repeated() {
+        for address in ["ssh://me:s3cret@host", "ssh://me:s3cret@more@host:1/x", "ssh://:s3cret@h"]
+        {
+            refused(address, Problem::Password, "passwords are not taken");
+        }
+        for address in [
+            "ssh://me:s3cret@host",
+            "tcp://me:s3cret@host:1",
+            "sssh://me:s3cret@host",
+            "me:s3cret@host",
+            "ssh://me:s3cret/more@host",
+        ] {
+            let error = Endpoint::parse(address).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("s3cret") && text.contains("me:…@host"), "{text}");
+        }
+    }
+
+    #[test]
+    fn docker_itself_may_have_a_context() {
+        golden("docker://", "docker://", "");
+        golden("docker://remote", "docker://remote", "");
+        check("docker://", &Endpoint::Docker { context: None });
+        check("docker://default", &Endpoint::Docker { context: Some("default".into()) });
+        bad_part(DOCKER_FORM, "name", &["docker://-x", "docker:///", "docker://a:1", "docker://?"]);
     }
 
     #[test]
     fn no_bytes_make_the_parser_panic() {
-        let seeds: [&[u8]; 5] = [
+        let seeds: [&[u8]; 10] = [
             b"unix:///run/buildkit/buildkitd.sock",
             b"tcp://[fe80::1%eth0]:1234",
             b"tcp://127.0.0.1:1234",
             b"docker-container://x?context=y",
+            b"podman-container://x",
+            b"nerdctl-container://x?namespace=n",
+            b"kube-pod://p?context=a%40b&namespace=n&container=c",
+            b"ssh://me@[::1]:22/run/x.sock",
+            b"docker://x",
             b"../a\xC3\xA4\x80.sock",
         ];
         for seed in seeds {
-            mutate(seed, b":/[]%@.\n\0a1", 2000, fuzz_endpoint);
+            mutate(seed, b":/[]%@.\n\0a1?&=-+", 2000, fuzz_endpoint);
         }
     }
 }

@@ -38,6 +38,8 @@ pub mod output;
 
 pub mod endpoint;
 
+pub mod docker;
+
 pub mod credentials;
 
 pub mod daemonless;

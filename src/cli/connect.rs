@@ -14,7 +14,9 @@ use crate::{
     cli::{args::DaemonArgs, env::Environment},
     control::DaemonError,
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
-    endpoint::{Candidate, Endpoint, NotReachable, Reason, Surroundings, candidates},
+    endpoint::{
+        Candidate, Endpoint, Installed, NotReachable, Place, Reason, Surroundings, candidates,
+    },
     error::{Error, Kind},
     grpc::{Cancel, Code},
     solve::Connection,
@@ -45,6 +47,7 @@ pub(crate) fn reach(
         buildkit_host: env.buildkit_host.as_deref(),
         xdg_runtime_dir: env.xdg_runtime_dir.as_deref(),
         uid: rustix::process::getuid().as_raw(),
+        docker: &[],
     };
     let candidates = candidates(&around).map_err(|e| {
         let error = Error::from_error(Kind::Usage, e);
@@ -55,10 +58,13 @@ pub(crate) fn reach(
     })?;
     let mut tried: Vec<(Candidate, Reason)> = Vec::new();
     for candidate in candidates {
-        match connect(&candidate.endpoint, cancel) {
-            Ok(connection) => {
-                return Ok(Reached { connection, endpoint: candidate.endpoint, private: None });
-            }
+        let endpoint = match &candidate.place {
+            Place::BuildKit(endpoint) => endpoint.clone(),
+            // None is asked for yet.
+            Place::Docker(_) => continue,
+        };
+        match connect(&endpoint, cancel) {
+            Ok(connection) => return Ok(Reached { connection, endpoint, private: None }),
             Err(Refusal::Unusable(error)) => return Err(error),
             Err(Refusal::NotThere(reason)) => tried.push((candidate, reason)),
         }
@@ -67,7 +73,8 @@ pub(crate) fn reach(
         return start_private(args, env, cancel);
     }
     let buildkitd = env.path.as_deref().and_then(|path| find_program("buildkitd", path));
-    Err(not_reachable(NotReachable::new(tried, buildkitd.as_deref())))
+    let installed = Installed { buildkitd, ..Installed::default() };
+    Err(not_reachable(NotReachable::new(tried, &installed)))
 }
 
 /// Starts a daemon of our own; its cache is kept for the next build.
@@ -115,7 +122,7 @@ fn daemonless_error(error: DaemonlessError) -> Error {
 
 fn not_reachable(account: NotReachable) -> Error {
     let mut error = Error::new(Kind::NoDaemon, account.to_string());
-    error.hints = account.hints;
+    error.hints = vec![account.hint];
     error
 }
 
@@ -136,6 +143,7 @@ fn connect(endpoint: &Endpoint, cancel: &Cancel) -> Result<Connection, Refusal> 
         Endpoint::Unix(_) => "localhost".to_owned(),
         Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+        _ => "localhost".to_owned(),
     };
     Connection::open(socket, &authority, cancel).map_err(|error| match error {
         DaemonError::Call(_) if cancel.is_cancelled() => interrupted(),
@@ -173,6 +181,7 @@ fn open(endpoint: &Endpoint, cancel: &Cancel) -> io::Result<Socket> {
         let socket = match &endpoint {
             Endpoint::Unix(path) => connect_unix(path),
             Endpoint::Tcp { host, port } => connect_tcp(host, *port, CONNECT_TIMEOUT),
+            _ => Err(io::Error::other("this kind of address is not served yet")),
         };
         // It may have come too late.
         drop(tx.send(socket));
