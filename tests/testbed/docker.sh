@@ -1,4 +1,5 @@
-# Installs and starts Docker Engines. Sourced; needs lib.sh, daemons.sh.
+# Installs and starts Docker Engines, and containers in them and in Podman. Sourced; needs
+# lib.sh, daemons.sh.
 # Nothing of them is outside of RUN_DIR but a bridge with its rules, cgroups and sockets of
 # containerd's shims, all found again from RUN_DIR. They leave iptables alone, so any number
 # of them works beside each other and beside an engine of the machine.
@@ -8,7 +9,7 @@ DOCKER_OLD="$CACHE/docker-20.10" # Debian's package, unpacked and not installed
 
 # install_docker: the engine, and what it and its containers need.
 install_docker() {
-  apt_install containerd iptables iproute2 busybox-static gcc libc6-dev libseccomp-dev pkg-config
+  apt_install containerd iptables iproute2 busybox-static podman gcc libc6-dev libseccomp-dev pkg-config
   install_runc
   install_engine
 }
@@ -117,27 +118,33 @@ cgroup_of() { printf '/peelbox-%s' "$(cd "$1" && pwd -P | cksum | cut -d' ' -f1)
 # end_containers RUN_DIR: kills the containers of the run's engines, which then have nothing
 # to wait for when they end.
 end_containers() {
-  local shims
-  shims="$(shims_of "$1")"
-  # shellcheck disable=SC2046,SC2086
-  [ -z "$shims" ] || kill -KILL $(descendants $shims) 2>/dev/null || true
+  local shims podmans all
+  shims="$(parents_of_containers "$1" containerd-shim-runc-v2)"
+  podmans="$(parents_of_containers "$1" conmon)"
+  # shellcheck disable=SC2086
+  all="$podmans $(descendants $shims $podmans)"
+  # shellcheck disable=SC2086
+  kill -KILL $all 2>/dev/null || true
 }
 
-# shims_of RUN_DIR: they are nobody's children.
-shims_of() {
-  local at
-  at="-address $(cd "$1" && pwd -P)/"
-  ps -eo pid=,args= | awk -v at="$at" '/containerd-shim/ && index($0, at) { print $1 }'
+# parents_of_containers RUN_DIR PROGRAM: the processes of PROGRAM, which are nobody's children.
+parents_of_containers() {
+  ps -eo pid=,args= | awk -v run=" $(cd "$1" && pwd -P)/" -v program="$2" '$2 ~ ("(^|/)" program "$") && index($0, run) { print $1 }'
 }
 
 # remove_engines RUN_DIR: what is left of the engines, which have ended.
 remove_engines() {
   local run=$1 bridge net shims dir address cgroup
-  shims="$(shims_of "$run")"
+  shims="$(parents_of_containers "$run" containerd-shim-runc-v2)"
   # shellcheck disable=SC2046,SC2086
   [ -z "$shims" ] || kill -KILL $(descendants $shims) $shims 2>/dev/null || true
   for address in "$run"/*/exec/containerd/daemon/io.containerd.runtime.v2.task/moby/*/address; do
     [ ! -f "$address" ] || rm -f "$(sed 's,^unix://,,' "$address")"
+  done
+  # The bridges of networks that were made in the engine.
+  # shellcheck disable=SC2013
+  for bridge in $(grep -ahoE 'br-[0-9a-f]{12}' "$run"/*/data/network/files/local-kv.db 2>/dev/null | sort -u); do
+    ip link del "$bridge" 2>/dev/null || true
   done
   if [ -e "$run/bridges" ]; then
     while read -r bridge net; do
@@ -151,31 +158,64 @@ remove_engines() {
   done
 }
 
-# start_containers RUN_DIR SOCKET: in the engine: BUILDKIT_CONTAINER holds buildkitd and
-# buildctl, PLAIN_CONTAINER runs neither, STOPPED_CONTAINER is stopped.
+# prepare_containers RUN_DIR: what start_containers and start_podman need.
+prepare_containers() {
+  local run=$1 root="$1/busybox" tool
+  mkdir -p "$root"/{bin,etc,tmp,run,var}
+  cp "$(command -v busybox)" "$root/bin/busybox"
+  for tool in sh sleep true; do ln -s busybox "$root/bin/$tool"; done
+  tar -C "$root" -cf "$run/busybox.tar" .
+  buildkitd_toml /var/lib/buildkit >"$run/container.toml"
+}
+
+# The containers, by name: one with buildkitd and buildctl, one without, a stopped one.
 BUILDKIT_CONTAINER=peelbox-buildkitd
 PLAIN_CONTAINER=peelbox-plain
 STOPPED_CONTAINER=peelbox-stopped
+CONTAINER_IMAGE=peelbox-test/busybox
+
+# start_containers RUN_DIR CLIENT...: all three, by docker's or podman's CLIENT.
 start_containers() {
-  local run=$1 sock=$2 image=peelbox-test/busybox root="$1/busybox" cli tool
-  cli="$(docker_cli)"
-  d() { "$cli" --config "$root/none" --host "unix://$sock" "$@" >/dev/null; }
-  mkdir -p "$root"/image/{bin,etc,tmp,run,var}
-  cp "$(command -v busybox)" "$root/image/bin/busybox"
-  for tool in sh sleep true; do ln -s busybox "$root/image/bin/$tool"; done
-  tar -C "$root/image" -c . | d import --change 'CMD ["sleep", "1000000"]' - "$image"
-  buildkitd_toml /var/lib/buildkit >"$run/container.toml"
+  local run=$1
+  shift
+  client() { local out; out="$("$@" 2>&1)" || { printf '%s\n' "$out" >&2; die "failed: $*"; }; }
+  client "$@" import --change 'CMD ["sleep", "1000000"]' "$run/busybox.tar" "$CONTAINER_IMAGE"
   # The programs are mounted, which is faster than an image of 130 MB; as a folder, as runc
   # does not find itself where it is one mounted file. The volume: no overlay on overlay.
-  d run -d --name "$BUILDKIT_CONTAINER" --privileged --network host -v "$BIN:/usr/local/bin:ro" \
-    -v "$run/container.toml:/etc/buildkit/buildkitd.toml:ro" -v peelbox-buildkitd:/var/lib/buildkit \
-    "$image" buildkitd --addr unix:///run/buildkit/buildkitd.sock
-  d run -d --name "$PLAIN_CONTAINER" --network none "$image"
-  d create --name "$STOPPED_CONTAINER" --network none "$image"
+  client "$@" run -d --name "$BUILDKIT_CONTAINER" --privileged --network host "${CONTAINER_OPTIONS[@]}" \
+    -v "$BIN:/usr/local/bin:ro" -v "$run/container.toml:/etc/buildkit/buildkitd.toml:ro" \
+    -v peelbox-buildkitd:/var/lib/buildkit \
+    "$CONTAINER_IMAGE" buildkitd --addr unix:///run/buildkit/buildkitd.sock
+  client "$@" run -d --name "$PLAIN_CONTAINER" --network none "${CONTAINER_OPTIONS[@]}" "$CONTAINER_IMAGE"
+  client "$@" create --name "$STOPPED_CONTAINER" --network none "${CONTAINER_OPTIONS[@]}" "$CONTAINER_IMAGE"
   for _ in $(seq 1 100); do
-    if d exec "$BUILDKIT_CONTAINER" buildctl debug workers 2>/dev/null; then return 0; fi
+    if "$@" exec "$BUILDKIT_CONTAINER" buildctl debug workers >/dev/null 2>&1; then return 0; fi
     sleep 0.2
   done
-  "$cli" --host "unix://$sock" logs --tail 30 "$BUILDKIT_CONTAINER" >&2 || true
+  "$@" logs --tail 30 "$BUILDKIT_CONTAINER" >&2 || true
   die "buildkitd in the container $BUILDKIT_CONTAINER did not answer" "its log is above"
+}
+
+# start_podman RUN_DIR: the same containers in Podman. RUN_DIR/podman/bin/podman is a client
+# whose data are in RUN_DIR.
+start_podman() {
+  local run=$1 dir="$1/podman" files
+  mkdir -p "$dir/bin"
+  cat >"$dir/containers.conf" <<CONF
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "$BIN/runc"
+CONF
+  cat >"$dir/bin/podman" <<CLIENT
+#!/bin/sh
+export CONTAINERS_CONF='$dir/containers.conf'
+exec '$(command -v podman)' --storage-driver overlay --root '$dir/root' --runroot '$dir/run' --tmpdir '$dir/tmp' "\$@"
+CLIENT
+  chmod 755 "$dir/bin/podman"
+  # Podman's own limits may be above those of this machine.
+  files="$(ulimit -Hn)"
+  CONTAINER_OPTIONS=(--cgroup-parent "$(cgroup_of "$run")" --ulimit "nofile=$files:$files" --ulimit nproc=4096:4096)
+  start_containers "$run" "$dir/bin/podman"
 }
