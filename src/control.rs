@@ -18,11 +18,14 @@ use crate::{
     progress,
 };
 
+/// The label that only a worker on containerd's image store has inside Docker Engine.
+const SNAPSHOTTER_LABEL: &str = "org.mobyproject.buildkit.worker.snapshotter";
+
 /// The oldest BuildKit that can do what every build here needs.
 pub const VERSION_MIN: (u64, u64) = (0, 11);
 
 /// How long a daemon may take to say who it is.
-const INFO_TIMEOUT: Duration = Duration::from_secs(10);
+const INFO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a daemon says of itself.
 #[derive(Clone, Debug)]
@@ -31,6 +34,14 @@ pub struct Daemon {
     pub version: String,
     /// Its workers; builds run on the first.
     pub workers: Vec<WorkerRecord>,
+}
+
+impl Daemon {
+    /// The snapshotter of its worker; `None` in a Docker Engine that keeps images in the classic way (docker/buildx
+    /// `driver/docker/driver.go`).
+    pub fn snapshotter(&self) -> Option<&str> {
+        self.workers.first()?.labels.get(SNAPSHOTTER_LABEL).map(String::as_str)
+    }
 }
 
 /// Why a daemon can't be used.

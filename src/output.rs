@@ -4,7 +4,11 @@
 //! A file appears under its final name only when it is whole: bytes go to a temporary
 //! name in the same folder, are synced, and are renamed at the end.
 
-use std::{error, fmt, io, path::PathBuf};
+use std::{
+    error, fmt,
+    io::{self, Read},
+    path::PathBuf,
+};
 
 mod flag;
 mod metadata;
@@ -21,6 +25,25 @@ pub enum OutputErrorKind {
     Usage,
     /// The file system, or the reader of the stream, refused (exit code 6).
     Output,
+}
+
+/// What a daemon says of an image before it sends it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// `sha256:…` of the manifest or index.
+    pub digest: Option<String>,
+    /// `sha256:…` of the config; not of an index.
+    pub config_digest: Option<String>,
+}
+
+/// Takes a whole image and keeps it, elsewhere than in a file.
+pub trait Loader: fmt::Debug + Send + Sync {
+    /// Reads `body`, a tar file, to its end and returns when the image is where it belongs; false: it was there before,
+    /// and nothing was read.
+    ///
+    /// # Errors
+    /// [`OutputError::Load`].
+    fn load(&self, announced: &Announced, body: &mut dyn Read) -> Result<bool, OutputError>;
 }
 
 /// Why an output cannot be had.
@@ -81,6 +104,13 @@ pub enum OutputError {
         /// What the system said.
         source: io::Error,
     },
+    /// The image could not be loaded.
+    Load {
+        /// Where it should be, such as the address of a Docker Engine.
+        place: String,
+        /// Why it is not.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
     /// The whole file could not be given its final name.
     Rename {
         /// The destination as it was given.
@@ -137,6 +167,7 @@ impl fmt::Display for OutputError {
                 f.write_str("cannot write to stdout")
             }
             Self::Write { path, .. } => write!(f, "cannot write `{}`", path.display()),
+            Self::Load { place, .. } => write!(f, "cannot load the image into Docker at {place}"),
             Self::Rename { path, .. } => {
                 write!(f, "cannot give the finished file its name `{}`", path.display())
             }
@@ -152,6 +183,7 @@ impl error::Error for OutputError {
             | Self::NoSpace { source, .. }
             | Self::Write { source, .. }
             | Self::Rename { source, .. } => Some(source),
+            Self::Load { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

@@ -53,9 +53,31 @@ pub(crate) struct ProjectArgs {
 /// Which daemon.
 #[derive(Debug, Args)]
 pub(crate) struct DaemonArgs {
-    /// Address of the BuildKit daemon: `unix://PATH` or `tcp://HOST:PORT` [env: BUILDKIT_HOST]
+    /// Address of the BuildKit daemon: `unix://PATH`, `tcp://HOST:PORT`, `docker-container://NAME`, `ssh://HOST`, …
+    /// [env: BUILDKIT_HOST] [default: the usual sockets, then the BuildKit inside Docker]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) buildkit: Option<String>,
+    /// CA of a `tcp://` daemon that speaks TLS [env: PEELBOX_TLSCACERT]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlscacert: Option<PathBuf>,
+    /// Our certificate for it [env: PEELBOX_TLSCERT]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlscert: Option<PathBuf>,
+    /// The key of our certificate [env: PEELBOX_TLSKEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlskey: Option<PathBuf>,
+    /// Name its certificate must have, when that is not the address's [env: PEELBOX_TLSSERVERNAME]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tlsservername: Option<String>,
+    /// Folder with `ca.pem`, `cert.pem`, `key.pem`, or `ca.crt`, `tls.crt`, `tls.key` [env: PEELBOX_TLSDIR]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tlscacert", "tlscert", "tlskey"])]
+    pub(crate) tlsdir: Option<PathBuf>,
+    /// How long a daemon may take to accept a connection
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) connect_timeout: u64,
+    /// Wait for a daemon that is not there yet [default when given without a value: 60]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) wait: Option<u64>,
     /// Start a private `buildkitd` (found on PATH) when no daemon answers, and end it afterwards
     #[arg(long)]
     pub(crate) daemonless: bool,
@@ -71,7 +93,8 @@ pub(crate) struct BuildArgs {
     /// Name of the image, such as `app:1.2`; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Vec<String>,
-    /// Where the image goes: `type=oci,dest=FILE` (`-` is standard output) or `type=none`
+    /// Where the image goes: `type=docker` (into Docker; with `dest=FILE` a file for `docker load`), `type=oci,dest=FILE`
+    /// (`-` is standard output) or `type=none` [default: type=docker]
     #[arg(short, long, value_name = "type=TYPE[,KEY=VALUE]")]
     pub(crate) output: Option<String>,
     /// How progress is shown on standard error

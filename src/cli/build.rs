@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     cli::{
         args::BuildArgs,
-        connect,
+        connect::{self, Reached},
         env::Environment,
         failure::{output_error, system},
         finish::finish,
@@ -32,13 +32,15 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     let signals = watch_signals().map_err(|e| system("cannot watch for Ctrl-C", e))?;
     let reached = {
         let interrupt = Interrupt { signals: &signals, cancel: &cancel };
-        interrupt.during(|| connect::reach(&args.project.daemon, env, &cancel))?
+        let wants_docker = request.output.is_for_docker();
+        interrupt.during(|| connect::reach(&args.project.daemon, env, wants_docker, &cancel))?
     };
-    let title = format!("BuildKit {} at {}", reached.connection.daemon.version, reached.endpoint);
-    let progress = progress(args, env, title.clone(), started);
+    can_write(&request.output, &reached)?;
+    let builder = reached.builder();
+    let progress = progress(args, env, reached.title(), started);
     let build = Build::start(Arc::clone(&request), Arc::new(reached), env, cancel)?;
     let end = follow(build, progress, &signals, started);
-    finish(args, &request, title, end, started)
+    finish(args, &request, builder, end, started)
 }
 
 /// The flag named the context of the pipe into `buildctl`.
@@ -48,17 +50,8 @@ pub(crate) fn context_name_is_gone(spec: &str) -> Error {
 }
 
 fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
-    let output = match &args.output {
-        Some(text) => Output::parse(text).map_err(|e| Error::from_error(Kind::Usage, e))?,
-        None => {
-            return Err(Error::new(
-                Kind::Usage,
-                "`--output` is missing: where shall the image go?",
-            )
-            .hint("`--output type=oci,dest=app.tar` writes an image file")
-            .hint("`--output type=none` only builds"));
-        }
-    };
+    let output = args.output.as_deref().map(Output::parse).transpose();
+    let output = output.map_err(|e| Error::from_error(Kind::Usage, e))?.unwrap_or_default();
     let files = [&args.metadata_file, &args.iidfile].into_iter().flatten().cloned().map(Dest::File);
     for dest in output.dest().cloned().into_iter().chain(files) {
         output::check_dest(&dest).map_err(output_error)?;
@@ -69,6 +62,18 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     let project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
     Ok(Request { project, output, tags, is_verbose: args.verbose })
+}
+
+/// A Docker Engine with the classic image store gives no image away.
+fn can_write(output: &Output, reached: &Reached) -> Result<(), Error> {
+    let is_classic = reached.inside.is_some() && reached.connection.daemon.snapshotter().is_none();
+    if !is_classic || output.dest().is_none() {
+        return Ok(());
+    }
+    let text = "a Docker Engine with the classic image store cannot write an image to a file";
+    Err(Error::new(Kind::Feature, format!("{text} ({})", reached.builder()))
+        .hint("build with `--output type=docker`, then `docker save`")
+        .hint("or switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`"))
 }
 
 /// Normalised references; the service's name when none was given.

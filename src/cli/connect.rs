@@ -4,109 +4,424 @@ use std::{
     cell::Cell,
     io::{self, Write as _},
     ops::ControlFlow,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
-    cli::{args::DaemonArgs, env::Environment},
+    cli::{
+        args::DaemonArgs,
+        env::Environment,
+        probe::{Found, Refusal, Ways, describe, is_in_the_clear},
+    },
     control::DaemonError,
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
+    docker::{self, Engine},
     endpoint::{
-        Candidate, Endpoint, Installed, NotReachable, Place, Reason, Surroundings, candidates,
+        Candidate, Installed, NotReachable, Origin, Place, Reason, Surroundings, candidates,
     },
     error::{Error, Kind},
-    grpc::{Cancel, Code},
+    grpc::Cancel,
     solve::Connection,
-    transport::{Socket, connect_tcp, connect_unix},
+    transport::tls::TlsFiles,
 };
 
-/// How long one address may take to accept (buildctl waits as long).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often Ctrl-C is looked for meanwhile.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long all places together may take on top of the time to connect.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(6);
+/// How long to let a daemon that is to be waited for alone.
+const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A daemon that answered.
 pub(crate) struct Reached {
     pub(crate) connection: Connection,
-    pub(crate) endpoint: Endpoint,
+    /// Where it is.
+    place: Place,
+    /// The engine it is inside of.
+    pub(crate) inside: Option<Arc<Engine>>,
+    /// The engine that shall hold the image, when one shall.
+    pub(crate) docker: Option<Arc<Engine>>,
+    /// What the user should know of the way there.
+    pub(crate) warnings: Vec<String>,
     /// Ended when this is dropped; after the connection.
     pub(crate) private: Option<Daemonless>,
 }
 
-/// Connects to the first candidate that is a BuildKit daemon.
+impl Reached {
+    /// What builds, for the head of the progress.
+    pub(crate) fn title(&self) -> String {
+        let version = &self.connection.daemon.version;
+        match &self.inside {
+            Some(engine) => format!("Using Docker's BuildKit {version} ({})", describe(engine)),
+            None => self.builder(),
+        }
+    }
+
+    /// What has built, for the end.
+    pub(crate) fn builder(&self) -> String {
+        let version = &self.connection.daemon.version;
+        match &self.inside {
+            Some(engine) => format!("BuildKit {version} in {}", describe(engine)),
+            None => format!("BuildKit {version} at {}", self.place),
+        }
+    }
+}
+
+/// Connects to the first candidate that is a BuildKit daemon; `wants_docker`: the image shall be in Docker.
 pub(crate) fn reach(
     args: &DaemonArgs,
     env: &Environment,
+    wants_docker: bool,
     cancel: &Cancel,
 ) -> Result<Reached, Error> {
-    let around = Surroundings {
-        flag: args.buildkit.as_deref(),
-        buildkit_host: env.buildkit_host.as_deref(),
-        xdg_runtime_dir: env.xdg_runtime_dir.as_deref(),
-        uid: rustix::process::getuid().as_raw(),
-        docker: &[],
-    };
-    let candidates = candidates(&around).map_err(|e| {
-        let error = Error::from_error(Kind::Usage, e);
-        match around.flag {
-            Some(_) => error,
-            None => error.hint("the address is that of `BUILDKIT_HOST`"),
-        }
-    })?;
-    let mut tried: Vec<(Candidate, Reason)> = Vec::new();
-    for candidate in candidates {
-        let endpoint = match &candidate.place {
-            Place::BuildKit(endpoint) => endpoint.clone(),
-            // None is asked for yet.
-            Place::Docker(_) => continue,
-        };
-        match connect(&endpoint, cancel) {
-            Ok(connection) => return Ok(Reached { connection, endpoint, private: None }),
-            Err(Refusal::Unusable(error)) => return Err(error),
-            Err(Refusal::NotThere(reason)) => tried.push((candidate, reason)),
+    let search = Search::new(args, env, wants_docker, cancel)?;
+    let deadline = args.wait.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    loop {
+        let result = search.once(args, env);
+        let is_late = deadline.is_none_or(|deadline| Instant::now() >= deadline);
+        match result {
+            Err(e) if e.kind == Kind::NoDaemon && !is_late && !cancel.is_cancelled() => {
+                thread::park_timeout(WAIT_INTERVAL);
+            }
+            other => return other,
         }
     }
-    if args.daemonless {
-        return start_private(args, env, cancel);
-    }
-    let buildkitd = env.path.as_deref().and_then(|path| find_program("buildkitd", path));
-    let installed = Installed { buildkitd, ..Installed::default() };
-    Err(not_reachable(NotReachable::new(tried, &installed)))
 }
 
-/// Starts a daemon of our own; its cache is kept for the next build.
-fn start_private(args: &DaemonArgs, env: &Environment, cancel: &Cancel) -> Result<Reached, Error> {
-    let Some(cache_dir) = &env.cache_dir else {
-        return Err(Error::new(Kind::Usage, "`--daemonless` needs a folder for its cache")
-            .hint("set HOME or XDG_CACHE_HOME"));
-    };
-    let search_path = env.path.clone().unwrap_or_default();
-    let mut options = Options::new(search_path, cache_dir.clone(), env.runtime_dir.clone());
-    options.rootless = !rustix::process::getuid().is_root();
-    options.config.clone_from(&args.buildkitd_config);
-    let is_told = Cell::new(false);
-    let mut watch = |notice: Notice<'_>| {
-        if let (Notice::WaitingForLock(path), false) = (notice, is_told.replace(true)) {
-            let text = "waiting for another build with a private daemon";
-            // Without a standard error the wait is silent.
-            drop(writeln!(io::stderr(), "{text} ({})", path.display()));
+/// The places of one run.
+pub(crate) struct Search {
+    ways: Ways,
+    /// Where a builder may be.
+    pub(crate) builders: Vec<Candidate>,
+    /// Where a Docker may be that is no candidate for a builder.
+    engines: Vec<Candidate>,
+    wants_docker: bool,
+}
+
+/// What the places say, as far as it is known.
+pub(crate) struct Answers {
+    pub(crate) builders: Vec<Option<Result<Found, Refusal>>>,
+    pub(crate) engines: Vec<Option<Result<Arc<Engine>, Reason>>>,
+    news: Receiver<Answer>,
+}
+
+enum Answer {
+    Builder(usize, Result<Found, Refusal>),
+    Engine(usize, Result<Arc<Engine>, Reason>),
+}
+
+impl Search {
+    pub(crate) fn new(
+        args: &DaemonArgs,
+        env: &Environment,
+        wants_docker: bool,
+        cancel: &Cancel,
+    ) -> Result<Self, Error> {
+        let docker = docker::context::candidates(&env.docker());
+        let around = Surroundings {
+            flag: args.buildkit.as_deref(),
+            buildkit_host: env.buildkit_host.as_deref(),
+            xdg_runtime_dir: env.xdg_runtime_dir.as_deref(),
+            uid: rustix::process::getuid().as_raw(),
+            docker: &docker,
+        };
+        let builders = candidates(&around).map_err(|e| {
+            let error = Error::from_error(Kind::Usage, e);
+            match around.flag {
+                Some(_) => error,
+                None => error.hint("the address is that of `BUILDKIT_HOST`"),
+            }
+        })?;
+        let is_listed = builders.iter().any(|one| matches!(one.place, Place::Docker(_)));
+        let engines = docker
+            .into_iter()
+            .filter(|_| wants_docker && !is_listed)
+            .map(|one| Candidate { place: Place::Docker(one.host), origin: one.origin })
+            .collect();
+        let ways = Ways {
+            env: Arc::new(env.clone()),
+            tls: tls_files(args, env)?,
+            connect_timeout: Duration::from_secs(args.connect_timeout),
+            cancel: cancel.clone(),
+        };
+        Ok(Self { ways, builders, engines, wants_docker })
+    }
+
+    /// Probes all places at the same time.
+    pub(crate) fn ask(&self) -> Result<Answers, Error> {
+        let (tx, news) = bounded(self.builders.len() + self.engines.len());
+        let start = |body: Box<dyn FnOnce() -> Answer + Send>| {
+            let tx = tx.clone();
+            // It may come too late. With the usual stack: the system's resolver has needs of its own.
+            thread::Builder::new()
+                .name("pbx-connect".to_owned())
+                .spawn(move || drop(tx.send(body())))
+                .map(drop)
+                .map_err(|e| Error::new(Kind::Internal, "cannot start a thread").because(e))
+        };
+        for (at, candidate) in self.builders.iter().enumerate() {
+            let (ways, place) = (self.ways.clone(), candidate.place.clone());
+            start(Box::new(move || Answer::Builder(at, ways.probe(&place))))?;
         }
-        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let private = Daemonless::start(&options, &mut watch).map_err(daemonless_error)?;
-    let endpoint = private.endpoint();
-    match connect(&endpoint, cancel) {
-        Ok(connection) => Ok(Reached { connection, endpoint, private: Some(private) }),
-        Err(Refusal::Unusable(error)) => Err(error),
-        Err(Refusal::NotThere(reason)) => {
-            let text =
-                format!("the private daemon does not answer: {reason}\n{}", private.log_tail());
-            Err(Error::new(Kind::NoDaemon, text))
+        for (at, candidate) in self.engines.iter().enumerate() {
+            let (ways, place) = (self.ways.clone(), candidate.place.clone());
+            start(Box::new(move || Answer::Engine(at, ways.probe_engine(&place))))?;
+        }
+        Ok(Answers {
+            builders: self.builders.iter().map(|_| None).collect(),
+            engines: self.engines.iter().map(|_| None).collect(),
+            news,
+        })
+    }
+
+    fn once(&self, args: &DaemonArgs, env: &Environment) -> Result<Reached, Error> {
+        let mut answers = self.ask()?;
+        let deadline = self.deadline();
+        answers.wait(&self.ways.cancel, deadline, |answers| first(&answers.builders).is_some())?;
+        let winner = first(&answers.builders).flatten();
+        let mut warnings = self.passed_over(&answers, winner);
+        if winner.is_none() && !args.daemonless {
+            return Err(self.nothing(answers, env));
+        }
+        let inside = winner.and_then(|at| answers.builders[at].as_ref()?.as_ref().ok()?.engine.clone());
+        let docker = match (&inside, self.wants_docker) {
+            (_, false) => None,
+            (Some(engine), true) => Some(Arc::clone(engine)),
+            (None, true) => {
+                answers.wait(&self.ways.cancel, deadline, |answers| answers.docker().is_some())?;
+                Some(answers.docker().flatten().ok_or_else(|| self.no_docker(answers_in(&mut answers)))?)
+            }
+        };
+        let Some(at) = winner else { return self.start_private(args, env, docker) };
+        let place = self.builders[at].place.clone();
+        if is_in_the_clear(&place, &self.ways.tls) {
+            warnings.push(format!("{place} is not encrypted: whoever is on the way can read and change what is built"));
+        }
+        match answers.builders[at].take() {
+            Some(Ok(Found { connection, engine })) => {
+                Ok(Reached { connection, place, inside: engine, docker, warnings, private: None })
+            }
+            _ => Err(Error::new(Kind::Internal, "the daemon is gone")),
         }
     }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.ways.connect_timeout + ANSWER_PATIENCE
+    }
+
+    /// Docker was named, and another one is used: the user should know.
+    fn passed_over(&self, answers: &Answers, winner: Option<usize>) -> Vec<String> {
+        let Some(winner) = winner else { return Vec::new() };
+        let used = &self.builders[winner];
+        if !matches!(used.place, Place::Docker(_)) {
+            return Vec::new();
+        }
+        let before = self.builders.iter().zip(&answers.builders).take(winner);
+        let named = before.filter(|(one, _)| {
+            matches!(
+                one.origin,
+                Origin::DockerHost | Origin::DockerContext(_) | Origin::CurrentContext(_)
+            )
+        });
+        let told = named.filter_map(|(one, answer)| {
+            let Some(Err(refusal)) = answer else { return None };
+            let Candidate { place, origin } = one;
+            Some(format!("{place} ({origin}) is not used: {refusal}; using {}", used.place))
+        });
+        told.collect()
+    }
+
+    /// No place gives a builder.
+    fn nothing(&self, answers: Answers, env: &Environment) -> Error {
+        let refusals = answers.builders.into_iter().map(|answer| match answer {
+            Some(Err(refusal)) => refusal,
+            _ => Refusal::NotThere(Reason::TimedOut),
+        });
+        let mut tried: Vec<(Candidate, Refusal)> =
+            self.builders.iter().cloned().zip(refusals).collect();
+        if let [(Candidate { place, .. }, Refusal::Unfit(_))] = tried.as_slice() {
+            let place = place.to_string();
+            let Some((_, Refusal::Unfit(error))) = tried.pop() else { unreachable!("just seen") };
+            return unfit(&error, &place);
+        }
+        let tried: Vec<(Candidate, Reason)> =
+            tried.into_iter().map(|(one, refusal)| (one, refusal.into_reason())).collect();
+        let is_too_old = tried.iter().any(|(_, reason)| matches!(reason, Reason::TooOld(_)));
+        let account = NotReachable::new(tried, &installed(env));
+        let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
+        Error::new(kind, account.to_string()).hint(account.hint)
+    }
+
+    /// A builder is there, but no Docker for the image.
+    fn no_docker(&self, tried: Vec<(usize, bool, Reason)>) -> Error {
+        let mut text = "there is no Docker to load the image into".to_owned();
+        let mut is_too_old = false;
+        for (at, is_builder, reason) in tried {
+            let Candidate { place, origin } =
+                if is_builder { &self.builders[at] } else { &self.engines[at] };
+            is_too_old |= matches!(reason, Reason::TooOld(_));
+            text += &format!("\n  {place} ({origin}): {reason}");
+        }
+        let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
+        Error::new(kind, text)
+            .hint("`--output type=oci,dest=app.tar` writes the image to a file and needs no Docker")
+    }
+
+    /// Starts a daemon of our own; its cache is kept for the next build.
+    fn start_private(
+        &self,
+        args: &DaemonArgs,
+        env: &Environment,
+        docker: Option<Arc<Engine>>,
+    ) -> Result<Reached, Error> {
+        let Some(cache_dir) = &env.cache_dir else {
+            return Err(Error::new(Kind::Usage, "`--daemonless` needs a folder for its cache")
+                .hint("set HOME or XDG_CACHE_HOME"));
+        };
+        let cancel = &self.ways.cancel;
+        let search_path = env.path.clone().unwrap_or_default();
+        let mut options = Options::new(search_path, cache_dir.clone(), env.runtime_dir.clone());
+        options.rootless = !rustix::process::getuid().is_root();
+        options.config.clone_from(&args.buildkitd_config);
+        let is_told = Cell::new(false);
+        let mut watch = |notice: Notice<'_>| {
+            if let (Notice::WaitingForLock(path), false) = (notice, is_told.replace(true)) {
+                let text = "waiting for another build with a private daemon";
+                // Without a standard error the wait is silent.
+                drop(writeln!(io::stderr(), "{text} ({})", path.display()));
+            }
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let private = Daemonless::start(&options, &mut watch).map_err(daemonless_error)?;
+        let place = Place::BuildKit(private.endpoint());
+        match self.ways.probe(&place) {
+            Ok(Found { connection, .. }) => {
+                let (inside, warnings) = (None, Vec::new());
+                Ok(Reached { connection, place, inside, docker, warnings, private: Some(private) })
+            }
+            Err(_) if cancel.is_cancelled() => Err(interrupted()),
+            Err(Refusal::Unfit(error)) => Err(unfit(&error, &place.to_string())),
+            Err(refusal) => {
+                let text =
+                    format!("the private daemon does not answer: {refusal}\n{}", private.log_tail());
+                Err(Error::new(Kind::NoDaemon, text))
+            }
+        }
+    }
+}
+
+impl Answers {
+    /// Takes answers in until there are enough, all are there, or `deadline` comes.
+    pub(crate) fn wait(
+        &mut self,
+        cancel: &Cancel,
+        deadline: Instant,
+        is_enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), Error> {
+        while !is_enough(self) {
+            match self.news.recv_timeout(LOOK_INTERVAL) {
+                Ok(Answer::Builder(at, answer)) => self.builders[at] = Some(answer),
+                Ok(Answer::Engine(at, answer)) => self.engines[at] = Some(answer),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => break,
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                    let late = || Reason::TimedOut;
+                    for slot in self.builders.iter_mut().filter(|slot| slot.is_none()) {
+                        *slot = Some(Err(late().into()));
+                    }
+                    for slot in self.engines.iter_mut().filter(|slot| slot.is_none()) {
+                        *slot = Some(Err(late()));
+                    }
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        if cancel.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    /// The first Docker of all places; `None`: not known yet.
+    fn docker(&self) -> Option<Option<Arc<Engine>>> {
+        let inside = self.builders.iter().map(|slot| {
+            Some(match slot.as_ref()? {
+                Ok(found) => found.engine.clone(),
+                Err(Refusal::EngineOnly(engine, _)) => Some(Arc::clone(engine)),
+                Err(_) => None,
+            })
+        });
+        let beside = self.engines.iter().map(|slot| Some(slot.as_ref()?.as_ref().ok().cloned()));
+        for place in inside.chain(beside) {
+            match place {
+                None => return None,
+                Some(Some(engine)) => return Some(Some(engine)),
+                Some(None) => {}
+            }
+        }
+        Some(None)
+    }
+}
+
+/// Why each place where Docker may be has none: where in which list, and the reason.
+fn answers_in(answers: &mut Answers) -> Vec<(usize, bool, Reason)> {
+    let builders = answers.builders.iter_mut().enumerate().filter_map(|(at, slot)| {
+        // A BuildKit that answered is not where a Docker could be.
+        let Some(Err(refusal)) = slot.take_if(|slot| slot.is_err()) else { return None };
+        Some((at, true, refusal.into_reason()))
+    });
+    let mut all: Vec<_> = builders.collect();
+    all.extend(answers.engines.iter_mut().enumerate().filter_map(|(at, slot)| {
+        let Some(Err(reason)) = slot.take() else { return None };
+        Some((at, false, reason))
+    }));
+    all
+}
+
+/// The first place that gives a builder: `None` while a place before it has not answered, `Some(None)` when none does.
+pub(crate) fn first(answers: &[Option<Result<Found, Refusal>>]) -> Option<Option<usize>> {
+    for (at, answer) in answers.iter().enumerate() {
+        match answer {
+            None => return None,
+            Some(Ok(_)) => return Some(Some(at)),
+            Some(Err(_)) => {}
+        }
+    }
+    Some(None)
+}
+
+pub(crate) fn installed(env: &Environment) -> Installed {
+    let find = |name| env.path.as_deref().and_then(|path| find_program(name, path));
+    Installed {
+        buildkitd: find("buildkitd"),
+        dockerd: find("dockerd").is_some(),
+        docker: find("docker").is_some(),
+    }
+}
+
+/// Which TLS files were named, by flags and then by variables.
+fn tls_files(args: &DaemonArgs, env: &Environment) -> Result<TlsFiles, Error> {
+    let dir = args.tlsdir.as_ref().or(env.tls.dir.as_ref());
+    let mut files = match dir {
+        Some(dir) => TlsFiles::in_dir(dir).map_err(|e| Error::from_error(Kind::Usage, e))?,
+        None => TlsFiles::default(),
+    };
+    let single = [
+        (&mut files.ca, args.tlscacert.as_ref().or(env.tls.ca.as_ref())),
+        (&mut files.cert, args.tlscert.as_ref().or(env.tls.cert.as_ref())),
+        (&mut files.key, args.tlskey.as_ref().or(env.tls.key.as_ref())),
+    ];
+    for (slot, named) in single {
+        if let Some(path) = named {
+            *slot = Some(path.clone());
+        }
+    }
+    let name = args.tlsservername.as_ref().or(env.tls.server_name.as_ref());
+    files.server_name = name.cloned();
+    files.check().map_err(|e| Error::from_error(Kind::Usage, e))?;
+    Ok(files)
 }
 
 fn daemonless_error(error: DaemonlessError) -> Error {
@@ -120,85 +435,16 @@ fn daemonless_error(error: DaemonlessError) -> Error {
     shown
 }
 
-fn not_reachable(account: NotReachable) -> Error {
-    let mut error = Error::new(Kind::NoDaemon, account.to_string());
-    error.hints = vec![account.hint];
-    error
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "interrupted")
 }
 
-/// Why an address gives no connection.
-enum Refusal {
-    /// The next one may.
-    NotThere(Reason),
-    /// A daemon answered, but not one to build with.
-    Unusable(Error),
-}
-
-fn connect(endpoint: &Endpoint, cancel: &Cancel) -> Result<Connection, Refusal> {
-    let socket = open(endpoint, cancel).map_err(|e| match e.kind() {
-        io::ErrorKind::Interrupted => interrupted(),
-        _ => Refusal::NotThere(Reason::from_io(e)),
-    })?;
-    let authority = match endpoint {
-        Endpoint::Unix(_) => "localhost".to_owned(),
-        Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Endpoint::Tcp { host, port } => format!("{host}:{port}"),
-        _ => "localhost".to_owned(),
-    };
-    Connection::open(socket, &authority, cancel).map_err(|error| match error {
-        DaemonError::Call(_) if cancel.is_cancelled() => interrupted(),
-        error => refusal(error, endpoint),
-    })
-}
-
-fn interrupted() -> Refusal {
-    Refusal::Unusable(Error::new(Kind::Interrupted, "interrupted"))
-}
-
-fn refusal(error: DaemonError, endpoint: &Endpoint) -> Refusal {
+fn unfit(error: &DaemonError, place: &str) -> Error {
+    let shown = Error::new(Kind::Feature, format!("{error} ({place})"));
     match error {
-        DaemonError::Call(status) if status.code == Code::DeadlineExceeded => {
-            Refusal::NotThere(Reason::TimedOut)
+        DaemonError::NoWorker => {
+            shown.hint("look at the daemon's log: its worker did not start")
         }
-        DaemonError::Call(status) => Refusal::NotThere(Reason::NotBuildKit(status.to_string())),
-        DaemonError::TooOld { .. } => Refusal::Unusable(
-            Error::new(Kind::Feature, format!("{error} ({endpoint})"))
-                .hint("upgrade the daemon; Docker Engine has such a BuildKit from version 24 on"),
-        ),
-        DaemonError::NoWorker => Refusal::Unusable(
-            Error::new(Kind::Feature, format!("{error} ({endpoint})"))
-                .hint("look at the daemon's log: its worker did not start"),
-        ),
-    }
-}
-
-/// Connects on a thread of its own: looking up a name, and a socket file whose queue is full, know no time limit.
-fn open(endpoint: &Endpoint, cancel: &Cancel) -> io::Result<Socket> {
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let (tx, opened) = bounded(1);
-    let endpoint = endpoint.clone();
-    let body = move || {
-        let socket = match &endpoint {
-            Endpoint::Unix(path) => connect_unix(path),
-            Endpoint::Tcp { host, port } => connect_tcp(host, *port, CONNECT_TIMEOUT),
-            _ => Err(io::Error::other("this kind of address is not served yet")),
-        };
-        // It may have come too late.
-        drop(tx.send(socket));
-    };
-    // With the usual stack: the system's resolver has needs of its own.
-    thread::Builder::new().name("pbx-connect".to_owned()).spawn(body)?;
-    loop {
-        match opened.recv_timeout(LOOK_INTERVAL) {
-            Ok(socket) => return socket,
-            Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::Other.into()),
-            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
+        _ => shown.hint("upgrade the daemon; Docker Engine has such a BuildKit from version 24 on"),
     }
 }

@@ -3,11 +3,17 @@
 use std::{env, ffi::OsString, path::PathBuf};
 
 /// Variables that change what peelbox does (docs/reference/environment.md).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Environment {
     pub(crate) buildkit_host: Option<String>,
     pub(crate) xdg_runtime_dir: Option<String>,
     pub(crate) docker_config: Option<PathBuf>,
+    pub(crate) docker_host: Option<String>,
+    pub(crate) docker_context: Option<String>,
+    pub(crate) docker_tls_verify: bool,
+    pub(crate) docker_tls: bool,
+    pub(crate) docker_cert_path: Option<PathBuf>,
+    pub(crate) tls: TlsVariables,
     pub(crate) cache_dir: Option<PathBuf>,
     /// Where a socket of our own may lie; short, as socket paths must be.
     pub(crate) runtime_dir: PathBuf,
@@ -15,6 +21,16 @@ pub(crate) struct Environment {
     pub(crate) source_date_epoch: Option<String>,
     pub(crate) no_color: Option<String>,
     pub(crate) term: Option<String>,
+}
+
+/// Where the files of an encrypted connection to BuildKit are.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct TlsVariables {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) server_name: Option<String>,
 }
 
 impl Environment {
@@ -27,6 +43,18 @@ impl Environment {
             buildkit_host: text("BUILDKIT_HOST"),
             xdg_runtime_dir: text("XDG_RUNTIME_DIR"),
             docker_config: dir("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker"))),
+            docker_host: text("DOCKER_HOST"),
+            docker_context: text("DOCKER_CONTEXT"),
+            docker_tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
+            docker_tls: text("DOCKER_TLS").is_some(),
+            docker_cert_path: dir("DOCKER_CERT_PATH"),
+            tls: TlsVariables {
+                ca: dir("PEELBOX_TLSCACERT"),
+                cert: dir("PEELBOX_TLSCERT"),
+                key: dir("PEELBOX_TLSKEY"),
+                dir: dir("PEELBOX_TLSDIR"),
+                server_name: text("PEELBOX_TLSSERVERNAME"),
+            },
             cache_dir: dir("XDG_CACHE_HOME")
                 .or_else(|| Some(home.as_ref()?.join(".cache")))
                 .map(|cache| cache.join("peelbox")),

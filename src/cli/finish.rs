@@ -7,10 +7,13 @@ use std::{
 };
 
 use crate::{
-    cli::{args::BuildArgs, failure::output_error, follow::End, job::Request, print_stdout},
+    cli::{
+        args::BuildArgs, failure::output_error, follow::End, job::Request, print_stdout,
+        probe::describe,
+    },
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
-    progress::{ContextTotals, Failure, Outcome, Progress, StepState, Summary, VertexDigest},
+    progress::{ContextTotals, Failure, Loaded, Outcome, Progress, StepState, Summary, VertexDigest},
     spec::reference::familiar,
 };
 
@@ -22,10 +25,11 @@ pub(crate) fn finish(
     end: End,
     started: Instant,
 ) -> Result<(), Error> {
-    let End { result, progress, upload, file_send, warnings, work } = end;
+    let End { result, progress, upload, file_send, load, docker, warnings, work } = end;
     let written = file_send.as_ref().and_then(|send| send.take());
     let settled = result.and_then(|response| {
-        if file_send.is_some() && written.is_none() {
+        let has_loaded = file_send.as_ref().is_some_and(|send| send.has_loaded());
+        if file_send.is_some() && written.is_none() && !has_loaded {
             return Err(Error::new(Kind::Internal, "the daemon says it is done and sent no image"));
         }
         let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
@@ -48,13 +52,17 @@ pub(crate) fn finish(
             let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
-                Output::Oci { .. } => request.tags.iter().map(|t| familiar(t).to_owned()).collect(),
+                Output::Docker { .. } | Output::Oci { .. } => request.tags.iter().map(|t| familiar(t).to_owned()).collect(),
             };
             let summary = Summary {
                 tags,
                 digest: digest.clone(),
                 size_bytes,
                 outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
+                loaded: docker.as_ref().map(|engine| Loaded {
+                    place: describe(engine),
+                    is_unchanged: load.is_unchanged.load(Ordering::Relaxed),
+                }),
                 steps: work.len(),
                 cached: work.len() - ran,
                 warnings,

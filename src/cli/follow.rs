@@ -22,10 +22,14 @@ use crate::{
         failure::explain,
         job::{Build, Note},
     },
+    docker::{Engine, load::LoadProgress},
     error::{Error, Kind},
     grpc::{Cancel, io::spawn},
     plan::CONTEXT_NAME,
-    progress::{Look, Mode, Progress, TerminalSize, Transfer},
+    progress::{
+        DaemonTime, Look, Mode, Progress, StatusUpdate, TerminalSize, Transfer, Vertex,
+        VertexDigest, VertexStatus,
+    },
     session::{context::Upload, filesend::FileSend},
     solve::{News, SolveError},
 };
@@ -39,6 +43,9 @@ pub(crate) struct End {
     pub(crate) progress: Progress,
     pub(crate) upload: Arc<Upload>,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    pub(crate) load: Arc<LoadProgress>,
+    /// The engine that shall hold the image.
+    pub(crate) docker: Option<Arc<Engine>>,
     /// Warnings of the daemon and of the plan.
     pub(crate) warnings: usize,
     /// Digests of the steps that work.
@@ -56,6 +63,7 @@ pub(crate) fn follow(
     let look = tick(LOOK_AROUND);
     let mut size = terminal_size();
     let mut warnings = 0;
+    let mut loading = Loading::default();
     let result = loop {
         select! {
             recv(build.news) -> news => match news {
@@ -76,6 +84,7 @@ pub(crate) fn follow(
                     progress.resize(size);
                 }
                 show_transfer(&mut progress, &build.upload, started.elapsed());
+                loading.show(&mut progress, &build.load, started.elapsed());
             },
             recv(signals) -> _ => {
                 if build.cancel.is_cancelled() {
@@ -88,11 +97,14 @@ pub(crate) fn follow(
     };
     warnings += build.notes.try_iter().map(|note| tell(&mut progress, note)).sum::<usize>();
     show_transfer(&mut progress, &build.upload, started.elapsed());
+    loading.show(&mut progress, &build.load, started.elapsed());
     warnings += progress.model().warnings();
     let result =
         result.map_err(|error| explain(error, &progress, &build.root_cause, &build.reached));
     let work = build.work.get().cloned().unwrap_or_default();
-    End { result, progress, upload: build.upload, file_send: build.file_send, warnings, work }
+    let Build { upload, file_send, load, reached, .. } = build;
+    let docker = reached.docker.clone();
+    End { result, progress, upload, file_send, load, docker, warnings, work }
 }
 
 /// Tells how many warnings it was.
@@ -137,6 +149,53 @@ fn show_transfer(progress: &mut Progress, upload: &Upload, now: Duration) {
         done: upload.is_done.load(Ordering::Relaxed),
     };
     progress.on_transfer(transfer, now);
+}
+
+/// The image's way into an engine, shown as a step: the daemon knows nothing of it.
+#[derive(Default)]
+struct Loading {
+    started: Option<DaemonTime>,
+    shown_bytes: u64,
+    is_done: bool,
+}
+
+impl Loading {
+    fn show(&mut self, progress: &mut Progress, load: &LoadProgress, now: Duration) {
+        if self.is_done || !load.has_begun.load(Ordering::Relaxed) {
+            return;
+        }
+        let time = progress.model().daemon_now(now);
+        let is_first = self.started.is_none();
+        let started = *self.started.get_or_insert(time);
+        let sent_bytes = load.sent_bytes.load(Ordering::Relaxed);
+        self.is_done = load.is_done.load(Ordering::Relaxed);
+        if !is_first && !self.is_done && sent_bytes == self.shown_bytes {
+            return;
+        }
+        self.shown_bytes = sent_bytes;
+        let is_unchanged = load.is_unchanged.load(Ordering::Relaxed);
+        let digest = VertexDigest("peelbox:load".to_owned());
+        let vertex = Vertex {
+            digest: digest.clone(),
+            name: "loading into docker".to_owned(),
+            cached: self.is_done && is_unchanged,
+            started: Some(started),
+            completed: self.is_done.then_some(time),
+            ..Vertex::default()
+        };
+        let status = VertexStatus {
+            id: "sending tarball".to_owned(),
+            vertex: digest,
+            current: i64::try_from(sent_bytes).unwrap_or(i64::MAX),
+            timestamp: Some(time),
+            started: Some(started),
+            completed: load.is_sent.load(Ordering::Relaxed).then_some(time),
+            ..VertexStatus::default()
+        };
+        let statuses = if is_unchanged { Vec::new() } else { vec![status] };
+        let update = StatusUpdate { vertexes: vec![vertex], statuses, ..StatusUpdate::default() };
+        progress.on_status(&update, now);
+    }
 }
 
 pub(crate) fn progress(

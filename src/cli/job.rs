@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    io,
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,6 +15,10 @@ use crate::{
         failure::{daemon_error, system},
         project::{Project, unique_id},
         services,
+    },
+    docker::{
+        Engine,
+        load::{EngineLoader, LoadProgress},
     },
     error::Error,
     grpc::{Cancel, Service, io::spawn},
@@ -48,6 +53,8 @@ pub(crate) struct Build {
     pub(crate) upload: Arc<Upload>,
     pub(crate) root_cause: RootCause,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    /// How far the image is on its way into an engine.
+    pub(crate) load: Arc<LoadProgress>,
     pub(crate) reached: Arc<Reached>,
     /// Digests of the steps that work, once they are planned.
     pub(crate) work: Arc<OnceLock<Vec<String>>>,
@@ -71,10 +78,17 @@ impl Build {
     ) -> Result<Self, Error> {
         let root_cause = RootCause::default();
         let upload = Arc::new(Upload::default());
-        let file_send = request
-            .output
-            .dest()
-            .map(|dest| Arc::new(FileSend::new(dest.clone(), root_cause.clone())));
+        let load = Arc::new(LoadProgress::default());
+        let file_send = match (request.output.dest(), &reached.docker) {
+            (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
+            (None, Some(engine)) if reached.inside.is_none() => {
+                let (engine, tags) = (Arc::clone(engine), request.tags.clone());
+                let loader = EngineLoader::new(engine, tags, Arc::clone(&load));
+                Some(FileSend::loading(Arc::new(loader), root_cause.clone()))
+            }
+            _ => None,
+        };
+        let file_send = file_send.map(Arc::new);
         let project = &request.project;
         let context = Context::new(
             CONTEXT_NAME,
@@ -88,28 +102,38 @@ impl Build {
             services::content(project, &root_cause),
         ];
         services.extend(file_send.clone().map(|s| s as Arc<dyn Service>));
-        let job = job(&request, services);
+        let job = job(&request, &reached, services);
 
         let (news_tx, news) = bounded(NEWS_MAX);
         let (done_tx, done) = bounded(1);
         let (notes_tx, notes) = bounded(NEWS_MAX);
+        for warning in &reached.warnings {
+            // Nobody reads yet; a place has few of them.
+            drop(notes_tx.try_send(Note::Warning(warning.clone())));
+        }
+        let loading = Arc::clone(&load);
         let (theirs, daemon, stop) = (request, Arc::clone(&reached), cancel.clone());
         let work = Arc::new(OnceLock::new());
         let planned = Arc::clone(&work);
         spawn("pbx-build", move || {
-            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop, &planned);
+            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop, &planned, &loading);
             drop(daemon);
             // The printer may have left on a second Ctrl-C.
             drop(done_tx.send(result));
         })
         .map_err(|e| system("cannot start the build's thread", e))?;
-        Ok(Self { news, done, notes, cancel, upload, root_cause, file_send, reached, work })
+        Ok(Self { news, done, notes, cancel, upload, root_cause, file_send, load, reached, work })
     }
 }
 
-fn job(request: &Request, services: Vec<Arc<dyn Service>>) -> Job {
+fn job(request: &Request, reached: &Reached, services: Vec<Arc<dyn Service>>) -> Job {
     let epoch = request.project.epoch.map(|e| e.to_string());
     let exporter = request.output.exporter().map(|name| {
+        // The engine that builds is the one that shall hold the image: nothing is sent.
+        let name = match reached.inside.is_some() && request.output.is_for_docker() {
+            true => "moby",
+            false => name,
+        };
         let mut attrs = request.output.exporter_attrs();
         attrs.insert("name".to_owned(), request.tags.join(","));
         if epoch.is_some() {
@@ -132,6 +156,7 @@ fn job(request: &Request, services: Vec<Arc<dyn Service>>) -> Job {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a thread of its own is given")]
 fn build(
     request: &Request,
     job: Job,
@@ -140,10 +165,20 @@ fn build(
     notes: &Sender<Note>,
     cancel: &Cancel,
     work: &OnceLock<Vec<String>>,
+    load: &LoadProgress,
 ) -> Result<BTreeMap<String, String>, BuildError> {
     let connection = &reached.connection;
     let session = job.session.0.clone();
-    solve::run(connection, job, news, cancel, |gateway| {
+    let before = match (&reached.inside, request.tags.first()) {
+        (Some(engine), Some(tag)) if request.output.is_for_docker() => {
+            Some(look_up(Arc::clone(engine), tag.clone()).map_err(|e| {
+                SolveError::Frontend(system("cannot start a thread", e))
+            })?)
+        }
+        _ => None,
+    };
+    let mut held = None;
+    let response = solve::run(connection, job, news, cancel, |gateway| {
         let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
         // A frontend plans once.
         drop(work.set(plan.work()));
@@ -174,6 +209,21 @@ fn build(
                 .iter()
                 .map(|(k, v)| (format!("annotation.{k}"), v.clone().into_bytes())),
         );
+        // Before the engine can give the name to the new image.
+        held = before.and_then(|answer| answer.recv().ok().flatten());
         Ok(Answer { reference, metadata })
-    })
+    })?;
+    let made = response.get("containerimage.digest");
+    load.is_unchanged.fetch_or(made.is_some() && held.as_ref() == made, Ordering::Relaxed);
+    Ok(response)
+}
+
+/// Asks meanwhile which image has that name; whoever needs the answer waits for it.
+fn look_up(engine: Arc<Engine>, name: String) -> io::Result<Receiver<Option<String>>> {
+    let (tx, rx) = bounded(1);
+    spawn("pbx-look-up", move || {
+        // An engine that does not say holds another image: nothing depends on it but a word of the summary.
+        drop(tx.send(engine.image(&name).ok().flatten().map(|image| image.id)));
+    })?;
+    Ok(rx)
 }

@@ -15,6 +15,7 @@ mod finish;
 mod follow;
 mod job;
 mod plan;
+mod probe;
 mod project;
 mod services;
 

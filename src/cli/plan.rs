@@ -25,7 +25,7 @@ use crate::{
 pub(crate) fn run(args: &PlanArgs, env: &Environment) -> Result<(), Error> {
     let project = Project::load(&args.project, env)?;
     let cancel = Cancel::default();
-    let reached = connect::reach(&args.project.daemon, env, &cancel)?;
+    let reached = connect::reach(&args.project.daemon, env, false, &cancel)?;
     let plan = plan(&project, &reached, env, &cancel)?;
     match args.format {
         PlanFormat::Text => print_stdout(plan.to_string().as_bytes()),

@@ -1,3 +1,391 @@
 //! Docker Engine: where it is, what it is, and the image it shall hold.
+//!
+//! [`context`] finds the engine's address, [`Engine::probe`] asks it what it is, [`Engine::builder`] gives a connection to
+//! the BuildKit inside it, [`load`] hands it an image that another BuildKit made. Facts of the API: moby's
+//! `api/docs/CHANGELOG.md` and `daemon/server/router`.
+
+use std::{
+    error, fmt, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use ureq::Agent;
+
+use crate::{
+    endpoint::{DockerAddress, DockerHost},
+    transport::{
+        Socket, command, connect_tcp, connect_unix,
+        tls::{Inside, TlsError, TlsFiles},
+    },
+};
 
 pub mod context;
+pub mod exec;
+mod http;
+pub mod load;
+
+#[doc(hidden)]
+pub use http::fuzz_upgrade_response;
+use http::{Escaped, Protocol};
+
+/// The API of Docker 24, the first engine with BuildKit v0.11.
+pub const API_MIN: ApiVersion = ApiVersion(1, 43);
+/// The newest API whose words are known here (Engine 29.7).
+const API_MAX: ApiVersion = ApiVersion(1, 56);
+/// From here on an engine takes gRPC without an upgrade, which is deprecated (Engine 29.2).
+const API_DIRECT_GRPC: ApiVersion = ApiVersion(1, 53);
+
+/// How long an engine may take for a short answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A version of the engine's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiVersion(pub u16, pub u16);
+
+/// An engine that has answered.
+#[derive(Debug)]
+pub struct Engine {
+    /// Where it is.
+    pub host: DockerHost,
+    /// `29.0.1`
+    pub version: String,
+    /// What is spoken with it.
+    pub api: ApiVersion,
+    /// The engine's own newest API.
+    api_max: ApiVersion,
+    connect_timeout: Duration,
+    agent: Agent,
+}
+
+/// Where an engine keeps images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// containerd's: whole indexes, attestations included.
+    Containerd,
+    /// A graph driver: one image each, unpacked.
+    GraphDriver,
+}
+
+/// An image as an engine knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    /// Digest of the config (graph driver) or of the manifest or index (containerd).
+    pub id: String,
+    /// Bytes.
+    #[serde(default)]
+    pub size: u64,
+}
+
+/// Why an engine does not do what it should.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The connection could not be had, or broke.
+    Io(io::Error),
+    /// The same, of an encrypted one.
+    Tls(TlsError),
+    /// The program that carries the connection cannot be started.
+    Program {
+        /// Its name.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The program that carries the connection, or the container, gave up with these words.
+    Carrier(String),
+    /// Something else listens there.
+    NotDocker(String),
+    /// Older than [`API_MIN`].
+    TooOld {
+        /// `20.10.24`
+        version: String,
+    },
+    /// It serves no API that is spoken here.
+    TooNew {
+        /// Its version.
+        version: String,
+        /// Its oldest API.
+        api_min: ApiVersion,
+    },
+    /// It said no.
+    Refused {
+        /// HTTP's status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// No answer in time.
+    TimedOut,
+    /// An answer that makes no sense.
+    Answer(String),
+}
+
+impl Engine {
+    /// Connects and asks what it is: `/_ping`, then `/version`.
+    ///
+    /// # Errors
+    /// Nobody is there, it is no Docker, or too old; see [`EngineError`].
+    pub fn probe(host: &DockerHost, connect_timeout: Duration) -> Result<Self, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Version {
+            version: String,
+            #[serde(rename = "MinAPIVersion")]
+            min_api_version: Option<String>,
+        }
+        let mut engine = Self {
+            host: host.clone(),
+            version: String::new(),
+            api: API_MIN,
+            api_max: API_MIN,
+            connect_timeout,
+            agent: http::agent(host, connect_timeout, Arc::default()),
+        };
+        let ping = engine.agent.get("http://docker/_ping").config();
+        let ping = ping.timeout_global(Some(ANSWER_TIMEOUT)).build().call().map_err(from_ureq)?;
+        let header = |name: &str| ping.headers().get(name).and_then(|value| value.to_str().ok());
+        if header("libpod-api-version").is_some() {
+            return Err(EngineError::NotDocker("it is Podman, which has no BuildKit".to_owned()));
+        }
+        let api_max = header("api-version").and_then(ApiVersion::parse);
+        let Some(api_max) = api_max.filter(|_| ping.status() == 200) else {
+            let text = format!("it answers `/_ping` with HTTP {}", ping.status().as_u16());
+            return Err(EngineError::NotDocker(text));
+        };
+        drop(ping);
+        let version: Version = engine.get("/version")?;
+        engine.version = http::one_line(&version.version);
+        engine.api_max = api_max;
+        engine.api = api_max.min(API_MAX);
+        let api_min = version.min_api_version.as_deref().and_then(ApiVersion::parse);
+        if api_max < API_MIN {
+            return Err(EngineError::TooOld { version: engine.version });
+        }
+        match api_min {
+            Some(api_min) if api_min > engine.api => {
+                Err(EngineError::TooNew { version: engine.version, api_min })
+            }
+            _ => Ok(engine),
+        }
+    }
+
+    /// A connection to the BuildKit inside this engine, ready for HTTP/2.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn builder(&self) -> Result<Socket, EngineError> {
+        if self.api_max >= API_DIRECT_GRPC {
+            return dial(&self.host, Inside::Http2, self.connect_timeout);
+        }
+        let mut socket = dial(&self.host, Inside::Http1, self.connect_timeout)?;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        http::upgrade(&mut socket, "/grpc", Protocol::H2c, "", deadline)?;
+        Ok(socket)
+    }
+
+    /// What HTTP/2 calls the engine.
+    pub fn authority(&self) -> String {
+        match &self.host.address {
+            DockerAddress::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            DockerAddress::Tcp { host, port } => format!("{host}:{port}"),
+            _ => "localhost".to_owned(),
+        }
+    }
+
+    /// Where it keeps images.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn store(&self) -> Result<Store, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Info {
+            #[serde(default)]
+            driver_status: Vec<(String, String)>,
+        }
+        let info: Info = self.get(&self.path("/info"))?;
+        let is_containerd = info.driver_status.iter().any(|(key, value)| {
+            key == "driver-type" && value.starts_with("io.containerd.snapshotter")
+        });
+        Ok(if is_containerd { Store::Containerd } else { Store::GraphDriver })
+    }
+
+    /// The image of that name, digest or id; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        match self.get(&self.path(&format!("/images/{}/json", Escaped(name)))) {
+            Ok(image) => Ok(Some(image)),
+            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Gives an image another name, a normalised reference.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn tag(&self, image: &str, reference: &str) -> Result<(), EngineError> {
+        let (repository, tag) = match reference.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+            _ => (reference, "latest"),
+        };
+        let (image, repository, tag) = (Escaped(image), Escaped(repository), Escaped(tag));
+        self.post(&format!("/images/{image}/tag?repo={repository}&tag={tag}"), "")?;
+        Ok(())
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("/v{}{path}", self.api)
+    }
+
+    fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, EngineError> {
+        let request = self.agent.get(format!("http://docker{path}")).config();
+        let answer = request.timeout_global(Some(ANSWER_TIMEOUT)).build().call();
+        decode(&settle(answer)?)
+    }
+
+    /// An answer's body.
+    fn post(&self, path: &str, body: &str) -> Result<Vec<u8>, EngineError> {
+        let request = self.agent.post(format!("http://docker{}", self.path(path)));
+        let request = request.header("Content-Type", "application/json").config();
+        settle(request.timeout_global(Some(ANSWER_TIMEOUT)).build().send(body))
+    }
+}
+
+/// Longest answer that is read whole, in bytes.
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+fn settle(
+    answer: Result<::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Vec<u8>, EngineError> {
+    let mut answer = answer.map_err(from_ureq)?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    let body = body.map_err(from_ureq)?;
+    if (200..300).contains(&status) {
+        return Ok(body);
+    }
+    Err(EngineError::Refused { status, message: http::message(&body) })
+}
+
+fn decode<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, EngineError> {
+    serde_json::from_slice(body).map_err(|e| EngineError::Answer(e.to_string()))
+}
+
+fn from_ureq(error: ureq::Error) -> EngineError {
+    match error {
+        ureq::Error::Timeout(_) => EngineError::TimedOut,
+        ureq::Error::Io(e) => match TlsError::from_io(e) {
+            TlsError::Io(e) => EngineError::Io(e),
+            tls => EngineError::Tls(tls),
+        },
+        ureq::Error::Other(e) => match e.downcast::<EngineError>() {
+            Ok(e) => *e,
+            Err(e) => EngineError::Io(io::Error::other(e)),
+        },
+        ureq::Error::Protocol(e) => EngineError::NotDocker(format!("it does not speak HTTP ({e})")),
+        other => EngineError::Io(io::Error::other(other)),
+    }
+}
+
+/// Opens a connection to an engine, encrypted or carried where its address says so.
+pub(crate) fn dial(
+    host: &DockerHost,
+    inside: Inside,
+    timeout: Duration,
+) -> Result<Socket, EngineError> {
+    if let Some(words) = host.address.command() {
+        return command::start(&words)
+            .map_err(|source| EngineError::Program { name: words[0].clone(), source });
+    }
+    match &host.address {
+        DockerAddress::Unix(path) => Ok(connect_unix(path)?),
+        DockerAddress::Tcp { host: name, port } => {
+            let deadline = Instant::now() + timeout;
+            let socket = connect_tcp(name, *port, timeout)?;
+            let Some(tls) = &host.tls else { return Ok(socket) };
+            let files = TlsFiles {
+                ca: tls.ca.clone(),
+                cert: tls.cert.clone(),
+                key: tls.key.clone(),
+                server_name: None,
+            };
+            socket.encrypt(&files, name, inside, deadline).map_err(|e| match e {
+                TlsError::Io(e) => EngineError::Io(e),
+                tls => EngineError::Tls(tls),
+            })
+        }
+        DockerAddress::Ssh { .. } => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+    }
+}
+
+impl ApiVersion {
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.trim().split_once('.')?;
+        Some(Self(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl From<io::Error> for EngineError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Program { name, .. } => write!(f, "cannot start `{name}`"),
+            Self::Carrier(words) => f.write_str(words),
+            Self::NotDocker(what) => write!(f, "not Docker: {what}"),
+            Self::TooOld { version } => {
+                write!(f, "Docker Engine {version} has a BuildKit older than v0.11: Docker 24 or newer is needed")
+            }
+            Self::TooNew { version, api_min } => {
+                write!(f, "Docker Engine {version} wants API {api_min} or newer, peelbox speaks {API_MAX}")
+            }
+            Self::Refused { status, message } if message.is_empty() => write!(f, "HTTP {status}"),
+            Self::Refused { message, .. } => f.write_str(message),
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Answer(what) => write!(f, "its answer cannot be read: {what}"),
+        }
+    }
+}
+
+impl error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Program { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_versions_are_numbers_not_decimals() {
+        let parse = |text| ApiVersion::parse(text).unwrap();
+        assert!(parse("1.9") < API_MIN && parse("1.100") > API_MAX);
+        assert_eq!(parse("1.43\r").to_string(), "1.43");
+        assert_eq!(ApiVersion::parse("one"), None);
+    }
+}

@@ -88,7 +88,8 @@ pub(super) fn ssh_command(user: Option<&str>, port: Option<u16>, host: &str) -> 
     if let Some(port) = port {
         argv.extend(["-p".to_owned(), port.to_string()]);
     }
-    argv.extend(["--".to_owned(), host.to_owned()]);
+    // A terminal there would change bytes.
+    argv.extend(["-T".to_owned(), "--".to_owned(), host.to_owned()]);
     argv
 }
 

@@ -8,6 +8,13 @@ use std::{collections::BTreeMap, error, fmt, path::PathBuf};
 pub enum Output {
     /// `type=none`: build, and keep the result in the daemon's cache only.
     None,
+    /// `type=docker`: an image in Docker, or a tar file that `docker load` takes.
+    Docker {
+        /// Where the tar goes; `None`: into the engine.
+        dest: Option<Dest>,
+        /// What else was said, ready for BuildKit's `docker` exporter.
+        attrs: BTreeMap<String, String>,
+    },
     /// `type=oci`: an OCI image layout in a tar file.
     Oci {
         /// Where the tar goes.
@@ -24,6 +31,13 @@ pub enum Dest {
     Stdout,
     /// `dest=FILE`
     File(PathBuf),
+}
+
+impl Default for Output {
+    /// `type=docker`
+    fn default() -> Self {
+        Self::Docker { dest: None, attrs: BTreeMap::new() }
+    }
 }
 
 impl Output {
@@ -50,12 +64,19 @@ impl Output {
             }
         }
         match pairs.remove("type").as_deref() {
-            Some("oci") => Self::oci(pairs),
+            Some("oci") => match take_dest(&mut pairs)? {
+                Some(dest) => Ok(Self::Oci { dest, attrs: pairs }),
+                None => Err(FlagError::NoDest),
+            },
+            Some("docker") => {
+                let dest = take_dest(&mut pairs)?;
+                Ok(Self::Docker { dest, attrs: pairs })
+            }
             Some("none") => match pairs.pop_first() {
                 Some((key, _)) => Err(FlagError::NoneTakesNothing(key)),
                 None => Ok(Self::None),
             },
-            Some(later @ ("docker" | "image" | "registry" | "local" | "tar")) => {
+            Some(later @ ("image" | "registry" | "local" | "tar")) => {
                 Err(FlagError::LaterType(later.to_owned()))
             }
             Some(unknown) => Err(FlagError::UnknownType(unknown.to_owned())),
@@ -63,26 +84,11 @@ impl Output {
         }
     }
 
-    fn oci(mut pairs: BTreeMap<String, String>) -> Result<Self, FlagError> {
-        let dest = pairs.remove("dest");
-        for (key, value) in &pairs {
-            check_attr(key, value)?;
-        }
-        let dest = match dest.as_deref() {
-            None | Some("") => return Err(FlagError::NoDest),
-            Some("-") => Dest::Stdout,
-            Some(path) if path.contains('\0') => return Err(FlagError::NulInDest),
-            Some(path) => Dest::File(PathBuf::from(path)),
-        };
-        // The exporter's default; said or not, the request is the same.
-        pairs.remove("tar");
-        Ok(Self::Oci { dest, attrs: pairs })
-    }
-
     /// Names the exporter for `SolveRequest`; `None` when nothing is exported.
     pub fn exporter(&self) -> Option<&'static str> {
         match self {
             Self::None => None,
+            Self::Docker { .. } => Some("docker"),
             Self::Oci { .. } => Some("oci"),
         }
     }
@@ -91,16 +97,38 @@ impl Output {
     pub fn exporter_attrs(&self) -> BTreeMap<String, String> {
         match self {
             Self::None => BTreeMap::new(),
-            Self::Oci { attrs, .. } => attrs.clone(),
+            Self::Docker { attrs, .. } | Self::Oci { attrs, .. } => attrs.clone(),
         }
     }
 
-    /// Tells where the bytes go; `None` when there will be none.
+    /// Tells where the bytes go; `None` when there will be none, or an engine gets them.
     pub fn dest(&self) -> Option<&Dest> {
         match self {
             Self::None => None,
+            Self::Docker { dest, .. } => dest.as_ref(),
             Self::Oci { dest, .. } => Some(dest),
         }
+    }
+
+    /// Whether the image shall be in Docker.
+    pub fn is_for_docker(&self) -> bool {
+        matches!(self, Self::Docker { dest: None, .. })
+    }
+}
+
+/// Checks all keys and takes `dest` out; `None` when it is not there, or empty.
+fn take_dest(pairs: &mut BTreeMap<String, String>) -> Result<Option<Dest>, FlagError> {
+    let dest = pairs.remove("dest");
+    for (key, value) in &*pairs {
+        check_attr(key, value)?;
+    }
+    // The exporter's default; said or not, the request is the same.
+    pairs.remove("tar");
+    match dest.as_deref() {
+        None | Some("") => Ok(None),
+        Some("-") => Ok(Some(Dest::Stdout)),
+        Some(path) if path.contains('\0') => Err(FlagError::NulInDest),
+        Some(path) => Ok(Some(Dest::File(PathBuf::from(path)))),
     }
 }
 
@@ -197,11 +225,11 @@ impl fmt::Display for FlagError {
             }
             Self::LaterType(name) => write!(
                 f,
-                "`type={name}` comes with a later version: use `type=oci,dest=FILE` (or `type=none`)"
+                "`type={name}` comes with a later version: use `type=docker`, `type=oci,dest=FILE` or `type=none`"
             ),
             Self::UnknownType(name) => write!(
                 f,
-                "there is no `type={name}`: use `type=oci,dest=FILE`, `type=oci,dest=-` or `type=none`"
+                "there is no `type={name}`: use `type=docker`, `type=oci,dest=FILE` or `type=none`"
             ),
             Self::NoneTakesNothing(key) => write!(f, "`type=none` takes no `{key}`"),
             Self::NoDest => {
@@ -221,7 +249,7 @@ impl fmt::Display for FlagError {
                 ) {
                     return write!(f, "there is no `{key}`, you may mean `dest`");
                 }
-                write!(f, "`type=oci` has no `{key}`, only")?;
+                write!(f, "there is no `{key}`, only")?;
                 for (n, (known, _)) in OCI_ATTRS.iter().enumerate() {
                     write!(f, "{} `{known}`", if n == 0 { "" } else { "," })?;
                 }
@@ -430,6 +458,11 @@ mod tests {
         check("dest=/a/b c.tar,type=oci", &oci(file("/a/b c.tar"), &[]));
         check("type=oci,dest=-", &oci(Dest::Stdout, &[]));
         check("type=none", &Output::None);
+        check("type=docker", &Output::default());
+        let attrs = BTreeMap::from([("compression".to_owned(), "zstd".to_owned())]);
+        let docker = Output::Docker { dest: Some(file("a.tar")), attrs };
+        check("type=docker,dest=a.tar,compression=zstd", &docker);
+        assert!(Output::default().is_for_docker() && !docker.is_for_docker());
         check("TYPE=oci, Dest=a=b.tar", &oci(file("a=b.tar"), &[]));
     }
 
@@ -502,11 +535,11 @@ mod tests {
 
     #[test]
     fn types_of_later_versions_are_told_apart_from_unknown_ones() {
-        for later in ["docker", "image", "registry", "local", "tar"] {
+        for later in ["image", "registry", "local", "tar"] {
             refused(
                 &format!("type={later},dest=x"),
                 FlagError::LaterType(later.into()),
-                "comes with a later version: use `type=oci,dest=FILE`",
+                "comes with a later version: use `type=docker`",
             );
         }
         refused("type=zip,dest=x", FlagError::UnknownType("zip".into()), "`type=none`");

@@ -35,7 +35,7 @@ pub use failure::Failure;
 pub use log::{LogLine, LogSource, PartialLine, fuzz_log_lines};
 pub use model::{Changes, Model, StepId, Totals};
 pub use step::{Interval, Status, Step, StepState, Warning};
-pub use summary::{ContextTotals, Summary};
+pub use summary::{ContextTotals, Loaded, Summary};
 
 /// A build's progress: events in, lines out. The thread that owns the terminal owns it.
 pub struct Progress {
@@ -203,7 +203,7 @@ impl Progress {
 }
 
 /// A vertex of the graph, by the digest the daemon gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VertexDigest(pub String);
 
 /// Time since 1970, as the daemon's clock says.
@@ -243,7 +243,7 @@ pub struct StatusUpdate {
 }
 
 /// State of one vertex; announced several times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Vertex {
     /// Identity.
     pub digest: VertexDigest,
@@ -275,7 +275,7 @@ pub struct ProgressGroup {
 }
 
 /// A sub-task of a vertex.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct VertexStatus {
     /// Identity within the vertex, also its display text.
     pub id: String,

@@ -19,6 +19,8 @@ pub struct Summary {
     pub size_bytes: Option<u64>,
     /// Where it went: files, `stdout`, a registry.
     pub outputs: Vec<String>,
+    /// The engine that holds it, when one was asked to.
+    pub loaded: Option<Loaded>,
     /// Steps of the build that work: all but its sources.
     pub steps: usize,
     /// Those whose result was there.
@@ -31,6 +33,15 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Version and address of the daemon, may be empty.
     pub builder: String,
+}
+
+/// An image in an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Which engine.
+    pub place: String,
+    /// It held exactly this image before.
+    pub is_unchanged: bool,
 }
 
 /// What the context held and what of it crossed the wire.
@@ -63,12 +74,17 @@ impl Summary {
         for output in &self.outputs {
             rows.push(("written to".to_owned(), clean_name(output)));
         }
+        let images = rows.len() - self.outputs.len();
+        if let Some(Loaded { place, is_unchanged }) = &self.loaded {
+            let unchanged = if *is_unchanged { ", unchanged" } else { "" };
+            rows.push(("loaded into".to_owned(), format!("{}{unchanged}", clean_name(place))));
+        }
         let label_columns = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
         let mut text = String::new();
         for (index, (label, value)) in rows.iter().enumerate() {
             let gap = " ".repeat(label_columns - columns(label) + 3);
             // The image is the good news; the labels of other rows step back.
-            let is_image = index < rows.len() - self.outputs.len();
+            let is_image = index < images;
             let label = if is_image { style.good(label) } else { style.faint(label) };
             text += &format!(" {label}{gap}{value}\n");
         }

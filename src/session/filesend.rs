@@ -1,25 +1,40 @@
-//! `FileSend`: the tar stream of an exporter, into the sink the user chose.
+//! `FileSend`: the tar stream of an exporter, into the sink the user chose or an engine that loads it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use bytes::{Buf as _, Bytes};
+use http::HeaderMap;
 use prost::Message as _;
 
 use crate::{
-    grpc::{Call, Code, Service, Status},
-    output::{Dest, OutputError, Sink},
+    grpc::{Call, Code, Service, Status, stream::Receiver},
+    output::{Announced, Dest, Loader, OutputError, Sink},
     pb::filesync::BytesMessage,
     session::{Failure, RootCause},
 };
 
 /// Receives one tar stream.
 ///
-/// The sink is opened when the daemon has something to send, so a build that fails leaves nothing behind, and it is
-/// finished by the caller, when the daemon says that the whole build went well.
+/// A sink is opened when the daemon has something to send, so a build that fails leaves nothing behind, and it is
+/// finished by the caller, when the daemon says that the whole build went well. A loader has the image when its call ends.
 #[derive(Debug)]
 pub struct FileSend {
-    dest: Dest,
+    place: Place,
     slot: Mutex<Slot>,
+    has_loaded: AtomicBool,
     root_cause: RootCause,
+}
+
+#[derive(Debug)]
+enum Place {
+    Sink(Dest),
+    Loader(Arc<dyn Loader>),
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +47,16 @@ struct Slot {
 impl FileSend {
     /// Receives for `dest`.
     pub fn new(dest: Dest, root_cause: RootCause) -> Self {
-        Self { dest, slot: Mutex::default(), root_cause }
+        Self::of(Place::Sink(dest), root_cause)
+    }
+
+    /// Receives for `loader`.
+    pub fn loading(loader: Arc<dyn Loader>, root_cause: RootCause) -> Self {
+        Self::of(Place::Loader(loader), root_cause)
+    }
+
+    fn of(place: Place, root_cause: RootCause) -> Self {
+        Self { place, slot: Mutex::default(), has_loaded: AtomicBool::new(false), root_cause }
     }
 
     /// Gives out what was received; `None` when the daemon sent nothing.
@@ -44,18 +68,51 @@ impl FileSend {
         slot.sink.take()
     }
 
+    /// Whether a loader has the image.
+    pub fn has_loaded(&self) -> bool {
+        self.has_loaded.load(Ordering::Acquire)
+    }
+
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn receive(&self, call: &mut Call) -> Result<(), ReceiveError> {
-        self.keep(Sink::open(&self.dest).map_err(ReceiveError::Output)?)?;
         let receiver = call.receiver.as_mut().ok_or_else(|| Status::protocol("no stream"))?;
-        while let Some(raw) = receiver.receive()? {
-            let message = BytesMessage::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
-            self.write(&message.data)?;
+        let dest = match &self.place {
+            Place::Sink(dest) => dest,
+            Place::Loader(loader) => {
+                return self.load(loader.as_ref(), &announced(&call.metadata), receiver);
+            }
+        };
+        self.keep(Sink::open(dest).map_err(ReceiveError::Output)?)?;
+        while let Some(data) = next(receiver)? {
+            self.write(&data)?;
         }
         Ok(())
+    }
+
+    fn load(
+        &self,
+        loader: &dyn Loader,
+        announced: &Announced,
+        receiver: &mut Receiver,
+    ) -> Result<(), ReceiveError> {
+        let mut body = Body { receiver, data: Bytes::new(), end: None, file_send: self };
+        let loaded = loader.load(announced, &mut body);
+        match (loaded, body.end) {
+            // The daemon stopped in the middle: its reason is the cause, not the engine's.
+            (_, Some(status)) => Err(status.into()),
+            (Err(e), None) => Err(ReceiveError::Output(e)),
+            (Ok(is_new), None) => {
+                self.has_loaded.store(true, Ordering::Release);
+                if is_new {
+                    return Ok(());
+                }
+                // The exporter takes this for success (BuildKit `exporter/oci/export.go`).
+                Err(Status::new(Code::AlreadyExists, "the image is there").into())
+            }
+        }
     }
 
     /// A file is written while it is in the slot, so that [`take`](Self::take) can remove it; a stream outside, because
@@ -79,6 +136,53 @@ impl FileSend {
         }
         slot.sink = Some(sink);
         Ok(())
+    }
+}
+
+fn next(receiver: &mut Receiver) -> Result<Option<Bytes>, Status> {
+    let Some(raw) = receiver.receive()? else { return Ok(None) };
+    let message = BytesMessage::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
+    Ok(Some(message.data))
+}
+
+/// What the daemon knows of the image goes before its bytes (BuildKit `session/filesync/filesync.go`, v0.11).
+fn announced(metadata: &HeaderMap) -> Announced {
+    let text = |name: &str| Some(metadata.get(name)?.to_str().ok()?.to_owned());
+    Announced {
+        digest: text("exporter-md-containerimage.digest"),
+        config_digest: text("exporter-md-containerimage.config.digest"),
+    }
+}
+
+/// A stream of messages as a loader reads it.
+struct Body<'a> {
+    receiver: &'a mut Receiver,
+    data: Bytes,
+    /// Why there is no more, if it ended badly.
+    end: Option<Status>,
+    file_send: &'a FileSend,
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.data.is_empty() {
+            if self.file_send.slot().is_over {
+                self.end = Some(cancelled());
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            match next(self.receiver) {
+                Ok(Some(data)) => self.data = data,
+                Ok(None) => return Ok(0),
+                Err(status) => {
+                    let error = io::Error::other(status.clone());
+                    self.end = Some(status);
+                    return Err(error);
+                }
+            }
+        }
+        let n = buf.len().min(self.data.len());
+        self.data.copy_to_slice(&mut buf[..n]);
+        Ok(n)
     }
 }
 

@@ -117,6 +117,24 @@ impl TlsFiles {
         })
     }
 
+    /// Looks whether the files are there and what they should be, before anybody is asked.
+    ///
+    /// # Errors
+    /// [`TlsError::File`], [`TlsError::HalfAnIdentity`], [`TlsError::ServerName`].
+    pub fn check(&self) -> Result<(), TlsError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if let Some(name) = &self.server_name {
+            server_name(name)?;
+        }
+        match self.config(Inside::Http2) {
+            // The platform's trust store is looked at when it is needed.
+            Ok(_) | Err(TlsError::NoRoots(_)) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
     fn config(&self, inside: Inside) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -158,6 +176,10 @@ impl TlsFiles {
     }
 }
 
+fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+}
+
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
@@ -197,8 +219,7 @@ impl Socket {
     ) -> Result<Self, TlsError> {
         let config = files.config(inside)?;
         let expected = files.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(expected.to_owned())
-            .map_err(|_| TlsError::ServerName(expected.to_owned()))?;
+        let name = server_name(expected)?;
         let mut connection =
             ClientConnection::new(Arc::new(config), name).map_err(TlsError::Other)?;
         let mut stream = self.blocking(Some(deadline));

@@ -1,0 +1,388 @@
+//! One place → what answers there, or why nothing does that could build.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    cli::env::Environment,
+    control::DaemonError,
+    docker::{
+        Engine, EngineError,
+        context::{self, DockerSurroundings},
+        exec::ContainerError,
+    },
+    endpoint::{DockerAddress, DockerHost, Endpoint, Place, Reason},
+    grpc::{Cancel, Code, Status},
+    solve::Connection,
+    transport::{
+        Greeting, Socket, Witness, command, connect_tcp, connect_unix,
+        tls::{Inside, TlsError, TlsFiles},
+    },
+};
+
+/// How long the words of a program that gave up may be on their way.
+const WORDS_PATIENCE: Duration = Duration::from_millis(300);
+/// How the daemon's own client speaks on its standard input and output.
+const DIAL_STDIO: [&str; 2] = ["buildctl", "dial-stdio"];
+
+/// What a probe needs to know besides the place.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    pub(crate) env: Arc<Environment>,
+    /// For `tcp://` addresses of BuildKit.
+    pub(crate) tls: TlsFiles,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) cancel: Cancel,
+}
+
+/// A daemon that answered.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) connection: Connection,
+    /// The engine it is inside of.
+    pub(crate) engine: Option<Arc<Engine>>,
+}
+
+/// Why a place gives no daemon to build with.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    NotThere(Reason),
+    /// A BuildKit answered that cannot be built with.
+    Unfit(DaemonError),
+    /// An engine is there, the BuildKit inside it is of no use.
+    EngineOnly(Arc<Engine>, Box<Refusal>),
+}
+
+impl Refusal {
+    /// For an account of several places.
+    pub(crate) fn into_reason(self) -> Reason {
+        match self {
+            Self::NotThere(reason) => reason,
+            Self::Unfit(error @ DaemonError::TooOld { .. }) => Reason::TooOld(error.to_string()),
+            Self::Unfit(error) => Reason::NotBuildKit(error.to_string()),
+            Self::EngineOnly(_, refusal) => refusal.into_reason(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotThere(reason) => reason.fmt(f),
+            Self::Unfit(error) => error.fmt(f),
+            Self::EngineOnly(_, refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::NotThere(reason)
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Self::NotThere(engine_reason(error))
+    }
+}
+
+impl Ways {
+    /// Connects and asks what is there.
+    pub(crate) fn probe(&self, place: &Place) -> Result<Found, Refusal> {
+        match place {
+            Place::BuildKit(Endpoint::Docker { context }) => {
+                self.embedded(&self.docker_host(context.as_deref())?)
+            }
+            Place::BuildKit(endpoint) => {
+                let connection = self.standalone(endpoint)?;
+                Ok(Found { connection, engine: None })
+            }
+            Place::Docker(Ok(host)) => self.embedded(host),
+            Place::Docker(Err(why)) => Err(Reason::Address(why.clone()).into()),
+        }
+    }
+
+    /// Asks an engine what it is, and nothing of the BuildKit inside it.
+    pub(crate) fn probe_engine(&self, place: &Place) -> Result<Arc<Engine>, Reason> {
+        match place {
+            Place::Docker(Ok(host)) => self.engine(host).map(Arc::new).map_err(engine_reason),
+            Place::Docker(Err(why)) => Err(Reason::Address(why.clone())),
+            Place::BuildKit(_) => Err(Reason::NotDocker("it is BuildKit".to_owned())),
+        }
+    }
+
+    fn engine(&self, host: &DockerHost) -> Result<Engine, EngineError> {
+        if host.tls.as_ref().is_some_and(|tls| tls.skip_verify) {
+            let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
+            return Err(EngineError::NotDocker(text.to_owned()));
+        }
+        Engine::probe(host, self.connect_timeout)
+    }
+
+    fn embedded(&self, host: &DockerHost) -> Result<Found, Refusal> {
+        let engine = Arc::new(self.engine(host)?);
+        let opened = engine
+            .builder()
+            .map_err(Refusal::from)
+            .and_then(|socket| self.speak(socket, &engine.authority()));
+        match opened {
+            Ok(connection) => Ok(Found { connection, engine: Some(engine) }),
+            Err(refusal) => Err(Refusal::EngineOnly(engine, Box::new(refusal))),
+        }
+    }
+
+    fn standalone(&self, endpoint: &Endpoint) -> Result<Connection, Refusal> {
+        let authority = match endpoint {
+            Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+            _ => "localhost".to_owned(),
+        };
+        let socket = self.dial(endpoint)?;
+        let witness = Arc::clone(socket.witness());
+        match self.speak(socket, &authority) {
+            // A daemon that is about to end may take a connection and close it unheard. To ask once more is safe: a
+            // question changes nothing.
+            Err(Refusal::NotThere(_))
+                if witness.greeting() == Greeting::Http2 && !self.cancel.is_cancelled() =>
+            {
+                self.speak(self.dial(endpoint)?, &authority)
+            }
+            Err(refusal) => Err(self.explain(refusal, &witness, endpoint)),
+            Ok(connection) => Ok(connection),
+        }
+    }
+
+    fn speak(&self, socket: Socket, authority: &str) -> Result<Connection, Refusal> {
+        Connection::open(socket, authority, &self.cancel).map_err(|error| match error {
+            DaemonError::Call(status) => Refusal::NotThere(reason_of(&status)),
+            error => Refusal::Unfit(error),
+        })
+    }
+
+    fn dial(&self, endpoint: &Endpoint) -> Result<Socket, Refusal> {
+        if let Some(words) = endpoint.command() {
+            return command::start(&words).map_err(|e| {
+                Reason::Command(format!("cannot start `{}`: {e}", words[0])).into()
+            });
+        }
+        match endpoint {
+            Endpoint::Unix(path) => connect_unix(path).map_err(|e| Reason::from_io(e).into()),
+            Endpoint::Tcp { host, port } => {
+                let deadline = Instant::now() + self.connect_timeout;
+                let socket = connect_tcp(host, *port, self.connect_timeout)
+                    .map_err(Reason::from_io)?;
+                if self.tls.is_empty() {
+                    return Ok(socket);
+                }
+                socket.encrypt(&self.tls, host, Inside::Http2, deadline).map_err(|e| match e {
+                    TlsError::Io(e) => Reason::from_io(e).into(),
+                    e => Reason::Tls(e.to_string()).into(),
+                })
+            }
+            Endpoint::DockerContainer { name, context } => {
+                let engine = self.engine(&self.docker_host(context.as_deref())?)?;
+                engine.exec(name, &DIAL_STDIO).map_err(|e| container_reason(name, e).into())
+            }
+            other => Err(Reason::NotBuildKit(format!("{other} has no way to it")).into()),
+        }
+    }
+
+    /// The engine that is named, or the first of the usual ones that is one.
+    fn docker_host(&self, context: Option<&str>) -> Result<DockerHost, Reason> {
+        let around = self.env.docker();
+        if let Some(name) = context {
+            return context::named(name, &around).map_err(|e| Reason::Address(e.to_string()));
+        }
+        let mut last = Reason::Absent;
+        for candidate in context::candidates(&around) {
+            match candidate.host {
+                Err(why) => last = Reason::Address(why),
+                Ok(host) => match self.engine(&host) {
+                    Ok(_) => return Ok(host),
+                    // The first that is there at all says most.
+                    Err(e) => {
+                        let reason = engine_reason(e);
+                        if matches!(last, Reason::Absent) {
+                            last = reason;
+                        }
+                    }
+                },
+            }
+        }
+        Err(match last {
+            Reason::Absent => Reason::Address("no Docker answers at the usual places".to_owned()),
+            other => other,
+        })
+    }
+
+    /// What the peer showed says more than that the call failed.
+    fn explain(&self, refusal: Refusal, witness: &Witness, endpoint: &Endpoint) -> Refusal {
+        let Refusal::NotThere(reason) = refusal else { return refusal };
+        if !matches!(reason, Reason::NotBuildKit(_)) || self.cancel.is_cancelled() {
+            return reason.into();
+        }
+        let is_tcp = matches!(endpoint, Endpoint::Tcp { .. });
+        let is_plain = is_tcp && self.tls.is_empty();
+        match (witness.greeting(), endpoint) {
+            (Greeting::Tls, _) if is_plain => Reason::Tls(SPEAKS_TLS.to_owned()),
+            (Greeting::Silence, Endpoint::Tcp { host, port })
+                if is_plain && self.speaks_tls(host, *port) =>
+            {
+                Reason::Tls(SPEAKS_TLS.to_owned())
+            }
+            (Greeting::Http1, _) => {
+                let first = witness.greeting_text();
+                let line = first.lines().next().unwrap_or_default().trim();
+                Reason::NotBuildKit(format!("it speaks HTTP/1.1 (`{line}`)"))
+            }
+            // In place of the program's bytes an engine sends why there is no program.
+            (Greeting::Other, Endpoint::DockerContainer { name, .. }) => {
+                let text = witness.greeting_text();
+                Reason::Container(format!(
+                    "`buildctl dial-stdio` cannot be started in the container `{name}`: is it a BuildKit daemon? ({text})"
+                ))
+            }
+            (_, Endpoint::DockerContainer { name, .. }) => {
+                let said = said(witness);
+                Reason::Container(format!("`buildctl dial-stdio` in the container `{name}` gave up: {said}"))
+            }
+            _ if endpoint.command().is_some() => Reason::Command(said(witness)),
+            _ => reason,
+        }
+        .into()
+    }
+
+    /// A server that waits for a client's first word of TLS takes anything else for nonsense and hangs up.
+    fn speaks_tls(&self, host: &str, port: u16) -> bool {
+        let deadline = Instant::now() + self.connect_timeout;
+        let Ok(socket) = connect_tcp(host, port, self.connect_timeout) else { return false };
+        match socket.encrypt(&TlsFiles::default(), host, Inside::Http2, deadline) {
+            Ok(_) => true,
+            // The platform need not trust it: that it showed a certificate is enough.
+            Err(e) => !matches!(e, TlsError::NotTls | TlsError::Io(_) | TlsError::NoRoots(_)),
+        }
+    }
+}
+
+const SPEAKS_TLS: &str =
+    "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";
+
+/// The last words of a program that carried the connection; they may come later than the end of its output.
+fn said(witness: &Witness) -> String {
+    let deadline = Instant::now() + WORDS_PATIENCE;
+    while witness.words().is_empty() && Instant::now() < deadline {
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    witness.words()
+}
+
+fn reason_of(status: &Status) -> Reason {
+    match TlsError::among(status) {
+        Some(error) => Reason::Tls(error.to_string()),
+        None if status.code == Code::DeadlineExceeded => Reason::TimedOut,
+        None => Reason::NotBuildKit(status.to_string()),
+    }
+}
+
+fn engine_reason(error: EngineError) -> Reason {
+    match error {
+        EngineError::Io(e) => Reason::from_io(e),
+        EngineError::TimedOut => Reason::TimedOut,
+        EngineError::Tls(e) => Reason::Tls(e.to_string()),
+        EngineError::Carrier(words) => Reason::Command(words),
+        EngineError::Program { name, source } => {
+            Reason::Command(format!("cannot start `{name}`: {source}"))
+        }
+        EngineError::NotDocker(what) => Reason::NotDocker(what),
+        e @ (EngineError::TooOld { .. } | EngineError::TooNew { .. }) => {
+            Reason::TooOld(e.to_string())
+        }
+        e => Reason::NotDocker(e.to_string()),
+    }
+}
+
+fn container_reason(name: &str, error: ContainerError) -> Reason {
+    match error {
+        ContainerError::Missing => Reason::Container(format!("there is no container `{name}`")),
+        ContainerError::NotRunning(words) => {
+            Reason::Container(format!("the container `{name}` does not run: {words}"))
+        }
+        ContainerError::Engine(e) => engine_reason(e),
+    }
+}
+
+impl Environment {
+    /// What decides where Docker is.
+    pub(crate) fn docker(&self) -> DockerSurroundings<'_> {
+        DockerSurroundings {
+            docker_host: self.docker_host.as_deref(),
+            docker_context: self.docker_context.as_deref(),
+            tls_verify: self.docker_tls_verify,
+            tls: self.docker_tls,
+            cert_path: self.docker_cert_path.as_deref(),
+            config_dir: self.docker_config.as_deref(),
+            xdg_runtime_dir: self.xdg_runtime_dir.as_deref(),
+            uid: rustix::process::getuid().as_raw(),
+        }
+    }
+}
+
+/// What to tell whoever sends a source tree through a network in the clear.
+pub(crate) fn is_in_the_clear(place: &Place, tls: &TlsFiles) -> bool {
+    match place {
+        Place::BuildKit(Endpoint::Tcp { host, .. }) => tls.is_empty() && !is_loopback(host),
+        Place::Docker(Ok(DockerHost { address: DockerAddress::Tcp { host, .. }, tls })) => {
+            tls.is_none() && !is_loopback(host)
+        }
+        _ => false,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address: Option<IpAddr> = host.parse().ok();
+    address.map_or_else(|| host == "localhost" || host.ends_with(".localhost"), |a| a.is_loopback())
+}
+
+/// For the summary and the header.
+pub(crate) fn describe(engine: &Engine) -> String {
+    format!("Docker Engine {} at {}", engine.version, engine.host)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_what_leaves_this_machine_can_be_overheard() {
+        let tcp = |host: &str| {
+            Place::BuildKit(Endpoint::Tcp { host: host.to_owned(), port: 1234 })
+        };
+        let none = TlsFiles::default();
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1", "a.localhost"] {
+            assert!(!is_in_the_clear(&tcp(host), &none), "{host}");
+        }
+        for host in ["10.0.0.1", "builder", "fe80::1", "localhost.example"] {
+            assert!(is_in_the_clear(&tcp(host), &none), "{host}");
+            let tls = TlsFiles { ca: Some("ca.pem".into()), ..TlsFiles::default() };
+            assert!(!is_in_the_clear(&tcp(host), &tls), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_broke_is_not_called_timed_out() {
+        let late = Status::new(Code::DeadlineExceeded, "late");
+        assert!(matches!(reason_of(&late), Reason::TimedOut));
+        let gone = Status::new(Code::Unavailable, "gone");
+        assert!(matches!(reason_of(&gone), Reason::NotBuildKit(_)));
+        let refused = EngineError::Io(io::ErrorKind::ConnectionRefused.into());
+        assert!(matches!(engine_reason(refused), Reason::Refused));
+    }
+}

@@ -1,0 +1,166 @@
+//! An image made by another BuildKit, streamed into an engine: `POST /images/load`.
+
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    docker::{Engine, EngineError, from_ureq, http},
+    output::{Announced, Loader, OutputError},
+};
+
+/// How long an engine may take to unpack what it was given.
+const UNPACK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Longest answer that is kept, in bytes: a line of JSON for each image.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Puts an image into an engine, unless it is there already.
+#[derive(Debug)]
+pub struct EngineLoader {
+    engine: Arc<Engine>,
+    /// Normalised references.
+    tags: Vec<String>,
+    progress: Arc<LoadProgress>,
+}
+
+/// How far a load is, for the printer.
+#[derive(Debug, Default)]
+pub struct LoadProgress {
+    /// Bytes given to the engine.
+    pub sent_bytes: AtomicU64,
+    /// The daemon has begun to send.
+    pub has_begun: AtomicBool,
+    /// All was sent; the engine unpacks.
+    pub is_sent: AtomicBool,
+    /// The engine has the image.
+    pub is_done: AtomicBool,
+    /// It had it before: nothing was sent.
+    pub is_unchanged: AtomicBool,
+}
+
+impl EngineLoader {
+    /// Loads into `engine` under `tags`.
+    pub fn new(engine: Arc<Engine>, tags: Vec<String>, progress: Arc<LoadProgress>) -> Self {
+        Self { engine, tags, progress }
+    }
+
+    /// Whether the engine has exactly this image; then it has all the names afterwards.
+    fn is_there(&self, announced: &Announced) -> Result<bool, EngineError> {
+        // A graph driver's id of an image is the digest of its config, containerd's that of its manifest.
+        for digest in [&announced.digest, &announced.config_digest].into_iter().flatten() {
+            let Some(image) = self.engine.image(digest)? else { continue };
+            if image.id != *digest {
+                continue;
+            }
+            for tag in &self.tags {
+                self.engine.tag(&image.id, tag)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn stream(&self, body: &mut dyn Read) -> Result<(), EngineError> {
+        let is_deaf = Arc::new(AtomicBool::new(false));
+        let mut body = Body { body, progress: &self.progress, is_deaf: Arc::clone(&is_deaf) };
+        let agent = http::agent(&self.engine.host, self.engine.connect_timeout, is_deaf);
+        let path = self.engine.path("/images/load?quiet=1");
+        let request = agent.post(format!("http://docker{path}"));
+        let request = request.header("Content-Type", "application/x-tar").config();
+        let request = request.timeout_recv_response(Some(UNPACK_TIMEOUT)).build();
+        let mut answer =
+            request.send(ureq::SendBody::from_reader(&mut body)).map_err(from_ureq)?;
+        let status = answer.status().as_u16();
+        let answer = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let answer = answer.map_err(from_ureq)?;
+        if !(200..300).contains(&status) {
+            return Err(EngineError::Refused { status, message: http::message(&answer) });
+        }
+        match failure(&answer) {
+            Some(message) => Err(EngineError::Refused { status, message }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Loader for EngineLoader {
+    fn load(&self, announced: &Announced, body: &mut dyn Read) -> Result<bool, OutputError> {
+        let failed = |source: EngineError| OutputError::Load {
+            place: self.engine.host.to_string(),
+            source: Box::new(source),
+        };
+        self.progress.has_begun.store(true, Ordering::Relaxed);
+        let is_unchanged = self.is_there(announced).map_err(failed)?;
+        if is_unchanged {
+            self.progress.is_unchanged.store(true, Ordering::Relaxed);
+        } else {
+            self.stream(body).map_err(failed)?;
+        }
+        self.progress.is_done.store(true, Ordering::Relaxed);
+        Ok(!is_unchanged)
+    }
+}
+
+/// Counts what goes through, and ends when the engine takes no more.
+struct Body<'a> {
+    body: &'a mut dyn Read,
+    progress: &'a LoadProgress,
+    is_deaf: Arc<AtomicBool>,
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        // The engine has answered: what it says counts, not how much it could have had.
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let n = self.body.read(buf)?;
+        self.progress.sent_bytes.fetch_add(n as u64, Ordering::Relaxed);
+        if n == 0 {
+            self.progress.is_sent.store(true, Ordering::Relaxed);
+        }
+        Ok(n)
+    }
+}
+
+/// What went wrong, if anything, by the lines of JSON with which an engine answers.
+fn failure(answer: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Line {
+        error: Option<String>,
+    }
+    let lines = answer.split(|byte| *byte == b'\n');
+    let mut errors = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()?.error);
+    errors.next().map(|error| http::one_line(&error))
+}
+
+/// Takes `data` for the answer to a load; must not panic.
+#[doc(hidden)]
+pub fn fuzz_load_answer(data: &[u8]) {
+    if let Some(text) = failure(data) {
+        assert!(!text.contains('\n'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::mutate;
+
+    #[test]
+    fn the_first_error_of_an_answer_counts() {
+        let good = b"{\"stream\":\"Loaded image: app:latest\\n\"}\r\n";
+        assert_eq!(failure(good), None);
+        let bad = b"{\"stream\":\"x\"}\r\n{\"errorDetail\":{\"message\":\"no\\nspace\"},\"error\":\"no\\nspace\"}\r\n";
+        assert_eq!(failure(bad).as_deref(), Some("no space"));
+        assert_eq!(failure(b""), None);
+        mutate(bad, b"{}\":\n\\", 1000, fuzz_load_answer);
+    }
+}
