@@ -137,6 +137,13 @@ stop_orphans() {
   done
 }
 
+# processes_of RUN_DIR PROGRAM: those with a path under RUN_DIR among their arguments. PROGRAM
+# is a regular expression.
+processes_of() {
+  ps -eo pid=,args= | awk -v run="$(cd "$1" && pwd -P)/" -v program="(^|/)($2)\$" '
+    $2 ~ program { for (i = 3; i <= NF; i++) if (index($i, run) == 1 || index($i, "=" run)) { print $1; next } }'
+}
+
 # stop_daemons RUN_DIR: ends all of them, children too, and removes their data.
 stop_daemons() {
   local run=$1 pids=() pid started
@@ -146,8 +153,10 @@ stop_daemons() {
     while read -r pid started; do
       [ "$(start_time "$pid")" != "$started" ] || pids+=("$pid")
     done <"$run/pids"
-    [ "${#pids[@]}" -eq 0 ] || end_tree "${pids[@]}"
   fi
+  # Also one that was started by a script killed before it could record it.
+  # shellcheck disable=SC2046
+  end_tree "${pids[@]}" $(processes_of "$run" 'dockerd|containerd|buildkitd[-.0-9]*|docker-registry|sshd:')
   remove_engines "$run"
   remove_run_dir "$run"
 }

@@ -69,6 +69,7 @@ start_engine() {
   "pidfile": "$dir/pid",
   "cgroup-parent": "$(cgroup_of "$run")",
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
+  "builder": {"gc": {"enabled": false}},
   "iptables": false,
   "ip6tables": false,
   "registry-mirrors": ["http://$REGISTRY"],
@@ -116,26 +117,21 @@ bridge_rules() {
 cgroup_of() { printf '/peelbox-%s' "$(cd "$1" && pwd -P | cksum | cut -d' ' -f1)"; }
 
 # end_containers RUN_DIR: kills the containers of the run's engines, which then have nothing
-# to wait for when they end.
+# to wait for when they end. The processes above them are nobody's children.
 end_containers() {
   local shims podmans all
-  shims="$(parents_of_containers "$1" containerd-shim-runc-v2)"
-  podmans="$(parents_of_containers "$1" conmon)"
+  shims="$(processes_of "$1" containerd-shim-runc-v2)"
+  podmans="$(processes_of "$1" conmon)"
   # shellcheck disable=SC2086
   all="$podmans $(descendants $shims $podmans)"
   # shellcheck disable=SC2086
   kill -KILL $all 2>/dev/null || true
 }
 
-# parents_of_containers RUN_DIR PROGRAM: the processes of PROGRAM, which are nobody's children.
-parents_of_containers() {
-  ps -eo pid=,args= | awk -v run=" $(cd "$1" && pwd -P)/" -v program="$2" '$2 ~ ("(^|/)" program "$") && index($0, run) { print $1 }'
-}
-
 # remove_engines RUN_DIR: what is left of the engines, which have ended.
 remove_engines() {
   local run=$1 bridge net shims dir address cgroup
-  shims="$(parents_of_containers "$run" containerd-shim-runc-v2)"
+  shims="$(processes_of "$run" containerd-shim-runc-v2)"
   # shellcheck disable=SC2046,SC2086
   [ -z "$shims" ] || kill -KILL $(descendants $shims) $shims 2>/dev/null || true
   for address in "$run"/*/exec/containerd/daemon/io.containerd.runtime.v2.task/moby/*/address; do
@@ -173,6 +169,7 @@ BUILDKIT_CONTAINER=peelbox-buildkitd
 PLAIN_CONTAINER=peelbox-plain
 STOPPED_CONTAINER=peelbox-stopped
 CONTAINER_IMAGE=peelbox-test/busybox
+CONTAINER_OPTIONS=()
 
 # start_containers RUN_DIR CLIENT...: all three, by docker's or podman's CLIENT.
 start_containers() {
