@@ -17,7 +17,7 @@ pub(crate) enum Command {
     /// Build an image from a spec
     Build(Box<BuildArgs>),
     /// Show what a build would do, without building
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// Print the JSON Schema of the spec
     Schema,
     /// Removed: use `peelbox build`

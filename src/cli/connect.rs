@@ -187,19 +187,27 @@ impl Search {
         if winner.is_none() && !args.daemonless {
             return Err(self.nothing(answers, env));
         }
-        let inside = winner.and_then(|at| answers.builders[at].as_ref()?.as_ref().ok()?.engine.clone());
+        let inside =
+            winner.and_then(|at| answers.builders[at].as_ref()?.as_ref().ok()?.engine.clone());
         let docker = match (&inside, self.wants_docker) {
             (_, false) => None,
             (Some(engine), true) => Some(Arc::clone(engine)),
             (None, true) => {
                 answers.wait(&self.ways.cancel, deadline, |answers| answers.docker().is_some())?;
-                Some(answers.docker().flatten().ok_or_else(|| self.no_docker(answers_in(&mut answers)))?)
+                Some(
+                    answers
+                        .docker()
+                        .flatten()
+                        .ok_or_else(|| self.no_docker(answers_in(&mut answers)))?,
+                )
             }
         };
         let Some(at) = winner else { return self.start_private(args, env, docker) };
         let place = self.builders[at].place.clone();
         if is_in_the_clear(&place, &self.ways.tls) {
-            warnings.push(format!("{place} is not encrypted: whoever is on the way can read and change what is built"));
+            warnings.push(format!(
+                "{place} is not encrypted: whoever is on the way can read and change what is built"
+            ));
         }
         match answers.builders[at].take() {
             Some(Ok(Found { connection, engine })) => {
@@ -306,8 +314,10 @@ impl Search {
             Err(_) if cancel.is_cancelled() => Err(interrupted()),
             Err(Refusal::Unfit(error)) => Err(unfit(&error, &place.to_string())),
             Err(refusal) => {
-                let text =
-                    format!("the private daemon does not answer: {refusal}\n{}", private.log_tail());
+                let text = format!(
+                    "the private daemon does not answer: {refusal}\n{}",
+                    private.log_tail()
+                );
                 Err(Error::new(Kind::NoDaemon, text))
             }
         }
@@ -442,9 +452,7 @@ fn interrupted() -> Error {
 fn unfit(error: &DaemonError, place: &str) -> Error {
     let shown = Error::new(Kind::Feature, format!("{error} ({place})"));
     match error {
-        DaemonError::NoWorker => {
-            shown.hint("look at the daemon's log: its worker did not start")
-        }
+        DaemonError::NoWorker => shown.hint("look at the daemon's log: its worker did not start"),
         _ => shown.hint("upgrade the daemon; Docker Engine has such a BuildKit from version 24 on"),
     }
 }

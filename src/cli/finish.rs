@@ -13,7 +13,9 @@ use crate::{
     },
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
-    progress::{ContextTotals, Failure, Loaded, Outcome, Progress, StepState, Summary, VertexDigest},
+    progress::{
+        ContextTotals, Failure, Loaded, Outcome, Progress, StepState, Summary, VertexDigest,
+    },
     spec::reference::familiar,
 };
 
@@ -52,7 +54,9 @@ pub(crate) fn finish(
             let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
-                Output::Docker { .. } | Output::Oci { .. } => request.tags.iter().map(|t| familiar(t).to_owned()).collect(),
+                Output::Docker { .. } | Output::Oci { .. } => {
+                    request.tags.iter().map(|t| familiar(t).to_owned()).collect()
+                }
             };
             let summary = Summary {
                 tags,

@@ -116,7 +116,8 @@ impl Build {
         let work = Arc::new(OnceLock::new());
         let planned = Arc::clone(&work);
         spawn("pbx-build", move || {
-            let result = build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop, &planned, &loading);
+            let result =
+                build(&theirs, job, &daemon, &news_tx, &notes_tx, &stop, &planned, &loading);
             drop(daemon);
             // The printer may have left on a second Ctrl-C.
             drop(done_tx.send(result));
@@ -170,11 +171,10 @@ fn build(
     let connection = &reached.connection;
     let session = job.session.0.clone();
     let before = match (&reached.inside, request.tags.first()) {
-        (Some(engine), Some(tag)) if request.output.is_for_docker() => {
-            Some(look_up(Arc::clone(engine), tag.clone()).map_err(|e| {
-                SolveError::Frontend(system("cannot start a thread", e))
-            })?)
-        }
+        (Some(engine), Some(tag)) if request.output.is_for_docker() => Some(
+            look_up(Arc::clone(engine), tag.clone())
+                .map_err(|e| SolveError::Frontend(system("cannot start a thread", e)))?,
+        ),
         _ => None,
     };
     let mut held = None;

@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
     /// A BuildKit answered that cannot be built with.
     Unfit(DaemonError),
     /// An engine is there, the BuildKit inside it is of no use.
-    EngineOnly(Arc<Engine>, Box<Refusal>),
+    EngineOnly(Arc<Engine>, Box<Self>),
 }
 
 impl Refusal {
@@ -167,16 +167,15 @@ impl Ways {
 
     fn dial(&self, endpoint: &Endpoint) -> Result<Socket, Refusal> {
         if let Some(words) = endpoint.command() {
-            return command::start(&words).map_err(|e| {
-                Reason::Command(format!("cannot start `{}`: {e}", words[0])).into()
-            });
+            return command::start(&words)
+                .map_err(|e| Reason::Command(format!("cannot start `{}`: {e}", words[0])).into());
         }
         match endpoint {
             Endpoint::Unix(path) => connect_unix(path).map_err(|e| Reason::from_io(e).into()),
             Endpoint::Tcp { host, port } => {
                 let deadline = Instant::now() + self.connect_timeout;
-                let socket = connect_tcp(host, *port, self.connect_timeout)
-                    .map_err(Reason::from_io)?;
+                let socket =
+                    connect_tcp(host, *port, self.connect_timeout).map_err(Reason::from_io)?;
                 if self.tls.is_empty() {
                     return Ok(socket);
                 }
@@ -270,8 +269,7 @@ impl Ways {
     }
 }
 
-const SPEAKS_TLS: &str =
-    "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";
+const SPEAKS_TLS: &str = "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";
 
 /// The last words of a program that carried the connection; they may come later than the end of its output.
 fn said(witness: &Witness) -> String {
@@ -362,9 +360,7 @@ mod tests {
 
     #[test]
     fn only_what_leaves_this_machine_can_be_overheard() {
-        let tcp = |host: &str| {
-            Place::BuildKit(Endpoint::Tcp { host: host.to_owned(), port: 1234 })
-        };
+        let tcp = |host: &str| Place::BuildKit(Endpoint::Tcp { host: host.to_owned(), port: 1234 });
         let none = TlsFiles::default();
         for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1", "a.localhost"] {
             assert!(!is_in_the_clear(&tcp(host), &none), "{host}");

@@ -5,7 +5,9 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use crate::{
-    docker::{ANSWER_TIMEOUT, Engine, EngineError, decode, dial, http, http::Escaped, http::Protocol},
+    docker::{
+        ANSWER_TIMEOUT, Engine, EngineError, decode, dial, http, http::Escaped, http::Protocol,
+    },
     transport::{Socket, tls::Inside},
 };
 

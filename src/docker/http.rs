@@ -142,8 +142,7 @@ impl Transport for EngineTransport {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let mut stream = self.socket.blocking(deadline(timeout));
-        let n =
-            stream.read(self.buffers.input_append_buf()).map_err(|e| failed(e, timeout))?;
+        let n = stream.read(self.buffers.input_append_buf()).map_err(|e| failed(e, timeout))?;
         self.buffers.input_appended(n);
         Ok(n > 0)
     }

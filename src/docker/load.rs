@@ -75,8 +75,7 @@ impl EngineLoader {
         let request = agent.post(format!("http://docker{path}"));
         let request = request.header("Content-Type", "application/x-tar").config();
         let request = request.timeout_recv_response(Some(UNPACK_TIMEOUT)).build();
-        let mut answer =
-            request.send(ureq::SendBody::from_reader(&mut body)).map_err(from_ureq)?;
+        let mut answer = request.send(ureq::SendBody::from_reader(&mut body)).map_err(from_ureq)?;
         let status = answer.status().as_u16();
         let answer = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let answer = answer.map_err(from_ureq)?;

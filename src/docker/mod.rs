@@ -177,13 +177,20 @@ impl Engine {
     /// # Errors
     /// As [`EngineError`] says.
     pub fn builder(&self) -> Result<Socket, EngineError> {
-        if self.api_max >= API_DIRECT_GRPC {
+        // An encrypted one that serves it all the same does not offer HTTP/2 (seen with Engine 29.8).
+        if self.api_max >= API_DIRECT_GRPC && self.host.tls.is_none() {
             return dial(&self.host, Inside::Http2, self.connect_timeout);
         }
         let mut socket = dial(&self.host, Inside::Http1, self.connect_timeout)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        http::upgrade(&mut socket, "/grpc", Protocol::H2c, "", deadline)?;
-        Ok(socket)
+        match http::upgrade(&mut socket, "/grpc", Protocol::H2c, "", deadline) {
+            Ok(()) => Ok(socket),
+            // Deprecated since Engine 29.2: one day it will be gone.
+            Err(EngineError::Refused { status: 404, .. }) => {
+                dial(&self.host, Inside::Http2, self.connect_timeout)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// What HTTP/2 calls the engine.
@@ -355,10 +362,16 @@ impl fmt::Display for EngineError {
             Self::Carrier(words) => f.write_str(words),
             Self::NotDocker(what) => write!(f, "not Docker: {what}"),
             Self::TooOld { version } => {
-                write!(f, "Docker Engine {version} has a BuildKit older than v0.11: Docker 24 or newer is needed")
+                write!(
+                    f,
+                    "Docker Engine {version} has a BuildKit older than v0.11: Docker 24 or newer is needed"
+                )
             }
             Self::TooNew { version, api_min } => {
-                write!(f, "Docker Engine {version} wants API {api_min} or newer, peelbox speaks {API_MAX}")
+                write!(
+                    f,
+                    "Docker Engine {version} wants API {api_min} or newer, peelbox speaks {API_MAX}"
+                )
             }
             Self::Refused { status, message } if message.is_empty() => write!(f, "HTTP {status}"),
             Self::Refused { message, .. } => f.write_str(message),

@@ -157,6 +157,7 @@ mod tests {
             tags: vec!["app:latest".to_owned()],
             digest: format!("sha256:4f3c1a2b9d8e{}", "0".repeat(52)),
             size_bytes: Some(58_300_000),
+            loaded: None,
             outputs: vec!["app.tar".to_owned()],
             steps: 9,
             cached: 7,

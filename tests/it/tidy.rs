@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("credentials", &[]),
     ("oci_layout", &[]),
     ("daemonless", &["endpoint"]),
+    ("docker", &["endpoint", "output", "transport"]),
     ("revision", &[]),
     ("error", &[]),
     ("session", &["credentials", "grpc", "oci_layout", "output", "pb"]),
