@@ -48,6 +48,8 @@ as_root() {
 apt_install() {
   local missing=() p
   for p in "$@"; do
+    # Docker's own packages bring these, and Debian's would put them out.
+    case "$p" in containerd | runc) ! have "$p" || continue ;; esac
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
