@@ -589,16 +589,20 @@ mod tests {
 
     #[test]
     fn ssh_addresses_have_a_host_and_may_have_more() {
-        golden("ssh://far.example", "ssh://far.example", "ssh -- far.example buildctl dial-stdio");
+        golden(
+            "ssh://far.example",
+            "ssh://far.example",
+            "ssh -T -- far.example buildctl dial-stdio",
+        );
         golden(
             "ssh://me@far.example:2222/run/bk/x.sock",
             "ssh://me@far.example:2222/run/bk/x.sock",
-            "ssh -l me -p 2222 -- far.example buildctl --addr unix:///run/bk/x.sock dial-stdio",
+            "ssh -l me -p 2222 -T -- far.example buildctl --addr unix:///run/bk/x.sock dial-stdio",
         );
         golden(
             "ssh://me@[fe80::1%eth0]:22/",
             "ssh://me@[fe80::1%eth0]:22",
-            "ssh -l me -p 22 -- fe80::1%eth0 buildctl dial-stdio",
+            "ssh -l me -p 22 -T -- fe80::1%eth0 buildctl dial-stdio",
         );
         bad_part(
             SSH_FORM,

@@ -191,12 +191,12 @@ mod tests {
         check(
             "ssh://far.example",
             "ssh://far.example",
-            "ssh -- far.example docker system dial-stdio",
+            "ssh -T -- far.example docker system dial-stdio",
         );
         check(
             "ssh://me@far.example:22/run/user/7/docker.sock",
             "ssh://me@far.example:22/run/user/7/docker.sock",
-            "ssh -l me -p 22 -- far.example docker -H unix:///run/user/7/docker.sock system dial-stdio",
+            "ssh -l me -p 22 -T -- far.example docker -H unix:///run/user/7/docker.sock system dial-stdio",
         );
     }
 

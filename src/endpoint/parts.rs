@@ -204,7 +204,7 @@ pub(super) fn assert_harmless(argv: &[String]) {
     let known = |byte: u8| is_path_byte(byte) || byte == b'%';
     for word in argv {
         assert!(!word.is_empty() && word.bytes().all(known), "{argv:?}");
-        let is_ours = ["-i", "-l", "-p", "-H", "--", "--addr", "--namespace"]
+        let is_ours = ["-i", "-l", "-p", "-H", "-T", "--", "--addr", "--namespace"]
             .contains(&word.as_str())
             || ["--context=", "--namespace=", "--container="]
                 .iter()
