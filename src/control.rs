@@ -128,6 +128,14 @@ pub fn probe(channel: &Channel, cancel: &Cancel) -> Result<Daemon, DaemonError> 
     Ok(Daemon { version, workers })
 }
 
+/// Whether the daemon answers at all within `timeout`.
+pub fn is_alive(channel: &Channel, timeout: Duration) -> bool {
+    let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+    let info: Result<InfoResponse, Status> =
+        channel.unary("/moby.buildkit.v1.Control/Info", &InfoRequest {}, options);
+    info.is_ok()
+}
+
 /// Major and minor of a release number; `None` for what is none.
 fn release(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.strip_prefix('v')?.split(['.', '-', '+']);

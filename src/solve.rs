@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -20,7 +20,7 @@ use crate::{
     pb::control::{Exporter, SolveRequest, SolveResponse},
     progress::StatusUpdate,
     session::{self, SessionId},
-    transport::Socket,
+    transport::{Socket, Witness},
 };
 
 /// How long the peer may take for the first bytes of HTTP/2.
@@ -31,6 +31,13 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 /// The same for a build of which nothing was heard.
 const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
+/// How long the daemon may say nothing at all. While it builds it looks every five seconds whether the session is
+/// well (BuildKit `session/grpc.go`, since v0.11), so it has missed six times by then.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long it may then take to say who it is, before it is given up.
+const SIGN_OF_LIFE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the build's end is waited for before the silence is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a lost status stream is opened again.
 const STATUS_RETRIES_MAX: usize = 5;
 /// What the daemon is told of a frontend that failed, and says itself then.
@@ -43,6 +50,7 @@ pub struct Connection {
     pub channel: Channel,
     /// What the daemon said.
     pub daemon: Daemon,
+    witness: Arc<Witness>,
     // Last, so that it outlives the streams.
     driver: Driver,
 }
@@ -55,11 +63,12 @@ impl Connection {
     pub fn open(socket: Socket, authority: &str, cancel: &Cancel) -> Result<Self, DaemonError> {
         let system = |e: io::Error| DaemonError::Call(Status::new(Code::Internal, e.to_string()));
         let driver = Driver::start().map_err(system)?;
+        let witness = Arc::clone(socket.witness());
         let io = driver.handle().register(socket);
         let channel = Channel::start(driver.handle(), io, authority, PREFACE_TIMEOUT)
             .map_err(DaemonError::Call)?;
         let daemon = control::probe(&channel, cancel)?;
-        Ok(Self { channel, daemon, driver })
+        Ok(Self { channel, daemon, witness, driver })
     }
 }
 
@@ -140,7 +149,8 @@ pub fn run<E>(
     })?;
     // Thrown when the build has ended: no gateway call is answered any more.
     let over = Cancel::default();
-    let solved = watch_solve(solving, over.clone()).map_err(system)?;
+    let watch = Watch { channel: channel.clone(), witness: Arc::clone(&connection.witness) };
+    let solved = watch_solve(solving, watch, over.clone()).map_err(system)?;
     let status = follow(channel, &reference, news.clone(), over.clone()).map_err(system)?;
 
     let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
@@ -205,17 +215,51 @@ fn request(job: Job) -> SolveRequest {
 
 /// Waits for the end of the build on a thread of its own, so that a build that fails early is known early.
 fn watch_solve(
-    solving: Pending<SolveResponse>,
+    mut solving: Pending<SolveResponse>,
+    watch: Watch,
     over: Cancel,
 ) -> io::Result<Receiver<Result<SolveResponse, Status>>> {
     let (tx, rx) = bounded(1);
     spawn("pbx-solve", move || {
-        let result = solving.wait();
+        let result = watch.until_end(&mut solving);
         // Sent first: who is woken by the switch finds the reason. The other end may be gone.
         drop(tx.send(result));
         over.cancel();
     })?;
     Ok(rx)
+}
+
+/// Notices a daemon that has stopped without a word: frozen, or on a machine that is gone.
+struct Watch {
+    channel: Channel,
+    witness: Arc<Witness>,
+}
+
+impl Watch {
+    fn until_end(&self, solving: &mut Pending<SolveResponse>) -> Result<SolveResponse, Status> {
+        let mut heard_bytes = self.witness.received_bytes();
+        let mut heard_at = Instant::now();
+        loop {
+            if let Some(result) = solving.wait_until(Some(Instant::now() + WATCH_INTERVAL)) {
+                return result;
+            }
+            let bytes = self.witness.received_bytes();
+            if bytes != heard_bytes {
+                (heard_bytes, heard_at) = (bytes, Instant::now());
+            } else if heard_at.elapsed() >= SILENCE_MAX {
+                if !control::is_alive(&self.channel, SIGN_OF_LIFE_TIMEOUT)
+                    && self.witness.received_bytes() == heard_bytes
+                {
+                    let text =
+                        format!("it has said nothing for {} s", heard_at.elapsed().as_secs());
+                    let mut silent = Status::new(Code::Unavailable, text);
+                    silent.is_transport = true;
+                    return Err(silent);
+                }
+                heard_at = Instant::now();
+            }
+        }
+    }
 }
 
 /// The thread that reads the daemon's news.

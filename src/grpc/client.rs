@@ -145,14 +145,15 @@ impl Channel {
         message: &impl Message,
         options: CallOptions,
     ) -> Result<Answers, Status> {
-        let frames = frame::encode(message);
-        if frames.len() > SEND_LIMIT_BYTES {
-            let text = format!(
-                "the message for `{path}` has {} bytes, the limit is {SEND_LIMIT_BYTES}",
-                frames.len()
-            );
-            return Err(Status::new(Code::ResourceExhausted, text));
-        }
+        self.send(path, frames(path, message)?, options)
+    }
+
+    fn send(
+        &self,
+        path: &'static str,
+        frames: Bytes,
+        options: CallOptions,
+    ) -> Result<Answers, Status> {
         let (mut sender, responses) = self.open(path, options)?;
         // The peer may have ended the call already: its answer says more than our broken write.
         drop(sender.send_last(frames, responses.deadline, &responses.cancel));
@@ -169,7 +170,11 @@ impl Channel {
         message: &impl Message,
         options: CallOptions,
     ) -> Result<Pending<R>, Status> {
-        Ok(Pending { answers: self.request(path, message, options)?, answer: PhantomData })
+        let frames = frames(path, message)?;
+        let again =
+            Again { channel: self.clone(), path, frames: frames.clone(), options: options.clone() };
+        let answers = self.send(path, frames, options)?;
+        Ok(Pending { answers, message: None, again: Some(again), answer: PhantomData })
     }
 
     /// Calls and waits.
@@ -212,6 +217,19 @@ impl Channel {
     }
 }
 
+/// A message as it travels.
+fn frames(path: &str, message: &impl Message) -> Result<Bytes, Status> {
+    let frames = frame::encode(message);
+    if frames.len() > SEND_LIMIT_BYTES {
+        let text = format!(
+            "the message for `{path}` has {} bytes, the limit is {SEND_LIMIT_BYTES}",
+            frames.len()
+        );
+        return Err(Status::new(Code::ResourceExhausted, text));
+    }
+    Ok(frames)
+}
+
 /// At most eight digits and a unit (gRPC over HTTP/2, "Timeout").
 fn timeout_header(timeout: Duration) -> HeaderValue {
     const DIGITS_MAX: u128 = 99_999_999;
@@ -250,7 +268,19 @@ impl Answers {
 #[derive(Debug)]
 pub struct Pending<R> {
     answers: Answers,
+    message: Option<Bytes>,
+    /// How to make the call once more; `None` when that was done.
+    again: Option<Again>,
     answer: PhantomData<R>,
+}
+
+/// A call as it was made.
+#[derive(Debug)]
+struct Again {
+    channel: Channel,
+    path: &'static str,
+    frames: Bytes,
+    options: CallOptions,
 }
 
 impl<R: Message + Default> Pending<R> {
@@ -259,12 +289,47 @@ impl<R: Message + Default> Pending<R> {
     /// # Errors
     /// How the call ended.
     pub fn wait(mut self) -> Result<R, Status> {
-        let Some(raw) = self.answers.receive()? else {
-            return Err(Status::protocol("the daemon answered with no message"));
-        };
-        let answer = R::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
-        while self.answers.receive()?.is_some() {}
-        Ok(answer)
+        let deadline = self.answers.responses.deadline;
+        self.wait_until(deadline)
+            .unwrap_or_else(|| Err(Status::new(Code::DeadlineExceeded, "no answer in time")))
+    }
+
+    /// Waits for the answer until `deadline` at most; `None`: it has not come, and can be waited for on.
+    ///
+    /// A call that the peer refused before looking at it is made once more (RFC 9113, section 8.7).
+    pub fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<R, Status>> {
+        loop {
+            let responses = &mut self.answers.responses;
+            let cancel = responses.cancel.clone();
+            let next = within(poll_fn(|cx| responses.poll_message(cx)), deadline, &cancel);
+            match next {
+                Ok(Some(Ok(raw))) => self.message = self.message.take().or(Some(raw)),
+                Ok(Some(Err(status))) => match self.again.take() {
+                    Some(again) if status.is_unprocessed => match again.make() {
+                        Ok(answers) => self.answers = answers,
+                        Err(status) => return Some(Err(status)),
+                    },
+                    _ => return Some(Err(status)),
+                },
+                Ok(None) => {
+                    let Some(raw) = self.message.take() else {
+                        return Some(Err(Status::protocol("the daemon answered with no message")));
+                    };
+                    return Some(R::decode(raw).map_err(|e| Status::protocol(e.to_string())));
+                }
+                Err(status) if status.code == Code::DeadlineExceeded => return None,
+                Err(status) => {
+                    self.answers.responses.state = State::Ended;
+                    return Some(Err(status));
+                }
+            }
+        }
+    }
+}
+
+impl Again {
+    fn make(self) -> Result<Answers, Status> {
+        self.channel.send(self.path, self.frames, self.options)
     }
 }
 

@@ -111,6 +111,8 @@ pub struct Status {
     pub details: Vec<crate::pb::Any>,
     /// The connection failed, not the call: nobody answered.
     pub is_transport: bool,
+    /// The peer says that it has not looked at the call: to make it once more is safe.
+    pub is_unprocessed: bool,
     /// What lies behind a transport failure.
     source: Option<Arc<h2::Error>>,
 }
@@ -123,6 +125,7 @@ impl Status {
             message: message.into(),
             details: Vec::new(),
             is_transport: false,
+            is_unprocessed: false,
             source: None,
         }
     }
@@ -153,6 +156,7 @@ impl Status {
         };
         Self {
             is_transport: error.is_io() || error.is_go_away(),
+            is_unprocessed: error.is_remote() && reason == Some(Reason::REFUSED_STREAM),
             source: Some(Arc::new(error)),
             ..Self::new(code, message)
         }

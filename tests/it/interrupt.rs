@@ -138,6 +138,21 @@ fn a_daemon_that_does_not_answer_holds_up_ctrl_c_for_seconds_only() {
 }
 
 #[test]
+fn a_daemon_that_falls_silent_is_given_up_in_bounded_time() {
+    let waiting = Waiting::new("a-daemon-that-falls-silent");
+    let relay = Relay::start(&waiting.work.path("relay.sock"), &daemon::newest());
+    let running = waiting.start(relay.address());
+    relay.freeze();
+    let silent = Instant::now();
+    let run = running.finish().ended(7);
+    assert!(silent.elapsed() < Duration::from_secs(90), "{:?}\n{}", silent.elapsed(), run.stderr);
+    drop(run.says(&["the daemon went away in the middle of the build", "has said nothing for 6"]));
+    drop(relay);
+    waiting.wait_for_the_end();
+    waiting.assert_nothing_is_left();
+}
+
+#[test]
 fn a_killed_client_is_noticed_by_the_daemon() {
     let waiting = Waiting::new("killed-client");
     let running = waiting.start(&daemon::newest());

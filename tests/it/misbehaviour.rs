@@ -1,7 +1,10 @@
 //! What real daemons do not do: cuts, resets, tiny windows, unknown calls. None may hang or panic.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -124,6 +127,53 @@ fn a_lost_status_stream_is_opened_again() {
     outcome.unwrap();
     let restarts = news.iter().filter(|n| matches!(n, News::Restarted)).count();
     assert_eq!(restarts, 2, "{news:?}");
+}
+
+#[test]
+fn a_call_that_was_refused_unseen_is_made_once_more_and_no_more() {
+    for (refusals, is_well) in [(1, true), (2, false)] {
+        let counted = Arc::new(AtomicUsize::new(0));
+        let solves = Arc::clone(&counted);
+        let script = Script {
+            intercept: Box::new(move |path, respond| {
+                if path != "/moby.buildkit.v1.Control/Solve" {
+                    return true;
+                }
+                let is_refused = solves.fetch_add(1, Ordering::SeqCst) < refusals;
+                if is_refused {
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                }
+                !is_refused
+            }),
+            ..solve(|stage| {
+                returned(stage);
+                Ok(())
+            })
+        };
+        let (outcome, _) = play(script);
+        assert_eq!(outcome.is_ok(), is_well, "{refusals} refusals: {outcome:?}");
+        assert_eq!(counted.load(Ordering::SeqCst), 2, "{refusals} refusals");
+    }
+}
+
+#[test]
+fn a_call_that_may_have_been_seen_is_never_made_again() {
+    let counted = Arc::new(AtomicUsize::new(0));
+    let solves = Arc::clone(&counted);
+    let script = Script {
+        intercept: Box::new(move |path, respond| {
+            let is_solve = path == "/moby.buildkit.v1.Control/Solve";
+            if is_solve {
+                solves.fetch_add(1, Ordering::SeqCst);
+                respond.send_reset(Reason::INTERNAL_ERROR);
+            }
+            !is_solve
+        }),
+        ..Script::default()
+    };
+    let (outcome, _) = play(script);
+    assert!(matches!(outcome, Err(SolveError::Daemon(_))), "{outcome:?}");
+    assert_eq!(counted.load(Ordering::SeqCst), 1);
 }
 
 #[test]
