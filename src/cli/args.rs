@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Build(Box<BuildArgs>),
     /// Show what a build would do, without building
     Plan(Box<PlanArgs>),
+    /// Show every place where a build could run, and which one it would take
+    Doctor(Box<DoctorArgs>),
     /// Print the JSON Schema of the spec
     Schema,
     /// Removed: use `peelbox build`
@@ -127,6 +129,15 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonArgs,
+    /// A table for people, JSON for programs
+    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
+    pub(crate) format: DoctorFormat,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RemovedArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<String>,
@@ -144,6 +155,14 @@ pub(crate) enum Progress {
     Quiet,
     /// One JSON object per message of the daemon
     Rawjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -98,7 +98,7 @@ pub(crate) struct Search {
     /// Where a builder may be.
     pub(crate) builders: Vec<Candidate>,
     /// Where a Docker may be that is no candidate for a builder.
-    engines: Vec<Candidate>,
+    pub(crate) engines: Vec<Candidate>,
     wants_docker: bool,
 }
 
@@ -355,7 +355,7 @@ impl Answers {
     }
 
     /// The first Docker of all places; `None`: not known yet.
-    fn docker(&self) -> Option<Option<Arc<Engine>>> {
+    pub(crate) fn docker(&self) -> Option<Option<Arc<Engine>>> {
         let inside = self.builders.iter().map(|slot| {
             Some(match slot.as_ref()? {
                 Ok(found) => found.engine.clone(),

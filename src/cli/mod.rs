@@ -9,6 +9,7 @@ use crate::error::{Error, Kind};
 mod args;
 mod build;
 mod connect;
+mod doctor;
 mod env;
 mod failure;
 mod finish;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Build(args) => build::run(&args, &environment),
         Command::Plan(args) => plan::run(&args, &environment),
+        Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Schema => print_stdout(crate::spec::SCHEMA.as_bytes()),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),
     };

@@ -7,6 +7,7 @@ mod connecting;
 mod context;
 mod daemonless;
 mod docs;
+mod doctor;
 mod engine;
 mod failures;
 mod frontend;
