@@ -13,7 +13,7 @@ use crate::{
         connect::Reached,
         env::Environment,
         failure::{daemon_error, system},
-        project::{Project, unique_id},
+        project::{Project, Purpose, unique_id},
         services,
     },
     docker::{
@@ -179,7 +179,11 @@ fn build(
     };
     let mut held = None;
     let response = solve::run(connection, job, news, cancel, |gateway| {
-        let plan = request.project.plan(gateway, &connection.daemon, &session, true)?;
+        let purpose = match request.output {
+            Output::Docker { .. } => Purpose::BuildForDocker,
+            _ => Purpose::Build,
+        };
+        let plan = request.project.plan(gateway, &connection.daemon, &session, purpose)?;
         // A frontend plans once.
         drop(work.set(plan.work()));
         let mut told: Vec<Note> = Vec::new();

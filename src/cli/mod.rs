@@ -67,7 +67,7 @@ fn frontend_is_gone(args: &RemovedArgs) -> Error {
         }
     }
     Error::new(Kind::Usage, "`peelbox frontend` was removed: peelbox speaks to BuildKit itself")
-        .hint(format!("peelbox build --spec {spec} --tag app:latest --output type=oci,dest=app.tar"))
+        .hint(format!("peelbox build --spec {spec} --tag app:latest"))
         .hint(format!("for buildctl: peelbox plan --spec {spec} --format llb | buildctl build --local context=."))
 }
 

@@ -10,7 +10,7 @@ use crate::{
         connect,
         env::Environment,
         print_stdout,
-        project::{Project, unique_id},
+        project::{Project, Purpose, unique_id},
         services,
     },
     error::{Error, Kind},
@@ -59,7 +59,7 @@ fn plan(
     let connection = &reached.connection;
     let mut planned = None;
     let result = solve::run(connection, job, &news, cancel, |gateway| {
-        planned = Some(project.plan(gateway, &connection.daemon, &session.0, false)?);
+        planned = Some(project.plan(gateway, &connection.daemon, &session.0, Purpose::Show)?);
         Ok::<_, Error>(Answer { reference: RefId(String::new()), metadata: BTreeMap::new() })
     });
     match (result, planned) {

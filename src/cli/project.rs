@@ -23,6 +23,17 @@ use crate::{
     spec::{self, Base, UniversalBuild},
 };
 
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be looked at, or built by another client.
+    Show,
+    /// To be built.
+    Build,
+    /// To be built for Docker, whose images have more to say.
+    BuildForDocker,
+}
+
 /// One service of one source tree.
 pub(crate) struct Project {
     pub(crate) spec: UniversalBuild,
@@ -89,13 +100,13 @@ impl Project {
 
     /// Resolves the bases through `gateway` and plans on them.
     ///
-    /// `session` is named in the graph when the graph is to be built by it.
+    /// `session` is named in the graph when the graph is to be built by it, and not only shown.
     pub(crate) fn plan(
         &self,
         gateway: &Gateway,
         daemon: &Daemon,
         session: &str,
-        is_for_session: bool,
+        purpose: Purpose,
     ) -> Result<Plan, Error> {
         let platform = self.platform_on(daemon);
         let caps: BTreeSet<String> = gateway
@@ -116,7 +127,8 @@ impl Project {
             no_cache: self.no_cache,
             source_date_epoch: self.epoch,
             revision: self.revision.clone(),
-            session: is_for_session.then(|| session.to_owned()),
+            session: (purpose != Purpose::Show).then(|| session.to_owned()),
+            is_for_docker: purpose == Purpose::BuildForDocker,
             exclude: self.exclude.clone(),
             caps,
             ..Options::new(platform, self.name.clone())

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Options, Platform, base::Image, packages::set_env};
+use super::{Options, Platform, base::Image, packages::set_env, script::quote};
 use crate::spec::Runtime;
 
 /// The config of the image; `layers` says what each layer on top of the base is.
@@ -82,6 +82,11 @@ fn container(base: &Image<'_>, runtime: &Runtime, options: &Options) -> Map<Stri
     let ports: Vec<(String, Value)> =
         runtime.ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect();
     old.insert("ExposedPorts".into(), sorted(&old, "ExposedPorts", ports).into());
+    if options.is_for_docker
+        && let Some(check) = health_check(base, runtime)
+    {
+        old.insert("Healthcheck".into(), check);
+    }
     let labels = labels(&old, runtime, options);
     old.insert("Labels".into(), labels.into());
 
@@ -94,6 +99,23 @@ fn container(base: &Image<'_>, runtime: &Runtime, options: &Options) -> Map<Stri
         }
     }
     new
+}
+
+/// How Docker asks whether the service is well; `None` where nothing in the image could ask, or no port is known.
+fn health_check(base: &Image<'_>, runtime: &Runtime) -> Option<Value> {
+    let (endpoint, port) = (runtime.health.as_ref()?, runtime.ports.first()?);
+    // In an image from scratch there is no shell.
+    base.config()?;
+    let path = quote(endpoint);
+    // Images have one of these, seldom all.
+    let script = format!(
+        "u=http://127.0.0.1:${{PORT:-{port}}}{path}; has() {{ command -v \"$1\" >/dev/null; }}; \
+         if has curl; then exec curl -fsS -o /dev/null \"$u\"; \
+         elif has wget; then exec wget -q -O /dev/null \"$u\"; \
+         elif has node; then exec node -e 'fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))' \"$u\"; \
+         elif has python3; then exec python3 -c 'import sys,urllib.request as r;r.urlopen(sys.argv[1])' \"$u\"; fi"
+    );
+    Some(json!({ "Test": ["CMD-SHELL", script] }))
 }
 
 /// Labels of the base stay, but for those that the OCI defines: they say what the base is, not

@@ -89,6 +89,8 @@ pub struct Options {
     pub shared_key_hint: Option<String>,
     /// LLB capabilities that the daemon has.
     pub caps: BTreeSet<String>,
+    /// The image is for Docker: `runtime.health` becomes a health check, which OCI images do not have.
+    pub is_for_docker: bool,
 }
 
 impl Options {
@@ -109,6 +111,7 @@ impl Options {
             exclude: Vec::new(),
             shared_key_hint: None,
             caps: BTreeSet::new(),
+            is_for_docker: false,
         }
     }
 

@@ -567,3 +567,24 @@ fn a_base_that_was_not_resolved_or_has_no_config_is_an_error() {
     assert_eq!(error.to_string(), format!("cannot read the image config of `{NODE}`"));
     assert!(std::error::Error::source(&error).is_some());
 }
+
+#[test]
+fn for_docker_the_health_endpoint_is_a_health_check_where_something_can_ask() {
+    let mut spec = wolfi_spec();
+    spec.runtime.health = Some("/it's?a=1&b".to_owned());
+    let check = |spec: &UniversalBuild, is_for_docker: bool| {
+        let bases = resolve(spec, &json!({ "Env": [PATH] }), Some("ID=wolfi\n"));
+        let plan = Plan::new(spec, &bases, &Options { is_for_docker, ..options() }).unwrap();
+        let config: Value = serde_json::from_slice(&plan.image_config()).unwrap();
+        config["config"]["Healthcheck"]["Test"][1].as_str().map(str::to_owned)
+    };
+    assert_eq!(check(&spec, false), None);
+    let script = check(&spec, true).unwrap();
+    assert!(script.starts_with(r"u=http://127.0.0.1:${PORT:-3000}'/it'\''s?a=1&b'; "), "{script}");
+    spec.runtime.ports.clear();
+    assert_eq!(check(&spec, true), None);
+    spec.runtime.ports = vec![3000];
+    spec.runtime.packages.clear();
+    spec.runtime.base = Base::Scratch;
+    assert_eq!(check(&spec, true), None);
+}

@@ -78,7 +78,9 @@ fn without_a_name_the_usual_sockets_are_tried_in_order() {
     let run = build(&work).env("XDG_RUNTIME_DIR", &run_dir).run().ended(3);
     let first = format!("\n  {rootless} (rootless default): there is no such socket");
     let second = "\n  unix:///run/buildkit/buildkitd.sock (default): there is no such socket";
-    let run = run.says(&[&first, second, "--buildkit ADDRESS"]);
+    let docker = "\n  Docker at unix:///var/run/docker.sock (Docker's default): ";
+    let run = run.says(&[&first, second, docker, "\nhint: "]);
+    assert_eq!(run.stderr.matches("hint: ").count(), 1, "{}", run.stderr);
     assert!(run.stderr.find(&first) < run.stderr.find(second), "{}", run.stderr);
 }
 
