@@ -6,7 +6,7 @@ use crate::{
     gateway::{Gateway, ImageConfig, ImageSource},
     grpc::{Code, Status, client::Pending},
     pb::gateway::ResolveImageConfigResponse,
-    plan::{self, BaseRequest, Platform, ResolvedBase, ResolvedBases},
+    plan::{self, BaseRequest, Lookup, ResolvedBase, ResolvedBases},
     spec::{Base, UniversalBuild},
 };
 
@@ -65,14 +65,13 @@ impl std::error::Error for ResolveError {
 pub fn resolve(
     gateway: &Gateway,
     spec: &UniversalBuild,
-    platform: &Platform,
-    session: &str,
+    lookup: &Lookup<'_>,
     local_digests: &BTreeMap<Base, String>,
 ) -> Result<ResolvedBases, ResolveError> {
     let requests = plan::bases(spec);
     let mut lookups = Vec::with_capacity(requests.len());
     for request in &requests {
-        lookups.push(look_up(gateway, request, platform, session, local_digests)?);
+        lookups.push(look_up(gateway, request, lookup, local_digests)?);
     }
     let mut resolved = ResolvedBases::default();
     for (request, pending) in requests.iter().zip(lookups) {
@@ -80,7 +79,7 @@ pub fn resolve(
             pending.wait().map_err(|status| failed(request, status))?.into();
         let digest = local_digests.get(&request.base).cloned().unwrap_or(digest);
         let os_release = if request.needs_os_release {
-            read_os_release(gateway, request, &digest, platform, session)?
+            read_os_release(gateway, request, &digest, lookup)?
         } else {
             None
         };
@@ -92,18 +91,26 @@ pub fn resolve(
 fn look_up(
     gateway: &Gateway,
     request: &BaseRequest,
-    platform: &Platform,
-    session: &str,
+    lookup: &Lookup<'_>,
     local_digests: &BTreeMap<Base, String>,
 ) -> Result<Pending<ResolveImageConfigResponse>, ResolveError> {
     let digest = local_digests.get(&request.base).map(String::as_str);
     let source = match request.store() {
-        Some(store) => ImageSource::OciLayout { session: session.to_owned(), store },
+        Some(store) => {
+            let session = lookup.session.unwrap_or_default().to_owned();
+            ImageSource::OciLayout { session, store }
+        }
+        None if lookup.prefers_local => ImageSource::Registry { resolve_mode: "local".to_owned() },
         None => ImageSource::Registry { resolve_mode: "default".to_owned() },
     };
     let log_name = format!("[internal] load metadata for {}", request.display());
     gateway
-        .resolve_image_config(&request.reference(digest), &platform.to_pb(), &source, &log_name)
+        .resolve_image_config(
+            &request.reference(digest),
+            &lookup.platform.to_pb(),
+            &source,
+            &log_name,
+        )
         .map_err(|status| failed(request, status))
 }
 
@@ -112,11 +119,10 @@ fn read_os_release(
     gateway: &Gateway,
     request: &BaseRequest,
     digest: &str,
-    platform: &Platform,
-    session: &str,
+    lookup: &Lookup<'_>,
 ) -> Result<Option<Vec<u8>>, ResolveError> {
     let unreadable = |status| ResolveError::OsRelease { base: request.display(), status };
-    let definition = plan::source_definition(&request.base, digest, platform, Some(session));
+    let definition = plan::source_definition(&request.base, digest, lookup);
     let reference = gateway.solve(definition).map_err(unreadable)?;
     match gateway.read_file(&reference, OS_RELEASE) {
         Ok(text) => Ok(Some(text)),

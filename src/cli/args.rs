@@ -108,6 +108,9 @@ pub(crate) struct BuildArgs {
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
+    /// Keep a record in the daemon's history (`docker buildx history`, `buildctl debug histories`)
+    #[arg(long)]
+    pub(crate) record: bool,
     /// Show nothing but errors; print the image's digest on standard output
     #[arg(short, long)]
     pub(crate) quiet: bool,

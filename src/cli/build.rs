@@ -61,7 +61,8 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     }
     let project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
-    Ok(Request { project, output, tags, is_verbose: args.verbose })
+    let (is_verbose, keeps_record) = (args.verbose, args.record);
+    Ok(Request { project, output, tags, is_verbose, keeps_record })
 }
 
 /// A Docker Engine with the classic image store gives no image away.

@@ -42,6 +42,9 @@ pub(crate) struct Request {
     pub(crate) output: Output,
     pub(crate) tags: Vec<String>,
     pub(crate) is_verbose: bool,
+    /// The daemon shall remember the build. It writes all logs and a whole provenance for that before it answers: 23 of 90
+    /// ms of a build of nothing new (Engine 29.8).
+    pub(crate) keeps_record: bool,
 }
 
 /// A build under way.
@@ -153,7 +156,7 @@ fn job(request: &Request, reached: &Reached, services: Vec<Arc<dyn Service>>) ->
             .map(|epoch| ("build-arg:SOURCE_DATE_EPOCH".to_owned(), epoch))
             .into_iter()
             .collect(),
-        internal: false,
+        internal: !request.keeps_record,
     }
 }
 
@@ -183,7 +186,7 @@ fn build(
             Output::Docker { .. } => Purpose::BuildForDocker,
             _ => Purpose::Build,
         };
-        let plan = request.project.plan(gateway, &connection.daemon, &session, purpose)?;
+        let plan = request.project.plan(gateway, reached, &session, purpose)?;
         // A frontend plans once.
         drop(work.set(plan.work()));
         let mut told: Vec<Note> = Vec::new();

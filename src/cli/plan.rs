@@ -59,7 +59,7 @@ fn plan(
     let connection = &reached.connection;
     let mut planned = None;
     let result = solve::run(connection, job, &news, cancel, |gateway| {
-        planned = Some(project.plan(gateway, &connection.daemon, &session.0, Purpose::Show)?);
+        planned = Some(project.plan(gateway, reached, &session.0, Purpose::Show)?);
         Ok::<_, Error>(Answer { reference: RefId(String::new()), metadata: BTreeMap::new() })
     });
     match (result, planned) {

@@ -11,13 +11,13 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    cli::{args::ProjectArgs, env::Environment},
+    cli::{args::ProjectArgs, connect::Reached, env::Environment},
     control::Daemon,
     error::{Error, Kind},
     frontend::{self, ResolveError},
     gateway::Gateway,
     oci_layout::OciLayout,
-    plan::{self, Options, Plan, PlanError, Platform},
+    plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision,
     session::{content::Stores, filesync},
     spec::{self, Base, UniversalBuild},
@@ -104,11 +104,11 @@ impl Project {
     pub(crate) fn plan(
         &self,
         gateway: &Gateway,
-        daemon: &Daemon,
+        reached: &Reached,
         session: &str,
         purpose: Purpose,
     ) -> Result<Plan, Error> {
-        let platform = self.platform_on(daemon);
+        let platform = self.platform_on(&reached.connection.daemon);
         let caps: BTreeSet<String> = gateway
             .ping()
             .map_err(|e| {
@@ -119,7 +119,13 @@ impl Project {
             .filter(|cap| cap.enabled)
             .map(|cap| cap.id)
             .collect();
-        let bases = frontend::resolve(gateway, &self.spec, &platform, session, &self.local_digests)
+        let prefers_local_images = reached.inside.is_some();
+        let lookup = Lookup {
+            platform: &platform,
+            session: Some(session),
+            prefers_local: prefers_local_images,
+        };
+        let bases = frontend::resolve(gateway, &self.spec, &lookup, &self.local_digests)
             .map_err(resolve_error)?;
         let options = Options {
             project: self.key.clone(),
@@ -128,6 +134,7 @@ impl Project {
             source_date_epoch: self.epoch,
             revision: self.revision.clone(),
             session: (purpose != Purpose::Show).then(|| session.to_owned()),
+            prefers_local_images,
             is_for_docker: purpose == Purpose::BuildForDocker,
             exclude: self.exclude.clone(),
             caps,

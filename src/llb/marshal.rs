@@ -30,8 +30,12 @@ pub(super) fn source(source: &Source) -> Part {
     let mut caps = BTreeSet::new();
     let mut attrs = BTreeMap::new();
     let (identifier, platform) = match source {
-        Source::Image { reference, platform } => {
+        Source::Image { reference, platform, prefers_local } => {
             caps.insert("source.image");
+            if *prefers_local {
+                caps.insert("source.image.resolvemode");
+                attrs.insert("image.resolvemode".to_owned(), "local".to_owned());
+            }
             (format!("docker-image://{reference}"), Some(platform))
         }
         Source::OciLayout { store, digest, session, platform } => {

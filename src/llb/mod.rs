@@ -185,7 +185,7 @@ mod tests {
 
     fn image(graph: &mut Graph) -> State {
         let reference = "docker.io/library/alpine:3".to_owned();
-        let source = Source::Image { reference, platform: platform() };
+        let source = Source::Image { reference, platform: platform(), prefers_local: false };
         graph.source(&source, &Meta::named("FROM alpine"))
     }
 
@@ -242,6 +242,7 @@ mod tests {
         let source = Source::Image {
             reference: "docker.io/library/alpine:3".to_owned(),
             platform: platform(),
+            prefers_local: false,
         };
         let two = graph.source(&source, &Meta::named("another name"));
         assert_eq!(one, two);

@@ -117,6 +117,8 @@ pub enum Source {
         reference: String,
         /// Which of its platforms.
         platform: Platform,
+        /// What the daemon has under that name will do; else the registry is asked.
+        prefers_local: bool,
     },
     /// An image of an OCI layout that the client serves.
     OciLayout {

@@ -113,16 +113,22 @@ pub fn bases(spec: &UniversalBuild) -> Vec<BaseRequest> {
     requests
 }
 
+/// How bases are looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'a> {
+    /// Which of their platforms.
+    pub platform: &'a Platform,
+    /// Who serves those in local layouts.
+    pub session: Option<&'a str>,
+    /// See [`Options::prefers_local_images`](super::Options::prefers_local_images).
+    pub prefers_local: bool,
+}
+
 /// A definition with nothing but the base: solve it to read `/etc/os-release`.
-pub fn source_definition(
-    base: &Base,
-    digest: &str,
-    platform: &Platform,
-    session: Option<&str>,
-) -> Definition {
+pub fn source_definition(base: &Base, digest: &str, lookup: &Lookup<'_>) -> Definition {
     let mut graph = Graph::new();
     let name = format!("[internal] read {}", display(base));
-    let state = match source(base, digest, platform, session) {
+    let state = match source(base, digest, lookup) {
         Some(source) => graph.source(&source, &Meta::named(name)),
         None => State::SCRATCH,
     };
@@ -166,8 +172,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    pub(super) fn source(&self, platform: &Platform, session: Option<&str>) -> Option<Source> {
-        source(self.base, &self.resolved?.digest, platform, session)
+    pub(super) fn source(&self, lookup: &Lookup<'_>) -> Option<Source> {
+        source(self.base, &self.resolved?.digest, lookup)
     }
 
     /// As a person writes it.
@@ -189,7 +195,7 @@ impl<'a> Image<'a> {
     /// Reference of a registry image and digest, for annotations.
     pub(super) fn reference(&self) -> Option<(&str, &str)> {
         match (self.base, self.resolved) {
-            (Base::Image(reference), Some(resolved)) => {
+            (Base::Image(reference), Some(resolved)) if !resolved.digest.is_empty() => {
                 Some((without_digest(reference), &resolved.digest))
             }
             _ => None,
@@ -252,12 +258,15 @@ impl<'a> Image<'a> {
     }
 }
 
-fn source(base: &Base, digest: &str, platform: &Platform, session: Option<&str>) -> Option<Source> {
+fn source(base: &Base, digest: &str, lookup: &Lookup<'_>) -> Option<Source> {
+    let Lookup { platform, session, prefers_local } = *lookup;
     match base {
         Base::Scratch => None,
-        Base::Image(reference) => {
-            Some(Source::Image { reference: pin(reference, digest), platform: platform.clone() })
-        }
+        Base::Image(reference) => Some(Source::Image {
+            reference: pin(reference, digest),
+            platform: platform.clone(),
+            prefers_local,
+        }),
         Base::OciLayout { dir, .. } => Some(Source::OciLayout {
             store: store_id(dir),
             digest: digest.to_owned(),
@@ -278,7 +287,11 @@ fn display(base: &Base) -> String {
     }
 }
 
+/// An image that only a Docker with the classic store has is known by its name alone: no registry gave it a digest.
 fn pin(reference: &str, digest: &str) -> String {
+    if digest.is_empty() {
+        return reference.to_owned();
+    }
     format!("{}@{digest}", without_digest(reference))
 }
 

@@ -110,8 +110,7 @@ impl Planner<'_> {
     /// other build that uses it at that moment (BuildKit v0.32 `solver/jobs.go` joins them, `solver/edge.go` then keeps
     /// the keys of what it gave from those behind it).
     pub(super) fn base(&mut self, base: &Image<'_>, label: &str) -> State {
-        let Some(source) = base.source(&self.options.platform, self.options.session.as_deref())
-        else {
+        let Some(source) = base.source(&self.options.lookup()) else {
             return State::SCRATCH;
         };
         let name = format!("[{}{label}] FROM {}", self.options.service, base.display());

@@ -46,7 +46,7 @@ use crate::{
 };
 
 pub use crate::llb::op::{Platform, PlatformError};
-pub use base::{BaseRequest, ResolvedBase, ResolvedBases, Stage, bases, source_definition};
+pub use base::{BaseRequest, Lookup, ResolvedBase, ResolvedBases, Stage, bases, source_definition};
 pub use error::PlanError;
 #[doc(hidden)]
 pub use os_release::fuzz_os_release;
@@ -89,6 +89,8 @@ pub struct Options {
     pub shared_key_hint: Option<String>,
     /// LLB capabilities that the daemon has.
     pub caps: BTreeSet<String>,
+    /// What the daemon has under the name of a base will do, as in `docker build`; else the registry is asked.
+    pub prefers_local_images: bool,
     /// The image is for Docker: `runtime.health` becomes a health check, which OCI images do not have.
     pub is_for_docker: bool,
 }
@@ -111,6 +113,7 @@ impl Options {
             exclude: Vec::new(),
             shared_key_hint: None,
             caps: BTreeSet::new(),
+            prefers_local_images: false,
             is_for_docker: false,
         }
     }
@@ -118,6 +121,14 @@ impl Options {
     /// Display name and cache switch of a step: `[service] what`.
     fn step(&self, what: impl std::fmt::Display) -> Meta {
         Meta { name: Some(format!("[{}] {what}", self.service)), ignore_cache: self.no_cache }
+    }
+
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup {
+            platform: &self.platform,
+            session: self.session.as_deref(),
+            prefers_local: self.prefers_local_images,
+        }
     }
 
     fn created(&self) -> Option<Timestamp> {

@@ -352,7 +352,11 @@ fn a_base_of_both_stages_is_asked_for_once() {
 fn a_base_alone_is_a_definition_of_one_source() {
     let digest = format!("sha256:{}", "a".repeat(64));
     let platform = Platform::new("linux", "arm64", "");
-    let definition = source_definition(&image(DEBIAN), &digest, &platform, None);
+    let definition = source_definition(
+        &image(DEBIAN),
+        &digest,
+        &Lookup { platform: &platform, session: None, prefers_local: false },
+    );
     let want = format!(
         "1 source linux/arm64\n  name [internal] read {DEBIAN}\n  docker-image://{DEBIAN}@{digest}\n  caps source.image\n"
     );
