@@ -10,7 +10,7 @@ mod candidates;
 mod docker_host;
 mod parts;
 
-pub use account::{Installed, NotReachable, Reason};
+pub use account::{Installed, NotReachable, Reason, WANTS_TLS};
 pub use candidates::{
     Candidate, DockerCandidate, Origin, Place, Surroundings, candidates, runtime_dir,
 };

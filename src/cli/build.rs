@@ -36,6 +36,7 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
         interrupt.during(|| connect::reach(&args.project.daemon, env, wants_docker, &cancel))?
     };
     can_write(&request.output, &reached)?;
+    request.project.can_be_built_by(&reached)?;
     let builder = reached.builder();
     let progress = progress(args, env, reached.title(), started);
     let build = Build::start(Arc::clone(&request), Arc::new(reached), env, cancel)?;
@@ -67,14 +68,12 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
 
 /// A Docker Engine with the classic image store gives no image away.
 fn can_write(output: &Output, reached: &Reached) -> Result<(), Error> {
-    let is_classic = reached.inside.is_some() && reached.connection.daemon.snapshotter().is_none();
-    if !is_classic || output.dest().is_none() {
+    if output.dest().is_none() {
         return Ok(());
     }
-    let text = "a Docker Engine with the classic image store cannot write an image to a file";
-    Err(Error::new(Kind::Feature, format!("{text} ({})", reached.builder()))
-        .hint("build with `--output type=docker`, then `docker save`")
-        .hint("or switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`"))
+    reached.refuse_if_classic("cannot write an image to a file").map_err(|error| {
+        error.hint("build with `--output type=docker`, then `docker save`; or switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`")
+    })
 }
 
 /// Normalised references; the service's name when none was given.

@@ -21,7 +21,8 @@ use crate::{
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
     docker::{self, Engine},
     endpoint::{
-        Candidate, Installed, NotReachable, Origin, Place, Reason, Surroundings, candidates,
+        Candidate, DockerCandidate, Endpoint, Installed, NotReachable, Origin, Place, Reason,
+        Surroundings, candidates,
     },
     error::{Error, Kind},
     grpc::Cancel,
@@ -59,6 +60,19 @@ impl Reached {
             Some(engine) => format!("Using Docker's BuildKit {version} ({})", describe(engine)),
             None => self.builder(),
         }
+    }
+
+    /// A Docker Engine with the classic image store gives no image away and takes none from us.
+    ///
+    /// # Errors
+    /// It is one; `text` says what it cannot do.
+    pub(crate) fn refuse_if_classic(&self, text: &str) -> Result<(), Error> {
+        if self.inside.is_none() || self.connection.daemon.snapshotter().is_some() {
+            return Ok(());
+        }
+        let place = self.builder();
+        let text = format!("a Docker Engine with the classic image store {text} ({place})");
+        Err(Error::new(Kind::Feature, text))
     }
 
     /// What has built, for the end.
@@ -129,19 +143,26 @@ impl Search {
             uid: rustix::process::getuid().as_raw(),
             docker: &docker,
         };
-        let builders = candidates(&around).map_err(|e| {
+        let mut builders = candidates(&around).map_err(|e| {
             let error = Error::from_error(Kind::Usage, e);
             match around.flag {
                 Some(_) => error,
                 None => error.hint("the address is that of `BUILDKIT_HOST`"),
             }
         })?;
+        let as_builder = |one: &DockerCandidate| Candidate {
+            place: Place::Docker(one.host.clone()),
+            origin: one.origin.clone(),
+        };
+        // Which Docker is meant is found as usual, and told as usual when it is none.
+        if let [Candidate { place: Place::BuildKit(Endpoint::Docker { context: None }), .. }] =
+            builders.as_slice()
+        {
+            builders = docker.iter().map(as_builder).collect();
+        }
         let is_listed = builders.iter().any(|one| matches!(one.place, Place::Docker(_)));
-        let engines = docker
-            .into_iter()
-            .filter(|_| wants_docker && !is_listed)
-            .map(|one| Candidate { place: Place::Docker(one.host), origin: one.origin })
-            .collect();
+        let engines =
+            docker.iter().filter(|_| wants_docker && !is_listed).map(as_builder).collect();
         let ways = Ways {
             env: Arc::new(env.clone()),
             tls: tls_files(args, env)?,
@@ -183,7 +204,6 @@ impl Search {
         let deadline = self.deadline();
         answers.wait(&self.ways.cancel, deadline, |answers| first(&answers.builders).is_some())?;
         let winner = first(&answers.builders).flatten();
-        let mut warnings = self.passed_over(&answers, winner);
         if winner.is_none() && !args.daemonless {
             return Err(self.nothing(answers, env));
         }
@@ -194,15 +214,14 @@ impl Search {
             (Some(engine), true) => Some(Arc::clone(engine)),
             (None, true) => {
                 answers.wait(&self.ways.cancel, deadline, |answers| answers.docker().is_some())?;
-                Some(
-                    answers
-                        .docker()
-                        .flatten()
-                        .ok_or_else(|| self.no_docker(answers_in(&mut answers)))?,
-                )
+                let engine = answers.docker().flatten();
+                let engine = engine.ok_or_else(|| self.no_docker(answers_in(&mut answers), env))?;
+                Some(engine)
             }
         };
-        let Some(at) = winner else { return self.start_private(args, env, docker) };
+        let used = inside.as_ref().or(docker.as_ref());
+        let mut warnings = used.map_or_else(Vec::new, |used| self.passed_over(&answers, used));
+        let Some(at) = winner else { return self.start_private(args, env, docker, warnings) };
         let place = self.builders[at].place.clone();
         if is_in_the_clear(&place, &self.ways.tls) {
             warnings.push(format!(
@@ -221,26 +240,29 @@ impl Search {
         Instant::now() + self.ways.connect_timeout + ANSWER_PATIENCE
     }
 
-    /// Docker was named, and another one is used: the user should know.
-    fn passed_over(&self, answers: &Answers, winner: Option<usize>) -> Vec<String> {
-        let Some(winner) = winner else { return Vec::new() };
-        let used = &self.builders[winner];
-        if !matches!(used.place, Place::Docker(_)) {
-            return Vec::new();
-        }
-        let before = self.builders.iter().zip(&answers.builders).take(winner);
-        let named = before.filter(|(one, _)| {
+    /// Dockers that were named, where another one is used: the user should know.
+    fn passed_over(&self, answers: &Answers, used: &Arc<Engine>) -> Vec<String> {
+        let is_named = |origin: &Origin| {
             matches!(
-                one.origin,
+                origin,
                 Origin::DockerHost | Origin::DockerContext(_) | Origin::CurrentContext(_)
             )
-        });
-        let told = named.filter_map(|(one, answer)| {
-            let Some(Err(refusal)) = answer else { return None };
-            let Candidate { place, origin } = one;
-            Some(format!("{place} ({origin}) is not used: {refusal}; using {}", used.place))
-        });
-        told.collect()
+        };
+        let mut told = Vec::new();
+        let places = self.builders.iter().chain(&self.engines);
+        for (Candidate { place, origin }, answer) in places.zip(answers.dockers()) {
+            let Some((engine, refusal)) = answer else { continue };
+            if engine.is_some_and(|engine| Arc::ptr_eq(engine, used)) {
+                break;
+            }
+            if let (true, Some(refusal)) = (is_named(origin), refusal) {
+                let used = &used.host;
+                told.push(format!(
+                    "{place} ({origin}) is not used: {refusal}; using Docker at {used}"
+                ));
+            }
+        }
+        told
     }
 
     /// No place gives a builder.
@@ -265,18 +287,25 @@ impl Search {
     }
 
     /// A builder is there, but no Docker for the image.
-    fn no_docker(&self, tried: Vec<(usize, bool, Reason)>) -> Error {
+    fn no_docker(&self, tried: Vec<(usize, bool, Reason)>, env: &Environment) -> Error {
         let mut text = "there is no Docker to load the image into".to_owned();
         let mut is_too_old = false;
+        let mut told = Vec::new();
         for (at, is_builder, reason) in tried {
-            let Candidate { place, origin } =
-                if is_builder { &self.builders[at] } else { &self.engines[at] };
+            let candidate = if is_builder { &self.builders[at] } else { &self.engines[at] };
+            let Candidate { place, origin } = candidate;
             is_too_old |= matches!(reason, Reason::TooOld(_));
             text += &format!("\n  {place} ({origin}): {reason}");
+            if matches!(place, Place::Docker(_)) {
+                told.push((candidate.clone(), reason));
+            }
         }
         let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
-        Error::new(kind, text)
-            .hint("`--output type=oci,dest=app.tar` writes the image to a file and needs no Docker")
+        let installed = Installed { buildkitd: None, ..installed(env) };
+        let step = NotReachable::new(told, &installed).hint;
+        Error::new(kind, text).hint(format!(
+            "{step}; or add `--output type=oci,dest=app.tar`: a file needs no Docker"
+        ))
     }
 
     /// Starts a daemon of our own; its cache is kept for the next build.
@@ -285,6 +314,7 @@ impl Search {
         args: &DaemonArgs,
         env: &Environment,
         docker: Option<Arc<Engine>>,
+        warnings: Vec<String>,
     ) -> Result<Reached, Error> {
         let Some(cache_dir) = &env.cache_dir else {
             return Err(Error::new(Kind::Usage, "`--daemonless` needs a folder for its cache")
@@ -308,8 +338,8 @@ impl Search {
         let place = Place::BuildKit(private.endpoint());
         match self.ways.probe(&place) {
             Ok(Found { connection, .. }) => {
-                let (inside, warnings) = (None, Vec::new());
-                Ok(Reached { connection, place, inside, docker, warnings, private: Some(private) })
+                let (inside, private) = (None, Some(private));
+                Ok(Reached { connection, place, inside, docker, warnings, private })
             }
             Err(_) if cancel.is_cancelled() => Err(interrupted()),
             Err(Refusal::Unfit(error)) => Err(unfit(&error, &place.to_string())),
@@ -356,24 +386,37 @@ impl Answers {
 
     /// The first Docker of all places; `None`: not known yet.
     pub(crate) fn docker(&self) -> Option<Option<Arc<Engine>>> {
-        let inside = self.builders.iter().map(|slot| {
-            Some(match slot.as_ref()? {
-                Ok(found) => found.engine.clone(),
-                Err(Refusal::EngineOnly(engine, _)) => Some(Arc::clone(engine)),
-                Err(_) => None,
-            })
-        });
-        let beside = self.engines.iter().map(|slot| Some(slot.as_ref()?.as_ref().ok().cloned()));
-        for place in inside.chain(beside) {
-            match place {
-                None => return None,
-                Some(Some(engine)) => return Some(Some(engine)),
-                Some(None) => {}
+        for answer in self.dockers() {
+            if let (Some(engine), _) = answer? {
+                return Some(Some(Arc::clone(engine)));
             }
         }
         Some(None)
     }
+
+    /// Which Docker every place has, and why not or why nothing can be built in it; `None`: not known yet.
+    fn dockers(&self) -> impl Iterator<Item = Option<DockerAnswer<'_>>> {
+        let inside = self.builders.iter().map(|slot| {
+            Some(match slot.as_ref()? {
+                Ok(found) => (found.engine.as_ref(), None),
+                Err(refusal @ Refusal::EngineOnly(engine, _)) => {
+                    (Some(engine), Some(refusal.to_string()))
+                }
+                Err(refusal) => (None, Some(refusal.to_string())),
+            })
+        });
+        let beside = self.engines.iter().map(|slot| {
+            Some(match slot.as_ref()? {
+                Ok(engine) => (Some(engine), None),
+                Err(reason) => (None, Some(reason.to_string())),
+            })
+        });
+        inside.chain(beside)
+    }
 }
+
+/// The Docker of a place, and why it is of no use.
+type DockerAnswer<'a> = (Option<&'a Arc<Engine>>, Option<String>);
 
 /// Why each place where Docker may be has none: where in which list, and the reason.
 fn answers_in(answers: &mut Answers) -> Vec<(usize, bool, Reason)> {

@@ -40,7 +40,9 @@ pub(crate) fn finish(
                 .map_err(output_error)?;
         }
         if let Some(path) = &args.iidfile {
-            let id = image_id(&response).ok_or_else(|| {
+            // In Docker it has a name there, with which it can be run.
+            let in_docker = load.id.get().map(String::as_str);
+            let id = in_docker.or_else(|| image_id(&response)).ok_or_else(|| {
                 Error::new(Kind::Internal, "the daemon does not say which id the image has")
             })?;
             write_atomically(path, id.as_bytes()).map_err(output_error)?;

@@ -192,7 +192,8 @@ impl Loading {
             completed: load.is_sent.load(Ordering::Relaxed).then_some(time),
             ..VertexStatus::default()
         };
-        let statuses = if is_unchanged { Vec::new() } else { vec![status] };
+        // Before the first byte the engine may still say that it has the image.
+        let statuses = if sent_bytes > 0 { vec![status] } else { Vec::new() };
         let update = StatusUpdate { vertexes: vec![vertex], statuses, ..StatusUpdate::default() };
         progress.on_status(&update, now);
     }

@@ -220,8 +220,12 @@ fn build(
         held = before.and_then(|answer| answer.recv().ok().flatten());
         Ok(Answer { reference, metadata })
     })?;
-    let made = response.get("containerimage.digest");
-    load.is_unchanged.fetch_or(made.is_some() && held.as_ref() == made, Ordering::Relaxed);
+    if let (Some(_), true, Some(made)) =
+        (&reached.inside, request.output.is_for_docker(), response.get("containerimage.digest"))
+    {
+        load.is_unchanged.store(held.as_ref() == Some(made), Ordering::Relaxed);
+        drop(load.id.set(made.clone()));
+    }
     Ok(response)
 }
 
@@ -230,7 +234,7 @@ fn look_up(engine: Arc<Engine>, name: String) -> io::Result<Receiver<Option<Stri
     let (tx, rx) = bounded(1);
     spawn("pbx-look-up", move || {
         // An engine that does not say holds another image: nothing depends on it but a word of the summary.
-        drop(tx.send(engine.image(&name).ok().flatten().map(|image| image.id)));
+        drop(tx.send(engine.image_id(&name).ok().flatten()));
     })?;
     Ok(rx)
 }

@@ -26,6 +26,7 @@ pub(crate) fn run(args: &PlanArgs, env: &Environment) -> Result<(), Error> {
     let project = Project::load(&args.project, env)?;
     let cancel = Cancel::default();
     let reached = connect::reach(&args.project.daemon, env, false, &cancel)?;
+    project.can_be_built_by(&reached)?;
     let plan = plan(&project, &reached, env, &cancel)?;
     match args.format {
         PlanFormat::Text => print_stdout(plan.to_string().as_bytes()),

@@ -118,19 +118,18 @@ impl Ways {
     }
 
     fn engine(&self, host: &DockerHost) -> Result<Engine, EngineError> {
-        if host.tls.as_ref().is_some_and(|tls| tls.skip_verify) {
-            let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
-            return Err(EngineError::NotDocker(text.to_owned()));
-        }
+        must_be_verified(host)?;
         Engine::probe(host, self.connect_timeout)
     }
 
     fn embedded(&self, host: &DockerHost) -> Result<Found, Refusal> {
-        let engine = Arc::new(self.engine(host)?);
-        let opened = engine
-            .builder()
-            .map_err(Refusal::from)
-            .and_then(|socket| self.speak(socket, &engine.authority()));
+        must_be_verified(host)?;
+        let open = |engine: &Engine| {
+            let socket = engine.builder()?;
+            self.speak(socket, &engine.authority())
+        };
+        let (engine, opened) = Engine::probe_and(host, self.connect_timeout, open)?;
+        let engine = Arc::new(engine);
         match opened {
             Ok(connection) => Ok(Found { connection, engine: Some(engine) }),
             Err(refusal) => Err(Refusal::EngineOnly(engine, Box::new(refusal))),
@@ -269,6 +268,14 @@ impl Ways {
     }
 }
 
+fn must_be_verified(host: &DockerHost) -> Result<(), EngineError> {
+    if host.tls.as_ref().is_some_and(|tls| tls.skip_verify) {
+        let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
+        return Err(EngineError::NotDocker(text.to_owned()));
+    }
+    Ok(())
+}
+
 const SPEAKS_TLS: &str = "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";
 
 /// The last words of a program that carried the connection; they may come later than the end of its output.
@@ -292,7 +299,7 @@ fn engine_reason(error: EngineError) -> Reason {
     match error {
         EngineError::Io(e) => Reason::from_io(e),
         EngineError::TimedOut => Reason::TimedOut,
-        EngineError::Tls(e) => Reason::Tls(e.to_string()),
+        e @ (EngineError::Tls(_) | EngineError::WantsTls) => Reason::Tls(e.to_string()),
         EngineError::Carrier(words) => Reason::Command(words),
         EngineError::Program { name, source } => {
             Reason::Command(format!("cannot start `{name}`: {source}"))

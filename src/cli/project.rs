@@ -143,6 +143,18 @@ impl Project {
         Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
     }
 
+    /// Whether that daemon can have all bases.
+    pub(crate) fn can_be_built_by(&self, reached: &Reached) -> Result<(), Error> {
+        let bases = plan::bases(&self.spec);
+        let Some(local) = bases.iter().find(|request| request.store().is_some()) else {
+            return Ok(());
+        };
+        let (base, fields) = (local.display(), local.fields());
+        reached.refuse_if_classic(&format!("cannot use `{base}` ({fields})")).map_err(|error| {
+            error.hint("switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`")
+        })
+    }
+
     fn platform_on(&self, daemon: &Daemon) -> Platform {
         self.platform.clone().unwrap_or_else(|| {
             let own = daemon.workers.first().and_then(|w| w.platforms.first());

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -43,6 +43,8 @@ pub struct LoadProgress {
     pub is_done: AtomicBool,
     /// It had it before: nothing was sent.
     pub is_unchanged: AtomicBool,
+    /// What the engine calls the image, once it has it.
+    pub id: OnceLock<String>,
 }
 
 impl EngineLoader {
@@ -51,20 +53,27 @@ impl EngineLoader {
         Self { engine, tags, progress }
     }
 
-    /// Whether the engine has exactly this image; then it has all the names afterwards.
-    fn is_there(&self, announced: &Announced) -> Result<bool, EngineError> {
+    /// The id of exactly this image, if the engine has it; then it has all the names afterwards.
+    fn held(&self, announced: &Announced) -> Result<Option<String>, EngineError> {
         // A graph driver's id of an image is the digest of its config, containerd's that of its manifest.
         for digest in [&announced.digest, &announced.config_digest].into_iter().flatten() {
-            let Some(image) = self.engine.image(digest)? else { continue };
-            if image.id != *digest {
+            let Some(id) = self.engine.image_id(digest)?.filter(|id| id == digest) else {
                 continue;
-            }
+            };
             for tag in &self.tags {
-                self.engine.tag(&image.id, tag)?;
+                self.engine.tag(&id, tag)?;
             }
-            return Ok(true);
+            return Ok(Some(id));
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// The id of the image that was loaded.
+    fn loaded(&self) -> Result<String, EngineError> {
+        let tag = self.tags.first().map_or("", String::as_str);
+        self.engine
+            .image_id(tag)?
+            .ok_or_else(|| EngineError::Answer(format!("it has no image `{tag}` now")))
     }
 
     fn stream(&self, body: &mut dyn Read) -> Result<(), EngineError> {
@@ -96,14 +105,17 @@ impl Loader for EngineLoader {
             source: Box::new(source),
         };
         self.progress.has_begun.store(true, Ordering::Relaxed);
-        let is_unchanged = self.is_there(announced).map_err(failed)?;
-        if is_unchanged {
-            self.progress.is_unchanged.store(true, Ordering::Relaxed);
-        } else {
-            self.stream(body).map_err(failed)?;
-        }
+        let held = self.held(announced).map_err(failed)?;
+        let is_new = held.is_none();
+        let id = match held {
+            Some(id) => id,
+            None => self.stream(body).and_then(|()| self.loaded()).map_err(failed)?,
+        };
+        self.progress.is_unchanged.store(!is_new, Ordering::Relaxed);
+        // There is one load to a build.
+        drop(self.progress.id.set(id));
         self.progress.is_done.store(true, Ordering::Relaxed);
-        Ok(!is_unchanged)
+        Ok(is_new)
     }
 }
 

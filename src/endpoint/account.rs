@@ -182,28 +182,44 @@ fn step_for_named(place: &Place, reason: &Reason) -> &'static str {
     }
 }
 
-/// What to do about a Docker that was named and does not answer.
+/// What to do about a Docker that was named and is of no use.
 fn step_for_docker(origin: &Origin, reason: &Reason) -> Option<String> {
-    let is_unknown = matches!(reason, Reason::Address(_));
-    let step = |name: &str| match is_unknown {
-        true => OTHER_CONTEXT.to_owned(),
-        false => format!("start the Docker of the context `{}`", name.escape_debug()),
-    };
-    match origin {
-        Origin::DockerHost if is_unknown => {
-            Some("correct `DOCKER_HOST`, or unset it to try the usual sockets".to_owned())
-        }
-        Origin::DockerHost => {
-            Some("start that Docker, or unset `DOCKER_HOST` to try the usual sockets".to_owned())
-        }
-        Origin::DockerContext(name) => Some(format!("{}, or unset `DOCKER_CONTEXT`", step(name))),
+    let (step, way_out) = match origin {
+        Origin::DockerHost => return Some(step_for_host(reason).to_owned()),
+        Origin::DockerContext(name) => (step_for_context(name, reason), "unset `DOCKER_CONTEXT`"),
         Origin::CurrentContext(name) if name.is_empty() => {
-            Some("mend the config file of Docker".to_owned())
+            return Some("mend the config file of Docker".to_owned());
         }
         Origin::CurrentContext(name) => {
-            Some(format!("{}, or leave it with `docker context use default`", step(name)))
+            (step_for_context(name, reason), "leave it with `docker context use default`")
         }
-        _ => None,
+        _ => return None,
+    };
+    Some(format!("{step}, or {way_out}"))
+}
+
+fn step_for_host(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Tls(what) if what == WANTS_TLS => {
+            "set `DOCKER_TLS_VERIFY=1`, and `DOCKER_CERT_PATH` to the folder with its `ca.pem`, `cert.pem` and `key.pem`"
+        }
+        Reason::Tls(_) => {
+            "look at the certificates in `DOCKER_CERT_PATH`, or unset `DOCKER_HOST` to try the usual sockets"
+        }
+        Reason::Address(_) | Reason::NotDocker(_) => {
+            "correct `DOCKER_HOST`, or unset it to try the usual sockets"
+        }
+        _ => "start that Docker, or unset `DOCKER_HOST` to try the usual sockets",
+    }
+}
+
+fn step_for_context(name: &str, reason: &Reason) -> String {
+    let name = name.escape_debug();
+    match reason {
+        Reason::Address(_) => OTHER_CONTEXT.to_owned(),
+        Reason::Tls(_) => format!("look at the certificates of the context `{name}`"),
+        Reason::NotDocker(_) => format!("correct the address of the context `{name}`"),
+        _ => format!("start the Docker of the context `{name}`"),
     }
 }
 
@@ -227,6 +243,8 @@ fn one_line(text: &str) -> String {
 
 const JOIN_DOCKER: &str = "join the group of Docker: `sudo usermod -aG docker $USER`, then log in again (or run with sudo)";
 const JOIN_GROUP: &str = "the socket belongs to another user: join its group";
+/// What is said of a server that was asked in the clear and speaks TLS.
+pub const WANTS_TLS: &str = "the server speaks TLS";
 const OTHER_CONTEXT: &str = "name a context that `docker context ls` lists";
 const UPGRADE_DOCKER: &str = "upgrade to Docker 24 or newer";
 
@@ -434,8 +452,24 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             "start the Docker of the context `x`, or unset `DOCKER_CONTEXT`",
         );
         hints(
-            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Tls("y".to_owned()))],
+            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Refused)],
             "start the Docker of the context `x`, or leave it with `docker context use default`",
+        );
+        hints(
+            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Tls("y".to_owned()))],
+            "look at the certificates of the context `x`, or leave it with",
+        );
+        hints(
+            || vec![(docker(Origin::DockerContext("x".to_owned())), Reason::NotDocker("y".into()))],
+            "correct the address of the context `x`, or unset `DOCKER_CONTEXT`",
+        );
+        hints(
+            || vec![(docker(Origin::DockerHost), Reason::Tls("y".to_owned()))],
+            "look at the certificates in `DOCKER_CERT_PATH`, or unset `DOCKER_HOST`",
+        );
+        hints(
+            || vec![(docker(Origin::DockerHost), Reason::Tls(WANTS_TLS.to_owned()))],
+            "set `DOCKER_TLS_VERIFY=1`, and `DOCKER_CERT_PATH` to the folder with its",
         );
         hints(
             || {

@@ -2,9 +2,11 @@
 
 pub(crate) mod buildctl;
 pub(crate) mod daemon;
+pub(crate) mod docker;
 pub(crate) mod fake;
 pub(crate) mod image;
 pub(crate) mod listing;
+pub(crate) mod middle;
 pub(crate) mod nasty;
 pub(crate) mod peelbox;
 pub(crate) mod private;

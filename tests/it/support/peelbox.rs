@@ -30,6 +30,7 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Peelbox {
     command: Command,
     stdin: Vec<u8>,
+    is_nobody: bool,
 }
 
 impl Peelbox {
@@ -42,7 +43,7 @@ impl Peelbox {
             .env("COLUMNS", "100")
             .current_dir(work.root())
             .stdout(Stdio::piped());
-        Self { command, stdin: Vec::new() }
+        Self { command, stdin: Vec::new(), is_nobody: false }
     }
 
     #[must_use]
@@ -94,6 +95,24 @@ impl Peelbox {
         command.args(self.command.get_args()).env_clear();
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(work.root()).stdout(Stdio::piped()).uid(NOBODY).gid(NOBODY);
+        self.command = command;
+        self.is_nobody = true;
+        self
+    }
+
+    /// Meets no daemon of this machine: its `/run` is the folder `run` of `work`, with what is in there.
+    #[must_use]
+    pub(crate) fn alone(mut self, work: &Workdir) -> Self {
+        fs::create_dir_all(work.path("run")).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount --bind run /run && exec \"$@\"", "sh"]);
+        if self.is_nobody {
+            let user = NOBODY.to_string();
+            command.args(["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
+        }
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(work.root()).stdout(Stdio::piped());
         self.command = command;
         self
     }
