@@ -77,12 +77,12 @@ impl Gateway {
         Ok(Self { channel: channel.clone(), metadata, cancel: cancel.clone() })
     }
 
-    /// Asks what the daemon can do: names of its LLB and gateway capabilities.
+    /// Starts to ask what the daemon can do: names of its LLB and gateway capabilities.
     ///
     /// # Errors
-    /// How the call ended.
-    pub fn ping(&self) -> Result<PongResponse, Status> {
-        self.channel.unary(
+    /// The call could not be made.
+    pub fn ping(&self) -> Result<Pending<PongResponse>, Status> {
+        self.channel.call(
             "/moby.buildkit.v1.frontend.LLBBridge/Ping",
             &PingRequest {},
             self.options(None),

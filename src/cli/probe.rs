@@ -118,18 +118,19 @@ impl Ways {
     }
 
     fn engine(&self, host: &DockerHost) -> Result<Engine, EngineError> {
-        must_be_verified(host)?;
+        if host.tls.as_ref().is_some_and(|tls| tls.skip_verify) {
+            let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
+            return Err(EngineError::NotDocker(text.to_owned()));
+        }
         Engine::probe(host, self.connect_timeout)
     }
 
     fn embedded(&self, host: &DockerHost) -> Result<Found, Refusal> {
-        must_be_verified(host)?;
-        let open = |engine: &Engine| {
-            let socket = engine.builder()?;
-            self.speak(socket, &engine.authority())
-        };
-        let (engine, opened) = Engine::probe_and(host, self.connect_timeout, open)?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(self.engine(host)?);
+        let opened = engine
+            .builder()
+            .map_err(Refusal::from)
+            .and_then(|socket| self.speak(socket, &engine.authority()));
         match opened {
             Ok(connection) => Ok(Found { connection, engine: Some(engine) }),
             Err(refusal) => Err(Refusal::EngineOnly(engine, Box::new(refusal))),
@@ -266,14 +267,6 @@ impl Ways {
             Err(e) => !matches!(e, TlsError::NotTls | TlsError::Io(_) | TlsError::NoRoots(_)),
         }
     }
-}
-
-fn must_be_verified(host: &DockerHost) -> Result<(), EngineError> {
-    if host.tls.as_ref().is_some_and(|tls| tls.skip_verify) {
-        let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
-        return Err(EngineError::NotDocker(text.to_owned()));
-    }
-    Ok(())
 }
 
 const SPEAKS_TLS: &str = "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Kind},
     frontend::{self, ResolveError},
     gateway::Gateway,
+    grpc::Status,
     oci_layout::OciLayout,
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision,
@@ -109,16 +110,10 @@ impl Project {
         purpose: Purpose,
     ) -> Result<Plan, Error> {
         let platform = self.platform_on(&reached.connection.daemon);
-        let caps: BTreeSet<String> = gateway
-            .ping()
-            .map_err(|e| {
-                Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e)
-            })?
-            .llb_caps
-            .into_iter()
-            .filter(|cap| cap.enabled)
-            .map(|cap| cap.id)
-            .collect();
+        let cannot_ask =
+            |e: Status| Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e);
+        // Both questions are on their way at once.
+        let pong = gateway.ping().map_err(cannot_ask)?;
         let prefers_local_images = reached.inside.is_some();
         let lookup = Lookup {
             platform: &platform,
@@ -127,6 +122,8 @@ impl Project {
         };
         let bases = frontend::resolve(gateway, &self.spec, &lookup, &self.local_digests)
             .map_err(resolve_error)?;
+        let caps = pong.wait().map_err(cannot_ask)?.llb_caps.into_iter();
+        let caps: BTreeSet<String> = caps.filter(|cap| cap.enabled).map(|cap| cap.id).collect();
         let options = Options {
             project: self.key.clone(),
             entrypoint: self.entrypoint.clone(),

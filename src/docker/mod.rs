@@ -7,7 +7,6 @@
 use std::{
     error, fmt, io,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -116,35 +115,20 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// Connects and asks what it is: `/_ping`, then `/version`.
+    /// Connects and asks what it is: `/_ping`, and `/version` when that does not say enough.
+    ///
+    /// An engine starts its runtime to tell all versions, so that question costs as much as a tenth of a build of nothing
+    /// new. It is asked when the engine is older or newer than what is known here, and when the header is missing.
     ///
     /// # Errors
     /// Nobody is there, it is no Docker, or too old; see [`EngineError`].
     pub fn probe(host: &DockerHost, connect_timeout: Duration) -> Result<Self, EngineError> {
         let mut engine = Self::ping(host, connect_timeout)?;
-        engine.version = engine.ask_version()?;
+        let is_known = (API_MIN..=API_MAX).contains(&engine.api_max);
+        if !is_known || engine.version.is_empty() {
+            engine.version = engine.ask_version()?;
+        }
         Ok(engine)
-    }
-
-    /// As [`probe`](Self::probe), and meanwhile `with` is called with what `/_ping` has told: an engine takes a while to
-    /// tell its version.
-    ///
-    /// # Errors
-    /// As [`probe`](Self::probe).
-    pub fn probe_and<T: Send>(
-        host: &DockerHost,
-        connect_timeout: Duration,
-        with: impl FnOnce(&Self) -> T + Send,
-    ) -> Result<(Self, T), EngineError> {
-        let mut engine = Self::ping(host, connect_timeout)?;
-        let (version, value) = thread::scope(|scope| {
-            let asked = scope.spawn(|| engine.ask_version());
-            let value = with(&engine);
-            (asked.join(), value)
-        });
-        // A panic on it was already reported by the panic hook.
-        engine.version = version.unwrap_or_else(|_| Err(EngineError::TimedOut))?;
-        Ok((engine, value))
     }
 
     fn ping(host: &DockerHost, connect_timeout: Duration) -> Result<Self, EngineError> {
@@ -173,7 +157,11 @@ impl Engine {
             }
             return Err(EngineError::NotDocker(format!("it answers `/_ping` with HTTP {status}")));
         };
+        // `Docker/29.8.1 (linux)`
+        let server = header("server").and_then(|server| server.strip_prefix("Docker/"));
+        let version = server.and_then(|server| server.split(' ').next()).map(http::one_line);
         drop(ping);
+        engine.version = version.unwrap_or_default();
         engine.api_max = api_max;
         engine.api = api_max.min(API_MAX);
         Ok(engine)

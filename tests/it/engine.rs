@@ -114,9 +114,9 @@ fn a_cancelled_build_ends_at_once_and_is_called_cancelled() {
     let result = run(&connection, job("cancel"), &tx, &cancel, |gateway| {
         cancel.cancel();
         // Answered only when the build is over.
-        gateway.ping().map(drop)?;
+        gateway.ping()?.wait().map(drop)?;
         std::thread::park_timeout(std::time::Duration::from_millis(50));
-        gateway.ping()?;
+        gateway.ping()?.wait()?;
         Err::<Answer, Status>(Status::protocol("the gateway outlived its build"))
     });
     assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
