@@ -10,7 +10,7 @@ test: ## formatting, lints and all tests, against real BuildKit daemons
 lint: ## formatting and lints only
 	@tests/testbed/lint
 
-bench: ## peelbox against buildctl on one daemon
+bench: ## peelbox against buildctl, buildx and `docker load`
 	@tests/testbed/bench
 
 release: ## a static binary: target/release-musl/peelbox
