@@ -2,9 +2,10 @@
 //! BuildKit inside the engine, and `buildctl build --output type=docker | docker load` with a daemon beside it.
 //!
 //! Needs the testbed (`make bench`). Prints tables and, with `PEELBOX_BENCH_JSON=FILE`, one JSON line per case. Costs are
-//! those of the clients alone; of the pipe, CPU and peak memory of both programs together. buildx is started as a program
-//! of its own, which spares it the `docker` program around it, and makes no attestation unless the case says so, because
-//! peelbox makes none. Its Dockerfile has the steps of the spec, and no `# syntax=` line that would fetch a frontend.
+//! those of the clients alone; of the pipe, CPU and peak memory of both programs together. Buildx is started as it is
+//! typed, `docker buildx build --load`; cases with "bare" start its own program, which spares it `docker` around it, and
+//! without the provenance that it adds by itself, because peelbox adds none yet. Its Dockerfile has the steps of the spec,
+//! and no `# syntax=` line that would fetch a frontend.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +18,10 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     net::Shutdown,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::symlink,
+        net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -45,10 +49,10 @@ enum Before {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rival {
-    Buildx {
-        /// Its default where the engine keeps attestations.
-        provenance: bool,
-    },
+    /// As it is typed.
+    Buildx,
+    /// The program itself, with the least to do.
+    BareBuildx,
     Pipe,
 }
 
@@ -72,25 +76,26 @@ struct Case {
 
 const CONTAINERD: &str = "PEELBOX_TEST_DOCKER";
 const GRAPH: &str = "PEELBOX_TEST_DOCKER_GRAPH";
-const NO_PROVENANCE: Rival = Rival::Buildx { provenance: false };
 
 #[rustfmt::skip]
-const CASES: [Case; 11] = [
-    Case { name: "containerd store, first", rival: NO_PROVENANCE, image: Image::Example, before: Before::NoCache, rounds: 3, engine: CONTAINERD },
-    Case { name: "containerd store, nothing changed", rival: NO_PROVENANCE, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
-    Case { name: "containerd store, nothing changed, buildx with provenance", rival: Rival::Buildx { provenance: true }, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
-    Case { name: "containerd store, one line changed", rival: NO_PROVENANCE, image: Image::Example, before: Before::Line, rounds: 5, engine: CONTAINERD },
-    Case { name: "classic store, first", rival: NO_PROVENANCE, image: Image::Example, before: Before::NoCache, rounds: 3, engine: GRAPH },
-    Case { name: "classic store, nothing changed", rival: NO_PROVENANCE, image: Image::Example, before: Before::Nothing, rounds: 11, engine: GRAPH },
-    Case { name: "classic store, one line changed", rival: NO_PROVENANCE, image: Image::Example, before: Before::Line, rounds: 5, engine: GRAPH },
+const CASES: [Case; 13] = [
+    Case { name: "containerd store, first", rival: Rival::Buildx, image: Image::Example, before: Before::NoCache, rounds: 3, engine: CONTAINERD },
+    Case { name: "containerd store, nothing changed", rival: Rival::Buildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
+    Case { name: "containerd store, nothing changed, bare", rival: Rival::BareBuildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
+    Case { name: "containerd store, one line changed", rival: Rival::Buildx, image: Image::Example, before: Before::Line, rounds: 5, engine: CONTAINERD },
+    Case { name: "classic store, first", rival: Rival::Buildx, image: Image::Example, before: Before::NoCache, rounds: 3, engine: GRAPH },
+    Case { name: "classic store, nothing changed", rival: Rival::Buildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: GRAPH },
+    Case { name: "classic store, nothing changed, bare", rival: Rival::BareBuildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: GRAPH },
+    Case { name: "classic store, one line changed", rival: Rival::Buildx, image: Image::Example, before: Before::Line, rounds: 5, engine: GRAPH },
     Case { name: "daemon beside Docker, first load", rival: Rival::Pipe, image: Image::Example, before: Before::Remove, rounds: 5, engine: CONTAINERD },
     Case { name: "daemon beside Docker, nothing changed", rival: Rival::Pipe, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
     Case { name: "daemon beside Docker, one line changed", rival: Rival::Pipe, image: Image::Example, before: Before::Line, rounds: 5, engine: CONTAINERD },
+    Case { name: "daemon beside Docker, a layer of 1 GiB, nothing changed", rival: Rival::Pipe, image: Image::Large, before: Before::Nothing, rounds: 3, engine: CONTAINERD },
     Case { name: "daemon beside Docker, a layer of 1 GiB", rival: Rival::Pipe, image: Image::Large, before: Before::Remove, rounds: 3, engine: CONTAINERD },
 ];
 
 fn main() {
-    let is_buildx = |case: &Case| matches!(case.rival, Rival::Buildx { .. });
+    let is_buildx = |case: &Case| matches!(case.rival, Rival::Buildx | Rival::BareBuildx);
     let (buildx, pipe): (Vec<Case>, Vec<Case>) =
         chosen(CASES, |case| case.name).into_iter().partition(is_buildx);
     if buildx.is_empty() && pipe.is_empty() {
@@ -106,7 +111,9 @@ fn main() {
         work: tempfile::tempdir().unwrap(),
     };
     // Neither the user's credentials nor his builders.
-    fs::create_dir(bench.work.path().join("config")).unwrap();
+    let plugins = bench.work.path().join("config/cli-plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    symlink(&bench.buildx, plugins.join("docker-buildx")).unwrap();
     for (title, cases) in [("buildx", buildx), ("pipe", pipe)] {
         if !cases.is_empty() {
             head(title);
@@ -146,9 +153,7 @@ impl Bench {
         }
         let run = |side, engine: &str| match (side, case.rival) {
             (Side::Ours, _) => self.ours(case, &ours, engine),
-            (Side::Theirs, Rival::Buildx { provenance }) => {
-                self.buildx(case, &theirs, engine, provenance)
-            }
+            (Side::Theirs, Rival::Buildx | Rival::BareBuildx) => self.buildx(case, &theirs, engine),
             (Side::Theirs, Rival::Pipe) => self.pipe(case, &theirs, engine),
         };
         let mut costs = Costs::default();
@@ -236,15 +241,19 @@ impl Bench {
         self.meter.measure(vec![command])
     }
 
-    fn buildx(&self, case: &Case, place: &Place, engine: &str, provenance: bool) -> Cost {
-        let mut command = self.client(0, &self.buildx, engine);
-        command.args(["build", "--builder", "default", "--progress", "plain", "--load"]);
+    fn buildx(&self, case: &Case, place: &Place, engine: &str) -> Cost {
+        let is_bare = case.rival == Rival::BareBuildx;
+        let program = if is_bare { &self.buildx } else { &self.docker };
+        let mut command = self.client(0, program, engine);
+        command.args(if is_bare {
+            &["build", "--provenance=false"][..]
+        } else {
+            &["buildx", "build"]
+        });
+        command.args(["--builder", "default", "--progress", "plain", "--load"]);
         command.args(["--tag", place.tag]).arg(&place.context);
         if case.before == Before::NoCache {
             command.arg("--no-cache");
-        }
-        if !provenance {
-            command.arg("--provenance=false");
         }
         self.meter.measure(vec![command])
     }

@@ -234,7 +234,7 @@ fn look_up(engine: Arc<Engine>, name: String) -> io::Result<Receiver<Option<Stri
     let (tx, rx) = bounded(1);
     spawn("pbx-look-up", move || {
         // An engine that does not say holds another image: nothing depends on it but a word of the summary.
-        drop(tx.send(engine.image_id(&name).ok().flatten()));
+        drop(tx.send(engine.image(&name).ok().flatten().map(|image| image.id)));
     })?;
     Ok(rx)
 }

@@ -57,13 +57,14 @@ impl EngineLoader {
     fn held(&self, announced: &Announced) -> Result<Option<String>, EngineError> {
         // A graph driver's id of an image is the digest of its config, containerd's that of its manifest.
         for digest in [&announced.digest, &announced.config_digest].into_iter().flatten() {
-            let Some(id) = self.engine.image_id(digest)?.filter(|id| id == digest) else {
+            let Some(image) = self.engine.image(digest)?.filter(|image| image.id == *digest) else {
                 continue;
             };
-            for tag in &self.tags {
-                self.engine.tag(&id, tag)?;
+            // To set a name anew costs twice as much as to look (29.8, containerd: 12 ms).
+            for tag in self.tags.iter().filter(|tag| !image.has_name(tag)) {
+                self.engine.tag(&image.id, tag)?;
             }
-            return Ok(Some(id));
+            return Ok(Some(image.id));
         }
         Ok(None)
     }
@@ -72,7 +73,8 @@ impl EngineLoader {
     fn loaded(&self) -> Result<String, EngineError> {
         let tag = self.tags.first().map_or("", String::as_str);
         self.engine
-            .image_id(tag)?
+            .image(tag)?
+            .map(|image| image.id)
             .ok_or_else(|| EngineError::Answer(format!("it has no image `{tag}` now")))
     }
 
