@@ -74,6 +74,8 @@ pub enum Store {
 pub enum EngineError {
     /// The connection could not be had, or broke.
     Io(io::Error),
+    /// It closed the connection, though an answer is due.
+    Closed,
     /// The same, of an encrypted one.
     Tls(TlsError),
     /// It was asked in the clear and speaks TLS.
@@ -312,7 +314,7 @@ fn from_ureq(error: ureq::Error) -> EngineError {
     match error {
         ureq::Error::Timeout(_) => EngineError::TimedOut,
         ureq::Error::Io(e) => match TlsError::from_io(e) {
-            TlsError::Io(e) => EngineError::Io(e),
+            TlsError::Io(e) => e.into(),
             tls => EngineError::Tls(tls),
         },
         ureq::Error::Other(e) => match e.downcast::<EngineError>() {
@@ -370,8 +372,10 @@ impl fmt::Display for ApiVersion {
 
 impl From<io::Error> for EngineError {
     fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
         match error.kind() {
-            io::ErrorKind::TimedOut => Self::TimedOut,
+            TimedOut => Self::TimedOut,
+            UnexpectedEof | ConnectionReset | BrokenPipe => Self::Closed,
             _ => Self::Io(error),
         }
     }
@@ -381,6 +385,7 @@ impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::Closed => f.write_str("it closed the connection"),
             Self::Tls(error) => error.fmt(f),
             Self::WantsTls => f.write_str(WANTS_TLS),
             Self::Program { name, .. } => write!(f, "cannot start `{name}`"),
