@@ -16,6 +16,7 @@ use crate::support::{
     daemon,
     docker::{Contexts, Engine},
     peelbox::{Peelbox, Run},
+    wait::eventually,
     workdir::{Workdir, debian},
 };
 
@@ -201,6 +202,22 @@ fn places_that_say_nothing_are_waited_for_together_and_only_when_they_count() {
         "\nhint: start that Docker, or unset `DOCKER_HOST` to try the usual sockets\n",
     ]);
     assert_eq!(run.stderr.matches("hint: ").count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn a_docker_that_is_not_there_yet_can_be_waited_for() {
+    let work = work("waited-for");
+    let host = format!("unix://{}", work.path("late.sock").display());
+    let build = build(&work, "type=none").args(["--wait=60"]).env("DOCKER_HOST", &host);
+    let mut running = build.alone(&work).start();
+    eventually("it looks for Docker", Duration::from_secs(10), || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", running.pid().as_raw_nonzero())).ok()?;
+        let mut names = tasks.flatten().map(|task| fs::read(task.path().join("comm")));
+        names.any(|name| name.is_ok_and(|name| name == b"peelbox\n")).then_some(())
+    });
+    assert!(!running.has_ended());
+    link(&work, "late.sock", &daemon::variable("PEELBOX_TEST_DOCKER"));
+    built_at(running.finish(), &host);
 }
 
 /// Answers whatever is asked with these bytes.
