@@ -99,6 +99,8 @@ fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::
 pub enum EngineError {
     /// The connection could not be had, or broke.
     Io(io::Error),
+    /// It closed the connection, though an answer is due.
+    Closed,
     /// The same, of an encrypted one.
     Tls(TlsError),
     /// It was asked in the clear and speaks TLS.
@@ -331,7 +333,7 @@ fn from_ureq(error: ureq::Error) -> EngineError {
     match error {
         ureq::Error::Timeout(_) => EngineError::TimedOut,
         ureq::Error::Io(e) => match TlsError::from_io(e) {
-            TlsError::Io(e) => EngineError::Io(e),
+            TlsError::Io(e) => e.into(),
             tls => EngineError::Tls(tls),
         },
         ureq::Error::Other(e) => match e.downcast::<EngineError>() {
@@ -389,8 +391,10 @@ impl fmt::Display for ApiVersion {
 
 impl From<io::Error> for EngineError {
     fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
         match error.kind() {
-            io::ErrorKind::TimedOut => Self::TimedOut,
+            TimedOut => Self::TimedOut,
+            UnexpectedEof | ConnectionReset | BrokenPipe => Self::Closed,
             _ => Self::Io(error),
         }
     }
@@ -400,6 +404,7 @@ impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::Closed => f.write_str("it closed the connection"),
             Self::Tls(error) => error.fmt(f),
             Self::WantsTls => f.write_str(WANTS_TLS),
             Self::Program { name, .. } => write!(f, "cannot start `{name}`"),

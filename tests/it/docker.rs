@@ -1,7 +1,11 @@
 //! Built by the BuildKit inside a Docker Engine, which then has the image.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -11,8 +15,12 @@ use crate::support::{
     image::Image,
     middle::Middle,
     peelbox::{Peelbox, Run},
+    wait::eventually,
     workdir::{DEBIAN, Workdir, debian},
 };
+
+/// How long an engine may take to start or end a step.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A build of that place that names nothing but the engine.
 fn build(work: &Workdir, host: &str) -> Peelbox {
@@ -66,6 +74,9 @@ fn check_example(engine: &Engine) {
     let service = engine.run(&tags[1], 3000);
     let (status, body) = service.get("/");
     assert!(status.contains(" 200 ") && body.starts_with("Hello from node-express"), "{body}");
+    let check = &engine.image(&id).unwrap()["Config"]["Healthcheck"]["Test"];
+    assert_eq!(check[0], "CMD-SHELL", "{check}");
+    service.shell(check[1].as_str().unwrap());
     drop(service);
 
     let files = ["--quiet", "--iidfile", "id", "--metadata-file", "meta.json"];
@@ -79,6 +90,9 @@ fn check_example(engine: &Engine) {
     let run = build().args(["--progress", "plain"]).run().ok();
     drop(run.says(&["7 steps, all cached", &format!("{loaded_into}, unchanged\n")]));
 
+    // The store of containerd forgets an image that has no name.
+    let kept = engine.tag("kept");
+    engine.ask(&["tag", &id, &kept]);
     let source = fs::read_to_string(work.context().join("server.js")).unwrap();
     let edited = format!("Edited {} says", work.root().display());
     work.write("server.js", source.replacen("Hello from", &edited, 1));
@@ -91,7 +105,7 @@ fn check_example(engine: &Engine) {
     assert_ne!(engine.id(&tags[0]).unwrap(), id);
     assert!(engine.run(&tags[0], 3000).get("/").1.starts_with(&edited));
     // The name moves, the steps are cached: what Docker has under that name is another image than before.
-    engine.ask(&["tag", &id, &tags[0]]);
+    engine.ask(&["tag", &kept, &tags[0]]);
     let run = build().args(["--progress", "plain"]).run().ok().says(&["7 steps, all cached"]);
     assert!(!run.stderr.contains("unchanged"), "{}", run.stderr);
 }
@@ -180,6 +194,29 @@ fn type_none_builds_in_docker_and_leaves_no_image() {
     let run = build.args(["--progress", "plain"]).run().ok();
     check_header(&run, engine.host());
     assert!(!run.stderr.contains("loaded into"), "{}", run.stderr);
+    assert_eq!(engine.tags(), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_ends_a_step_that_runs_in_docker() {
+    let engine = Engine::containerd("interrupted");
+    let seconds = format!("1000.{}", std::process::id());
+    let command = format!("echo under way since $((40 + 2)); sleep {seconds}");
+    let work = Workdir::with_spec(&debian("docker-interrupted", &[&command]));
+    let is_running = || {
+        let expected = format!("sleep\0{seconds}\0").into_bytes();
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let mut commands = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        commands.any(|command| command == expected)
+    };
+    let mut running = build(&work, engine.host()).args(["--tag", &engine.tag("1")]).start();
+    running.wait_for("under way since 42");
+    eventually("the step runs", PATIENCE, || is_running().then_some(()));
+    let sent = Instant::now();
+    running.signal(Signal::INT);
+    let run = running.finish().ended(130).says(&["interrupted"]);
+    assert!(sent.elapsed() < Duration::from_secs(5), "{:?}\n{}", sent.elapsed(), run.stderr);
+    eventually("the step is gone", PATIENCE, || (!is_running()).then_some(()));
     assert_eq!(engine.tags(), Vec::<String>::new());
 }
 

@@ -142,6 +142,13 @@ impl Container<'_> {
     }
 }
 
+impl Container<'_> {
+    /// Runs a shell's script in it, which must succeed.
+    pub(crate) fn shell(&self, script: &str) {
+        self.engine.ask(&["exec", &self.id, "sh", "-c", script]);
+    }
+}
+
 impl Drop for Container<'_> {
     fn drop(&mut self) {
         drop(self.engine.client(&["rm", "--force", "--volumes", &self.id]));
