@@ -22,14 +22,25 @@ pub enum Reason {
     NotBuildKit(String),
     /// Something answers, in words that are not Docker's; the text says what.
     NotDocker(String),
+    /// None of the places where Docker may be has one; the text says which.
+    NoDocker(String),
     /// A Docker whose BuildKit is too old; the text names its version.
     TooOld(String),
-    /// No TLS connection comes about; the text says why.
-    Tls(String),
+    /// No TLS connection comes about.
+    Tls {
+        /// Why.
+        what: String,
+        /// What to do about it, where flags name the files.
+        step: Option<&'static str>,
+    },
+    /// The program that gives the connection cannot be started; the text says which, and why.
+    Program(String),
     /// The program that gives the connection has failed; the text is its standard error.
     Command(String),
-    /// The container is not there or does not run; the text says which.
+    /// The container does not run; the text says so.
     Container(String),
+    /// There is no such container, or it is none of BuildKit; the text says which.
+    NoContainer(String),
     /// It cannot be known where it is, as with a Docker context that cannot be read.
     Address(String),
     /// Anything else the system says.
@@ -63,14 +74,17 @@ impl fmt::Display for Reason {
             Self::Unreachable => f.write_str("the network has no way there"),
             Self::NotBuildKit(what) => write!(f, "not BuildKit: {what}"),
             Self::NotDocker(what) => write!(f, "not Docker: {}", one_line(what)),
-            Self::Tls(what) => write!(f, "no TLS connection: {}", one_line(what)),
             Self::Command(said) => match one_line(said) {
                 said if said.is_empty() => f.write_str("the command ended without a word"),
                 said => write!(f, "the command said: {said}"),
             },
-            Self::TooOld(what) | Self::Container(what) | Self::Address(what) => {
-                f.write_str(&one_line(what))
-            }
+            Self::Tls { what, .. } => write!(f, "no TLS connection: {}", one_line(what)),
+            Self::TooOld(what)
+            | Self::NoDocker(what)
+            | Self::Program(what)
+            | Self::Container(what)
+            | Self::NoContainer(what)
+            | Self::Address(what) => f.write_str(&one_line(what)),
             Self::Other(error) => error.fmt(f),
         }
     }
@@ -142,12 +156,11 @@ fn hint(tried: &[(Candidate, Reason)], installed: &Installed) -> String {
     if any(|reason| matches!(reason, Reason::TooOld(_)), true) {
         return UPGRADE_DOCKER.to_owned();
     }
-    if let Some(hint) = tried.iter().find_map(|(one, reason)| step_for_docker(&one.origin, reason))
-    {
+    if let Some(hint) = tried.iter().find_map(|(one, reason)| step_for_docker(one, reason)) {
         return hint;
     }
     if installed.dockerd || installed.docker {
-        return "start Docker: `sudo systemctl start docker`".to_owned();
+        return START_DOCKER.to_owned();
     }
     match &installed.buildkitd {
         Some(program) => format!(
@@ -167,44 +180,81 @@ fn way_out_of_name(origin: &Origin) -> Option<&'static str> {
     }
 }
 
-fn step_for_named(place: &Place, reason: &Reason) -> &'static str {
+fn step_for_named(place: &Place, reason: &Reason) -> String {
     let is_docker = matches!(
         place,
         Place::BuildKit(Endpoint::Docker { .. } | Endpoint::DockerContainer { .. })
     );
-    match reason {
+    let step = match reason {
         Reason::PermissionDenied if is_docker => JOIN_DOCKER,
         Reason::PermissionDenied => JOIN_GROUP,
         Reason::TooOld(_) => UPGRADE_DOCKER,
         Reason::Address(_) => OTHER_CONTEXT,
+        Reason::NoDocker(_) => START_DOCKER,
         Reason::Container(_) => "start that container",
-        _ => "start that daemon",
-    }
+        Reason::NoContainer(_) => "name a container with BuildKit in it",
+        Reason::Tls { .. } if is_docker => DOCKER_CERTIFICATES,
+        Reason::Tls { step: Some(step), .. } => step,
+        Reason::Program(_) => INSTALL,
+        Reason::Command(_) => {
+            if let Some(step) = command_of(place).map(make_work) {
+                return step;
+            }
+            START
+        }
+        _ => START,
+    };
+    step.to_owned()
 }
 
 /// What to do about a Docker that was named and does not answer.
-fn step_for_docker(origin: &Origin, reason: &Reason) -> Option<String> {
+fn step_for_docker(Candidate { place, origin }: &Candidate, reason: &Reason) -> Option<String> {
     let is_unknown = matches!(reason, Reason::Address(_));
-    let step = |name: &str| match is_unknown {
+    let step = match reason {
+        Reason::Tls { .. } => Some(DOCKER_CERTIFICATES.to_owned()),
+        Reason::Program(_) => Some(INSTALL.to_owned()),
+        Reason::Command(_) => command_of(place).map(make_work),
+        _ => None,
+    };
+    let of_context = |name: &str| match is_unknown {
         true => OTHER_CONTEXT.to_owned(),
-        false => format!("start the Docker of the context `{}`", name.escape_debug()),
+        false => step.clone().unwrap_or_else(|| {
+            format!("start the Docker of the context `{}`", name.escape_debug())
+        }),
     };
     match origin {
         Origin::DockerHost if is_unknown => {
             Some("correct `DOCKER_HOST`, or unset it to try the usual sockets".to_owned())
         }
         Origin::DockerHost => {
-            Some("start that Docker, or unset `DOCKER_HOST` to try the usual sockets".to_owned())
+            let step = step.unwrap_or_else(|| "start that Docker".to_owned());
+            Some(format!("{step}, or unset `DOCKER_HOST` to try the usual sockets"))
         }
-        Origin::DockerContext(name) => Some(format!("{}, or unset `DOCKER_CONTEXT`", step(name))),
+        Origin::DockerContext(name) => {
+            Some(format!("{}, or unset `DOCKER_CONTEXT`", of_context(name)))
+        }
         Origin::CurrentContext(name) if name.is_empty() => {
             Some("mend the config file of Docker".to_owned())
         }
         Origin::CurrentContext(name) => {
-            Some(format!("{}, or leave it with `docker context use default`", step(name)))
+            let step = of_context(name);
+            Some(format!("{step}, or leave it with `docker context use default`"))
         }
         _ => None,
     }
+}
+
+/// The program that gives the connection.
+fn command_of(place: &Place) -> Option<Vec<String>> {
+    match place {
+        Place::BuildKit(endpoint) => endpoint.command(),
+        Place::Docker(host) => host.as_ref().ok()?.address.command(),
+    }
+}
+
+fn make_work(command: Vec<String>) -> String {
+    // No word of it means anything else to a shell.
+    format!("make this work in a shell: `{}`", command.join(" "))
 }
 
 /// Gives foreign words as one line of bounded length: the last lines, for there the error is.
@@ -227,6 +277,10 @@ fn one_line(text: &str) -> String {
 
 const JOIN_DOCKER: &str = "join the group of Docker: `sudo usermod -aG docker $USER`, then log in again (or run with sudo)";
 const JOIN_GROUP: &str = "the socket belongs to another user: join its group";
+const START: &str = "start that daemon";
+const START_DOCKER: &str = "start Docker: `sudo systemctl start docker`";
+const INSTALL: &str = "install that program";
+const DOCKER_CERTIFICATES: &str = "look at the certificates that Docker's client uses (`DOCKER_CERT_PATH`, or those of its context)";
 const OTHER_CONTEXT: &str = "name a context that `docker context ls` lists";
 const UPGRADE_DOCKER: &str = "upgrade to Docker 24 or newer";
 
@@ -279,7 +333,9 @@ mod tests {
         assert!(long.ends_with("ä…") && long.chars().count() == 319, "{long}");
         for (reason, text) in [
             (Reason::NotDocker("a\nb".to_owned()), "not Docker: a; b"),
-            (Reason::Tls("expired".to_owned()), "no TLS connection: expired"),
+            (Reason::Tls { what: "expired".to_owned(), step: None }, "no TLS connection: expired"),
+            (Reason::NoDocker("no `z`".to_owned()), "no `z`"),
+            (Reason::Program("no `ssh`".to_owned()), "no `ssh`"),
             (Reason::TooOld("Docker 20 is old".to_owned()), "Docker 20 is old"),
             (Reason::Container("no `x`".to_owned()), "no `x`"),
             (Reason::Address("no `y`".to_owned()), "no `y`"),
@@ -378,6 +434,32 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             || vec![(buildkit("docker-container://x", Origin::Flag), Reason::Container("".into()))],
             "start that container, or leave",
         );
+        hints(
+            || {
+                let reason = Reason::NoContainer("no `x`".into());
+                vec![(buildkit("docker-container://x", Origin::Flag), reason)]
+            },
+            "name a container with BuildKit in it, or leave",
+        );
+        hints(
+            || {
+                let reason = Reason::Tls { what: "late".into(), step: Some("renew it") };
+                vec![(buildkit("tcp://a:1", Origin::Flag), reason)]
+            },
+            "renew it, or leave `--buildkit` out",
+        );
+        hints(
+            || vec![(buildkit("docker://", Origin::Flag), Reason::NoDocker("none".into()))],
+            "start Docker: `sudo systemctl start docker`, or leave",
+        );
+        hints(
+            || vec![(buildkit("ssh://a", Origin::Flag), Reason::Program("no `ssh`".into()))],
+            "install that program, or leave",
+        );
+        hints(
+            || vec![(buildkit("ssh://a", Origin::Flag), Reason::Command("denied".into()))],
+            "make this work in a shell: `ssh -T -- a buildctl dial-stdio`, or leave",
+        );
     }
 
     #[test]
@@ -434,8 +516,23 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             "start the Docker of the context `x`, or unset `DOCKER_CONTEXT`",
         );
         hints(
-            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Tls("y".to_owned()))],
+            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Refused)],
             "start the Docker of the context `x`, or leave it with `docker context use default`",
+        );
+        hints(
+            || {
+                let reason = Reason::Tls { what: "y".to_owned(), step: Some("for BuildKit") };
+                vec![(docker(Origin::DockerHost), reason)]
+            },
+            "look at the certificates that Docker's client uses",
+        );
+        hints(
+            || {
+                let host = DockerHost::parse("ssh://a").map_err(|e| e.to_string());
+                let far = Candidate { place: Place::Docker(host), origin: Origin::DockerHost };
+                vec![(far, Reason::Command("denied".to_owned()))]
+            },
+            "make this work in a shell: `ssh -T -- a docker system dial-stdio`, or unset `DOCKER_HOST`",
         );
         hints(
             || {
