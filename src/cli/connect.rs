@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     io::{self, Write as _},
     ops::ControlFlow,
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -27,7 +28,7 @@ use crate::{
     error::{Error, Kind},
     grpc::Cancel,
     solve::Connection,
-    transport::tls::TlsFiles,
+    transport::tls::{TlsError, TlsFiles},
 };
 
 /// How often Ctrl-C is looked for meanwhile.
@@ -456,25 +457,36 @@ pub(crate) fn installed(env: &Environment) -> Installed {
 
 /// Which TLS files were named, by flags and then by variables.
 fn tls_files(args: &DaemonArgs, env: &Environment) -> Result<TlsFiles, Error> {
-    let dir = args.tlsdir.as_ref().or(env.tls.dir.as_ref());
+    // Of no use beside flags for all that is in it.
+    let is_complete = args.tlscacert.is_some() && args.tlscert.is_some() && args.tlskey.is_some();
+    let dir = args.tlsdir.as_ref().or(env.tls.dir.as_ref().filter(|_| !is_complete));
     let mut files = match dir {
-        Some(dir) => TlsFiles::in_dir(dir).map_err(|e| Error::from_error(Kind::Usage, e))?,
+        Some(dir) => TlsFiles::in_dir(dir).map_err(tls_error)?,
         None => TlsFiles::default(),
     };
+    // A folder that was typed counts more than files of the environment.
+    let by_variable = |file: &Option<PathBuf>| file.clone().filter(|_| args.tlsdir.is_none());
     let single = [
-        (&mut files.ca, args.tlscacert.as_ref().or(env.tls.ca.as_ref())),
-        (&mut files.cert, args.tlscert.as_ref().or(env.tls.cert.as_ref())),
-        (&mut files.key, args.tlskey.as_ref().or(env.tls.key.as_ref())),
+        (&mut files.ca, args.tlscacert.clone().or_else(|| by_variable(&env.tls.ca))),
+        (&mut files.cert, args.tlscert.clone().or_else(|| by_variable(&env.tls.cert))),
+        (&mut files.key, args.tlskey.clone().or_else(|| by_variable(&env.tls.key))),
     ];
     for (slot, named) in single {
-        if let Some(path) = named {
-            *slot = Some(path.clone());
+        if named.is_some() {
+            *slot = named;
         }
     }
     let name = args.tlsservername.as_ref().or(env.tls.server_name.as_ref());
     files.server_name = name.cloned();
-    files.check().map_err(|e| Error::from_error(Kind::Usage, e))?;
+    files.check().map_err(tls_error)?;
     Ok(files)
+}
+
+fn tls_error(error: TlsError) -> Error {
+    let step = error.remedy();
+    let mut shown = Error::from_error(Kind::Usage, error);
+    shown.hints.extend(step.map(str::to_owned));
+    shown
 }
 
 fn daemonless_error(error: DaemonlessError) -> Error {

@@ -1,10 +1,9 @@
 //! One place → what answers there, or why nothing does that could build.
 
 use std::{
-    fmt,
+    fmt, io,
     net::IpAddr,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -16,11 +15,11 @@ use crate::{
         context::{self, DockerSurroundings},
         exec::ContainerError,
     },
-    endpoint::{DockerAddress, DockerHost, Endpoint, Place, Reason},
+    endpoint::{DockerAddress, DockerCandidate, DockerHost, Endpoint, Place, Reason, WANTS_TLS},
     grpc::{Cancel, Code, Status},
     solve::Connection,
     transport::{
-        Greeting, Socket, Witness, command, connect_tcp, connect_unix,
+        CarrierEnded, Greeting, Socket, Witness, command, connect_tcp, connect_unix,
         tls::{Inside, TlsError, TlsFiles},
     },
 };
@@ -97,13 +96,13 @@ impl Ways {
     pub(crate) fn probe(&self, place: &Place) -> Result<Found, Refusal> {
         match place {
             Place::BuildKit(Endpoint::Docker { context }) => {
-                self.embedded(&self.docker_host(context.as_deref())?)
+                self.embedded(self.docker(context.as_deref())?)
             }
             Place::BuildKit(endpoint) => {
                 let connection = self.standalone(endpoint)?;
                 Ok(Found { connection, engine: None })
             }
-            Place::Docker(Ok(host)) => self.embedded(host),
+            Place::Docker(Ok(host)) => self.embedded(self.engine(host)?),
             Place::Docker(Err(why)) => Err(Reason::Address(why.clone()).into()),
         }
     }
@@ -125,8 +124,8 @@ impl Ways {
         Engine::probe(host, self.connect_timeout)
     }
 
-    fn embedded(&self, host: &DockerHost) -> Result<Found, Refusal> {
-        let engine = Arc::new(self.engine(host)?);
+    fn embedded(&self, engine: Engine) -> Result<Found, Refusal> {
+        let engine = Arc::new(engine);
         let opened = engine
             .builder()
             .map_err(Refusal::from)
@@ -159,8 +158,9 @@ impl Ways {
     }
 
     fn speak(&self, socket: Socket, authority: &str) -> Result<Connection, Refusal> {
+        let witness = Arc::clone(socket.witness());
         Connection::open(socket, authority, &self.cancel).map_err(|error| match error {
-            DaemonError::Call(status) => Refusal::NotThere(reason_of(&status)),
+            DaemonError::Call(status) => Refusal::NotThere(reason_of(&status, &witness)),
             error => Refusal::Unfit(error),
         })
     }
@@ -168,7 +168,7 @@ impl Ways {
     fn dial(&self, endpoint: &Endpoint) -> Result<Socket, Refusal> {
         if let Some(words) = endpoint.command() {
             return command::start(&words)
-                .map_err(|e| Reason::Command(format!("cannot start `{}`: {e}", words[0])).into());
+                .map_err(|e| Reason::Program(cannot_start(&words[0], &e)).into());
         }
         match endpoint {
             Endpoint::Unix(path) => connect_unix(path).map_err(|e| Reason::from_io(e).into()),
@@ -181,11 +181,11 @@ impl Ways {
                 }
                 socket.encrypt(&self.tls, host, Inside::Http2, deadline).map_err(|e| match e {
                     TlsError::Io(e) => Reason::from_io(e).into(),
-                    e => Reason::Tls(e.to_string()).into(),
+                    e => tls_reason(&e).into(),
                 })
             }
             Endpoint::DockerContainer { name, context } => {
-                let engine = self.engine(&self.docker_host(context.as_deref())?)?;
+                let engine = self.docker(context.as_deref())?;
                 engine.exec(name, &DIAL_STDIO).map_err(|e| container_reason(name, e).into())
             }
             other => Err(Reason::NotBuildKit(format!("{other} has no way to it")).into()),
@@ -193,31 +193,33 @@ impl Ways {
     }
 
     /// The engine that is named, or the first of the usual ones that is one.
-    fn docker_host(&self, context: Option<&str>) -> Result<DockerHost, Reason> {
+    fn docker(&self, context: Option<&str>) -> Result<Engine, Reason> {
         let around = self.env.docker();
         if let Some(name) = context {
-            return context::named(name, &around).map_err(|e| Reason::Address(e.to_string()));
+            let host = context::named(name, &around);
+            let host = host.map_err(|e| Reason::Address(e.to_string()))?;
+            return self.engine(&host).map_err(engine_reason);
         }
-        let mut last = Reason::Absent;
-        for candidate in context::candidates(&around) {
-            match candidate.host {
-                Err(why) => last = Reason::Address(why),
+        let mut absent = Vec::new();
+        let mut first = None;
+        for DockerCandidate { host, origin } in context::candidates(&around) {
+            let reason = match host {
+                Err(why) => Reason::Address(why),
                 Ok(host) => match self.engine(&host) {
-                    Ok(_) => return Ok(host),
-                    // The first that is there at all says most.
+                    Ok(engine) => return Ok(engine),
                     Err(e) => {
-                        let reason = engine_reason(e);
-                        if matches!(last, Reason::Absent) {
-                            last = reason;
-                        }
+                        absent.push(format!("{host} ({origin})"));
+                        engine_reason(e)
                     }
                 },
+            };
+            // The first that is there at all says most.
+            if !matches!(reason, Reason::Absent) {
+                first = first.or(Some(reason));
             }
         }
-        Err(match last {
-            Reason::Absent => Reason::Address("no Docker answers at the usual places".to_owned()),
-            other => other,
-        })
+        let nowhere = || Reason::NoDocker(format!("no Docker at {}", absent.join(", ")));
+        Err(first.unwrap_or_else(nowhere))
     }
 
     /// What the peer showed says more than that the call failed.
@@ -229,11 +231,11 @@ impl Ways {
         let is_tcp = matches!(endpoint, Endpoint::Tcp { .. });
         let is_plain = is_tcp && self.tls.is_empty();
         match (witness.greeting(), endpoint) {
-            (Greeting::Tls, _) if is_plain => Reason::Tls(SPEAKS_TLS.to_owned()),
+            (Greeting::Tls, _) if is_plain => speaks_tls(),
             (Greeting::Silence, Endpoint::Tcp { host, port })
                 if is_plain && self.speaks_tls(host, *port) =>
             {
-                Reason::Tls(SPEAKS_TLS.to_owned())
+                speaks_tls()
             }
             (Greeting::Http1, _) => {
                 let first = witness.greeting_text();
@@ -243,15 +245,16 @@ impl Ways {
             // In place of the program's bytes an engine sends why there is no program.
             (Greeting::Other, Endpoint::DockerContainer { name, .. }) => {
                 let text = witness.greeting_text();
-                Reason::Container(format!(
-                    "`buildctl dial-stdio` cannot be started in the container `{name}`: is it a BuildKit daemon? ({text})"
+                let line = text.lines().next().unwrap_or_default().trim();
+                Reason::NoContainer(format!(
+                    "`buildctl dial-stdio` cannot be started in the container `{name}`, is it a BuildKit daemon? ({line})"
                 ))
             }
             (_, Endpoint::DockerContainer { name, .. }) => {
-                let said = said(witness);
+                let said = witness.last_words(WORDS_PATIENCE);
                 Reason::Container(format!("`buildctl dial-stdio` in the container `{name}` gave up: {said}"))
             }
-            _ if endpoint.command().is_some() => Reason::Command(said(witness)),
+            _ if endpoint.command().is_some() => Reason::Command(witness.last_words(WORDS_PATIENCE)),
             _ => reason,
         }
         .into()
@@ -261,28 +264,32 @@ impl Ways {
     fn speaks_tls(&self, host: &str, port: u16) -> bool {
         let deadline = Instant::now() + self.connect_timeout;
         let Ok(socket) = connect_tcp(host, port, self.connect_timeout) else { return false };
-        match socket.encrypt(&TlsFiles::default(), host, Inside::Http2, deadline) {
-            Ok(_) => true,
-            // The platform need not trust it: that it showed a certificate is enough.
-            Err(e) => !matches!(e, TlsError::NotTls | TlsError::Io(_) | TlsError::NoRoots(_)),
+        socket.speaks_tls(host, deadline)
+    }
+}
+
+fn speaks_tls() -> Reason {
+    let what = "the server speaks TLS: name its CA".to_owned();
+    let step = "add `--tlscacert FILE`, or `--tlsdir DIR` with the folder of all files";
+    Reason::Tls { what, step: Some(step) }
+}
+
+fn tls_reason(error: &TlsError) -> Reason {
+    Reason::Tls { what: error.to_string(), step: error.remedy() }
+}
+
+fn cannot_start(program: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("cannot start `{program}`: there is no such program on PATH")
         }
+        _ => format!("cannot start `{program}`: {error}"),
     }
 }
 
-const SPEAKS_TLS: &str = "the server speaks TLS: name its CA with `--tlscacert FILE`, or the folder with the files with `--tlsdir DIR`";
-
-/// The last words of a program that carried the connection; they may come later than the end of its output.
-fn said(witness: &Witness) -> String {
-    let deadline = Instant::now() + WORDS_PATIENCE;
-    while witness.words().is_empty() && Instant::now() < deadline {
-        thread::park_timeout(Duration::from_millis(10));
-    }
-    witness.words()
-}
-
-fn reason_of(status: &Status) -> Reason {
-    match TlsError::among(status) {
-        Some(error) => Reason::Tls(error.to_string()),
+fn reason_of(status: &Status, witness: &Witness) -> Reason {
+    match witness.tls_error() {
+        Some(error) => tls_reason(error),
         None if status.code == Code::DeadlineExceeded => Reason::TimedOut,
         None => Reason::NotBuildKit(status.to_string()),
     }
@@ -290,13 +297,15 @@ fn reason_of(status: &Status) -> Reason {
 
 fn engine_reason(error: EngineError) -> Reason {
     match error {
-        EngineError::Io(e) => Reason::from_io(e),
+        EngineError::Io(e) => match CarrierEnded::of(&e) {
+            Some(CarrierEnded { words }) => Reason::Command(words.clone()),
+            None => Reason::from_io(e),
+        },
         EngineError::TimedOut => Reason::TimedOut,
-        e @ (EngineError::Tls(_) | EngineError::WantsTls) => Reason::Tls(e.to_string()),
+        EngineError::Tls(e) => tls_reason(&e),
+        EngineError::WantsTls => Reason::Tls { what: WANTS_TLS.to_owned(), step: None },
         EngineError::Carrier(words) => Reason::Command(words),
-        EngineError::Program { name, source } => {
-            Reason::Command(format!("cannot start `{name}`: {source}"))
-        }
+        EngineError::Program { name, source } => Reason::Program(cannot_start(&name, &source)),
         EngineError::NotDocker(what) => Reason::NotDocker(what),
         e @ (EngineError::TooOld { .. } | EngineError::TooNew { .. }) => {
             Reason::TooOld(e.to_string())
@@ -307,7 +316,7 @@ fn engine_reason(error: EngineError) -> Reason {
 
 fn container_reason(name: &str, error: ContainerError) -> Reason {
     match error {
-        ContainerError::Missing => Reason::Container(format!("there is no container `{name}`")),
+        ContainerError::Missing => Reason::NoContainer(format!("there is no container `{name}`")),
         ContainerError::NotRunning(words) => {
             Reason::Container(format!("the container `{name}` does not run: {words}"))
         }
@@ -375,9 +384,10 @@ mod tests {
     #[test]
     fn a_connection_that_broke_is_not_called_timed_out() {
         let late = Status::new(Code::DeadlineExceeded, "late");
-        assert!(matches!(reason_of(&late), Reason::TimedOut));
+        let witness = Witness::default();
+        assert!(matches!(reason_of(&late, &witness), Reason::TimedOut));
         let gone = Status::new(Code::Unavailable, "gone");
-        assert!(matches!(reason_of(&gone), Reason::NotBuildKit(_)));
+        assert!(matches!(reason_of(&gone, &witness), Reason::NotBuildKit(_)));
         let refused = EngineError::Io(io::ErrorKind::ConnectionRefused.into());
         assert!(matches!(engine_reason(refused), Reason::Refused));
     }

@@ -22,14 +22,25 @@ pub enum Reason {
     NotBuildKit(String),
     /// Something answers, in words that are not Docker's; the text says what.
     NotDocker(String),
+    /// None of the places where Docker may be has one; the text says which.
+    NoDocker(String),
     /// A Docker whose BuildKit is too old; the text names its version.
     TooOld(String),
-    /// No TLS connection comes about; the text says why.
-    Tls(String),
+    /// No TLS connection comes about.
+    Tls {
+        /// Why.
+        what: String,
+        /// What to do about it, where flags name the files.
+        step: Option<&'static str>,
+    },
+    /// The program that gives the connection cannot be started; the text says which, and why.
+    Program(String),
     /// The program that gives the connection has failed; the text is its standard error.
     Command(String),
-    /// The container is not there or does not run; the text says which.
+    /// The container does not run; the text says so.
     Container(String),
+    /// There is no such container, or it is none of BuildKit; the text says which.
+    NoContainer(String),
     /// It cannot be known where it is, as with a Docker context that cannot be read.
     Address(String),
     /// Anything else the system says.
@@ -63,14 +74,17 @@ impl fmt::Display for Reason {
             Self::Unreachable => f.write_str("the network has no way there"),
             Self::NotBuildKit(what) => write!(f, "not BuildKit: {what}"),
             Self::NotDocker(what) => write!(f, "not Docker: {}", one_line(what)),
-            Self::Tls(what) => write!(f, "no TLS connection: {}", one_line(what)),
             Self::Command(said) => match one_line(said) {
                 said if said.is_empty() => f.write_str("the command ended without a word"),
                 said => write!(f, "the command said: {said}"),
             },
-            Self::TooOld(what) | Self::Container(what) | Self::Address(what) => {
-                f.write_str(&one_line(what))
-            }
+            Self::Tls { what, .. } => write!(f, "no TLS connection: {}", one_line(what)),
+            Self::TooOld(what)
+            | Self::NoDocker(what)
+            | Self::Program(what)
+            | Self::Container(what)
+            | Self::NoContainer(what)
+            | Self::Address(what) => f.write_str(&one_line(what)),
             Self::Other(error) => error.fmt(f),
         }
     }
@@ -142,12 +156,11 @@ fn hint(tried: &[(Candidate, Reason)], installed: &Installed) -> String {
     if any(|reason| matches!(reason, Reason::TooOld(_)), true) {
         return UPGRADE_DOCKER.to_owned();
     }
-    if let Some(hint) = tried.iter().find_map(|(one, reason)| step_for_docker(&one.origin, reason))
-    {
+    if let Some(hint) = tried.iter().find_map(|(one, reason)| step_for_docker(one, reason)) {
         return hint;
     }
     if installed.dockerd || installed.docker {
-        return "start Docker: `sudo systemctl start docker`".to_owned();
+        return START_DOCKER.to_owned();
     }
     match &installed.buildkitd {
         Some(program) => format!(
@@ -167,31 +180,52 @@ fn way_out_of_name(origin: &Origin) -> Option<&'static str> {
     }
 }
 
-fn step_for_named(place: &Place, reason: &Reason) -> &'static str {
+fn step_for_named(place: &Place, reason: &Reason) -> String {
     let is_docker = matches!(
         place,
         Place::BuildKit(Endpoint::Docker { .. } | Endpoint::DockerContainer { .. })
     );
-    match reason {
+    let step = match reason {
         Reason::PermissionDenied if is_docker => JOIN_DOCKER,
         Reason::PermissionDenied => JOIN_GROUP,
         Reason::TooOld(_) => UPGRADE_DOCKER,
         Reason::Address(_) => OTHER_CONTEXT,
+        Reason::NoDocker(_) => START_DOCKER,
         Reason::Container(_) => "start that container",
-        _ => "start that daemon",
-    }
+        Reason::NoContainer(_) => "name a container with BuildKit in it",
+        Reason::Tls { .. } if is_docker => DOCKER_CERTIFICATES,
+        Reason::Tls { step: Some(step), .. } => step,
+        Reason::Program(_) => INSTALL,
+        Reason::Command(_) => {
+            if let Some(step) = command_of(place).map(make_work) {
+                return step;
+            }
+            START
+        }
+        _ => START,
+    };
+    step.to_owned()
 }
 
 /// What to do about a Docker that was named and is of no use.
-fn step_for_docker(origin: &Origin, reason: &Reason) -> Option<String> {
+fn step_for_docker(Candidate { place, origin }: &Candidate, reason: &Reason) -> Option<String> {
+    let carried = match reason {
+        Reason::Program(_) => Some(INSTALL.to_owned()),
+        Reason::Command(_) => command_of(place).map(make_work),
+        _ => None,
+    };
+    let of_context = |name: &str| carried.clone().unwrap_or_else(|| step_for_context(name, reason));
     let (step, way_out) = match origin {
-        Origin::DockerHost => return Some(step_for_host(reason).to_owned()),
-        Origin::DockerContext(name) => (step_for_context(name, reason), "unset `DOCKER_CONTEXT`"),
+        Origin::DockerHost => {
+            let step = carried.clone().unwrap_or_else(|| step_for_host(reason).to_owned());
+            (step, "unset `DOCKER_HOST` to try the usual sockets")
+        }
+        Origin::DockerContext(name) => (of_context(name), "unset `DOCKER_CONTEXT`"),
         Origin::CurrentContext(name) if name.is_empty() => {
             return Some("mend the config file of Docker".to_owned());
         }
         Origin::CurrentContext(name) => {
-            (step_for_context(name, reason), "leave it with `docker context use default`")
+            (of_context(name), "leave it with `docker context use default`")
         }
         _ => return None,
     };
@@ -200,16 +234,12 @@ fn step_for_docker(origin: &Origin, reason: &Reason) -> Option<String> {
 
 fn step_for_host(reason: &Reason) -> &'static str {
     match reason {
-        Reason::Tls(what) if what == WANTS_TLS => {
+        Reason::Tls { what, .. } if what == WANTS_TLS => {
             "set `DOCKER_TLS_VERIFY=1`, and `DOCKER_CERT_PATH` to the folder with its `ca.pem`, `cert.pem` and `key.pem`"
         }
-        Reason::Tls(_) => {
-            "look at the certificates in `DOCKER_CERT_PATH`, or unset `DOCKER_HOST` to try the usual sockets"
-        }
-        Reason::Address(_) | Reason::NotDocker(_) => {
-            "correct `DOCKER_HOST`, or unset it to try the usual sockets"
-        }
-        _ => "start that Docker, or unset `DOCKER_HOST` to try the usual sockets",
+        Reason::Tls { .. } => "look at the certificates in `DOCKER_CERT_PATH`",
+        Reason::Address(_) | Reason::NotDocker(_) => "correct `DOCKER_HOST`",
+        _ => "start that Docker",
     }
 }
 
@@ -217,10 +247,23 @@ fn step_for_context(name: &str, reason: &Reason) -> String {
     let name = name.escape_debug();
     match reason {
         Reason::Address(_) => OTHER_CONTEXT.to_owned(),
-        Reason::Tls(_) => format!("look at the certificates of the context `{name}`"),
+        Reason::Tls { .. } => format!("look at the certificates of the context `{name}`"),
         Reason::NotDocker(_) => format!("correct the address of the context `{name}`"),
         _ => format!("start the Docker of the context `{name}`"),
     }
+}
+
+/// The program that gives the connection.
+fn command_of(place: &Place) -> Option<Vec<String>> {
+    match place {
+        Place::BuildKit(endpoint) => endpoint.command(),
+        Place::Docker(host) => host.as_ref().ok()?.address.command(),
+    }
+}
+
+fn make_work(command: Vec<String>) -> String {
+    // No word of it means anything else to a shell.
+    format!("make this work in a shell: `{}`", command.join(" "))
 }
 
 /// Gives foreign words as one line of bounded length: the last lines, for there the error is.
@@ -245,6 +288,10 @@ const JOIN_DOCKER: &str = "join the group of Docker: `sudo usermod -aG docker $U
 const JOIN_GROUP: &str = "the socket belongs to another user: join its group";
 /// What is said of a server that was asked in the clear and speaks TLS.
 pub const WANTS_TLS: &str = "the server speaks TLS";
+const START: &str = "start that daemon";
+const START_DOCKER: &str = "start Docker: `sudo systemctl start docker`";
+const INSTALL: &str = "install that program";
+const DOCKER_CERTIFICATES: &str = "look at the certificates that Docker's client uses (`DOCKER_CERT_PATH`, or those of its context)";
 const OTHER_CONTEXT: &str = "name a context that `docker context ls` lists";
 const UPGRADE_DOCKER: &str = "upgrade to Docker 24 or newer";
 
@@ -297,7 +344,9 @@ mod tests {
         assert!(long.ends_with("ä…") && long.chars().count() == 319, "{long}");
         for (reason, text) in [
             (Reason::NotDocker("a\nb".to_owned()), "not Docker: a; b"),
-            (Reason::Tls("expired".to_owned()), "no TLS connection: expired"),
+            (Reason::Tls { what: "expired".to_owned(), step: None }, "no TLS connection: expired"),
+            (Reason::NoDocker("no `z`".to_owned()), "no `z`"),
+            (Reason::Program("no `ssh`".to_owned()), "no `ssh`"),
             (Reason::TooOld("Docker 20 is old".to_owned()), "Docker 20 is old"),
             (Reason::Container("no `x`".to_owned()), "no `x`"),
             (Reason::Address("no `y`".to_owned()), "no `y`"),
@@ -396,6 +445,32 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             || vec![(buildkit("docker-container://x", Origin::Flag), Reason::Container("".into()))],
             "start that container, or leave",
         );
+        hints(
+            || {
+                let reason = Reason::NoContainer("no `x`".into());
+                vec![(buildkit("docker-container://x", Origin::Flag), reason)]
+            },
+            "name a container with BuildKit in it, or leave",
+        );
+        hints(
+            || {
+                let reason = Reason::Tls { what: "late".into(), step: Some("renew it") };
+                vec![(buildkit("tcp://a:1", Origin::Flag), reason)]
+            },
+            "renew it, or leave `--buildkit` out",
+        );
+        hints(
+            || vec![(buildkit("docker://", Origin::Flag), Reason::NoDocker("none".into()))],
+            "start Docker: `sudo systemctl start docker`, or leave",
+        );
+        hints(
+            || vec![(buildkit("ssh://a", Origin::Flag), Reason::Program("no `ssh`".into()))],
+            "install that program, or leave",
+        );
+        hints(
+            || vec![(buildkit("ssh://a", Origin::Flag), Reason::Command("denied".into()))],
+            "make this work in a shell: `ssh -T -- a buildctl dial-stdio`, or leave",
+        );
     }
 
     #[test]
@@ -456,7 +531,12 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             "start the Docker of the context `x`, or leave it with `docker context use default`",
         );
         hints(
-            || vec![(docker(Origin::CurrentContext("x".to_owned())), Reason::Tls("y".to_owned()))],
+            || {
+                vec![(
+                    docker(Origin::CurrentContext("x".to_owned())),
+                    Reason::Tls { what: "y".to_owned(), step: None },
+                )]
+            },
             "look at the certificates of the context `x`, or leave it with",
         );
         hints(
@@ -464,12 +544,32 @@ hint: the socket belongs to another user: join its group, or start a daemon of y
             "correct the address of the context `x`, or unset `DOCKER_CONTEXT`",
         );
         hints(
-            || vec![(docker(Origin::DockerHost), Reason::Tls("y".to_owned()))],
+            || vec![(docker(Origin::DockerHost), Reason::Tls { what: "y".to_owned(), step: None })],
             "look at the certificates in `DOCKER_CERT_PATH`, or unset `DOCKER_HOST`",
         );
         hints(
-            || vec![(docker(Origin::DockerHost), Reason::Tls(WANTS_TLS.to_owned()))],
+            || {
+                vec![(
+                    docker(Origin::DockerHost),
+                    Reason::Tls { what: WANTS_TLS.to_owned(), step: None },
+                )]
+            },
             "set `DOCKER_TLS_VERIFY=1`, and `DOCKER_CERT_PATH` to the folder with its",
+        );
+        hints(
+            || {
+                let reason = Reason::Tls { what: "y".to_owned(), step: Some("for BuildKit") };
+                vec![(docker(Origin::DockerHost), reason)]
+            },
+            "look at the certificates in `DOCKER_CERT_PATH`",
+        );
+        hints(
+            || {
+                let host = DockerHost::parse("ssh://a").map_err(|e| e.to_string());
+                let far = Candidate { place: Place::Docker(host), origin: Origin::DockerHost };
+                vec![(far, Reason::Command("denied".to_owned()))]
+            },
+            "make this work in a shell: `ssh -T -- a docker system dial-stdio`, or unset `DOCKER_HOST`",
         );
         hints(
             || {

@@ -5,14 +5,18 @@
 //! read and write see only the peer's bytes. A program that carries the bytes ([`command`]) is a socket too.
 
 use std::{
+    error, fmt,
     io::{self, IoSlice, Read as _, Write as _},
-    net::{Shutdown, TcpStream, ToSocketAddrs as _},
+    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,7 +32,7 @@ mod witness;
 
 use command::Carrier;
 use multiplexed::Demultiplexer;
-use tls::TlsLayer;
+use tls::{TlsError, TlsLayer};
 pub use witness::{Greeting, Witness};
 
 /// A connected, non-blocking socket. Reading and writing need only `&self`, as the kernel's sockets do.
@@ -40,7 +44,35 @@ pub struct Socket {
     witness: Arc<Witness>,
     /// Ended with the socket.
     carrier: Option<Carrier>,
+    /// The peer was told that no more comes: its own end is no surprise.
+    is_shut: AtomicBool,
 }
+
+/// How long the last words of a program may come after the end of its output.
+const WORDS_PATIENCE: Duration = Duration::from_millis(300);
+
+/// The program that carried the connection, here or in a container, has ended; inside an [`io::Error`].
+#[derive(Debug)]
+pub struct CarrierEnded {
+    /// What it said last on its standard error; may be empty.
+    pub words: String,
+}
+
+impl CarrierEnded {
+    /// Finds it inside an error of the connection.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Display for CarrierEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the program that carries the connection ended")?;
+        if self.words.is_empty() { Ok(()) } else { write!(f, ": {}", self.words) }
+    }
+}
+
+impl error::Error for CarrierEnded {}
 
 #[derive(Debug)]
 enum Stream {
@@ -71,13 +103,19 @@ pub fn connect_unix(path: &Path) -> io::Result<Socket> {
 /// The last address's error, or that the name has no address.
 pub fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + timeout;
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    connect_any(&addresses, deadline)
+}
+
+fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Socket> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for (at, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match TcpStream::connect_timeout(&address, left) {
+        // One that swallows everything must not take the time of those that follow, as Go's `net.Dial` has it.
+        match TcpStream::connect_timeout(address, left / (addresses.len() - at) as u32) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 keep_alive(&stream)?;
@@ -111,7 +149,13 @@ pub fn memory() -> io::Result<(Socket, Socket)> {
 
 impl Socket {
     fn new(stream: Stream) -> Self {
-        Self { stream, layers: None, witness: Arc::default(), carrier: None }
+        Self {
+            stream,
+            layers: None,
+            witness: Arc::default(),
+            carrier: None,
+            is_shut: AtomicBool::new(false),
+        }
     }
 
     /// Takes over a connected stream.
@@ -137,6 +181,8 @@ impl Socket {
 
     /// From now on what is read comes in Docker's frames.
     pub(crate) fn demultiplex(&mut self) {
+        // What was seen so far was the engine's.
+        self.witness = Arc::default();
         let frames = Demultiplexer::new(Arc::clone(&self.witness));
         self.layers_mut().frames = Some(frames);
     }
@@ -152,44 +198,72 @@ impl Socket {
 
     /// Reads what is there; zero bytes are the end.
     pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = match self.lock() {
+        let read = match self.lock() {
             None => self.stream.read(buf),
             Some(mut layers) => layers.read(&self.stream, buf),
-        }?;
-        self.witness.on_read(&buf[..n]);
-        Ok(n)
+        };
+        match read {
+            Ok(0) if !buf.is_empty() && self.is_carried() => Err(self.carrier_ended()),
+            Ok(n) => {
+                self.witness.on_read(&buf[..n]);
+                Ok(n)
+            }
+            Err(e) => Err(self.explain(e)),
+        }
     }
 
     /// Writes what fits.
     pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        match self.tls() {
+        let written = match self.tls() {
             None => self.stream.write(buf),
             Some(mut layers) => layers.tls_mut()?.write(&self.stream, buf),
-        }
+        };
+        written.map_err(|e| self.explain(e))
     }
 
     /// Writes what fits of several buffers.
     pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.tls() {
+        let written = match self.tls() {
             None => self.stream.write_vectored(bufs),
-            Some(mut layers) => {
-                let tls = layers.tls_mut()?;
-                let mut written = 0;
-                for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-                    match tls.write(&self.stream, buf) {
-                        Ok(n) => written += n,
-                        Err(_) if written > 0 => break,
-                        Err(e) => return Err(e),
-                    }
-                }
-                Ok(written)
-            }
-        }
+            Some(mut layers) => layers.tls_mut()?.write_vectored(&self.stream, bufs),
+        };
+        written.map_err(|e| self.explain(e))
     }
 
     /// Hands all that was written to the system.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        self.tls().map_or(Ok(()), |mut layers| layers.tls_mut()?.flush(&self.stream))
+        let flushed = self.tls().map_or(Ok(()), |mut layers| layers.tls_mut()?.flush(&self.stream));
+        flushed.map_err(|e| self.explain(e))
+    }
+
+    /// What the error of a broken connection means.
+    fn explain(&self, error: io::Error) -> io::Error {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match error.kind() {
+            BrokenPipe | ConnectionReset if self.is_carried() => self.carrier_ended(),
+            io::ErrorKind::WouldBlock => error,
+            _ => {
+                let has_certificate = self.tls().is_some_and(|mut layers| {
+                    layers.tls_mut().is_ok_and(|tls| tls.has_certificate())
+                });
+                if let Some(why) = TlsError::in_io(&error) {
+                    self.witness.on_tls_error(why.knowing_us(has_certificate));
+                }
+                error
+            }
+        }
+    }
+
+    /// Whether a program that can have something to say lies between us and the peer.
+    fn is_carried(&self) -> bool {
+        let is_container = || self.lock().is_some_and(|layers| layers.frames.is_some());
+        !self.is_shut.load(Ordering::Relaxed) && (self.carrier.is_some() || is_container())
+    }
+
+    /// The connection is over, so nobody else can be kept waiting for the words.
+    fn carrier_ended(&self) -> io::Error {
+        let words = self.witness.last_words(WORDS_PATIENCE);
+        io::Error::new(io::ErrorKind::ConnectionAborted, CarrierEnded { words })
     }
 
     /// Whether something was written that the system has not taken yet.
@@ -203,6 +277,7 @@ impl Socket {
 
     /// Says that no more bytes will come; a socket that is gone already has been told.
     pub(crate) fn shutdown_write(&self) {
+        self.is_shut.store(true, Ordering::Relaxed);
         if let Some(mut layers) = self.tls()
             && let Ok(tls) = layers.tls_mut()
         {
@@ -347,6 +422,8 @@ impl io::Write for Blocking<'_> {
 mod tests {
     use std::net::TcpListener;
 
+    use rustix::net::{AddressFamily, SocketType};
+
     use super::*;
 
     #[test]
@@ -357,6 +434,21 @@ mod tests {
         let Stream::Tcp(stream) = &socket.stream else { panic!("not TCP") };
         assert!(sockopt::socket_keepalive(stream).unwrap());
         assert_eq!(sockopt::tcp_keepidle(stream).unwrap(), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        // A queue that is full drops what knocks.
+        let full = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&full, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        rustix::net::listen(&full, 0).unwrap();
+        let silent = SocketAddr::try_from(rustix::net::getsockname(&full).unwrap()).unwrap();
+        let _first = TcpStream::connect(silent).unwrap();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [silent, good.local_addr().unwrap()];
+        let socket = connect_any(&addresses, Instant::now() + Duration::from_secs(2)).unwrap();
+        let Stream::Tcp(stream) = &socket.stream else { panic!("not TCP") };
+        assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
     }
 
     #[test]

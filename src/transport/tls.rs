@@ -1,19 +1,24 @@
 //! TLS between a socket and its peer: rustls with ring, certificates from files, the platform's roots where no CA is named.
 
 use std::{
-    error, fmt,
-    io::{self, Read as _, Write as _},
+    error, fmt, fs,
+    io::{self, IoSlice, Read as _, Write as _},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, ConfigBuilder,
+    InconsistentKeys, RootCertStore, WantsVerifier, Writer,
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName,
+        pem::{self, PemObject as _},
+    },
 };
 
-use crate::transport::{Socket, Stream};
+use crate::transport::{Greeting, Socket, Stream};
 
 /// Which files make an encrypted connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -50,8 +55,23 @@ pub enum TlsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A certificate without its key, or the reverse.
-    HalfAnIdentity,
+    /// A certificate without its key.
+    NoKey {
+        /// The certificate.
+        cert: PathBuf,
+    },
+    /// A key without its certificate.
+    NoCertificate {
+        /// The key.
+        key: PathBuf,
+    },
+    /// A key that is another certificate's.
+    OtherKey {
+        /// The certificate.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
     /// The trust store of the platform has no certificate.
     NoRoots(String),
     /// What was named is no name a certificate can have.
@@ -77,7 +97,7 @@ pub enum TlsError {
     /// The server wants to know who we are.
     ClientCertificateRequired,
     /// The server does not accept our certificate.
-    ClientCertificateRefused(String),
+    ClientCertificateRefused(&'static str),
     /// The server does not speak TLS.
     NotTls,
     /// The server speaks TLS, but not what we came for.
@@ -109,18 +129,20 @@ impl TlsFiles {
                 return Ok(files);
             }
         }
-        Err(TlsError::File {
-            what: "TLS files",
-            path: dir.to_owned(),
-            problem: "it has neither ca.pem, cert.pem, key.pem nor ca.crt, tls.crt, tls.key"
-                .to_owned(),
+        let what = "the TLS files";
+        Err(match fs::read_dir(dir) {
+            Err(e) => file(what, dir, &e),
+            Ok(_) => {
+                let names = "it has neither ca.pem, cert.pem, key.pem nor ca.crt, tls.crt, tls.key";
+                file(what, dir, &names)
+            }
         })
     }
 
     /// Looks whether the files are there and what they should be, before anybody is asked.
     ///
     /// # Errors
-    /// [`TlsError::File`], [`TlsError::HalfAnIdentity`], [`TlsError::ServerName`].
+    /// The kinds of [`TlsError`] that tell of a file or a name.
     pub fn check(&self) -> Result<(), TlsError> {
         if self.is_empty() {
             return Ok(());
@@ -136,22 +158,22 @@ impl TlsFiles {
     }
 
     fn config(&self, inside: Inside) -> Result<ClientConfig, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Other)?
-            .with_root_certificates(self.roots()?);
+        let builder = builder()?.with_root_certificates(self.roots()?);
         let mut config = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
                 let chain = certificates("a certificate", cert)?;
                 let secret = PrivateKeyDer::from_pem_file(key)
-                    .map_err(|e| file("a private key", key, &e))?;
-                builder
-                    .with_client_auth_cert(chain, secret)
-                    .map_err(|e| file("the key of that certificate", key, &e))?
+                    .map_err(|e| file("a private key", key, &key_problem(key, e)))?;
+                builder.with_client_auth_cert(chain, secret).map_err(|e| match e {
+                    rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                        TlsError::OtherKey { cert: cert.clone(), key: key.clone() }
+                    }
+                    e => file("a certificate and its key", cert, &e),
+                })?
             }
             (None, None) => builder.with_no_client_auth(),
-            _ => return Err(TlsError::HalfAnIdentity),
+            (Some(cert), None) => return Err(TlsError::NoKey { cert: cert.clone() }),
+            (None, Some(key)) => return Err(TlsError::NoCertificate { key: key.clone() }),
         };
         config.alpn_protocols = vec![inside.alpn().to_vec()];
         Ok(config)
@@ -176,17 +198,46 @@ impl TlsFiles {
     }
 }
 
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Other)
+}
+
 fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
-    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+    // A certificate's addresses have no zone.
+    let bare = name.split_once('%').map_or(name, |(address, _)| address);
+    ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(list) if list.is_empty() => Err(file(what, path, &"there is none in it")),
+        Ok(list) if list.is_empty() => {
+            Err(file(what, path, &pem_problem(pem::Error::NoItemsFound)))
+        }
         Ok(list) => Ok(list),
-        Err(e) => Err(file(what, path, &e)),
+        Err(e) => Err(file(what, path, &pem_problem(e))),
     }
+}
+
+fn pem_problem(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(e) => e.to_string(),
+        pem::Error::NoItemsFound => "it has none in PEM format".to_owned(),
+        pem::Error::Base64Decode(why) => format!("its PEM is damaged ({why})"),
+        _ => "its PEM is damaged".to_owned(),
+    }
+}
+
+fn key_problem(path: &Path, error: pem::Error) -> String {
+    // As PKCS#8 says it, and as OpenSSL did before.
+    let is_encrypted = |pem: Vec<u8>| pem.windows(9).any(|word| word == b"ENCRYPTED");
+    if fs::read(path).is_ok_and(is_encrypted) {
+        return "it is encrypted, a key without a passphrase is needed".to_owned();
+    }
+    pem_problem(error)
 }
 
 fn file(what: &'static str, path: &Path, problem: &dyn fmt::Display) -> TlsError {
@@ -230,35 +281,63 @@ impl Socket {
             return Err(TlsError::NoProtocol(inside));
         }
         self.witness = Arc::default();
-        self.layers_mut().tls = Some(TlsLayer { connection: Box::new(connection) });
+        self.layers_mut().tls = Some(TlsLayer::new(connection, files.cert.is_some()));
         Ok(self)
+    }
+
+    /// Whether the peer answers a client's first words of TLS in TLS; whom it shows, and whether that can be trusted,
+    /// does not matter.
+    pub fn speaks_tls(&self, host: &str, deadline: Instant) -> bool {
+        let (Ok(builder), Ok(name)) = (builder(), server_name(host)) else { return false };
+        let trusting_nobody =
+            builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        if let Ok(mut connection) = ClientConnection::new(Arc::new(trusting_nobody), name) {
+            // Fails, with the peer's certificate at the latest.
+            drop(connection.complete_io(&mut self.blocking(Some(deadline))));
+        }
+        self.witness.greeting() == Greeting::Tls
     }
 }
 
 impl TlsError {
     /// Finds what TLS said inside an error of the connection.
     pub fn from_io(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(inner) => Self::from_rustls(inner.clone()),
-            None => Self::Io(error),
-        }
+        Self::in_io(&error).unwrap_or(Self::Io(error))
     }
 
-    /// The same where the error is somewhere among the causes; `None` when TLS has no part in it.
-    pub fn among(error: &(dyn error::Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref::<rustls::Error>() {
-                return Some(Self::from_rustls(found.clone()));
+    /// The same; `None` when TLS has no part in it.
+    pub(super) fn in_io(error: &io::Error) -> Option<Self> {
+        let inner: &rustls::Error = error.get_ref()?.downcast_ref()?;
+        Some(Self::from_rustls(inner.clone()))
+    }
+
+    /// What to do about it, where the files are named by flags.
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoKey { .. } => "name the certificate's key with `--tlskey FILE`",
+            Self::NoCertificate { .. } => "name the key's certificate with `--tlscert FILE`",
+            Self::OtherKey { .. } => {
+                "name a certificate and its own key with `--tlscert FILE` and `--tlskey FILE`"
             }
-            if let Some(io) = error.downcast_ref::<io::Error>()
-                && let Some(found) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>())
-            {
-                return Some(Self::from_rustls(found.clone()));
+            Self::NoRoots(_) | Self::UnknownIssuer { .. } => {
+                "name the CA that signed the server's certificate with `--tlscacert FILE`"
             }
-            next = error.source();
-        }
-        None
+            Self::Expired => "renew the server's certificate",
+            Self::NotYetValid => "set this machine's clock, or renew the server's certificate",
+            Self::WrongName { .. } => {
+                "name one of the certificate's own names with `--tlsservername NAME`"
+            }
+            Self::ClientCertificateRequired => {
+                "name yours with `--tlscert FILE` and `--tlskey FILE`"
+            }
+            Self::ClientCertificateRefused(_) => {
+                "name one that the server's CA has signed with `--tlscert FILE` and `--tlskey FILE`"
+            }
+            Self::NotTls => {
+                "leave the TLS flags and `PEELBOX_TLS…` variables out, or name the port that speaks TLS"
+            }
+            _ => return None,
+        })
     }
 
     fn from_rustls(error: rustls::Error) -> Self {
@@ -276,6 +355,7 @@ impl TlsError {
                     Self::WrongName { expected: String::new(), presented: Vec::new() }
                 }
                 CertificateError::NotValidForNameContext { presented, .. } => {
+                    let presented = presented.iter().filter_map(|name| bare_name(name)).collect();
                     Self::WrongName { expected: String::new(), presented }
                 }
                 other => Self::BadCertificate(other.to_string()),
@@ -288,15 +368,24 @@ impl TlsError {
             Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
                 Self::NoProtocol(Inside::Http2)
             }
-            Error::AlertReceived(
-                alert @ (AlertDescription::BadCertificate
-                | AlertDescription::UnknownCA
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateRevoked
+            Error::AlertReceived(alert) => match alert {
+                AlertDescription::UnknownCA => {
+                    Self::ClientCertificateRefused("it does not know the CA that signed it")
+                }
+                AlertDescription::CertificateExpired => {
+                    Self::ClientCertificateRefused("it has expired")
+                }
+                AlertDescription::CertificateRevoked => {
+                    Self::ClientCertificateRefused("it was revoked")
+                }
+                AlertDescription::UnsupportedCertificate => {
+                    Self::ClientCertificateRefused("it is of a kind the server does not support")
+                }
+                AlertDescription::BadCertificate
                 | AlertDescription::CertificateUnknown
-                | AlertDescription::AccessDenied),
-            ) => Self::ClientCertificateRefused(format!("{alert:?}")),
+                | AlertDescription::AccessDenied => Self::ClientCertificateRefused(""),
+                _ => Self::Other(error),
+            },
             other => Self::Other(other),
         }
     }
@@ -308,11 +397,17 @@ impl TlsError {
             Self::WrongName { presented, .. } => {
                 Self::WrongName { expected: name.to_owned(), presented }
             }
+            Self::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => Self::NotTls,
+            other => other.knowing_us(files.cert.is_some()),
+        }
+    }
+
+    pub(super) fn knowing_us(self, has_certificate: bool) -> Self {
+        match self {
             // Before TLS 1.3 a server without our certificate says only that it is a bad one.
-            Self::ClientCertificateRefused(_) if files.cert.is_none() => {
+            Self::ClientCertificateRefused(_) if !has_certificate => {
                 Self::ClientCertificateRequired
             }
-            Self::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => Self::NotTls,
             other => other,
         }
     }
@@ -324,26 +419,31 @@ impl fmt::Display for TlsError {
             Self::File { what, path, problem } => {
                 write!(f, "cannot read {what} from `{}`: {problem}", path.display())
             }
-            Self::HalfAnIdentity => {
-                f.write_str("a client certificate and its key go together: one of them is missing")
+            Self::NoKey { cert } => {
+                write!(f, "the client certificate `{}` comes without its key", cert.display())
             }
+            Self::NoCertificate { key } => {
+                write!(f, "the key `{}` comes without its client certificate", key.display())
+            }
+            Self::OtherKey { cert, key } => write!(
+                f,
+                "the key `{}` does not belong to the client certificate `{}`",
+                key.display(),
+                cert.display()
+            ),
             Self::NoRoots(why) => {
-                f.write_str(
-                    "this platform's trust store has no certificates: name the server's CA",
-                )?;
+                f.write_str("this platform's trust store has no certificates")?;
                 if why.is_empty() { Ok(()) } else { write!(f, " ({why})") }
             }
             Self::ServerName(name) => write!(f, "`{name}` is no name of a server"),
             Self::UnknownIssuer { ca: Some(ca) } => {
                 write!(f, "the server's certificate is not signed by the CA in `{}`", ca.display())
             }
-            Self::UnknownIssuer { ca: None } => f.write_str(
-                "the server's certificate is not signed by a CA this platform trusts: name its CA",
-            ),
-            Self::Expired => f.write_str("the server's certificate has expired"),
-            Self::NotYetValid => {
-                f.write_str("the server's certificate is not valid yet: is this clock right?")
+            Self::UnknownIssuer { ca: None } => {
+                f.write_str("the server's certificate is not signed by a CA this platform trusts")
             }
+            Self::Expired => f.write_str("the server's certificate has expired"),
+            Self::NotYetValid => f.write_str("the server's certificate is not valid yet"),
             Self::WrongName { expected, presented } => {
                 write!(f, "the server's certificate is not for `{expected}`")?;
                 if !presented.is_empty() {
@@ -356,7 +456,8 @@ impl fmt::Display for TlsError {
             }
             Self::ClientCertificateRequired => f.write_str("the server wants a client certificate"),
             Self::ClientCertificateRefused(why) => {
-                write!(f, "the server does not accept the client certificate ({why})")
+                f.write_str("the server does not accept the client certificate")?;
+                if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
             }
             Self::NotTls => f.write_str("the server does not speak TLS on this port"),
             Self::NoProtocol(Inside::Http2) => {
@@ -373,14 +474,30 @@ impl fmt::Display for TlsError {
 
 impl error::Error for TlsError {}
 
+/// A name of a certificate, out of the way rustls writes it; `None` for kinds of names that no server is asked by.
+fn bare_name(written: &str) -> Option<String> {
+    let inside = |from, to| written.strip_prefix(from)?.strip_suffix(to);
+    inside("DnsName(\"", "\")").or_else(|| inside("IpAddress(", ")")).map(str::to_owned)
+}
+
 /// An encrypted stream, once both sides have agreed on keys.
 #[derive(Debug)]
 pub(super) struct TlsLayer {
     // A connection is large; most sockets have none.
     connection: Box<ClientConnection>,
+    has_certificate: bool,
+    /// What came and was not decrypted yet: rustls itself asks for 4 KiB at a time.
+    raw: Box<[u8]>,
+    /// Which part of `raw` that is.
+    raw_range: Range<usize>,
 }
 
 impl TlsLayer {
+    fn new(connection: ClientConnection, has_certificate: bool) -> Self {
+        let raw = vec![0; RAW_BYTES].into_boxed_slice();
+        Self { connection: Box::new(connection), has_certificate, raw, raw_range: 0..0 }
+    }
+
     pub(super) fn read(&mut self, stream: &Stream, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.connection.reader().read(buf) {
@@ -389,34 +506,41 @@ impl TlsLayer {
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 other => return other,
             }
-            // Answers of the protocol itself go out as well; what does not fit waits for the next write.
-            self.flush(stream).or_else(ignore_block)?;
-            if self.connection.read_tls(&mut Borrowed(stream))? == 0 {
+            // Answers of the protocol itself go out as well; what does not fit waits for the next write. A peer that
+            // takes no more bytes may still have said why.
+            self.send(stream).or_else(|e| if is_gone(&e) { Ok(()) } else { ignore_block(e) })?;
+            if self.receive(stream)? == 0 {
                 return Ok(0);
-            }
-            if let Err(e) = self.connection.process_new_packets() {
-                // The peer may hear why.
-                drop(self.flush(stream));
-                return Err(io::Error::new(io::ErrorKind::InvalidData, e));
             }
         }
     }
 
     pub(super) fn write(&mut self, stream: &Stream, buf: &[u8]) -> io::Result<usize> {
-        // What waits goes first, so that no more than the connection's own limit ever waits.
-        if self.connection.wants_write() {
-            self.flush(stream)?;
-        }
-        let n = self.connection.writer().write(buf)?;
+        self.write_with(stream, |writer| writer.write(buf))
+    }
+
+    pub(super) fn write_vectored(
+        &mut self,
+        stream: &Stream,
+        bufs: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        self.write_with(stream, |writer| writer.write_vectored(bufs))
+    }
+
+    fn write_with(
+        &mut self,
+        stream: &Stream,
+        encrypt: impl FnOnce(&mut Writer<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        // What waits goes first, so that no more than the connection's own limit (64 KiB) ever waits.
+        self.flush(stream)?;
+        let n = encrypt(&mut self.connection.writer())?;
         self.flush(stream).or_else(ignore_block)?;
         Ok(n)
     }
 
     pub(super) fn flush(&mut self, stream: &Stream) -> io::Result<()> {
-        while self.connection.wants_write() {
-            self.connection.write_tls(&mut Borrowed(stream))?;
-        }
-        Ok(())
+        self.send(stream).map_err(|e| if is_gone(&e) { self.last_alert(stream, e) } else { e })
     }
 
     pub(super) fn wants_write(&self) -> bool {
@@ -424,14 +548,63 @@ impl TlsLayer {
     }
 
     pub(super) fn has_buffered(&self) -> bool {
-        !self.connection.wants_read()
+        !self.raw_range.is_empty() || !self.connection.wants_read()
+    }
+
+    /// Whether we told the peer who we are.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.has_certificate
     }
 
     pub(super) fn close(&mut self, stream: &Stream) {
         self.connection.send_close_notify();
         // A peer that takes no more bytes will miss it.
-        drop(self.flush(stream));
+        drop(self.send(stream));
     }
+
+    fn send(&mut self, stream: &Stream) -> io::Result<()> {
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut Borrowed(stream))?;
+        }
+        Ok(())
+    }
+
+    /// Decrypts some of what has come; zero is the end.
+    fn receive(&mut self, stream: &Stream) -> io::Result<usize> {
+        if self.raw_range.is_empty() {
+            self.raw_range = 0..stream.read(&mut self.raw)?;
+        }
+        let n = self.connection.read_tls(&mut &self.raw[self.raw_range.clone()])?;
+        self.raw_range.start += n;
+        if let Err(e) = self.connection.process_new_packets() {
+            // The peer may hear why.
+            drop(self.send(stream));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, e));
+        }
+        Ok(n)
+    }
+
+    /// Why a peer takes no more bytes, if it has said so: with TLS 1.3 it looks at our certificate after we have begun
+    /// to write, and our next bytes may meet a closed connection before the alert is read.
+    fn last_alert(&mut self, stream: &Stream, error: io::Error) -> io::Error {
+        // What else it sent before is of no use any more.
+        let mut sink = [0; 4 << 10];
+        loop {
+            match self.receive(stream) {
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => return e,
+                Err(_) | Ok(0) => return error,
+                Ok(_) => while let Ok(1..) = self.connection.reader().read(&mut sink) {},
+            }
+        }
+    }
+}
+
+/// How many bytes are read at once: some records, of 16 KiB at most each.
+const RAW_BYTES: usize = 64 << 10;
+
+/// Whether the peer takes no more bytes.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn ignore_block(error: io::Error) -> io::Result<()> {
@@ -441,15 +614,13 @@ fn ignore_block(error: io::Error) -> io::Result<()> {
 /// rustls wants `&mut`; a stream needs only `&`.
 struct Borrowed<'a>(&'a Stream);
 
-impl io::Read for Borrowed<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
-    }
-}
-
 impl io::Write for Borrowed<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.0.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {

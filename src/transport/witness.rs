@@ -1,12 +1,17 @@
 //! What a connection showed besides the bytes it carried: enough to say why it is none.
 
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-/// How many of the peer's first bytes are kept.
-const GREETING_BYTES_MAX: usize = 64;
+use crate::transport::tls::TlsError;
+
+/// How many of the peer's first bytes are kept: a line of them, should it be one.
+const GREETING_BYTES_MAX: usize = 512;
 /// How much of what a carrying program or container said is kept: the end of it.
 const WORDS_BYTES_MAX: usize = 4 << 10;
 
@@ -15,7 +20,17 @@ const WORDS_BYTES_MAX: usize = 4 << 10;
 pub struct Witness {
     greeting: OnceLock<Vec<u8>>,
     received_bytes: AtomicU64,
-    words: Mutex<Vec<u8>>,
+    tls_error: OnceLock<TlsError>,
+    words: Mutex<Words>,
+    /// Rung when no more words will come.
+    silence: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Words {
+    bytes: Vec<u8>,
+    /// More may come.
+    is_open: bool,
 }
 
 /// What the first bytes of a peer look like.
@@ -55,9 +70,21 @@ impl Witness {
         printable(self.greeting.get().map_or(&[][..], Vec::as_slice))
     }
 
+    /// What TLS said when it ended the connection; whoever reads or writes may only have heard that it broke.
+    pub fn tls_error(&self) -> Option<&TlsError> {
+        self.tls_error.get()
+    }
+
     /// What a carrying program, or the container, said on its standard error; trimmed, without control characters.
     pub fn words(&self) -> String {
-        printable(&self.words.lock().unwrap_or_else(PoisonError::into_inner))
+        printable(&self.lock().bytes)
+    }
+
+    /// The same of a program that has ended: its last words may come `patience` later than the end of its output.
+    pub fn last_words(&self, patience: Duration) -> String {
+        let waited = self.silence.wait_timeout_while(self.lock(), patience, |words| words.is_open);
+        let (words, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        printable(&words.bytes)
     }
 
     pub(super) fn on_read(&self, bytes: &[u8]) {
@@ -72,11 +99,26 @@ impl Witness {
         }
     }
 
+    pub(super) fn on_tls_error(&self, error: TlsError) {
+        // The first one ended the connection.
+        drop(self.tls_error.set(error));
+    }
+
     pub(super) fn on_words(&self, bytes: &[u8]) {
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = &mut self.lock().bytes;
         words.extend_from_slice(bytes);
         let surplus = words.len().saturating_sub(WORDS_BYTES_MAX);
         words.drain(..surplus);
+    }
+
+    /// Somebody listens for words now, or has heard the last one.
+    pub(super) fn set_listening(&self, is_open: bool) {
+        self.lock().is_open = is_open;
+        self.silence.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,6 +130,8 @@ fn printable(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, thread};
+
     use super::*;
 
     #[test]
@@ -116,5 +160,21 @@ mod tests {
         witness.on_words(b"\x1b[31mthe end\n");
         let words = witness.words();
         assert!(words.len() <= WORDS_BYTES_MAX && words.ends_with("[31mthe end"), "{words}");
+    }
+
+    #[test]
+    fn last_words_are_waited_for_while_somebody_listens() {
+        let witness = Arc::new(Witness::default());
+        assert_eq!(witness.last_words(Duration::MAX), "");
+        witness.set_listening(true);
+        witness.on_words(b"first");
+        assert_eq!(witness.last_words(Duration::from_millis(1)), "first");
+        let theirs = Arc::clone(&witness);
+        let listener = thread::Builder::new().spawn(move || {
+            theirs.on_words(b" and last");
+            theirs.set_listening(false);
+        });
+        assert_eq!(witness.last_words(Duration::from_secs(20)), "first and last");
+        listener.unwrap().join().unwrap();
     }
 }

@@ -29,5 +29,6 @@ mod signals;
 mod stuck_readers;
 mod support;
 mod tidy;
+mod tls;
 mod transfer;
 mod warnings;
