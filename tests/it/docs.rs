@@ -149,7 +149,7 @@ impl Clone {
             package["description"] = id.clone().into();
         });
         // Builds of other tests run beside these, and a page may say `--no-cache`: no step may be shared with them.
-        for file in ["node-express/server.js", "go-http/go.mod"] {
+        for file in ["node-express/server.js", "go-http/go.mod", "go-http/main.go"] {
             let path = clone.at("examples").join(file);
             let text = fs::read_to_string(&path).unwrap();
             fs::write(path, format!("{text}// {id}\n")).unwrap();
