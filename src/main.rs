@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    peelbox::cli::main()
+    let code = peelbox::cli::main();
+    // A search that was given up may still have some, and nobody ends them but us.
+    peelbox::transport::command::end_all();
+    code
 }

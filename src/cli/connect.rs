@@ -459,7 +459,7 @@ pub(crate) fn installed(env: &Environment) -> Installed {
 fn tls_files(args: &DaemonArgs, env: &Environment) -> Result<TlsFiles, Error> {
     // Of no use beside flags for all that is in it.
     let is_complete = args.tlscacert.is_some() && args.tlscert.is_some() && args.tlskey.is_some();
-    let dir = args.tlsdir.as_ref().or(env.tls.dir.as_ref().filter(|_| !is_complete));
+    let dir = args.tlsdir.as_ref().or_else(|| env.tls.dir.as_ref().filter(|_| !is_complete));
     let mut files = match dir {
         Some(dir) => TlsFiles::in_dir(dir).map_err(tls_error)?,
         None => TlsFiles::default(),

@@ -19,7 +19,7 @@ use crate::{
     grpc::{Cancel, Code, Status},
     solve::Connection,
     transport::{
-        CarrierEnded, Greeting, Socket, Witness, command, connect_tcp, connect_unix,
+        CarrierEnded, Greeting, Socket, Witness, command, connect_tcp, connect_unix_within,
         tls::{Inside, TlsError, TlsFiles},
     },
 };
@@ -142,18 +142,23 @@ impl Ways {
             Endpoint::Tcp { host, port } => format!("{host}:{port}"),
             _ => "localhost".to_owned(),
         };
-        let socket = self.dial(endpoint)?;
-        let witness = Arc::clone(socket.witness());
-        match self.speak(socket, &authority) {
-            // A daemon that is about to end may take a connection and close it unheard. To ask once more is safe: a
-            // question changes nothing.
-            Err(Refusal::NotThere(_))
-                if witness.greeting() == Greeting::Http2 && !self.cancel.is_cancelled() =>
-            {
-                self.speak(self.dial(endpoint)?, &authority)
+        let mut is_first = true;
+        loop {
+            let socket = self.dial(endpoint)?;
+            let witness = Arc::clone(socket.witness());
+            match self.speak(socket, &authority) {
+                Ok(connection) => return Ok(connection),
+                // A daemon that is about to end may take a connection and close it unheard. To ask once more is safe: a
+                // question changes nothing.
+                Err(Refusal::NotThere(_))
+                    if is_first
+                        && witness.greeting() == Greeting::Http2
+                        && !self.cancel.is_cancelled() =>
+                {
+                    is_first = false;
+                }
+                Err(refusal) => return Err(self.explain(refusal, &witness, endpoint)),
             }
-            Err(refusal) => Err(self.explain(refusal, &witness, endpoint)),
-            Ok(connection) => Ok(connection),
         }
     }
 
@@ -171,7 +176,8 @@ impl Ways {
                 .map_err(|e| Reason::Program(cannot_start(&words[0], &e)).into());
         }
         match endpoint {
-            Endpoint::Unix(path) => connect_unix(path).map_err(|e| Reason::from_io(e).into()),
+            Endpoint::Unix(path) => connect_unix_within(path, self.connect_timeout)
+                .map_err(|e| Reason::from_io(e).into()),
             Endpoint::Tcp { host, port } => {
                 let deadline = Instant::now() + self.connect_timeout;
                 let socket =
@@ -250,6 +256,8 @@ impl Ways {
                     "`buildctl dial-stdio` cannot be started in the container `{name}`, is it a BuildKit daemon? ({line})"
                 ))
             }
+            // It came about, and what answers is none.
+            (Greeting::Http2, _) if witness.last_words(WORDS_PATIENCE).is_empty() => reason,
             (_, Endpoint::DockerContainer { name, .. }) => {
                 let said = witness.last_words(WORDS_PATIENCE);
                 Reason::Container(format!("`buildctl dial-stdio` in the container `{name}` gave up: {said}"))

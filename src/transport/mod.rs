@@ -22,7 +22,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    net::sockopt,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt},
 };
 
 pub mod command;
@@ -95,6 +95,18 @@ struct Layers {
 /// As the system gives them: absent, permission denied, refused.
 pub fn connect_unix(path: &Path) -> io::Result<Socket> {
     Socket::unix(UnixStream::connect(path)?)
+}
+
+/// The same, for at most `timeout` where the listener's queue is full.
+///
+/// # Errors
+/// As the system gives them; `WouldBlock` when the time is over.
+pub fn connect_unix_within(path: &Path, timeout: Duration) -> io::Result<Socket> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Counts for connecting too (Linux, `unix_stream_connect`); a non-blocking socket does not heed it later.
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(timeout))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Socket::unix(socket.into())
 }
 
 /// Connects to the first address of `host` that answers within `timeout` in all.
@@ -421,8 +433,6 @@ impl io::Write for Blocking<'_> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-
-    use rustix::net::{AddressFamily, SocketType};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::transport::Witness;
+use crate::transport::{CarrierEnded, Witness};
 
 /// `[stream, 0, 0, 0, length as u32 big-endian]`
 const HEADER_BYTES: usize = 8;
@@ -56,7 +56,8 @@ impl Demultiplexer {
                 STDERR => self.witness.on_words(&buf[at..at + n]),
                 SYSTEM_ERROR => {
                     self.witness.on_words(&buf[at..at + n]);
-                    return Err(io::Error::other("the engine ended the stream"));
+                    let ended = CarrierEnded { words: self.witness.words() };
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, ended));
                 }
                 // Standard input never comes back; Docker's own client takes it for output.
                 _ => {

@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 /// A socket file whose queue is full: whoever connects waits. Lasts as long as what is returned.
-fn full(path: &Path) -> Vec<OwnedFd> {
+pub(crate) fn full(path: &Path) -> Vec<OwnedFd> {
     let address = SocketAddrUnix::new(path).unwrap();
     let new = || {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;

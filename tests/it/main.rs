@@ -3,6 +3,7 @@
 
 mod bases;
 mod cache;
+mod carriers;
 mod connecting;
 mod context;
 mod daemonless;
