@@ -150,7 +150,9 @@ fn ssh_carries_a_build_and_what_it_says_is_in_the_error() {
         drop(refused(run, address, &words, "make this work in a shell: `ssh -p "));
         // A Docker that is reached the same way.
         let run = dry(&work, "docker://").env("PATH", &path).env("DOCKER_HOST", address);
-        drop(refused(run, "docker://", &words, "start that daemon"));
+        let line = format!("\n  Docker at {address} (from `DOCKER_HOST`): {words}");
+        let hint = "\nhint: make this work in a shell: `ssh -p ";
+        drop(run.run().ended(3).says(&[&line, hint, " docker system dial-stdio`"]));
     };
     check("ssh://127.0.0.1:1", refused_connection);
     check(&unknown, "No ED25519 host key is known for [localhost]");
