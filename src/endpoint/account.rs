@@ -216,6 +216,9 @@ fn step_for_docker(Candidate { place, origin }: &Candidate, reason: &Reason) -> 
     };
     let of_context = |name: &str| carried.clone().unwrap_or_else(|| step_for_context(name, reason));
     let (step, way_out) = match origin {
+        Origin::DockerHost if matches!(reason, Reason::Address(_)) => {
+            (step_for_host(reason).to_owned(), "unset it to try the usual sockets")
+        }
         Origin::DockerHost => {
             let step = carried.clone().unwrap_or_else(|| step_for_host(reason).to_owned());
             (step, "unset `DOCKER_HOST` to try the usual sockets")
