@@ -194,6 +194,19 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// What HTTP/2 calls the daemon (`:authority`); daemons do not look at it.
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Tcp { host, port } => parts::authority(host, *port),
+            _ => LOCALHOST.to_owned(),
+        }
+    }
+}
+
+/// For what has no host of its own.
+const LOCALHOST: &str = "localhost";
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

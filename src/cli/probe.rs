@@ -129,7 +129,7 @@ impl Ways {
         let opened = engine
             .builder()
             .map_err(Refusal::from)
-            .and_then(|socket| self.speak(socket, &engine.authority()));
+            .and_then(|socket| self.speak(socket, &engine.host.address.authority()));
         match opened {
             Ok(connection) => Ok(Found { connection, engine: Some(engine) }),
             Err(refusal) => Err(Refusal::EngineOnly(engine, Box::new(refusal))),
@@ -137,11 +137,7 @@ impl Ways {
     }
 
     fn standalone(&self, endpoint: &Endpoint) -> Result<Connection, Refusal> {
-        let authority = match endpoint {
-            Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
-            _ => "localhost".to_owned(),
-        };
+        let authority = endpoint.authority();
         let mut is_first = true;
         loop {
             let socket = self.dial(endpoint)?;

@@ -236,15 +236,6 @@ impl Engine {
         }
     }
 
-    /// What HTTP/2 calls the engine.
-    pub fn authority(&self) -> String {
-        match &self.host.address {
-            DockerAddress::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            DockerAddress::Tcp { host, port } => format!("{host}:{port}"),
-            _ => "localhost".to_owned(),
-        }
-    }
-
     /// Where it keeps images.
     ///
     /// # Errors

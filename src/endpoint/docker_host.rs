@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use crate::endpoint::{
-    EndpointError, Problem,
+    EndpointError, LOCALHOST, Problem,
     parts::{self, HostPort, SshParts},
 };
 
@@ -122,6 +122,16 @@ impl DockerAddress {
             "http" | "https" => Err(Problem::SayTcp),
             "npipe" | "fd" => Err(Problem::NotServed),
             _ => Err(Problem::NotDockerHost),
+        }
+    }
+}
+
+impl DockerAddress {
+    /// As [`Endpoint::authority`](crate::endpoint::Endpoint::authority).
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Tcp { host, port } => parts::authority(host, *port),
+            _ => LOCALHOST.to_owned(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Values end up as arguments of programs, and on the other side of `ssh` in a shell. So each
 //! kind has a short list of characters, and none begins with `-`.
 
-use std::{fmt, net::Ipv6Addr, path::PathBuf};
+use std::{borrow::Cow, fmt, net::Ipv6Addr, path::PathBuf};
 
 use crate::endpoint::Problem;
 
@@ -151,11 +151,21 @@ pub(super) fn write_authority(
     port: Option<u16>,
 ) -> fmt::Result {
     user.iter().try_for_each(|user| write!(f, "{user}@"))?;
-    match host.contains(':') {
-        true => write!(f, "[{host}]")?,
-        false => f.write_str(host)?,
-    }
+    f.write_str(&bracketed(host))?;
     port.iter().try_for_each(|port| write!(f, ":{port}"))
+}
+
+/// `HOST:PORT`
+pub(super) fn authority(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracketed(host))
+}
+
+/// IPv6 as it is written in addresses.
+fn bracketed(host: &str) -> Cow<'_, str> {
+    match host.contains(':') {
+        true => format!("[{host}]").into(),
+        false => host.into(),
+    }
 }
 
 /// Whether a container, or a namespace of containerd, can have that name (moby v28,
