@@ -216,7 +216,7 @@ fn step_for_docker(Candidate { place, origin }: &Candidate, reason: &Reason) -> 
     };
     let of_context = |name: &str| carried.clone().unwrap_or_else(|| step_for_context(name, reason));
     let (step, way_out) = match origin {
-        Origin::DockerHost if matches!(reason, Reason::Address(_)) => {
+        Origin::DockerHost if matches!(reason, Reason::Address(_) | Reason::NotDocker(_)) => {
             (step_for_host(reason).to_owned(), "unset it to try the usual sockets")
         }
         Origin::DockerHost => {
