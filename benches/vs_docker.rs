@@ -300,6 +300,8 @@ struct Counter {
 
 impl Counter {
     fn start(path: &Path, engine: &str) -> Self {
+        // That of a case before, if any.
+        drop(fs::remove_file(path));
         let listener = UnixListener::bind(path).unwrap();
         let engine = engine.strip_prefix("unix://").unwrap().to_owned();
         let bytes = Arc::new(AtomicU64::new(0));
