@@ -16,14 +16,14 @@ use crate::{
     cli::{
         args::DaemonArgs,
         env::Environment,
-        probe::{Found, Refusal, Ways, describe, is_in_the_clear},
+        probe::{Found, Refusal, Ways, describe, describe_builder, is_in_the_clear},
     },
     control::DaemonError,
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
     docker::{self, Engine},
     endpoint::{
-        Candidate, DockerCandidate, Endpoint, Installed, NotReachable, Origin, Place, Reason,
-        Surroundings, candidates,
+        Candidate, Endpoint, Installed, NotReachable, Origin, Place, Reason, Surroundings,
+        candidates,
     },
     error::{Error, Kind},
     grpc::Cancel,
@@ -78,11 +78,12 @@ impl Reached {
 
     /// What has built, for the end.
     pub(crate) fn builder(&self) -> String {
-        let version = &self.connection.daemon.version;
-        match &self.inside {
-            Some(engine) => format!("BuildKit {version} in {}", describe(engine)),
-            None => format!("BuildKit {version} at {}", self.place),
-        }
+        describe_builder(&self.connection, self.inside.as_deref(), &self.place)
+    }
+
+    /// Whether the engine that builds is the one that shall hold the image: then nothing is sent.
+    pub(crate) fn keeps_image(&self) -> bool {
+        self.inside.is_some() && self.docker.is_some()
     }
 }
 
@@ -151,19 +152,17 @@ impl Search {
                 None => error.hint("the address is that of `BUILDKIT_HOST`"),
             }
         })?;
-        let as_builder = |one: &DockerCandidate| Candidate {
-            place: Place::Docker(one.host.clone()),
-            origin: one.origin.clone(),
-        };
         // Which Docker is meant is found as usual, and told as usual when it is none.
         if let [Candidate { place: Place::BuildKit(Endpoint::Docker { context: None }), .. }] =
             builders.as_slice()
         {
-            builders = docker.iter().map(as_builder).collect();
+            builders = docker.iter().map(Candidate::from).collect();
         }
         let is_listed = builders.iter().any(|one| matches!(one.place, Place::Docker(_)));
-        let engines =
-            docker.iter().filter(|_| wants_docker && !is_listed).map(as_builder).collect();
+        let engines = match wants_docker && !is_listed {
+            true => docker.iter().map(Candidate::from).collect(),
+            false => Vec::new(),
+        };
         let ways = Ways {
             env: Arc::new(env.clone()),
             tls: tls_files(args, env)?,
@@ -215,9 +214,10 @@ impl Search {
             (Some(engine), true) => Some(Arc::clone(engine)),
             (None, true) => {
                 answers.wait(&self.ways.cancel, deadline, |answers| answers.docker().is_some())?;
-                let engine = answers.docker().flatten();
-                let engine = engine.ok_or_else(|| self.no_docker(answers_in(&mut answers), env))?;
-                Some(engine)
+                match answers.docker().flatten() {
+                    Some(engine) => Some(engine),
+                    None => return Err(self.no_docker(answers, env)),
+                }
             }
         };
         let used = inside.as_ref().or(docker.as_ref());
@@ -281,29 +281,29 @@ impl Search {
         }
         let tried: Vec<(Candidate, Reason)> =
             tried.into_iter().map(|(one, refusal)| (one, refusal.into_reason())).collect();
-        let is_too_old = tried.iter().any(|(_, reason)| matches!(reason, Reason::TooOld(_)));
+        let kind = kind_of(&tried);
         let account = NotReachable::new(tried, &installed(env));
-        let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
         Error::new(kind, account.to_string()).hint(account.hint)
     }
 
     /// A builder is there, but no Docker for the image.
-    fn no_docker(&self, tried: Vec<(usize, bool, Reason)>, env: &Environment) -> Error {
+    fn no_docker(&self, answers: Answers, env: &Environment) -> Error {
+        // A BuildKit that answered is not where a Docker could be.
+        let builders = answers.builders.into_iter().map(|slot| Some(slot?.err()?.into_reason()));
+        let engines = answers.engines.into_iter().map(|slot| slot?.err());
+        let places = self.builders.iter().chain(&self.engines).cloned();
+        let mut tried: Vec<(Candidate, Reason)> = places
+            .zip(builders.chain(engines))
+            .filter_map(|(one, reason)| Some((one, reason?)))
+            .collect();
         let mut text = "there is no Docker to load the image into".to_owned();
-        let mut is_too_old = false;
-        let mut told = Vec::new();
-        for (at, is_builder, reason) in tried {
-            let candidate = if is_builder { &self.builders[at] } else { &self.engines[at] };
-            let Candidate { place, origin } = candidate;
-            is_too_old |= matches!(reason, Reason::TooOld(_));
+        for (Candidate { place, origin }, reason) in &tried {
             text += &format!("\n  {place} ({origin}): {reason}");
-            if matches!(place, Place::Docker(_)) {
-                told.push((candidate.clone(), reason));
-            }
         }
-        let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
+        let kind = kind_of(&tried);
+        tried.retain(|(one, _)| matches!(one.place, Place::Docker(_)));
         let installed = Installed { buildkitd: None, ..installed(env) };
-        let step = NotReachable::new(told, &installed).hint;
+        let step = NotReachable::new(tried, &installed).hint;
         Error::new(kind, text).hint(format!(
             "{step}; or add `--output type=oci,dest=app.tar`: a file needs no Docker"
         ))
@@ -419,19 +419,12 @@ impl Answers {
 /// The Docker of a place, and why it is of no use.
 type DockerAnswer<'a> = (Option<&'a Arc<Engine>>, Option<String>);
 
-/// Why each place where Docker may be has none: where in which list, and the reason.
-fn answers_in(answers: &mut Answers) -> Vec<(usize, bool, Reason)> {
-    let builders = answers.builders.iter_mut().enumerate().filter_map(|(at, slot)| {
-        // A BuildKit that answered is not where a Docker could be.
-        let Some(Err(refusal)) = slot.take_if(|slot| slot.is_err()) else { return None };
-        Some((at, true, refusal.into_reason()))
-    });
-    let mut all: Vec<_> = builders.collect();
-    all.extend(answers.engines.iter_mut().enumerate().filter_map(|(at, slot)| {
-        let Some(Err(reason)) = slot.take() else { return None };
-        Some((at, false, reason))
-    }));
-    all
+/// Who must act when no place will do: what is there and too old wants an upgrade.
+pub(crate) fn kind_of(tried: &[(Candidate, Reason)]) -> Kind {
+    match tried.iter().any(|(_, reason)| matches!(reason, Reason::TooOld(_))) {
+        true => Kind::Feature,
+        false => Kind::NoDaemon,
+    }
 }
 
 /// The first place that gives a builder: `None` while a place before it has not answered, `Some(None)` when none does.

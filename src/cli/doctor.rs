@@ -1,21 +1,21 @@
 //! `peelbox doctor`: every place where a build could run, what is there, and which one a build would take.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::{
     cli::{
         args::{DoctorArgs, DoctorFormat},
-        connect::{Search, first, installed},
+        connect::{Search, first, installed, kind_of},
         env::Environment,
         print_stdout,
-        probe::{Found, Refusal, describe},
+        probe::{Found, Refusal, describe, describe_builder},
     },
     control::Daemon,
     docker::Engine,
     endpoint::{Candidate, NotReachable, Reason},
-    error::{Error, Kind},
+    error::Error,
     grpc::Cancel,
 };
 
@@ -62,23 +62,23 @@ pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
         .into_iter()
         .map(|answer| answer.unwrap_or_else(|| Err(Reason::TimedOut.into())))
         .collect();
-    let builder = winner.map(|at| title(&search.builders[at], builders[at].as_ref().ok()));
+    let builder = winner.and_then(|at| {
+        let Found { connection, engine } = builders[at].as_ref().ok()?;
+        Some(describe_builder(connection, engine.as_deref(), &search.builders[at].place))
+    });
     let mut rows: Vec<Row> = search
         .builders
         .iter()
         .zip(&builders)
         .map(|(candidate, answer)| row_of_builder(candidate, answer.as_ref()))
         .collect();
-    rows.extend(search.engines.iter().zip(&answers.engines).map(|(candidate, answer)| {
-        let answer = answer.as_ref().and_then(|answer| answer.as_ref().ok());
-        row_of_engine(candidate, answer, "for images only")
-    }));
-    for (row, answer) in rows[builders.len()..].iter_mut().zip(answers.engines) {
-        if let Some(Err(reason)) = answer {
-            row.state = reason.to_string();
-            row.reason = Some(reason.to_string());
-        }
-    }
+    rows.extend(search.engines.iter().zip(&answers.engines).map(
+        |(candidate, answer)| match answer {
+            Some(Ok(engine)) => row_of_engine(candidate, engine, "for images only"),
+            Some(Err(reason)) => refused(row(candidate), reason.to_string()),
+            None => refused(row(candidate), Reason::TimedOut.to_string()),
+        },
+    ));
     let docker = docker.as_deref().map(describe);
     match args.format {
         DoctorFormat::Text => {
@@ -100,22 +100,9 @@ pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
         Ok(_) => Reason::TimedOut,
     });
     let tried: Vec<_> = search.builders.iter().cloned().zip(reasons).collect();
-    let is_too_old = tried.iter().any(|(_, reason)| matches!(reason, Reason::TooOld(_)));
-    let kind = if is_too_old { Kind::Feature } else { Kind::NoDaemon };
+    let kind = kind_of(&tried);
     let account = NotReachable::new(tried, &installed(env));
     Err(Error::new(kind, "no BuildKit daemon answers").hint(account.hint))
-}
-
-fn title(candidate: &Candidate, found: Option<&Found>) -> String {
-    match found {
-        Some(Found { connection, engine: Some(engine) }) => {
-            format!("BuildKit {} in {}", connection.daemon.version, describe(engine))
-        }
-        Some(Found { connection, engine: None }) => {
-            format!("BuildKit {} at {}", connection.daemon.version, candidate.place)
-        }
-        None => candidate.place.to_string(),
-    }
 }
 
 fn row_of_builder(candidate: &Candidate, answer: Result<&Found, &Refusal>) -> Row {
@@ -134,21 +121,23 @@ fn row_of_builder(candidate: &Candidate, answer: Result<&Found, &Refusal>) -> Ro
             }
         }
         Err(refusal) => {
-            let mut row = match refusal {
-                Refusal::EngineOnly(engine, _) => row_of_engine(candidate, Some(engine), ""),
+            let row = match refusal {
+                Refusal::EngineOnly(engine, _) => row_of_engine(candidate, engine, ""),
                 _ => row(candidate),
             };
-            row.state = refusal.to_string();
-            row.reason = Some(refusal.to_string());
-            row
+            refused(row, refusal.to_string())
         }
     }
 }
 
-fn row_of_engine(candidate: &Candidate, engine: Option<&Arc<Engine>>, remark: &str) -> Row {
-    let Some(engine) = engine else { return row(candidate) };
+fn row_of_engine(candidate: &Candidate, engine: &Engine, remark: &str) -> Row {
     let state = format!("Docker Engine {}, {remark}", engine.version);
     Row { state, engine: Some(EngineFacts::of(engine)), ..row(candidate) }
+}
+
+/// Nothing can be done there.
+fn refused(row: Row, reason: String) -> Row {
+    Row { state: reason.clone(), reason: Some(reason), ..row }
 }
 
 fn row(candidate: &Candidate) -> Row {

@@ -84,7 +84,7 @@ impl Build {
         let load = Arc::new(LoadProgress::default());
         let file_send = match (request.output.dest(), &reached.docker) {
             (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
-            (None, Some(engine)) if reached.inside.is_none() => {
+            (None, Some(engine)) if !reached.keeps_image() => {
                 let (engine, tags) = (Arc::clone(engine), request.tags.clone());
                 let loader = EngineLoader::new(engine, tags, Arc::clone(&load));
                 Some(FileSend::loading(Arc::new(loader), root_cause.clone()))
@@ -133,11 +133,7 @@ impl Build {
 fn job(request: &Request, reached: &Reached, services: Vec<Arc<dyn Service>>) -> Job {
     let epoch = request.project.epoch.map(|e| e.to_string());
     let exporter = request.output.exporter().map(|name| {
-        // The engine that builds is the one that shall hold the image: nothing is sent.
-        let name = match reached.inside.is_some() && request.output.is_for_docker() {
-            true => "moby",
-            false => name,
-        };
+        let name = if reached.keeps_image() { "moby" } else { name };
         let mut attrs = request.output.exporter_attrs();
         attrs.insert("name".to_owned(), request.tags.join(","));
         if epoch.is_some() {
@@ -174,7 +170,7 @@ fn build(
     let connection = &reached.connection;
     let session = job.session.0.clone();
     let before = match (&reached.inside, request.tags.first()) {
-        (Some(engine), Some(tag)) if request.output.is_for_docker() => Some(
+        (Some(engine), Some(tag)) if reached.keeps_image() => Some(
             look_up(Arc::clone(engine), tag.clone())
                 .map_err(|e| SolveError::Frontend(system("cannot start a thread", e)))?,
         ),
@@ -220,8 +216,8 @@ fn build(
         held = before.and_then(|answer| answer.recv().ok().flatten());
         Ok(Answer { reference, metadata })
     })?;
-    if let (Some(_), true, Some(made)) =
-        (&reached.inside, request.output.is_for_docker(), response.get("containerimage.digest"))
+    if reached.keeps_image()
+        && let Some(made) = response.get("containerimage.digest")
     {
         load.is_unchanged.store(held.as_ref() == Some(made), Ordering::Relaxed);
         drop(load.id.set(made.clone()));

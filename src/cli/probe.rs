@@ -308,7 +308,6 @@ fn engine_reason(error: EngineError) -> Reason {
         EngineError::TimedOut => Reason::TimedOut,
         EngineError::Tls(e) => tls_reason(&e),
         EngineError::WantsTls => Reason::Tls { what: WANTS_TLS.to_owned(), step: None },
-        EngineError::Carrier(words) => Reason::Command(words),
         EngineError::Program { name, source } => Reason::Program(cannot_start(&name, &source)),
         EngineError::NotDocker(what) => Reason::NotDocker(what),
         e @ (EngineError::TooOld { .. } | EngineError::TooNew { .. }) => {
@@ -363,6 +362,19 @@ fn is_loopback(host: &str) -> bool {
 /// For the summary and the header.
 pub(crate) fn describe(engine: &Engine) -> String {
     format!("Docker Engine {} at {}", engine.version, engine.host)
+}
+
+/// What builds, and where.
+pub(crate) fn describe_builder(
+    connection: &Connection,
+    inside: Option<&Engine>,
+    place: &Place,
+) -> String {
+    let version = &connection.daemon.version;
+    match inside {
+        Some(engine) => format!("BuildKit {version} in {}", describe(engine)),
+        None => format!("BuildKit {version} at {place}"),
+    }
 }
 
 #[cfg(test)]

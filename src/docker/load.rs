@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    docker::{Engine, EngineError, from_ureq, http},
+    docker::{Engine, EngineError, http, settle},
     output::{Announced, Loader, OutputError},
 };
 
@@ -86,15 +86,11 @@ impl EngineLoader {
         let request = agent.post(format!("http://docker{path}"));
         let request = request.header("Content-Type", "application/x-tar").config();
         let request = request.timeout_recv_response(Some(UNPACK_TIMEOUT)).build();
-        let mut answer = request.send(ureq::SendBody::from_reader(&mut body)).map_err(from_ureq)?;
-        let status = answer.status().as_u16();
-        let answer = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let answer = answer.map_err(from_ureq)?;
-        if !(200..300).contains(&status) {
-            return Err(EngineError::Refused { status, message: http::message(&answer) });
-        }
+        let answer = request.send(ureq::SendBody::from_reader(&mut body));
+        let answer = settle(answer, ANSWER_BYTES_MAX)?;
         match failure(&answer) {
-            Some(message) => Err(EngineError::Refused { status, message }),
+            // With a yes in front: the engine had begun to answer before it knew.
+            Some(message) => Err(EngineError::Refused { status: 200, message }),
             None => Ok(()),
         }
     }

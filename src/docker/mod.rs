@@ -59,15 +59,6 @@ pub struct Engine {
     agent: Agent,
 }
 
-/// Where an engine keeps images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// containerd's: whole indexes, attestations included.
-    Containerd,
-    /// A graph driver: one image each, unpacked.
-    GraphDriver,
-}
-
 /// An image as an engine knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -112,8 +103,6 @@ pub enum EngineError {
         /// What the system says.
         source: io::Error,
     },
-    /// The program that carries the connection, or the container, gave up with these words.
-    Carrier(String),
     /// Something else listens there.
     NotDocker(String),
     /// Older than [`API_MIN`].
@@ -236,24 +225,6 @@ impl Engine {
         }
     }
 
-    /// Where it keeps images.
-    ///
-    /// # Errors
-    /// As [`EngineError`] says.
-    pub fn store(&self) -> Result<Store, EngineError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Info {
-            #[serde(default)]
-            driver_status: Vec<(String, String)>,
-        }
-        let info: Info = self.get(&self.path("/info"))?;
-        let is_containerd = info.driver_status.iter().any(|(key, value)| {
-            key == "driver-type" && value.starts_with("io.containerd.snapshotter")
-        });
-        Ok(if is_containerd { Store::Containerd } else { Store::GraphDriver })
-    }
-
     /// The image with that name, digest or id; `None` when there is none.
     ///
     /// # Errors
@@ -289,26 +260,29 @@ impl Engine {
     fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, EngineError> {
         let request = self.agent.get(format!("http://docker{path}")).config();
         let answer = request.timeout_global(Some(ANSWER_TIMEOUT)).build().call();
-        decode(&settle(answer)?)
+        decode(&settle(answer, ANSWER_BYTES_MAX)?)
     }
 
     /// An answer's body.
     fn post(&self, path: &str, body: &str) -> Result<Vec<u8>, EngineError> {
         let request = self.agent.post(format!("http://docker{}", self.path(path)));
         let request = request.header("Content-Type", "application/json").config();
-        settle(request.timeout_global(Some(ANSWER_TIMEOUT)).build().send(body))
+        let answer = request.timeout_global(Some(ANSWER_TIMEOUT)).build().send(body);
+        settle(answer, ANSWER_BYTES_MAX)
     }
 }
 
 /// Longest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
+/// The body of an answer that is a yes, of at most `limit_bytes`.
 fn settle(
     answer: Result<::http::Response<ureq::Body>, ureq::Error>,
+    limit_bytes: u64,
 ) -> Result<Vec<u8>, EngineError> {
     let mut answer = answer.map_err(from_ureq)?;
     let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    let body = answer.body_mut().with_config().limit(limit_bytes).read_to_vec();
     let body = body.map_err(from_ureq)?;
     if (200..300).contains(&status) {
         return Ok(body);
@@ -399,7 +373,6 @@ impl fmt::Display for EngineError {
             Self::Tls(error) => error.fmt(f),
             Self::WantsTls => f.write_str(WANTS_TLS),
             Self::Program { name, .. } => write!(f, "cannot start `{name}`"),
-            Self::Carrier(words) => f.write_str(words),
             Self::NotDocker(what) => write!(f, "not Docker: {what}"),
             Self::TooOld { version } => {
                 write!(

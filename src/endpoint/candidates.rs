@@ -100,6 +100,12 @@ pub struct Candidate {
     pub origin: Origin,
 }
 
+impl From<&DockerCandidate> for Candidate {
+    fn from(one: &DockerCandidate) -> Self {
+        Self { place: Place::Docker(one.host.clone()), origin: one.origin.clone() }
+    }
+}
+
 /// Gives the places to try, in order: BuildKit daemons, then what Docker has inside.
 ///
 /// An address that was named is the only one: a build must not land on another daemon than
@@ -125,10 +131,7 @@ pub fn candidates(around: &Surroundings<'_>) -> Result<Vec<Candidate>, EndpointE
         Endpoint::Unix(PathBuf::from("/run/buildkit/buildkitd.sock")),
         Origin::RootDefault,
     );
-    let docker = around.docker.iter().map(|one| Candidate {
-        place: Place::Docker(one.host.clone()),
-        origin: one.origin.clone(),
-    });
+    let docker = around.docker.iter().map(Candidate::from);
     Ok(rootless.into_iter().chain([root]).chain(docker).collect())
 }
 
