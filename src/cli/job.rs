@@ -86,8 +86,9 @@ impl Build {
             (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
             (None, Some(engine)) if !reached.keeps_image() => {
                 let (engine, tags) = (Arc::clone(engine), request.tags.clone());
-                let loader = EngineLoader::new(engine, tags, Arc::clone(&load));
-                Some(FileSend::loading(Arc::new(loader), root_cause.clone()))
+                let loader = Arc::new(EngineLoader::new(engine, tags, Arc::clone(&load)));
+                loader.look_ahead();
+                Some(FileSend::loading(loader, root_cause.clone()))
             }
             _ => None,
         };

@@ -16,7 +16,7 @@ use ureq::Agent;
 use crate::{
     endpoint::{DockerAddress, DockerHost, WANTS_TLS},
     transport::{
-        Socket, command, connect_tcp, connect_unix,
+        Socket, command, connect_tcp, connect_unix_within,
         tls::{Inside, TlsError, TlsFiles},
     },
 };
@@ -321,7 +321,7 @@ pub(crate) fn dial(
             .map_err(|source| EngineError::Program { name: words[0].clone(), source });
     }
     match &host.address {
-        DockerAddress::Unix(path) => Ok(connect_unix(path)?),
+        DockerAddress::Unix(path) => Ok(connect_unix_within(path, timeout)?),
         DockerAddress::Tcp { host: name, port } => {
             let deadline = Instant::now() + timeout;
             let socket = connect_tcp(name, *port, timeout)?;
