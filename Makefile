@@ -1,11 +1,15 @@
 # Every target is a script of tests/testbed; each installs what it needs and says what it does.
-.PHONY: demo test test-release lint bench release clean-testbed
+.PHONY: demo test test-sbom test-release lint bench release clean-testbed
 
 demo: ## build peelbox, then an example into an image
 	@tests/testbed/demo
 
 test: ## formatting, lints and all tests, against real BuildKit daemons
 	@tests/testbed/test
+
+test-sbom: ## SBOMs against syft's, as a table; syft takes ten minutes to build the first time
+	@tests/testbed/install syft
+	@tests/testbed/test --test it -- --ignored --nocapture sbom_against_syft
 
 lint: ## formatting and lints only
 	@tests/testbed/lint

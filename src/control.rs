@@ -9,9 +9,11 @@ use serde::Deserialize;
 use crate::{
     grpc::{CallOptions, Cancel, Channel, Code, Status, client::Answers, client::Pending},
     pb::{
+        content::{ReadContentRequest, ReadContentResponse},
         control::{
-            InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse, SolveRequest,
-            SolveResponse, StatusRequest, StatusResponse,
+            BuildHistoryEvent, BuildHistoryEventType, BuildHistoryRequest, Descriptor, InfoRequest,
+            InfoResponse, ListWorkersRequest, ListWorkersResponse, SolveRequest, SolveResponse,
+            StatusRequest, StatusResponse, UpdateBuildHistoryRequest, UpdateBuildHistoryResponse,
         },
         worker::{BuildkitVersion, WorkerRecord},
     },
@@ -23,6 +25,13 @@ const SNAPSHOTTER_LABEL: &str = "org.mobyproject.buildkit.worker.snapshotter";
 
 /// The oldest BuildKit that can do what every build here needs.
 pub const VERSION_MIN: (u64, u64) = (0, 11);
+
+/// Says in a descriptor of an attestation what it holds (in-toto).
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// How long a daemon may take over a question about its history.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest attestation that is read from its history.
+const RECORDED_BYTES_MAX: u64 = 64 << 20;
 
 /// How long a daemon may take to say who it is.
 const INFO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -153,6 +162,86 @@ pub fn solve(
 ) -> Result<Pending<SolveResponse>, Status> {
     let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
     channel.call("/moby.buildkit.v1.Control/Solve", request, options)
+}
+
+/// What the daemon attests of a build that has ended well and was not internal: predicate type → predicate (JSON).
+///
+/// Every such build leaves a provenance of mode `max` (BuildKit `solver/llbsolver/history.go`; v0.11 `solver.go`).
+///
+/// # Errors
+/// How a call ended; `NotFound` when there is no record.
+pub fn recorded_attestations(
+    channel: &Channel,
+    reference: &str,
+    cancel: &Cancel,
+) -> Result<Vec<(String, Vec<u8>)>, Status> {
+    let options = || CallOptions {
+        timeout: Some(RECORD_TIMEOUT),
+        cancel: cancel.clone(),
+        ..CallOptions::default()
+    };
+    let request = BuildHistoryRequest {
+        r#ref: reference.to_owned(),
+        early_exit: true,
+        ..BuildHistoryRequest::default()
+    };
+    let mut events =
+        channel.request("/moby.buildkit.v1.Control/ListenBuildHistory", &request, options())?;
+    while let Some(raw) = events.receive()? {
+        let event = BuildHistoryEvent::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
+        let Some(record) = event.record.filter(|record| record.r#ref == reference) else {
+            continue;
+        };
+        if event.r#type != i32::from(BuildHistoryEventType::Complete) {
+            continue;
+        }
+        let attestations = record.result.map(|r| r.attestations).unwrap_or_default();
+        return attestations
+            .iter()
+            .map(|blob| {
+                let kind = blob.annotations.get(PREDICATE_TYPE).cloned().unwrap_or_default();
+                Ok((kind, read_blob(channel, blob, options())?))
+            })
+            .collect();
+    }
+    Err(Status::new(Code::NotFound, "the daemon has no record of the build"))
+}
+
+fn read_blob(
+    channel: &Channel,
+    blob: &Descriptor,
+    options: CallOptions,
+) -> Result<Vec<u8>, Status> {
+    let size = u64::try_from(blob.size).unwrap_or_default();
+    if size > RECORDED_BYTES_MAX {
+        return Err(Status::new(Code::ResourceExhausted, format!("it has {size} bytes")));
+    }
+    let request =
+        ReadContentRequest { digest: blob.digest.clone(), ..ReadContentRequest::default() };
+    let mut pieces =
+        channel.request("/containerd.services.content.v1.Content/Read", &request, options)?;
+    let mut data = Vec::new();
+    while let Some(raw) = pieces.receive()? {
+        let piece =
+            ReadContentResponse::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
+        data.extend_from_slice(&piece.data);
+        if data.len() as u64 > RECORDED_BYTES_MAX {
+            return Err(Status::new(Code::ResourceExhausted, "it is too long"));
+        }
+    }
+    Ok(data)
+}
+
+/// Removes a build from the daemon's history.
+///
+/// # Errors
+/// How the call ended.
+pub fn forget(channel: &Channel, reference: &str) -> Result<(), Status> {
+    let request = UpdateBuildHistoryRequest { r#ref: reference.to_owned(), delete: true };
+    let options = CallOptions { timeout: Some(RECORD_TIMEOUT), ..CallOptions::default() };
+    let _: UpdateBuildHistoryResponse =
+        channel.unary("/moby.buildkit.v1.Control/UpdateBuildHistory", &request, options)?;
+    Ok(())
 }
 
 /// News of a running build.

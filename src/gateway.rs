@@ -12,9 +12,10 @@ use crate::{
     grpc::{CallOptions, Cancel, Channel, Code, Status, client::Pending},
     pb::{
         gateway::{
-            PingRequest, PongResponse, ReadFileRequest, ReadFileResponse, Ref,
-            ResolveImageConfigRequest, ResolveImageConfigResponse, Result as GatewayResult,
-            ReturnRequest, ReturnResponse, SolveRequest, SolveResponse, result,
+            Attestation, Attestations, PingRequest, PongResponse, ReadFileRequest,
+            ReadFileResponse, Ref, ResolveImageConfigRequest, ResolveImageConfigResponse,
+            Result as GatewayResult, ReturnRequest, ReturnResponse, SolveRequest, SolveResponse,
+            result,
         },
         llb::{Definition, Platform},
         rpc,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Most that is read of one file; messages are bounded too.
-const READ_FILE_BYTES_MAX: i64 = 1 << 20;
+const READ_FILE_BYTES_MAX: u64 = 1 << 20;
 /// How long handing over the result may take: it starts the build, it does not wait for it.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -126,8 +127,21 @@ impl Gateway {
     /// # Errors
     /// How the call ended; a graph the daemon refuses among them.
     pub fn solve(&self, definition: Definition) -> Result<RefId, Status> {
+        self.solve_request(definition, false)
+    }
+
+    /// Gives the daemon a graph and waits until its result is built.
+    ///
+    /// # Errors
+    /// How the call ended; a step that failed among them.
+    pub fn build(&self, definition: Definition) -> Result<RefId, Status> {
+        self.solve_request(definition, true)
+    }
+
+    fn solve_request(&self, definition: Definition, evaluate: bool) -> Result<RefId, Status> {
         let request = SolveRequest {
             definition: Some(definition),
+            evaluate,
             allow_result_return: true,
             allow_result_array_ref: true,
             ..SolveRequest::default()
@@ -149,10 +163,28 @@ impl Gateway {
     /// # Errors
     /// `NotFound` (or another code with such a text) when it is absent.
     pub fn read_file(&self, reference: &RefId, path: &str) -> Result<Vec<u8>, Status> {
+        self.read_range(reference, path, 0, READ_FILE_BYTES_MAX)
+    }
+
+    /// Reads at most `length` bytes of a file of a result from `offset` on.
+    ///
+    /// # Errors
+    /// How the call ended.
+    pub fn read_range(
+        &self,
+        reference: &RefId,
+        path: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, Status> {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let request = ReadFileRequest {
             r#ref: reference.0.clone(),
             file_path: path.to_owned(),
-            range: Some(crate::pb::gateway::FileRange { offset: 0, length: READ_FILE_BYTES_MAX }),
+            range: Some(crate::pb::gateway::FileRange {
+                offset: number(offset),
+                length: number(length),
+            }),
         };
         let answer: ReadFileResponse = self.channel.unary(
             "/moby.buildkit.v1.frontend.LLBBridge/ReadFile",
@@ -164,17 +196,23 @@ impl Gateway {
 
     /// Hands over the result: the daemon builds and exports it, then answers the `Solve` behind this gateway.
     ///
+    /// `attestations` are what the client says of it, by platform (`linux/amd64`).
+    ///
     /// # Errors
     /// How the call ended.
     pub fn return_result(
         &self,
         reference: RefId,
         metadata: BTreeMap<String, Vec<u8>>,
+        attestations: BTreeMap<String, Vec<Attestation>>,
     ) -> Result<(), Status> {
         let result = GatewayResult {
             result: Some(result::Result::Ref(Ref { id: reference.0, def: None })),
             metadata,
-            ..GatewayResult::default()
+            attestations: attestations
+                .into_iter()
+                .map(|(platform, attestation)| (platform, Attestations { attestation }))
+                .collect(),
         };
         self.finish(&ReturnRequest { result: Some(result), error: None })
     }

@@ -8,7 +8,13 @@ pub mod error;
 
 pub mod revision;
 
+pub mod attestation;
+
 pub mod spec;
+
+pub mod sbom;
+
+pub mod os_release;
 
 pub mod plan;
 
@@ -45,6 +51,8 @@ pub mod credentials;
 pub mod daemonless;
 
 pub mod oci_layout;
+
+pub mod image_file;
 
 #[cfg(test)]
 mod mutation;

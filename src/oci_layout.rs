@@ -22,7 +22,7 @@ mod index;
 mod reference;
 
 pub use index::fuzz_oci_index;
-use index::{Descriptor, Document};
+pub(crate) use index::{Descriptor, Document, Platform, entries, null_is_empty};
 pub use reference::{Digest, LayoutRef};
 
 /// An opened layout, whose blobs can be read from any thread.
@@ -69,7 +69,7 @@ impl OciLayout {
         if !version.starts_with("1.") {
             return Err(OciLayoutError::Version { dir: dir.to_owned(), version });
         }
-        let entries = index::entries(&read("index.json")?)
+        let entries = entries(&read("index.json")?)
             .map_err(|source| OciLayoutError::Json { path: dir.join("index.json"), source })?;
         let mut blobs = root;
         for name in ["blobs", "sha256"] {
@@ -85,6 +85,11 @@ impl OciLayout {
             blobs = File::from(opened);
         }
         Ok(Self { dir: dir.to_owned(), blobs, entries })
+    }
+
+    /// What its index names.
+    pub(crate) fn entries(&self) -> &[Descriptor] {
+        &self.entries
     }
 
     /// Finds the manifest or index to begin with, and checks all that describes the image:
@@ -243,6 +248,11 @@ impl Blob {
     /// Tells its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Gives it as a file.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// Reads from `offset` on into `buf` and tells how many bytes; 0 at and past the end.
@@ -451,7 +461,7 @@ fn read_small(file: File, path: &Path) -> Result<Vec<u8>, OciLayoutError> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         for digit in [byte >> 4, byte & 15] {
             text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());

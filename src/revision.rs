@@ -1,6 +1,19 @@
-//! The git commit of a context, read from `.git` without running git.
+//! The git commit of a context, read from `.git` without running git; and whether the context differs from it, which only
+//! git knows.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, bounded};
+
+/// How long git is waited for; a tree that takes longer counts as unchanged.
+const GIT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Longest file of `.git` that is read here, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -32,6 +45,53 @@ pub fn of(root: &Path) -> Option<String> {
         let (id, named) = line.split_once(' ')?;
         if named == name { commit(id) } else { None }
     })
+}
+
+/// Whether a folder differs from its commit, asked on a thread of its own.
+#[derive(Debug)]
+pub struct Changes(Receiver<bool>);
+
+impl Changes {
+    /// Begins to ask; `None` when git cannot be started.
+    ///
+    /// Changed, staged and untracked files count, ignored ones do not. What a repository's own settings would have git
+    /// run (`core.fsmonitor`, hooks) does not run.
+    pub fn look(root: &Path) -> Option<Self> {
+        let mut git = Command::new("git")
+            .args([
+                "--no-optional-locks",
+                "-c",
+                "core.fsmonitor=false",
+                "-c",
+                "core.hooksPath=/dev/null",
+            ])
+            .arg("-C")
+            .arg(root)
+            .args(["status", "--porcelain", "--untracked-files=normal", "--", "."])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut lines = git.stdout.take()?;
+        let (tx, rx) = bounded(1);
+        let ask = move || {
+            // The first byte says it all.
+            let is_changed = matches!(lines.read(&mut [0]), Ok(1));
+            // Nobody may wait any more.
+            let _ = tx.send(is_changed);
+            drop(lines);
+            drop(git.kill());
+            drop(git.wait());
+        };
+        thread::Builder::new().name("pbx-git".to_owned()).spawn(ask).ok()?;
+        Some(Self(rx))
+    }
+
+    /// Waits for the answer.
+    pub fn are_there(&self) -> bool {
+        self.0.recv_timeout(GIT_PATIENCE).unwrap_or(false)
+    }
 }
 
 fn read(path: &Path) -> Option<String> {

@@ -17,7 +17,11 @@ use crate::{
     control::{self, Daemon, DaemonError},
     gateway::{Gateway, RefId},
     grpc::{Cancel, Channel, Code, Service, Status, client::Pending, driver::Driver, io::spawn},
-    pb::control::{Exporter, SolveRequest, SolveResponse},
+    pb::{
+        control::{Exporter, SolveRequest, SolveResponse},
+        gateway::Attestation,
+        llb::Definition,
+    },
     progress::StatusUpdate,
     session::{self, SessionId},
     transport::{Socket, Witness},
@@ -97,6 +101,8 @@ pub struct Answer {
     pub reference: RefId,
     /// Its metadata: image configs.
     pub metadata: BTreeMap<String, Vec<u8>>,
+    /// What the client says of it, by platform.
+    pub attestations: BTreeMap<String, Vec<Attestation>>,
 }
 
 /// News for the printer.
@@ -158,7 +164,8 @@ pub fn run<E>(
     let (given, is_told) = match frontend(&gateway) {
         Ok(answer) => {
             // Should this fail, the build has failed, and its own answer says why.
-            drop(gateway.return_result(answer.reference, answer.metadata));
+            let Answer { reference, metadata, attestations } = answer;
+            drop(gateway.return_result(reference, metadata, attestations));
             (None, true)
         }
         Err(e) => (Some(e), gateway.return_error(Code::Unknown, GAVE_UP).is_ok()),
@@ -190,6 +197,35 @@ pub fn run<E>(
         (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
         (None, Ok(response)) => Ok(response.exporter_response),
     }
+}
+
+/// Exports the result of `definition` within a session that is open, beside the build that has made it.
+///
+/// Nothing is made anew: both name the same steps (BuildKit `solver/jobs.go`).
+///
+/// # Errors
+/// How the call ended.
+pub fn export_beside(
+    connection: &Connection,
+    session: &SessionId,
+    reference: String,
+    definition: Definition,
+    exporter: Exporter,
+    frontend_attrs: BTreeMap<String, String>,
+    cancel: &Cancel,
+) -> Result<BTreeMap<String, String>, Status> {
+    let job = Job {
+        reference,
+        session: session.clone(),
+        shared_key: String::new(),
+        services: Vec::new(),
+        exporter: Some(exporter),
+        frontend_attrs,
+        internal: true,
+    };
+    let request = SolveRequest { definition: Some(definition), ..request(job) };
+    let response = control::solve(&connection.channel, &request, cancel)?.wait()?;
+    Ok(response.exporter_response)
 }
 
 fn system<E>(error: io::Error) -> SolveError<E> {

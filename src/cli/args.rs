@@ -18,6 +18,10 @@ pub(crate) enum Command {
     Build(Box<BuildArgs>),
     /// Show what a build would do, without building
     Plan(Box<PlanArgs>),
+    /// Show what is in an image file, and whether it is what it says
+    Inspect(InspectArgs),
+    /// Print the SBOM of an image file, or of what a build would make
+    Sbom(Box<SbomArgs>),
     /// Show every place where a build could run, and which one it would take
     Doctor(Box<DoctorArgs>),
     /// Print the JSON Schema of the spec
@@ -108,6 +112,27 @@ pub(crate) struct BuildArgs {
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
+    /// Which SBOM: `generator=IMAGE` lets the daemon run that scanner [default: the one that peelbox makes itself]
+    #[arg(long, value_name = "generator=IMAGE", conflicts_with = "no_sbom")]
+    pub(crate) sbom: Option<String>,
+    /// Make no SBOM
+    #[arg(long)]
+    pub(crate) no_sbom: bool,
+    /// Write the SBOM in another format too, beside the image
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) sbom_format: Option<SbomFormat>,
+    /// How much the provenance tells: `min` or `max`, with `,version=v1` or `,version=v0.2` [default: max]
+    #[arg(long, value_name = "MODE", conflicts_with = "no_provenance")]
+    pub(crate) provenance: Option<String>,
+    /// Make no provenance
+    #[arg(long)]
+    pub(crate) no_provenance: bool,
+    /// Folder for SBOM and provenance of an image that cannot hold them [default: next to the file, or the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) attest_dir: Option<PathBuf>,
+    /// Fail when the image cannot hold SBOM and provenance
+    #[arg(long)]
+    pub(crate) require_attestations: bool,
     /// Keep a record in the daemon's history (`docker buildx history`, `buildctl debug histories`)
     #[arg(long)]
     pub(crate) record: bool,
@@ -141,6 +166,49 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Image in a tar (`type=oci`, `type=docker,dest=…`, `docker save`), or an OCI image layout as a folder
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Text for people, JSON for programs
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub(crate) format: InspectFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SbomArgs {
+    /// Image in a tar (`type=oci`, `type=docker,dest=…`, `docker save`), or an OCI image layout as a folder
+    #[arg(value_name = "FILE", required_unless_present = "spec", conflicts_with = "spec")]
+    pub(crate) file: Option<PathBuf>,
+    /// Which format
+    #[arg(long, value_enum, default_value_t = SbomFormat::Spdx)]
+    pub(crate) format: SbomFormat,
+    /// Read the layers, also when the image has an SBOM
+    #[arg(long, conflicts_with = "spec")]
+    pub(crate) scan: bool,
+    /// Platform of the image, such as `linux/arm64` [default: the only one; of a build the daemon's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Build what this spec says, without an output; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Service to take from a spec with several, by its `metadata.project_name`
+    #[arg(long, value_name = "NAME", requires = "spec")]
+    pub(crate) service: Option<String>,
+    /// Folder with the source tree
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) context: PathBuf,
+    /// How progress of a build is shown on standard error
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RemovedArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<String>,
@@ -158,6 +226,22 @@ pub(crate) enum Progress {
     Quiet,
     /// One JSON object per message of the daemon
     Rawjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SbomFormat {
+    /// SPDX 2.3, JSON
+    Spdx,
+    /// CycloneDX 1.6, JSON
+    Cyclonedx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InspectFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     cli::{
-        args::BuildArgs,
+        args::{BuildArgs, Progress},
+        attest::{Carrier, Wanted},
         connect::{self, Reached},
         env::Environment,
         failure::{output_error, system},
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
         return Err(context_name_is_gone(&args.project.spec.display().to_string()));
     }
     let started = Instant::now();
-    let request = Arc::new(resolve(args, env)?);
+    let mut request = resolve(args, env)?;
     let cancel = Cancel::default();
     let signals = watch_signals().map_err(|e| system("cannot watch for Ctrl-C", e))?;
     let reached = {
@@ -37,11 +38,14 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     };
     can_write(&request.output, &reached)?;
     request.project.can_be_built_by(&reached)?;
+    request.carrier = request.attest.carrier(&request.output, &reached, env)?;
+    let request = Arc::new(request);
     let builder = reached.builder();
-    let progress = progress(args, env, reached.title(), started);
+    let shown = if args.quiet { Progress::Quiet } else { args.progress };
+    let progress = progress(shown, env, reached.title(), started);
     let build = Build::start(Arc::clone(&request), Arc::new(reached), env, cancel)?;
     let end = follow(build, progress, &signals, started);
-    finish(args, &request, builder, end, started)
+    finish(args, env, &request, builder, end, started)
 }
 
 /// The flag named the context of the pipe into `buildctl`.
@@ -60,10 +64,18 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     if output == Output::None && args.iidfile.is_some() {
         return Err(Error::new(Kind::Usage, "`--iidfile` needs an image, `type=none` makes none"));
     }
-    let project = Project::load(&args.project, env)?;
+    let mut project = Project::load(&args.project, env)?;
     let tags = tags(&args.tag, &project.name)?;
     let (is_verbose, keeps_record) = (args.verbose, args.record);
-    Ok(Request { project, output, tags, is_verbose, keeps_record })
+    let attest = Wanted::resolve(args)?;
+    if attest.provenance.is_some() && output != Output::None {
+        project.refuse_secrets()?;
+        project.look_for_changes();
+    }
+    // Where it goes is known when the builder is.
+    let carrier = Carrier::Nobody;
+    let cache_dir = env.cache_dir.clone();
+    Ok(Request { project, output, tags, is_verbose, keeps_record, attest, carrier, cache_dir })
 }
 
 /// A Docker Engine with the classic image store gives no image away.
@@ -77,7 +89,7 @@ fn can_write(output: &Output, reached: &Reached) -> Result<(), Error> {
 }
 
 /// Normalised references; the service's name when none was given.
-fn tags(typed: &[String], name: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn tags(typed: &[String], name: &str) -> Result<Vec<String>, Error> {
     if typed.is_empty() {
         return normalize(name).map(|tag| vec![tag]).map_err(|e| {
             Error::new(Kind::Usage, format!("`{name}` cannot name the image: {e}"))

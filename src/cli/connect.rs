@@ -76,6 +76,21 @@ impl Reached {
         Err(Error::new(Kind::Feature, text))
     }
 
+    /// Whether the engine that shall hold the image keeps SBOM and provenance with it: the classic store does not.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(crate) fn engine_keeps_attestations(&self) -> Result<bool, Error> {
+        match &self.docker {
+            _ if self.keeps_image() => Ok(self.connection.daemon.snapshotter().is_some()),
+            None => Ok(false),
+            Some(engine) => engine.keeps_attestations().map_err(|e| {
+                let text = format!("cannot ask Docker at {} how it keeps images", engine.host);
+                Error::new(Kind::NoDaemon, text).because(e)
+            }),
+        }
+    }
+
     /// What has built, for the end.
     pub(crate) fn builder(&self) -> String {
         describe_builder(&self.connection, self.inside.as_deref(), &self.place)

@@ -15,8 +15,12 @@ pub(crate) struct Environment {
     pub(crate) docker_cert_path: Option<PathBuf>,
     pub(crate) tls: TlsVariables,
     pub(crate) cache_dir: Option<PathBuf>,
+    /// Where what shall be kept goes.
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where a socket of our own may lie; short, as socket paths must be.
     pub(crate) runtime_dir: PathBuf,
+    /// Where what is too long for the memory goes.
+    pub(crate) temp_dir: PathBuf,
     pub(crate) path: Option<OsString>,
     pub(crate) source_date_epoch: Option<String>,
     pub(crate) no_color: Option<String>,
@@ -58,7 +62,11 @@ impl Environment {
             cache_dir: dir("XDG_CACHE_HOME")
                 .or_else(|| Some(home.as_ref()?.join(".cache")))
                 .map(|cache| cache.join("peelbox")),
+            data_dir: dir("XDG_DATA_HOME")
+                .or_else(|| Some(home.as_ref()?.join(".local/share")))
+                .map(|data| data.join("peelbox")),
             runtime_dir: dir("XDG_RUNTIME_DIR").unwrap_or_else(env::temp_dir),
+            temp_dir: env::temp_dir(),
             path: env::var_os("PATH"),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             no_color: text("NO_COLOR"),

@@ -2,15 +2,23 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use crate::{
     cli::{
-        args::BuildArgs, failure::output_error, follow::End, job::Request, print_stdout,
+        args::BuildArgs,
+        attest::{Attested, Carrier, Sbom, write_beside},
+        env::Environment,
+        failure::output_error,
+        follow::End,
+        job::{Built, Request},
+        print_stdout,
         probe::describe,
     },
+    docker::load::LoadProgress,
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
     progress::{
@@ -22,6 +30,7 @@ use crate::{
 /// Puts the result where it belongs, then says so.
 pub(crate) fn finish(
     args: &BuildArgs,
+    env: &Environment,
     request: &Request,
     builder: String,
     end: End,
@@ -29,14 +38,24 @@ pub(crate) fn finish(
 ) -> Result<(), Error> {
     let End { result, progress, upload, file_send, load, docker, warnings, work } = end;
     let written = file_send.as_ref().and_then(|send| send.take());
-    let settled = result.and_then(|response| {
+    let settled = result.and_then(|built| {
+        let Built { mut response, attested } = built;
+        // An index has none of its own.
+        if let Some(config) = attested.digests.as_ref().and_then(|d| d.config.clone()) {
+            response.entry("containerimage.config.digest".to_owned()).or_insert(config);
+        }
+        // An index that was not taken, because its image is there, is no more.
+        if let Some(there) = load.id.get().filter(|_| attested.is_there) {
+            response.insert("containerimage.digest".to_owned(), there.clone());
+            response.remove("containerimage.descriptor");
+        }
         let has_loaded = file_send.as_ref().is_some_and(|send| send.has_loaded());
         if file_send.is_some() && written.is_none() && !has_loaded {
             return Err(Error::new(Kind::Internal, "the daemon says it is done and sent no image"));
         }
         let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
         if let Some(path) = &args.metadata_file {
-            write_atomically(path, &metadata_json(&response, &extra(request)))
+            write_atomically(path, &metadata_json(&response, &extra(request, &attested)))
                 .map_err(output_error)?;
         }
         if let Some(path) = &args.iidfile {
@@ -47,12 +66,15 @@ pub(crate) fn finish(
             })?;
             write_atomically(path, id.as_bytes()).map_err(output_error)?;
         }
-        Ok((response, size_bytes))
+        let beside = beside(request, env, &attested, &response, &load)?;
+        Ok((response, size_bytes, attested, beside))
     });
     let now = started.elapsed();
     match settled {
-        Ok((response, size_bytes)) => {
-            let digest = response.get("containerimage.digest").cloned().unwrap_or_default();
+        Ok((response, size_bytes, attested, beside)) => {
+            // In Docker it is asked for by this, and the classic store knows no other.
+            let digest = load.id.get().or_else(|| response.get("containerimage.digest"));
+            let digest = digest.cloned().unwrap_or_default();
             let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
@@ -65,6 +87,7 @@ pub(crate) fn finish(
                 digest: digest.clone(),
                 size_bytes,
                 outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
+                attested: said(request, &attested, &beside),
                 loaded: docker.as_ref().map(|engine| Loaded {
                     place: describe(engine),
                     is_unchanged: load.is_unchanged.load(Ordering::Relaxed),
@@ -96,15 +119,67 @@ pub(crate) fn finish(
     }
 }
 
+/// Writes SBOM and provenance that the image does not hold.
+fn beside(
+    request: &Request,
+    env: &Environment,
+    attested: &Attested,
+    response: &BTreeMap<String, String>,
+    load: &LoadProgress,
+) -> Result<Vec<PathBuf>, Error> {
+    let needs_files = matches!(request.carrier, Carrier::Files(_)) || attested.cyclonedx.is_some();
+    if !needs_files {
+        return Ok(Vec::new());
+    }
+    let place = match &request.carrier {
+        Carrier::Files(place) => place.clone(),
+        _ => request.attest.beside(&request.output, env)?,
+    };
+    // Under this name Docker knows the image.
+    let in_docker = load.id.get().map(String::as_str);
+    let made = response.get("containerimage.digest").map(String::as_str);
+    let digest = in_docker.or(made).ok_or_else(|| {
+        Error::new(Kind::Internal, "the daemon does not say which digest the image has")
+    })?;
+    write_beside(&place, &request.carrier, attested, &request.tags, digest)
+}
+
+/// What the summary says of SBOM and provenance: label and text.
+fn said(request: &Request, attested: &Attested, beside: &[PathBuf]) -> Vec<(String, String)> {
+    if request.output == Output::None {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    let sbom = match &request.attest.sbom {
+        Sbom::No => "no SBOM (--no-sbom)".to_owned(),
+        Sbom::Generator(image) => format!("SBOM of {image}"),
+        Sbom::Own if attested.is_there => "SBOM".to_owned(),
+        Sbom::Own => format!("SBOM of {} packages", attested.packages),
+    };
+    let provenance = match request.attest.provenance {
+        None => "no provenance (--no-provenance)",
+        Some(_) => "provenance",
+    };
+    let place = match &request.carrier {
+        Carrier::Image if attested.is_there => " are in the image since it was loaded",
+        Carrier::Image => " in the image",
+        Carrier::Files(_) => " beside the image",
+        Carrier::Nobody | Carrier::Caller => "",
+    };
+    rows.push(("attested".to_owned(), format!("{sbom}, {provenance}{place}")));
+    rows.extend(beside.iter().map(|path| (String::new(), path.display().to_string())));
+    rows
+}
+
 /// Whether a step did its work in this build; of what was found in the cache the daemon may not even speak.
-fn has_run(progress: &Progress, digest: &str) -> bool {
+pub(crate) fn has_run(progress: &Progress, digest: &str) -> bool {
     let model = progress.model();
     let step = model.step_of(&VertexDigest(digest.to_owned()));
     step.is_some_and(|id| model.step(id).state() == StepState::Done)
 }
 
 /// Reports of the steps that failed; none when the fault lies elsewhere.
-fn failures(progress: &Progress, error: &Error, now: Duration) -> Vec<Failure> {
+pub(crate) fn failures(progress: &Progress, error: &Error, now: Duration) -> Vec<Failure> {
     if error.kind == Kind::Build { progress.failures(now) } else { Vec::new() }
 }
 
@@ -112,6 +187,8 @@ fn is_stdout(request: &Request) -> bool {
     request.output.dest() == Some(&output::Dest::Stdout)
 }
 
-fn extra(request: &Request) -> BTreeMap<&'static str, serde_json::Value> {
-    BTreeMap::from([("service", request.project.name.clone().into())])
+fn extra(request: &Request, attested: &Attested) -> BTreeMap<&'static str, serde_json::Value> {
+    let service = Some(("service", request.project.name.clone().into()));
+    let manifest = attested.digests.as_ref().map(|d| ("manifest", d.manifest.clone().into()));
+    service.into_iter().chain(manifest).collect()
 }

@@ -1,7 +1,6 @@
 //! The event loop of a build: everything a person sees on the way passes here.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, IsTerminal as _},
     sync::{Arc, atomic::Ordering},
@@ -17,10 +16,10 @@ use signal_hook::{
 
 use crate::{
     cli::{
-        args::{self, BuildArgs},
+        args,
         env::Environment,
         failure::explain,
-        job::{Build, Note},
+        job::{Build, Built, Note},
     },
     docker::{Engine, load::LoadProgress},
     error::{Error, Kind},
@@ -39,7 +38,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 /// How a build ended, after the last line of its progress.
 pub(crate) struct End {
-    pub(crate) result: Result<BTreeMap<String, String>, Error>,
+    pub(crate) result: Result<Built, Error>,
     pub(crate) progress: Progress,
     pub(crate) upload: Arc<Upload>,
     pub(crate) file_send: Option<Arc<FileSend>>,
@@ -200,14 +199,13 @@ impl Loading {
 }
 
 pub(crate) fn progress(
-    args: &BuildArgs,
+    shown: args::Progress,
     env: &Environment,
     title: String,
     started: Instant,
 ) -> Progress {
     let is_terminal = io::stderr().is_terminal();
-    let mode = match args.progress {
-        _ if args.quiet => Mode::Quiet,
+    let mode = match shown {
         args::Progress::Quiet => Mode::Quiet,
         args::Progress::Plain => Mode::Plain,
         args::Progress::Tty => Mode::Tty,

@@ -7,17 +7,21 @@ use clap::Parser as _;
 use crate::error::{Error, Kind};
 
 mod args;
+mod attest;
 mod build;
 mod connect;
+mod contents;
 mod doctor;
 mod env;
 mod failure;
 mod finish;
 mod follow;
+mod inspect;
 mod job;
 mod plan;
 mod probe;
 mod project;
+mod sbom;
 mod services;
 
 use args::{Cli, Command, RemovedArgs};
@@ -39,6 +43,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Build(args) => build::run(&args, &environment),
         Command::Plan(args) => plan::run(&args, &environment),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Sbom(args) => sbom::run(*args, &environment),
         Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Schema => print_stdout(crate::spec::SCHEMA.as_bytes()),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),
@@ -69,6 +75,11 @@ fn frontend_is_gone(args: &RemovedArgs) -> Error {
     Error::new(Kind::Usage, "`peelbox frontend` was removed: peelbox speaks to BuildKit itself")
         .hint(format!("peelbox build --spec {spec} --tag app:latest"))
         .hint(format!("for buildctl: peelbox plan --spec {spec} --format llb | buildctl build --local context=."))
+}
+
+/// Says on standard error what is no error.
+fn note(text: &str) {
+    drop(writeln!(std::io::stderr(), "note: {text}"));
 }
 
 /// Writes data to standard output; a reader that has seen enough is no failure.

@@ -61,7 +61,11 @@ fn plan(
     let mut planned = None;
     let result = solve::run(connection, job, &news, cancel, |gateway| {
         planned = Some(project.plan(gateway, reached, &session.0, Purpose::Show)?);
-        Ok::<_, Error>(Answer { reference: RefId(String::new()), metadata: BTreeMap::new() })
+        Ok::<_, Error>(Answer {
+            reference: RefId(String::new()),
+            metadata: BTreeMap::new(),
+            attestations: BTreeMap::new(),
+        })
     });
     match (result, planned) {
         (Err(SolveError::Frontend(error)), _) => Err(services::explain(error, &root_cause)),

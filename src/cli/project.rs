@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
-    path::Path,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    attestation::looks_like_secret,
     cli::{args::ProjectArgs, connect::Reached, env::Environment},
     control::Daemon,
     error::{Error, Kind},
@@ -19,7 +20,7 @@ use crate::{
     grpc::Status,
     oci_layout::OciLayout,
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
-    revision,
+    revision::{self, Changes},
     session::{content::Stores, filesync},
     spec::{self, Base, UniversalBuild},
 };
@@ -50,6 +51,12 @@ pub(crate) struct Project {
     /// Stable per folder of this machine.
     key: String,
     revision: Option<String>,
+    /// Of the context against its commit, once they are looked for.
+    changes: Option<Changes>,
+    parameters: OnceLock<BTreeMap<String, String>>,
+    pub(crate) folder: PathBuf,
+    /// `sha256:…` of the spec file.
+    spec_digest: String,
     platform: Option<Platform>,
     entrypoint: Option<Vec<String>>,
     no_cache: bool,
@@ -59,7 +66,7 @@ pub(crate) struct Project {
 impl Project {
     /// Reads what was typed: spec, context, ignore files, local bases.
     pub(crate) fn load(args: &ProjectArgs, env: &Environment) -> Result<Self, Error> {
-        let file = read_spec(&args.spec)?;
+        let (file, spec_digest) = read_spec(&args.spec)?;
         let service =
             file.select(args.service.as_deref()).map_err(|e| Error::from_error(Kind::Usage, e))?;
         let spec = service.spec.clone();
@@ -81,6 +88,10 @@ impl Project {
             exclude,
             key: project_key(&context),
             revision: revision::of(&context),
+            changes: None,
+            parameters: OnceLock::new(),
+            folder: context.clone(),
+            spec_digest,
             platform: args.platform.as_deref().map(parse_platform).transpose()?,
             entrypoint: args
                 .entrypoint
@@ -140,6 +151,61 @@ impl Project {
         Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
     }
 
+    /// Folders of the context that may hold lock files: its root, the service's, and those that dependency steps name;
+    /// relative, empty for the root.
+    pub(crate) fn dependency_dirs(&self) -> BTreeSet<String> {
+        let literal = |glob: &String| {
+            let parts = glob.split('/').take_while(|part| !part.contains(['*', '?', '[']));
+            let parts: Vec<_> = parts.collect();
+            // The last part of a glob without wildcards is a file.
+            let count = if parts.join("/") == *glob { parts.len() - 1 } else { parts.len() };
+            parts[..count].join("/")
+        };
+        let steps = self.spec.build.dependencies.iter().flat_map(|step| &step.files).map(literal);
+        let own = self.spec.metadata.path.iter().filter(|path| *path != ".").cloned();
+        steps.chain(own).chain([String::new()]).collect()
+    }
+
+    /// Begins to look whether the context differs from its commit.
+    pub(crate) fn look_for_changes(&mut self) {
+        if self.revision.is_some() {
+            self.changes = Changes::look(&self.folder);
+        }
+    }
+
+    /// What a provenance shall tell of how peelbox was called (BuildKit takes `vcs:` as facts of the source).
+    pub(crate) fn parameters(&self) -> &BTreeMap<String, String> {
+        self.parameters.get_or_init(|| self.new_parameters())
+    }
+
+    fn new_parameters(&self) -> BTreeMap<String, String> {
+        let mut parameters = BTreeMap::from([
+            ("peelbox:version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("peelbox:spec".to_owned(), self.spec_digest.clone()),
+            ("peelbox:service".to_owned(), self.name.clone()),
+        ]);
+        if let Some(revision) = &self.revision {
+            let is_dirty = self.changes.as_ref().is_some_and(Changes::are_there);
+            let dirty = if is_dirty { "-dirty" } else { "" };
+            parameters.insert("vcs:revision".to_owned(), format!("{revision}{dirty}"));
+        }
+        parameters
+    }
+
+    /// A provenance is public: what looks like a secret has no place in the build's environment.
+    pub(crate) fn refuse_secrets(&self) -> Result<(), Error> {
+        let env = &self.spec.build.env;
+        if let Some(name) = env.iter().find_map(|(k, v)| looks_like_secret(k, v).then_some(k)) {
+            let text = format!(
+                "the value of `build.env.{name}` looks like a secret, and the provenance would make it public"
+            );
+            return Err(Error::new(Kind::Usage, text)
+                .hint("take it out of the spec and name it in `build.secrets`: a secret is in no layer, no cache key and no provenance")
+                .hint("`--no-provenance` builds with it; it is then still in the daemon's cache"));
+        }
+        Ok(())
+    }
+
     /// Whether that daemon can have all bases.
     pub(crate) fn can_be_built_by(&self, reached: &Reached) -> Result<(), Error> {
         let bases = plan::bases(&self.spec);
@@ -163,7 +229,8 @@ impl Project {
     }
 }
 
-fn read_spec(path: &Path) -> Result<spec::SpecFile, Error> {
+/// The spec, and the digest of its file.
+fn read_spec(path: &Path) -> Result<(spec::SpecFile, String), Error> {
     let name = path.display().to_string();
     let unreadable = |e: std::io::Error| {
         let error = Error::new(Kind::Usage, format!("cannot read the spec `{name}`")).because(e);
@@ -180,7 +247,10 @@ fn read_spec(path: &Path) -> Result<spec::SpecFile, Error> {
         let file = fs::File::open(path).map_err(unreadable)?;
         file.take(limit).read_to_end(&mut text).map_err(unreadable)?;
     }
-    spec::parse(&text, &name).map_err(|e| Error::from_error(Kind::Usage, e))
+    let file = spec::parse(&text, &name).map_err(|e| Error::from_error(Kind::Usage, e))?;
+    let digest = Sha256::digest(&text);
+    let hex = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    Ok((file, format!("sha256:{hex}")))
 }
 
 fn context_error(path: &Path, error: std::io::Error) -> Error {

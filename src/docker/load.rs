@@ -3,13 +3,14 @@
 use std::{
     io::{self, Read},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::{Receiver, bounded};
 use serde::Deserialize;
 
 use crate::{
@@ -32,8 +33,17 @@ pub struct EngineLoader {
     /// Normalised references.
     tags: Vec<String>,
     progress: Arc<LoadProgress>,
-    /// The image that had the first name, and when that was asked.
-    seen: Mutex<Option<(Image, Instant)>>,
+    with_manifests: bool,
+    /// The image that had the first name.
+    seen: Mutex<Option<Receiver<Seen>>>,
+    /// The image that is there already.
+    expected: OnceLock<Image>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    image: Option<Image>,
+    asked: Instant,
 }
 
 /// How far a load is, for the printer.
@@ -54,47 +64,89 @@ pub struct LoadProgress {
 }
 
 impl EngineLoader {
-    /// Loads into `engine` under `tags`.
-    pub fn new(engine: Arc<Engine>, tags: Vec<String>, progress: Arc<LoadProgress>) -> Self {
-        Self { engine, tags, progress, seen: Mutex::default() }
+    /// Loads into `engine` under `tags`; `with_manifests`: what is loaded is an index.
+    pub fn new(
+        engine: Arc<Engine>,
+        tags: Vec<String>,
+        progress: Arc<LoadProgress>,
+        with_manifests: bool,
+    ) -> Self {
+        let (seen, expected) = (Mutex::default(), OnceLock::new());
+        Self { engine, tags, progress, with_manifests, seen, expected }
     }
 
     /// Asks which image has the first name while the builder works; a build of nothing new then finds it known.
     pub fn look_ahead(self: &Arc<Self>) {
         let loader = Arc::clone(self);
+        let (tx, rx) = bounded(1);
         let look = move || {
             let asked = Instant::now();
             let tag = loader.tags.first().map_or("", String::as_str);
             // An engine that does not say is asked again.
-            let image = loader.engine.image(tag).ok().flatten();
-            *loader.seen() = image.map(|image| (image, asked));
+            let image = loader.image(tag).ok().flatten();
+            // Nobody may wait any more.
+            drop(tx.try_send(Seen { image, asked }));
         };
         // Without the thread it only takes longer.
-        drop(thread::Builder::new().name("pbx-look-up".to_owned()).spawn(look));
+        if thread::Builder::new().name("pbx-look-up".to_owned()).spawn(look).is_ok() {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(rx);
+        }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<(Image, Instant)>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        if self.with_manifests {
+            self.engine.image_with_manifests(name)
+        } else {
+            self.engine.image(name)
+        }
+    }
+
+    /// What was seen, if that is not too long ago; it is given out once.
+    fn seen(&self) -> Option<Image> {
+        let answer = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let Seen { image, asked } = answer.recv().ok()?;
+        image.filter(|_| asked.elapsed() < AGE_MAX)
+    }
+
+    /// Whether the engine has the image whose manifest this is, whatever index it stands in. If so, the load that follows
+    /// gives it the names and no more.
+    ///
+    /// An index of a build is never there before: it tells when it was built.
+    pub fn expect(&self, manifest: &str) -> bool {
+        let seen = self.seen().or_else(|| {
+            // It was too long ago; an engine that does not say gets the image.
+            self.image(self.tags.first()?).ok().flatten()
+        });
+        let held = seen.filter(|image| image.is_or_holds(manifest));
+        held.is_some_and(|image| self.expected.set(image).is_ok())
     }
 
     /// The id of exactly this image, if the engine has it; then it has all the names afterwards.
     fn held(&self, announced: &Announced) -> Result<Option<String>, EngineError> {
-        let seen = self.seen().take().filter(|(_, asked)| asked.elapsed() < AGE_MAX);
-        let mut seen = seen.map(|(image, _)| image);
+        if let Some(image) = self.expected.get() {
+            return self.name(image).map(Some);
+        }
+        let mut seen = self.seen();
         // A graph driver's id of an image is the digest of its config, containerd's that of its manifest.
         for digest in [&announced.digest, &announced.config_digest].into_iter().flatten() {
-            let image = match seen.take_if(|image| image.id == *digest) {
+            let image = match seen.take_if(|image| image.is_or_holds(digest)) {
                 Some(image) => Some(image),
                 None => self.engine.image(digest)?.filter(|image| image.id == *digest),
             };
-            let Some(image) = image else { continue };
-            // To set a name anew costs twice as much as to look (29.8, containerd: 12 ms).
-            for tag in self.tags.iter().filter(|tag| !image.has_name(tag)) {
-                self.engine.tag(&image.id, tag)?;
+            if let Some(image) = image {
+                return self.name(&image).map(Some);
             }
-            return Ok(Some(image.id));
         }
         Ok(None)
+    }
+
+    /// Gives it the names it has not; gives its id.
+    fn name(&self, image: &Image) -> Result<String, EngineError> {
+        // To set a name anew costs twice as much as to look (29.8, containerd: 12 ms).
+        for tag in self.tags.iter().filter(|tag| !image.has_name(tag)) {
+            self.engine.tag(&image.id, tag)?;
+        }
+        Ok(image.id.clone())
     }
 
     /// The id of the image that was loaded.

@@ -66,11 +66,30 @@ pub struct Image {
     /// Digest of the config (graph drivers), or of the manifest or index (containerd).
     pub id: String,
     /// Its names, as Docker shows them: `app:1`.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, alias = "RepoTags", deserialize_with = "null_is_empty")]
     tags: Vec<String>,
+    /// What an index consists of, where that was asked for and the engine keeps such.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    manifests: Vec<Manifest>,
+}
+
+/// One manifest of an index: the image of a platform, or what is attested of one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Manifest {
+    #[serde(rename = "ID")]
+    id: String,
+    /// All of its blobs are there.
+    #[serde(rename = "Available", default)]
+    is_available: bool,
 }
 
 impl Image {
+    /// Whether it is what has that digest, or holds that whole image beside what is attested of it.
+    pub fn is_or_holds(&self, digest: &str) -> bool {
+        let holds = |manifest: &Manifest| manifest.id == digest && manifest.is_available;
+        self.id == digest || self.manifests.iter().any(holds)
+    }
+
     /// Whether it has that name, a normalised reference.
     pub fn has_name(&self, reference: &str) -> bool {
         let hub = reference.strip_prefix("docker.io/").unwrap_or(reference);
@@ -80,7 +99,11 @@ impl Image {
 }
 
 /// Go writes `null` for an empty list.
-fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+fn null_is_empty<'de, D, T>(value: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
     Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
@@ -237,6 +260,36 @@ impl Engine {
             Err(EngineError::Refused { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// The image with that name and what it consists of (API 1.48, else only the image); `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn image_with_manifests(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        match self.get(&self.path(&format!("/images/{}/json?manifests=1", Escaped(name)))) {
+            Ok(image) => Ok(Some(image)),
+            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether it keeps images with their attestations: in containerd's store, not in that of a graph driver.
+    ///
+    /// # Errors
+    /// As [`EngineError`] says.
+    pub fn keeps_attestations(&self) -> Result<bool, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Info {
+            #[serde(default)]
+            driver_status: Option<Vec<(String, String)>>,
+        }
+        let info: Info = self.get(&self.path("/info"))?;
+        // `daemon/info.go` of Docker Engine: the plugin's type when a snapshotter keeps the layers.
+        let is_snapshotter =
+            |(key, value): (String, String)| key == "driver-type" && value.contains("snapshotter");
+        Ok(info.driver_status.unwrap_or_default().into_iter().any(is_snapshotter))
     }
 
     /// Gives an image another name, a normalised reference.

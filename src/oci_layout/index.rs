@@ -7,21 +7,34 @@ use serde::{Deserialize, Deserializer};
 use crate::oci_layout::{Digest, SelectProblem};
 
 /// A pointer to a blob; nothing in it is checked.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Descriptor {
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Descriptor {
     #[serde(rename = "mediaType", default)]
-    pub(super) media_type: String,
-    pub(super) digest: String,
-    pub(super) size: u64,
+    pub(crate) media_type: String,
+    pub(crate) digest: String,
+    pub(crate) size: u64,
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) urls: Vec<String>,
+    pub(crate) urls: Vec<String>,
+    #[serde(default)]
+    pub(crate) platform: Option<Platform>,
+}
+
+/// What a manifest is for, as an index says it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Platform {
+    #[serde(default)]
+    pub(crate) os: String,
+    #[serde(default)]
+    pub(crate) architecture: String,
+    #[serde(default)]
+    pub(crate) variant: String,
 }
 
 /// What a blob that describes an image is.
 #[derive(Debug)]
-pub(super) enum Document {
+pub(crate) enum Document {
     Manifest { media_type: String, config: Descriptor, layers: Vec<Descriptor> },
     Index { media_type: String, manifests: Vec<Descriptor> },
 }
@@ -29,7 +42,7 @@ pub(super) enum Document {
 impl Document {
     /// Reads a blob; `None` if it is neither kind. Told apart by what is in it, as the daemon
     /// does (BuildKit v0.32, `util/imageutil/config.go`).
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, serde_json::Error> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Any {
             #[serde(rename = "mediaType", default)]
@@ -50,7 +63,7 @@ impl Document {
     }
 
     /// Gives the media type it says it has, or the one that its kind has.
-    pub(super) fn media_type(&self) -> &str {
+    pub(crate) fn media_type(&self) -> &str {
         let (said, usual) = match self {
             Self::Manifest { media_type, .. } => {
                 (media_type, "application/vnd.oci.image.manifest.v1+json")
@@ -74,7 +87,7 @@ pub(super) fn layout_version(bytes: &[u8]) -> Result<String, serde_json::Error> 
 }
 
 /// Reads the file `index.json`.
-pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>, serde_json::Error> {
+pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Index {
         #[serde(default, deserialize_with = "null_is_empty")]
@@ -137,7 +150,7 @@ pub(super) fn names(entries: &[Descriptor]) -> Vec<String> {
 
 impl Descriptor {
     /// The tag by itself, or a whole reference, as different tools write it.
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         NAME_ANNOTATIONS.iter().filter_map(|key| self.annotations.get(*key)).map(String::as_str)
     }
 
@@ -161,7 +174,7 @@ fn single<'a>(
 }
 
 /// Go writes an empty list or map as `null`.
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -209,7 +222,7 @@ mod tests {
             digest: digest.to_owned(),
             size: 0,
             annotations,
-            urls: Vec::new(),
+            ..Descriptor::default()
         }
     }
 

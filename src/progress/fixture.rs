@@ -145,6 +145,7 @@ impl Sequence {
                 tags: vec!["app:latest".to_owned()],
                 digest: format!("sha256:{}", "4f3c".repeat(16)),
                 size_bytes: Some(58_312_345),
+                attested: Vec::new(),
                 loaded: None,
                 outputs: vec!["app.tar".to_owned()],
                 steps: totals.completed,

@@ -19,6 +19,8 @@ pub struct Summary {
     pub size_bytes: Option<u64>,
     /// Where it went: files, `stdout`, a registry.
     pub outputs: Vec<String>,
+    /// What is said of the image and where that lies, label and text; an empty label goes on with the row before.
+    pub attested: Vec<(String, String)>,
     /// The engine that holds it, when one was asked to.
     pub loaded: Option<Loaded>,
     /// Steps of the build that work: all but its sources.
@@ -79,6 +81,7 @@ impl Summary {
             let unchanged = if *is_unchanged { ", unchanged" } else { "" };
             rows.push(("loaded into".to_owned(), format!("{}{unchanged}", clean_name(place))));
         }
+        rows.extend(self.attested.iter().map(|(label, text)| (label.clone(), clean_name(text))));
         let label_columns = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
         let mut text = String::new();
         for (index, (label, value)) in rows.iter().enumerate() {
@@ -157,6 +160,7 @@ mod tests {
             tags: vec!["app:latest".to_owned()],
             digest: format!("sha256:4f3c1a2b9d8e{}", "0".repeat(52)),
             size_bytes: Some(58_300_000),
+            attested: Vec::new(),
             loaded: None,
             outputs: vec!["app.tar".to_owned()],
             steps: 9,
@@ -170,6 +174,23 @@ mod tests {
 
     fn check(summary: &Summary, width: u16, expected: &str) {
         assert_eq!(summary.render(width, false), expected);
+    }
+
+    #[test]
+    fn what_is_said_of_an_image_has_its_rows() {
+        let row = |label: &str, text: &str| (label.to_owned(), text.to_owned());
+        let attested =
+            vec![row("attested", "SBOM of 93 packages"), row("", "app.tar.sbom.spdx.json")];
+        check(
+            &Summary { attested, ..image() },
+            80,
+            " app:latest   sha256:4f3c1a2b9d8e…  58.3 MB\n\
+             \x20written to   app.tar\n \
+             attested     SBOM of 93 packages\n\
+             \x20             app.tar.sbom.spdx.json\n \
+             9 steps, 7 cached · context 1,204 entries, 3.1 kB sent · 2.4 s\n \
+             buildkitd v0.32.2 at unix:///run/buildkit/buildkitd.sock\n",
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -51,7 +51,22 @@ impl Context {
     }
 }
 
-impl Service for Context {
+/// All folders of a session: they have one method, and the call names the folder.
+#[derive(Debug)]
+pub struct Folders {
+    context: Context,
+    /// Documents that are too long for a message; there when the image is known.
+    documents: Arc<OnceLock<Context>>,
+}
+
+impl Folders {
+    /// Serves `context`, and `documents` once they are there.
+    pub fn new(context: Context, documents: Arc<OnceLock<Context>>) -> Self {
+        Self { context, documents }
+    }
+}
+
+impl Service for Folders {
     fn methods(&self) -> &'static [&'static str] {
         &["/moby.filesync.v1.FileSync/DiffCopy"]
     }
@@ -60,11 +75,20 @@ impl Service for Context {
         let metadata = call.metadata.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let request = Request::from_metadata(metadata)
             .map_err(|e| Status::new(Code::InvalidArgument, e.to_string()))?;
-        if request.name != self.name.as_bytes() {
-            // With this code the daemon asks other sessions (BuildKit `source/local/source.go`).
-            let name = String::from_utf8_lossy(&request.name);
-            return Err(Status::new(Code::NotFound, format!("no access to folder `{name}`")));
+        let mut folders = [Some(&self.context), self.documents.get()].into_iter().flatten();
+        match folders.find(|folder| request.name == folder.name.as_bytes()) {
+            Some(folder) => folder.send(&request, call),
+            None => {
+                // With this code the daemon asks other sessions (BuildKit `source/local/source.go`).
+                let name = String::from_utf8_lossy(&request.name);
+                Err(Status::new(Code::NotFound, format!("no access to folder `{name}`")))
+            }
         }
+    }
+}
+
+impl Context {
+    fn send(&self, request: &Request, call: &mut Call) -> Result<(), Status> {
         let receiver =
             call.receiver.take().ok_or_else(|| Status::protocol("the call has no stream"))?;
         let inbox = Arc::new(Inbox::default());
@@ -72,7 +96,7 @@ impl Service for Context {
         call.driver.spawn(read(receiver, Reading(Arc::clone(&inbox))));
         let sent = {
             let sink = StreamSink(Mutex::new(&mut call.sender));
-            filesync::send(&self.root, &request, &inbox, &sink, &self.upload.counters)
+            filesync::send(&self.root, request, &inbox, &sink, &self.upload.counters)
         };
         self.upload.is_done.store(sent.is_ok(), Ordering::Relaxed);
         sent.map(drop).map_err(|error| {

@@ -45,6 +45,9 @@ struct Slot {
 }
 
 impl FileSend {
+    /// What a daemon calls to export anything to the client.
+    pub(crate) const METHODS: &[&str] = &["/moby.filesync.v1.FileSend/DiffCopy"];
+
     /// Receives for `dest`.
     pub fn new(dest: Dest, root_cause: RootCause) -> Self {
         Self::of(Place::Sink(dest), root_cause)
@@ -146,7 +149,7 @@ fn next(receiver: &mut Receiver) -> Result<Option<Bytes>, Status> {
 }
 
 /// What the daemon knows of the image goes before its bytes (BuildKit `session/filesync/filesync.go`, v0.11).
-fn announced(metadata: &HeaderMap) -> Announced {
+pub(crate) fn announced(metadata: &HeaderMap) -> Announced {
     let text = |name: &str| Some(metadata.get(name)?.to_str().ok()?.to_owned());
     Announced {
         digest: text("exporter-md-containerimage.digest"),
@@ -203,7 +206,7 @@ impl From<Status> for ReceiveError {
 
 impl Service for FileSend {
     fn methods(&self) -> &'static [&'static str] {
-        &["/moby.filesync.v1.FileSend/DiffCopy"]
+        Self::METHODS
     }
 
     fn serve(&self, call: &mut Call) -> Result<(), Status> {

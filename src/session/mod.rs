@@ -24,6 +24,7 @@ pub mod content;
 pub mod context;
 pub mod filesend;
 pub mod filesync;
+pub mod gather;
 pub mod tunnel;
 
 use tunnel::{Source, Tunnel};

@@ -71,7 +71,11 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
         let answer = run(&connection, job("small"), &tx, &Cancel::default(), |gateway| {
             let reference = gateway.solve(small_graph("hi"))?;
             assert_eq!(gateway.read_file(&reference, "/hello")?, b"hi");
-            Ok::<_, Status>(Answer { reference, metadata: BTreeMap::new() })
+            Ok::<_, Status>(Answer {
+                reference,
+                metadata: BTreeMap::new(),
+                attestations: BTreeMap::new(),
+            })
         });
         answer.unwrap();
         drop(tx);
@@ -144,7 +148,11 @@ fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     let job = Job { exporter: Some(exporter), ..job("nonsense") };
     let result = run(&connection, job, &tx, &Cancel::default(), |gateway| {
         let reference = gateway.solve(small_graph("x"))?;
-        Ok::<_, Status>(Answer { reference, metadata: BTreeMap::new() })
+        Ok::<_, Status>(Answer {
+            reference,
+            metadata: BTreeMap::new(),
+            attestations: BTreeMap::new(),
+        })
     });
     let Err(SolveError::Daemon(status)) = result else { panic!("{result:?}") };
     assert!(status.message.contains("nonsense"), "{status:?}");
@@ -158,7 +166,11 @@ fn a_graph_that_no_daemon_would_take_is_not_sent() {
     let result = run(&connection, job("large"), &tx, &Cancel::default(), |gateway| {
         let definition = llb::Definition { def: vec![vec![0; 5 << 20]], ..Default::default() };
         let reference = gateway.solve(definition)?;
-        Ok::<_, Status>(Answer { reference, metadata: BTreeMap::new() })
+        Ok::<_, Status>(Answer {
+            reference,
+            metadata: BTreeMap::new(),
+            attestations: BTreeMap::new(),
+        })
     });
     let Err(SolveError::Frontend(status)) = result else { panic!("{result:?}") };
     assert_eq!(status.code, Code::ResourceExhausted);

@@ -1,6 +1,8 @@
 //! The one integration binary: it links once, each theme is a file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod attestations;
+mod attestations_docker;
 mod bases;
 mod cache;
 mod carriers;
@@ -17,6 +19,7 @@ mod failures;
 mod frontend;
 mod ignore;
 mod images;
+mod inspect;
 mod interrupt;
 mod misbehaviour;
 mod no_daemon;
@@ -26,6 +29,7 @@ mod printed;
 mod proto;
 mod registry;
 mod reproducible;
+mod sbom;
 mod signals;
 mod stuck_readers;
 mod support;

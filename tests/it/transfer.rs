@@ -16,7 +16,7 @@ use peelbox::{
     },
     session::{
         Failure, RootCause,
-        context::{Context, Upload},
+        context::{Context, Folders, Upload},
         filesync::Root,
     },
     solve::SolveError,
@@ -36,7 +36,7 @@ fn serve(dir: &Path) -> Served {
     let (root_cause, upload) = (RootCause::default(), Arc::new(Upload::default()));
     let root = Arc::new(Root::open(dir).unwrap());
     let context = Context::new("context", root, Arc::clone(&upload), root_cause.clone());
-    Served { context: Arc::new(context), root_cause, upload }
+    Served { context: Arc::new(Folders::new(context, Arc::default())), root_cause, upload }
 }
 
 fn diff_copy(session: &Channel, name: &str) -> Result<(Sender, Responses), Status> {

@@ -272,7 +272,7 @@ pub(crate) fn build(
     let outcome = run(&connection, job, &tx, &Cancel::default(), |gateway| {
         let reference = gateway.solve(llb::Definition::default())?;
         assert_eq!(reference, RefId("r".into()));
-        Ok(Answer { reference, metadata: BTreeMap::new() })
+        Ok(Answer { reference, metadata: BTreeMap::new(), attestations: BTreeMap::new() })
     });
     drop(tx);
     (Ok(outcome), rx.iter().collect())

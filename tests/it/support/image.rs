@@ -26,9 +26,19 @@ impl Image {
         Self { files: entries(tar) }
     }
 
-    /// Digest of the one manifest.
-    pub(crate) fn digest(&self) -> String {
+    /// Digest of what the layout names: an index when something is attested of the image, else its manifest.
+    pub(crate) fn top(&self) -> String {
         self.index()["manifests"][0]["digest"].as_str().unwrap().to_owned()
+    }
+
+    /// Digest of the one manifest of an image.
+    pub(crate) fn digest(&self) -> String {
+        let top = self.json(&self.top());
+        let Some(manifests) = top["manifests"].as_array() else { return self.top() };
+        let mut images = manifests.iter().filter(|m| m["platform"]["os"] != "unknown");
+        let image = images.next().unwrap();
+        assert_eq!(images.next(), None, "one platform");
+        image["digest"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn index(&self) -> Value {

@@ -1,5 +1,6 @@
 //! What several themes need.
 
+pub(crate) mod attested;
 pub(crate) mod buildctl;
 pub(crate) mod daemon;
 pub(crate) mod docker;

@@ -8,6 +8,7 @@ use std::{
         fs::PermissionsExt as _,
         process::{CommandExt as _, ExitStatusExt as _},
     },
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -74,6 +75,18 @@ impl Peelbox {
         command.env_clear().env("TERM", "xterm").stdout(Stdio::piped());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(self.command.get_current_dir().unwrap());
+        self.command = command;
+        self
+    }
+
+    /// Its peak of memory, in KiB, goes to that file.
+    #[must_use]
+    pub(crate) fn measured(mut self, file: &Path) -> Self {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["--quiet", "--format", "%M", "--output"]).arg(file).env_clear();
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap()).stdout(Stdio::piped());
         self.command = command;
         self
     }

@@ -1,0 +1,383 @@
+//! What is said of an image beside the image: provenance (SLSA) and SBOM, as in-toto statements.
+//!
+//! Where the output can carry them the daemon puts them in; the words for that are here. Where it can't, they become
+//! files: [`statement`] is what stands in one.
+
+use std::{collections::BTreeMap, error, fmt, str::FromStr};
+
+use serde_json::{Map, Value, json};
+
+/// Type of a predicate that is an SPDX document (in-toto attestation specification, `spec/predicates/spdx.md`).
+pub const SPDX_PREDICATE: &str = "https://spdx.dev/Document";
+/// Types of predicates that are provenances begin so.
+pub const PROVENANCE_PREDICATE: &str = "https://slsa.dev/provenance/";
+/// Type of a predicate that says how peelbox was called: the parameters of [`invocation`].
+///
+/// BuildKit takes parameters into its provenance only from a frontend that it runs itself
+/// (`solver/llbsolver/provenance.go`: a bridge has a request only in `Solve` with `Frontend`), and refuses a provenance of the
+/// client's. So where the daemon writes the provenance they stand beside it.
+pub const INVOCATION_PREDICATE: &str = "urn:peelbox:invocation:v1";
+/// Media type of a statement.
+pub const STATEMENT_MEDIA_TYPE: &str = "application/vnd.in-toto+json";
+/// What a statement says it is.
+const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+
+/// How much of the build's course a provenance tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Sources and parameters.
+    Min,
+    /// All steps and layers too.
+    #[default]
+    Max,
+}
+
+/// Which SLSA format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// SLSA 0.2
+    V0_2,
+    /// SLSA 1
+    V1,
+}
+
+/// Which provenance is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// How much it tells.
+    pub mode: Mode,
+    /// `None`: what the daemon takes by itself, SLSA 1 since BuildKit v0.30.
+    pub version: Option<Version>,
+}
+
+/// Why the value of `--provenance` is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenanceError(String);
+
+impl fmt::Display for ProvenanceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`--provenance`: `{}` is not understood: say `min`, `max`, `version=v1` or `version=v0.2`, with commas between",
+            self.0
+        )
+    }
+}
+
+impl error::Error for ProvenanceError {}
+
+impl FromStr for Provenance {
+    type Err = ProvenanceError;
+
+    /// `min`, `max`, `mode=max`, `version=v1`, with commas between.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut wanted = Self::default();
+        for word in text.split(',') {
+            match word {
+                "min" | "mode=min" => wanted.mode = Mode::Min,
+                "max" | "mode=max" | "true" => wanted.mode = Mode::Max,
+                "version=v1" => wanted.version = Some(Version::V1),
+                "version=v0.2" => wanted.version = Some(Version::V0_2),
+                other => return Err(ProvenanceError(other.to_owned())),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+impl Provenance {
+    /// What the daemon reads under `attest:provenance` (BuildKit `frontend/attestations/parse.go`).
+    pub fn attr(&self) -> String {
+        let mode = match self.mode {
+            Mode::Min => "mode=min",
+            Mode::Max => "mode=max",
+        };
+        match self.version {
+            None => mode.to_owned(),
+            Some(Version::V1) => format!("{mode},version=v1"),
+            Some(Version::V0_2) => format!("{mode},version=v0.2"),
+        }
+    }
+}
+
+/// One thing that a statement is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// A package URL, or a file's name.
+    pub name: String,
+    /// `sha256:…`
+    pub digest: String,
+}
+
+/// An in-toto statement as a file holds it: about `subjects`, `predicate` of type `kind`.
+pub fn statement(kind: &str, subjects: &[Subject], predicate: &Value) -> Vec<u8> {
+    let subjects: Vec<Value> = subjects
+        .iter()
+        .map(|subject| {
+            let (algorithm, hex) = subject.digest.split_once(':').unwrap_or(("", &subject.digest));
+            json!({"name": subject.name, "digest": {algorithm: hex}})
+        })
+        .collect();
+    let statement = json!({
+        "_type": STATEMENT_TYPE,
+        "predicateType": kind,
+        "subject": subjects,
+        "predicate": predicate,
+    });
+    let mut text = format!("{statement:#}").into_bytes();
+    text.push(b'\n');
+    text
+}
+
+/// Takes out of a provenance of mode `max` what one of mode `min` does not tell (BuildKit
+/// `solver/llbsolver/provenance.go`): steps, layers, samples of resources, build arguments and labels.
+pub fn minimize(predicate: &mut Value) {
+    fn take(value: &mut Value, path: &[&str]) {
+        let Some((last, way)) = path.split_last() else { return };
+        let holder = way.iter().try_fold(value, |value, key| value.get_mut(*key));
+        if let Some(Value::Object(map)) = holder {
+            map.shift_remove(*last);
+        }
+    }
+    const BUILDKIT: &str = "https://mobyproject.org/buildkit@v1#metadata";
+    for path in [
+        &["buildDefinition", "internalParameters", "buildConfig"][..],
+        &["runDetails", "metadata", "buildkit_metadata", "layers"],
+        &["runDetails", "metadata", "buildkit_metadata", "source"],
+        &["runDetails", "metadata", "buildkit_metadata", "sysUsage"],
+        &["buildConfig"],
+        &["metadata", BUILDKIT, "layers"],
+        &["metadata", BUILDKIT, "source"],
+        &["metadata", BUILDKIT, "sysUsage"],
+    ] {
+        take(predicate, path);
+    }
+    for path in [
+        &["buildDefinition", "externalParameters", "request", "args"][..],
+        &["invocation", "parameters", "args"],
+    ] {
+        let args = path.iter().try_fold(&mut *predicate, |value, key| value.get_mut(*key));
+        if let Some(Value::Object(args)) = args {
+            args.retain(|key, _| !key.starts_with("build-arg:") && !key.starts_with("label:"));
+        }
+    }
+}
+
+/// The predicate of [`INVOCATION_PREDICATE`]: `{"parameters": {"peelbox:version": …, "peelbox:spec": "sha256:…", …}}`.
+pub fn invocation(parameters: &BTreeMap<String, String>) -> Vec<u8> {
+    json!({ "parameters": parameters }).to_string().into_bytes()
+}
+
+/// Puts parameters where a provenance of either version has those of the request.
+pub fn add_parameters(predicate: &mut Value, parameters: &BTreeMap<String, String>) {
+    let way: &[&str] = if predicate.get("buildDefinition").is_some() {
+        &["buildDefinition", "externalParameters", "request", "args"]
+    } else {
+        &["invocation", "parameters", "args"]
+    };
+    let mut place = predicate;
+    for key in way {
+        let Value::Object(map) = place else { return };
+        let entry = map.entry(*key).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = json!({});
+        }
+        place = entry;
+    }
+    if let Value::Object(args) = place {
+        args.extend(parameters.iter().map(|(k, v)| (k.clone(), v.clone().into())));
+    }
+}
+
+/// The package URL by which BuildKit names an image in a statement: `pkg:docker/app@1?platform=linux%2Famd64`.
+///
+/// `reference` is normalised (`docker.io/library/app:1`).
+pub fn image_purl(reference: &str, platform: &str) -> String {
+    let (name, tag) = match reference.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (reference, None),
+    };
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let escape = |text: &str, kept: &str| -> String {
+        text.bytes()
+            .map(|b| match char::from(b) {
+                c if c.is_ascii_alphanumeric() || "-._~".contains(c) || kept.contains(c) => {
+                    c.to_string()
+                }
+                _ => format!("%{b:02X}"),
+            })
+            .collect()
+    };
+    let tag = tag.map(|tag| format!("@{}", escape(tag, ":"))).unwrap_or_default();
+    format!("pkg:docker/{}{tag}?platform={}", escape(name, "/:"), escape(platform, ""))
+}
+
+/// Words by which a variable says that it holds a secret.
+const SECRET_WORDS: &[&str] = &[
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "TOKEN",
+    "SECRET",
+    "APIKEY",
+    "API_KEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "CREDENTIAL",
+    "AUTH",
+];
+/// How secrets of well-known services begin, and how long they are at least.
+const SECRET_PREFIXES: &[(&str, usize)] = &[
+    ("ghp_", 36),
+    ("gho_", 36),
+    ("ghs_", 36),
+    ("ghu_", 36),
+    ("github_pat_", 40),
+    ("glpat-", 20),
+    ("npm_", 36),
+    ("pypi-", 60),
+    ("xoxb-", 30),
+    ("xoxp-", 30),
+    ("sk_live_", 24),
+    ("rk_live_", 24),
+    ("AKIA", 20),
+    ("ASIA", 20),
+    ("AIza", 35),
+    ("dckr_pat_", 20),
+    ("hvs.", 24),
+    ("sk-ant-", 40),
+    ("eyJhbGciOi", 60),
+    ("-----BEGIN ", 40),
+];
+/// Shortest value that is taken for a secret by its look alone.
+const SECRET_CHARS_MIN: usize = 16;
+
+/// Whether a variable of the build looks like a secret, which a provenance would make public.
+///
+/// Either its value begins like one of a well-known service, or its name says so and its value looks drawn by lot: 16
+/// characters or more without blanks, letters and digits mixed. Placeholders (`changeme`, `dummy`) are none.
+pub fn looks_like_secret(name: &str, value: &str) -> bool {
+    if SECRET_PREFIXES.iter().any(|(begin, len)| value.starts_with(begin) && value.len() >= *len) {
+        return true;
+    }
+    let name = name.to_ascii_uppercase();
+    let lower = value.to_ascii_lowercase();
+    let is_placeholder =
+        ["dummy", "example", "changeme", "placeholder", "test", "xxxx", "insecure"]
+            .iter()
+            .any(|word| lower.contains(word));
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+        && value.len() >= SECRET_CHARS_MIN
+        && !is_placeholder
+        && !value.contains("://")
+        && !value.starts_with(['/', '$', '.'])
+        && !value.contains(char::is_whitespace)
+        && value.contains(|c: char| c.is_ascii_digit())
+        && value.contains(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Parses a predicate; `None` for what is no JSON object.
+pub fn predicate(data: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Map<String, Value>>(data).ok().map(Value::Object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_is_words_with_commas_between() {
+        let of =
+            |text: &str| text.parse::<Provenance>().map(|p| p.attr()).map_err(|e| e.to_string());
+        assert_eq!(of("min"), Ok("mode=min".to_owned()));
+        assert_eq!(of("mode=max"), Ok("mode=max".to_owned()));
+        assert_eq!(of("max,version=v0.2"), Ok("mode=max,version=v0.2".to_owned()));
+        assert_eq!(of("version=v1"), Ok("mode=max,version=v1".to_owned()));
+        assert!(of("full").unwrap_err().contains("`full`"));
+        assert!(of("").is_err());
+    }
+
+    #[test]
+    fn an_image_is_named_as_buildkit_names_it() {
+        assert_eq!(
+            image_purl("docker.io/library/app:1.2", "linux/amd64"),
+            "pkg:docker/app@1.2?platform=linux%2Famd64"
+        );
+        assert_eq!(
+            image_purl("localhost:5000/team/app:x", "linux/arm/v7"),
+            "pkg:docker/localhost:5000/team/app@x?platform=linux%2Farm%2Fv7"
+        );
+    }
+
+    #[test]
+    fn what_min_does_not_tell_is_taken_out() {
+        let mut predicate = json!({
+            "buildDefinition": {
+                "externalParameters": {"request": {"args": {"build-arg:A": "1", "peelbox:version": "2"}}},
+                "internalParameters": {"buildConfig": {"llbDefinition": []}, "builderPlatform": "linux/amd64"},
+            },
+            "runDetails": {"metadata": {"buildkit_metadata": {"layers": {}, "vcs": {"revision": "r"}}}},
+        });
+        minimize(&mut predicate);
+        assert_eq!(
+            predicate,
+            json!({
+                "buildDefinition": {
+                    "externalParameters": {"request": {"args": {"peelbox:version": "2"}}},
+                    "internalParameters": {"builderPlatform": "linux/amd64"},
+                },
+                "runDetails": {"metadata": {"buildkit_metadata": {"vcs": {"revision": "r"}}}},
+            })
+        );
+    }
+
+    #[test]
+    fn parameters_stand_where_each_version_has_them() {
+        let parameters = BTreeMap::from([("peelbox:version".to_owned(), "1".to_owned())]);
+        let mut v1 =
+            json!({"buildDefinition": {"externalParameters": {"request": {"args": {"a": "b"}}}}});
+        add_parameters(&mut v1, &parameters);
+        let args = &v1["buildDefinition"]["externalParameters"]["request"]["args"];
+        assert_eq!(*args, json!({"a": "b", "peelbox:version": "1"}));
+        let mut v0_2 = json!({"invocation": {"parameters": {}}});
+        add_parameters(&mut v0_2, &parameters);
+        assert_eq!(v0_2["invocation"]["parameters"]["args"], json!({"peelbox:version": "1"}));
+    }
+
+    #[test]
+    fn a_statement_names_what_it_is_about() {
+        let subject = Subject { name: "pkg:docker/app".to_owned(), digest: "sha256:ab".to_owned() };
+        let text = statement(SPDX_PREDICATE, &[subject], &json!({"a": 1}));
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(value["subject"][0]["digest"]["sha256"], "ab");
+        assert_eq!(value["predicateType"], SPDX_PREDICATE);
+        assert_eq!(value["predicate"]["a"], 1);
+    }
+
+    #[test]
+    fn secrets_are_told_from_settings() {
+        let yes = [
+            ("NPM_TOKEN", "npm_abcdefghijklmnopqrstuvwxyz0123456789"),
+            ("X", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
+            ("X", "AKIAIOSFODNN7EXAMPLE"),
+            ("DB_PASSWORD", "hJ3kd93kDk20dkw9"),
+            ("KEY", "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA"),
+        ];
+        for (name, value) in yes {
+            assert!(looks_like_secret(name, value), "{name}={value}");
+        }
+        let no = [
+            ("NODE_ENV", "production"),
+            ("SECRET_KEY_BASE_DUMMY", "1"),
+            ("SECRET_KEY", "dummy-value-for-build-0"),
+            ("TOKEN_URL", "https://auth.internal/oauth2/token"),
+            ("DB_PASSWORD", "hunter2"),
+            ("PASSWORD_FILE", "/run/secrets/password1234"),
+            ("VERSION", "a1b2c3d4e5f6a7b8c9d0"),
+        ];
+        for (name, value) in no {
+            assert!(!looks_like_secret(name, value), "{name}={value}");
+        }
+    }
+}

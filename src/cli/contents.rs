@@ -1,0 +1,310 @@
+//! What is in the image that was built: read through the daemon while the build still runs, or known from before.
+//!
+//! The SBOM of an image depends on nothing but the image and the lock files of the context. So it is kept under the digest
+//! of the image's manifest, which the daemon tells in some 10 ms; only of a new image all names are listed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    cli::{
+        attest::Attested,
+        connect::Reached,
+        job::Request,
+        project::{Project, unique_id},
+    },
+    gateway::{Gateway, RefId},
+    grpc::{Cancel, Code, Status},
+    output::write_atomically,
+    pb::control::Exporter,
+    plan::Plan,
+    sbom::{self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject},
+    session::{
+        SessionId,
+        gather::{Gather, Gathered, Want},
+    },
+    solve,
+};
+
+/// Most that is read of a binary in one call: BuildKit before v0.13 takes messages of 4 MiB.
+const READ_BYTES_MAX: usize = 3 << 20;
+/// Of the thread that reads what is in the image: JSON and TOML nest as deep as is allowed, with room to spare.
+const STACK_BYTES: usize = 4 << 20;
+/// Documents that are kept.
+const KEPT_MAX: usize = 64;
+/// Longest document that is kept or read again, in bytes.
+const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// Most files of the context that are read.
+const CONTEXT_FILES_MAX: usize = 256;
+
+/// What is needed to look into a result while its build still runs.
+pub(crate) struct Inspector<'a> {
+    pub(crate) reached: &'a Reached,
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) gather: &'a Gather,
+    pub(crate) session: &'a SessionId,
+    pub(crate) cancel: &'a Cancel,
+    /// Of this build; what is asked beside it is exported alike.
+    pub(crate) frontend_attrs: BTreeMap<String, String>,
+}
+
+/// What an image is, whatever index it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digests {
+    /// `sha256:…` of its manifest; in Docker's classic store, which has none, of its config.
+    pub(crate) manifest: String,
+    /// `sha256:…` of its config.
+    pub(crate) config: Option<String>,
+}
+
+/// A document with what the summary says of it, as it is kept.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    packages: usize,
+    problems: Vec<(String, String)>,
+    spdx: String,
+    cyclonedx: Option<String>,
+}
+
+impl Inspector<'_> {
+    /// Makes the documents of the image with that manifest, or finds them; without its digest they are not kept.
+    pub(crate) fn document(
+        &self,
+        request: &Request,
+        plan: &Plan,
+        reference: &RefId,
+        manifest: Option<&str>,
+        attested: &mut Attested,
+    ) -> Result<(), Status> {
+        let context = catalogue(context_files(&request.project), Origin::Context)?;
+        let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
+        let subject = Subject {
+            name,
+            digest: manifest,
+            platform: &attested.platform,
+            created_seconds: request.project.epoch.unwrap_or_default(),
+        };
+        let place =
+            request.cache_dir.as_deref().filter(|_| manifest.is_some()).map(|dir| {
+                dir.join("sbom").join(key(&subject, &context, request.attest.is_cyclonedx))
+            });
+        let kept = match place.as_deref().and_then(find) {
+            Some(kept) => kept,
+            None => {
+                let mut catalogue = self.catalogue(plan, reference)?;
+                sbom::merge(&mut catalogue, context);
+                let made = make(&catalogue, &subject, request.attest.is_cyclonedx);
+                if let Some(place) = &place {
+                    keep(place, &made);
+                }
+                made
+            }
+        };
+        attested.packages = kept.packages;
+        let problem = |(path, why)| Problem { path, why };
+        attested.problems = kept.problems.into_iter().map(problem).collect();
+        attested.spdx = Some(kept.spdx.into_bytes());
+        attested.cyclonedx = kept.cyclonedx.map(String::into_bytes);
+        Ok(())
+    }
+
+    /// What is in the result.
+    fn catalogue(&self, plan: &Plan, reference: &RefId) -> Result<Catalogue, Status> {
+        let folder = self.gather.expect_folder(Arc::new(choose));
+        let exporter = Exporter { r#type: "local".to_owned(), attrs: BTreeMap::new() };
+        self.export(plan, exporter)?;
+        let gathered = folder
+            .take()
+            .ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))?;
+        catalogue(self.files(gathered, reference), Origin::Image)
+    }
+
+    /// The digests of the image, known before it is exported with what is said of it.
+    pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
+        let announcement = self.gather.expect_image();
+        let response = self.export(plan, exporter)?;
+        let announced = announcement.take().unwrap_or_default();
+        let said = |key: &str| response.get(key).cloned();
+        let manifest = announced.digest.or_else(|| said("containerimage.digest"));
+        let config = announced.config_digest.or_else(|| said("containerimage.config.digest"));
+        let manifest = manifest.ok_or_else(|| {
+            Status::protocol("the daemon does not say which digest the image has")
+        })?;
+        Ok(Digests { manifest, config })
+    }
+
+    fn export(&self, plan: &Plan, exporter: Exporter) -> Result<BTreeMap<String, String>, Status> {
+        solve::export_beside(
+            &self.reached.connection,
+            self.session,
+            unique_id(),
+            plan.definition().clone(),
+            exporter,
+            self.frontend_attrs.clone(),
+            self.cancel,
+        )
+    }
+
+    fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
+        let Gathered { contents, names, missing, .. } = gathered;
+        let binary = |(path, size_bytes): (String, u64)| {
+            let file = Remote {
+                gateway: self.gateway.clone(),
+                reference: reference.clone(),
+                path: path.clone(),
+                size_bytes,
+            };
+            (path, Box::new(file) as Box<dyn ReadAt + Send>)
+        };
+        Files {
+            texts: contents,
+            binaries: names.into_iter().map(binary).collect(),
+            problems: missing.into_iter().map(|(path, why)| Problem { path, why }).collect(),
+        }
+    }
+}
+
+/// Reads files on a thread with room for what is nested in them.
+fn catalogue(files: Files, origin: Origin) -> Result<Catalogue, Status> {
+    let failed = |text: String| Status::new(Code::Internal, text);
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().name("pbx-sbom".to_owned()).stack_size(STACK_BYTES);
+        let reader = reader
+            .spawn_scoped(scope, move || sbom::catalogue(&files, origin))
+            .map_err(|e| failed(format!("cannot start a thread: {e}")))?;
+        reader.join().map_err(|_| failed("its reader gave up".to_owned()))
+    })
+}
+
+/// What an SBOM is made of.
+fn choose(path: &str, size_bytes: u64, mode: u32) -> Want {
+    let is_executable = mode & 0o111 != 0;
+    match sbom::interest(path, Origin::Image) {
+        Interest::Text { bytes_max } => Want::Content { bytes_max },
+        Interest::Binary if size_bytes > 0 && (is_executable || sbom::is_binary(path, b"")) => {
+            Want::Name
+        }
+        Interest::None | Interest::Binary => Want::Nothing,
+    }
+}
+
+/// A file of a result, read through the daemon.
+struct Remote {
+    gateway: Gateway,
+    reference: RefId,
+    path: String,
+    size_bytes: u64,
+}
+
+impl ReadAt for Remote {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let length = buf.len().min(READ_BYTES_MAX);
+        let data = self
+            .gateway
+            .read_range(&self.reference, &self.path, offset, length as u64)
+            .map_err(io::Error::other)?;
+        let count = data.len().min(buf.len());
+        buf[..count].copy_from_slice(&data[..count]);
+        Ok(count)
+    }
+}
+
+/// Lock files and manifests of the context: those beside the service, at the root, and where a dependency step has its own.
+fn context_files(project: &Project) -> Files {
+    let mut files = Files::default();
+    let dirs = project.dependency_dirs();
+    let mut paths = BTreeSet::new();
+    for dir in dirs {
+        let Ok(entries) = fs::read_dir(project.folder.join(&dir)) else { continue };
+        for entry in entries.flatten() {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
+                paths.insert(if dir.is_empty() {
+                    format!("/{name}")
+                } else {
+                    format!("/{dir}/{name}")
+                });
+            }
+        }
+    }
+    let wanted =
+        paths.into_iter().filter_map(|path| match sbom::interest(&path, Origin::Context) {
+            Interest::Text { bytes_max } => Some((path, bytes_max)),
+            Interest::None | Interest::Binary => None,
+        });
+    for (path, bytes_max) in wanted.take(CONTEXT_FILES_MAX) {
+        match read(&project.folder.join(&path[1..]), bytes_max) {
+            Ok(text) => drop(files.texts.insert(path, text)),
+            Err(e) => files.problems.push(Problem { path, why: e.to_string() }),
+        }
+    }
+    files
+}
+
+fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    use io::Read as _;
+    let mut data = Vec::new();
+    fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut data)?;
+    if data.len() as u64 > bytes_max {
+        return Err(io::Error::other(format!("more than {bytes_max} bytes")));
+    }
+    Ok(data)
+}
+
+fn make(catalogue: &Catalogue, subject: &Subject<'_>, is_cyclonedx: bool) -> Kept {
+    Kept {
+        packages: catalogue.packages.len(),
+        problems: catalogue.problems.iter().map(|p| (p.path.clone(), p.why.clone())).collect(),
+        spdx: sbom::spdx::document(catalogue, subject).to_string(),
+        cyclonedx: is_cyclonedx.then(|| sbom::cyclonedx::document(catalogue, subject).to_string()),
+    }
+}
+
+/// All that a document depends on besides the content of the image, which its digest stands for.
+fn key(subject: &Subject<'_>, context: &Catalogue, is_cyclonedx: bool) -> String {
+    let mut hash = Sha256::new();
+    let all = format!("{} {subject:?} {context:?} {is_cyclonedx}", env!("CARGO_PKG_VERSION"));
+    hash.update(all.as_bytes());
+    hash.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+/// What cannot be read is made anew.
+#[expect(clippy::disallowed_methods, reason = "the age of a file on this machine")]
+fn find(place: &Path) -> Option<Kept> {
+    let kept = serde_json::from_slice(&read(place, KEPT_BYTES_MAX).ok()?).ok()?;
+    // The oldest goes first, so this one is young again.
+    let file = fs::File::options().append(true).open(place).ok()?;
+    drop(file.set_modified(SystemTime::now()));
+    Some(kept)
+}
+
+/// Without room it is made anew the next time.
+fn keep(place: &Path, kept: &Kept) {
+    let (Some(dir), Ok(data)) = (place.parent(), serde_json::to_vec(kept)) else { return };
+    if data.len() as u64 > KEPT_BYTES_MAX || fs::create_dir_all(dir).is_err() {
+        return;
+    }
+    drop(write_atomically(place, &data));
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut files: Vec<(SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort();
+    for (_, path) in files.iter().rev().skip(KEPT_MAX) {
+        drop(fs::remove_file(path));
+    }
+}

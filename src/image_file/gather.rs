@@ -1,0 +1,359 @@
+//! The layers of an image, put on each other as far as an SBOM needs it: which files there are in the end, and what is in
+//! those that are of interest. Nothing is unpacked; programs and archives go into one temporary file without a name.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    BUFFER_BYTES, ImageFile, ImageFileError, Layer, Manifest, Piece, TarError, decompress,
+    inspect::unpacked_sha256,
+    tar::{Entries, Entry, Kind},
+};
+use crate::sbom::{self, Files, Interest, Origin, Problem};
+
+impl ImageFile {
+    /// Gathers the files that an SBOM of the image is made of; `folder` takes the temporary file.
+    ///
+    /// # Errors
+    /// [`ImageFileError`] if a layer is missing, damaged, or not what its digest says. A single file that is too long
+    /// is a problem of the result.
+    pub fn gather(&self, manifest: &Manifest, folder: &Path) -> Result<Files, ImageFileError> {
+        let mut gathered = Gathered {
+            spool: Spool { folder: folder.to_owned(), file: None, size_bytes: 0 },
+            ..Gathered::default()
+        };
+        for layer in &manifest.layers {
+            let piece = self.sound_layer(layer)?;
+            self.put_on(&mut gathered, layer, &piece)?;
+        }
+        Ok(gathered.into_files())
+    }
+
+    /// A layer that is what it is called.
+    fn sound_layer(&self, layer: &Layer) -> Result<Piece, ImageFileError> {
+        let name = layer.file.as_deref().unwrap_or(&layer.digest);
+        let damaged = |what: &str| self.damaged(name, what);
+        let piece = self.layer(layer)?.ok_or_else(|| damaged("is missing"))?;
+        let is_right = match (&layer.file, &layer.diff_id) {
+            (None, _) => {
+                let found = piece.sha256().map_err(|e| self.open_error(e))?;
+                layer.digest.strip_prefix("sha256:") == Some(&found)
+            }
+            (Some(_), Some(diff_id)) => {
+                let (found, _) = unpacked_sha256(&piece, UNPACKED_BYTES_MAX)
+                    .map_err(|e| damaged(&format!("cannot be unpacked: {e}")))?;
+                found == *diff_id
+            }
+            (Some(_), None) => false,
+        };
+        if is_right { Ok(piece) } else { Err(damaged("has another digest")) }
+    }
+
+    fn put_on(
+        &self,
+        gathered: &mut Gathered,
+        layer: &Layer,
+        piece: &Piece,
+    ) -> Result<(), ImageFileError> {
+        let name = layer.file.as_deref().unwrap_or(&layer.digest);
+        let left = UNPACKED_BYTES_MAX.saturating_sub(gathered.unpacked_bytes);
+        let unpacked =
+            decompress::Layer::open(piece, left).map_err(|e| self.damaged(name, &e.to_string()))?;
+        let plain = unpacked.is_plain().then_some(piece);
+        gathered.put_on(unpacked, plain).map_err(|problem| match problem {
+            LayerProblem::Tar(error) => {
+                let source = std::error::Error::source(&error).map(|e| format!(": {e}"));
+                self.damaged(name, &format!("{error}{}", source.unwrap_or_default()))
+            }
+            LayerProblem::Spool(source) => {
+                ImageFileError::Spool { folder: gathered.spool.folder.clone(), source }
+            }
+        })
+    }
+
+    fn damaged(&self, layer: &str, what: &str) -> ImageFileError {
+        let problem = format!("the layer `{}`: {what}", layer.escape_debug());
+        ImageFileError::Damaged { path: self.path.clone(), problem }
+    }
+}
+
+/// What the layers so far make.
+#[derive(Default)]
+struct Gathered {
+    files: BTreeMap<String, Kept>,
+    /// Of names and contents in memory.
+    held_bytes: u64,
+    unpacked_bytes: u64,
+    entries: u64,
+    /// Not all could be kept.
+    is_full: bool,
+    spool: Spool,
+}
+
+/// What is kept of a file.
+#[derive(Clone)]
+enum Kept {
+    Text(Vec<u8>),
+    Binary(Piece),
+    /// It was wanted and is not here.
+    Missing(String),
+}
+
+enum LayerProblem {
+    Tar(TarError),
+    Spool(io::Error),
+}
+
+impl From<TarError> for LayerProblem {
+    fn from(error: TarError) -> Self {
+        Self::Tar(error)
+    }
+}
+
+impl Gathered {
+    /// Puts the next layer on those so far. `plain` is the layer where it is not compressed.
+    fn put_on<S: super::tar::Source>(
+        &mut self,
+        layer: S,
+        plain: Option<&Piece>,
+    ) -> Result<(), LayerProblem> {
+        let mut entries = Entries::new(layer, ENTRIES_MAX.saturating_sub(self.entries));
+        // A whiteout speaks of the layers below alone, wherever in the layer it stands.
+        let mut upper: BTreeMap<String, Kept> = BTreeMap::new();
+        while let Some(entry) = entries.next()? {
+            self.entries += 1;
+            self.unpacked_bytes = self.unpacked_bytes.saturating_add(entry.size_bytes);
+            let path = absolute(&entry.path);
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            if name == OPAQUE {
+                self.remove_below(folder);
+                continue;
+            }
+            if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+                // Others that begin so are AUFS' own, such as `.wh..wh.plnk`.
+                if !hidden.is_empty() && !hidden.starts_with(WHITEOUT) {
+                    self.remove(&format!("{folder}/{hidden}"));
+                }
+                continue;
+            }
+            if entry.kind == Kind::Folder {
+                self.remove_file(&path);
+                continue;
+            }
+            self.remove(&path);
+            let kept = self.keep(&mut entries, &entry, &path, &upper, plain)?;
+            if let Some(replaced) = upper.remove(&path) {
+                self.held_bytes = self.held_bytes.saturating_sub(held(&path, &replaced));
+            }
+            if let Some(kept) = kept {
+                self.held_bytes += held(&path, &kept);
+                upper.insert(path, kept);
+            }
+        }
+        self.files.extend(upper);
+        Ok(())
+    }
+
+    /// What is to be kept of an entry, if anything.
+    fn keep<S: super::tar::Source>(
+        &mut self,
+        entries: &mut Entries<S>,
+        entry: &Entry,
+        path: &str,
+        upper: &BTreeMap<String, Kept>,
+        plain: Option<&Piece>,
+    ) -> Result<Option<Kept>, LayerProblem> {
+        let interest = sbom::interest(path, Origin::Image);
+        if interest == Interest::None || !matches!(entry.kind, Kind::File | Kind::HardLink) {
+            return Ok(None);
+        }
+        if self.files.len() + upper.len() >= FILES_MAX {
+            self.is_full = true;
+            return Ok(None);
+        }
+        let room = HELD_BYTES_MAX.saturating_sub(self.held_bytes + path.len() as u64);
+        if entry.kind == Kind::HardLink {
+            return Ok(self.linked(&absolute(&entry.target), interest, upper, room));
+        }
+        match interest {
+            Interest::Text { bytes_max } if entry.size_bytes > bytes_max => {
+                Ok(Some(Kept::Missing(format!("it has more than {bytes_max} bytes"))))
+            }
+            Interest::Text { .. } if entry.size_bytes > room => {
+                Ok(Some(Kept::Missing("the image has too many such files".to_owned())))
+            }
+            Interest::Text { bytes_max } => Ok(Some(Kept::Text(entries.content(bytes_max)?))),
+            _ => {
+                let head = entries.head()?;
+                if !sbom::is_binary(path, &head) {
+                    return Ok(None);
+                }
+                match plain {
+                    Some(layer) => Ok(Some(Kept::Binary(Piece {
+                        file: Arc::clone(&layer.file),
+                        offset: layer.offset + entry.offset,
+                        size_bytes: entry.size_bytes,
+                    }))),
+                    None => self.spool.take(&head, entries, entry.size_bytes).map(Some),
+                }
+            }
+        }
+    }
+
+    /// A further name of a file that was kept under its first one.
+    fn linked(
+        &self,
+        target: &str,
+        interest: Interest,
+        upper: &BTreeMap<String, Kept>,
+        room: u64,
+    ) -> Option<Kept> {
+        let known = upper.get(target).or_else(|| self.files.get(target));
+        match (known, interest) {
+            (Some(Kept::Text(text)), Interest::Text { bytes_max }) => {
+                let has_room = text.len() as u64 <= bytes_max.min(room);
+                Some(if has_room {
+                    Kept::Text(text.clone())
+                } else {
+                    Kept::Missing("it is too long".to_owned())
+                })
+            }
+            (Some(binary @ Kept::Binary(_)), Interest::Binary) => Some(binary.clone()),
+            // Of a program nothing may be of interest, of a text there is.
+            (_, Interest::Text { .. }) => {
+                Some(Kept::Missing(format!("it is another name of `{}`", target.escape_debug())))
+            }
+            _ => None,
+        }
+    }
+
+    /// A file, or a folder with all that is in it.
+    fn remove(&mut self, path: &str) {
+        self.remove_file(path);
+        self.remove_below(path);
+    }
+
+    fn remove_file(&mut self, path: &str) {
+        if let Some(kept) = self.files.remove(path) {
+            self.held_bytes = self.held_bytes.saturating_sub(held(path, &kept));
+        }
+    }
+
+    fn remove_below(&mut self, folder: &str) {
+        // `0` follows upon `/`.
+        let range = format!("{folder}/")..format!("{folder}0");
+        let below: Vec<String> = self.files.range(range).map(|(path, _)| path.clone()).collect();
+        for path in below {
+            self.remove_file(&path);
+        }
+    }
+
+    fn into_files(self) -> Files {
+        let mut files = Files::default();
+        for (path, kept) in self.files {
+            match kept {
+                Kept::Text(text) => drop(files.texts.insert(path, text)),
+                Kept::Binary(piece) => {
+                    files.binaries.insert(path, Box::new(piece));
+                }
+                Kept::Missing(why) => files.problems.push(Problem { path, why }),
+            }
+        }
+        if self.is_full {
+            let why = format!("more than {FILES_MAX} files are of interest, others are left out");
+            files.problems.push(Problem { path: "/".to_owned(), why });
+        }
+        files
+    }
+}
+
+fn held(path: &str, kept: &Kept) -> u64 {
+    let content = match kept {
+        Kept::Text(text) => text.len(),
+        Kept::Missing(why) => why.len(),
+        Kept::Binary(_) => size_of::<Piece>(),
+    };
+    (path.len() + content) as u64
+}
+
+/// `./usr//bin/env` → `/usr/bin/env`; nothing leads above the root.
+fn absolute(path: &[u8]) -> String {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.iter().map(|part| format!("/{}", String::from_utf8_lossy(part))).collect()
+}
+
+/// A temporary file for what is too long for the memory.
+#[derive(Default)]
+struct Spool {
+    folder: PathBuf,
+    file: Option<Arc<File>>,
+    size_bytes: u64,
+}
+
+impl Spool {
+    fn take<S: super::tar::Source>(
+        &mut self,
+        head: &[u8],
+        entries: &mut Entries<S>,
+        size_bytes: u64,
+    ) -> Result<Kept, LayerProblem> {
+        if self.size_bytes.saturating_add(size_bytes) > SPOOL_BYTES_MAX {
+            return Ok(Kept::Missing("the image has too many long files".to_owned()));
+        }
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                // It has no name, so nothing is left of it.
+                let file = tempfile::tempfile_in(&self.folder).map_err(LayerProblem::Spool)?;
+                Arc::clone(self.file.insert(Arc::new(file)))
+            }
+        };
+        let offset = self.size_bytes;
+        self.write(&file, head)?;
+        let mut buf = vec![0; BUFFER_BYTES];
+        loop {
+            match entries.read(&mut buf)? {
+                0 => break,
+                count => self.write(&file, &buf[..count])?,
+            }
+        }
+        Ok(Kept::Binary(Piece { file, offset, size_bytes }))
+    }
+}
+
+impl Spool {
+    fn write(&mut self, file: &File, data: &[u8]) -> Result<(), LayerProblem> {
+        file.write_all_at(data, self.size_bytes).map_err(LayerProblem::Spool)?;
+        self.size_bytes += data.len() as u64;
+        Ok(())
+    }
+}
+
+/// Prefix of a file that hides one of a layer below (OCI image specification, `layer.md`).
+const WHITEOUT: &str = ".wh.";
+/// A folder in which it is hides all that is in it in layers below.
+const OPAQUE: &str = ".wh..wh..opq";
+
+/// Entries of all layers; images with everything in them have some 500,000.
+const ENTRIES_MAX: u64 = 5_000_000;
+/// Files that are kept.
+const FILES_MAX: usize = 100_000;
+/// Names and texts in memory.
+const HELD_BYTES_MAX: u64 = 64 << 20;
+/// Programs and archives in the temporary file.
+const SPOOL_BYTES_MAX: u64 = 8 << 30;
+/// All layers unpacked.
+const UNPACKED_BYTES_MAX: u64 = 64 << 30;

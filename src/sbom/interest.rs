@@ -1,0 +1,235 @@
+//! Which files of an image, or of a build context, say what is in it.
+
+use super::{Interest, Origin, apk, distribution, dpkg, langs, rpm};
+
+/// What is wanted of the file at `path` (absolute, clean; a build context is `/`).
+#[must_use]
+pub fn interest(path: &str, origin: Origin) -> Interest {
+    let Some(relative) = path.strip_prefix('/') else { return Interest::None };
+    let (language, is_binary) = match origin {
+        Origin::Image => {
+            let text = TEXTS.iter().find(|(pattern, _)| matches(pattern, relative));
+            if let Some((_, bytes_max)) = text {
+                return Interest::Text { bytes_max: *bytes_max };
+            }
+            (langs::interest(path), may_be_binary(relative))
+        }
+        Origin::Context => (langs::context_interest(path), is_archive(relative)),
+    };
+    match language {
+        Interest::None if is_binary => Interest::Binary,
+        interest => interest,
+    }
+}
+
+/// Include patterns, as BuildKit's file operations take them, of all paths whose text [`interest`] wants, and of no others.
+#[must_use]
+pub fn patterns(origin: Origin) -> Vec<&'static str> {
+    match origin {
+        Origin::Image => {
+            let own = TEXTS.iter().map(|(pattern, _)| *pattern);
+            own.chain(langs::PATTERNS.iter().copied()).collect()
+        }
+        Origin::Context => langs::CONTEXT_PATTERNS.to_vec(),
+    }
+}
+
+/// Whether a file of [`Interest::Binary`] that begins with `head` can be one: an archive by its name, an ELF program.
+#[must_use]
+pub fn is_binary(path: &str, head: &[u8]) -> bool {
+    is_archive(path) || head.starts_with(b"\x7fELF")
+}
+
+/// Whether the name is one of a Java archive.
+pub(super) fn is_archive(path: &str) -> bool {
+    extension(path).is_some_and(|e| ARCHIVES.iter().any(|known| known.eq_ignore_ascii_case(e)))
+}
+
+fn may_be_binary(relative: &str) -> bool {
+    let top = relative.split('/').next().unwrap_or_default();
+    if matches!(top, "proc" | "sys" | "dev") {
+        return false;
+    }
+    let name = relative.rsplit('/').next().unwrap_or_default();
+    let is_text = extension(name).is_some_and(|e| NO_PROGRAMS.contains(&e));
+    is_archive(name) || !is_text && !name.contains(".so.")
+}
+
+fn extension(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+/// Whether a pattern in which `*` stands for one whole segment fits.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut path = path.split('/');
+    pattern.split('/').all(|segment| path.next().is_some_and(|p| segment == "*" || segment == p))
+        && path.next().is_none()
+}
+
+/// Files of distributions: patterns, and the longest useful length.
+const TEXTS: &[(&str, u64)] = &[
+    (relative(distribution::PATHS[0]), 64 * KIB),
+    (relative(distribution::PATHS[1]), 64 * KIB),
+    (relative(apk::PATHS[0]), 64 * MIB),
+    (relative(apk::PATHS[1]), 64 * MIB),
+    (relative(dpkg::STATUS), 64 * MIB),
+    // Its `*.md5sums` come along; they are short, and not read.
+    ("var/lib/dpkg/status.d/*", MIB),
+    ("usr/share/doc/*/copyright", 4 * MIB),
+    (relative(rpm::PATHS[0]), 128 * MIB),
+    (relative(rpm::PATHS[1]), 128 * MIB),
+    (relative(rpm::PATHS[2]), 128 * MIB),
+    (relative(rpm::PATHS[3]), 128 * MIB),
+    (relative(rpm::PATHS[4]), 128 * MIB),
+    (relative(rpm::PATHS[5]), 128 * MIB),
+];
+
+/// Without the leading slash.
+const fn relative(path: &'static str) -> &'static str {
+    path.split_at(1).1
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+const ARCHIVES: &[&str] = &["jar", "war", "ear", "par", "sar", "nar", "kar", "hpi", "jpi"];
+
+/// Files that may be executable by their mode, but are not programs made by Go or Rust.
+const NO_PROGRAMS: &[&str] = &[
+    "a",
+    "awk",
+    "bash",
+    "bat",
+    "c",
+    "cfg",
+    "class",
+    "cmd",
+    "conf",
+    "cpp",
+    "css",
+    "csh",
+    "csv",
+    "dat",
+    "db",
+    "dll",
+    "fish",
+    "gif",
+    "gz",
+    "h",
+    "html",
+    "ico",
+    "ini",
+    "java",
+    "jpg",
+    "js",
+    "json",
+    "ko",
+    "la",
+    "lock",
+    "lua",
+    "map",
+    "md",
+    "mjs",
+    "mo",
+    "o",
+    "pem",
+    "php",
+    "pl",
+    "plist",
+    "pm",
+    "png",
+    "properties",
+    "ps1",
+    "py",
+    "pyc",
+    "pyi",
+    "r",
+    "rb",
+    "rs",
+    "rst",
+    "sh",
+    "so",
+    "sql",
+    "svg",
+    "tar",
+    "tcl",
+    "toml",
+    "ts",
+    "ttf",
+    "txt",
+    "woff",
+    "woff2",
+    "xml",
+    "xz",
+    "yaml",
+    "yml",
+    "zip",
+    "zsh",
+    "zst",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn databases_are_texts_and_programs_binaries() {
+        for path in [
+            "/etc/os-release",
+            "/lib/apk/db/installed",
+            "/var/lib/dpkg/status",
+            "/var/lib/dpkg/status.d/base",
+            "/usr/share/doc/libc6/copyright",
+            "/var/lib/rpm/rpmdb.sqlite",
+        ] {
+            assert!(matches!(interest(path, Origin::Image), Interest::Text { .. }), "{path}");
+        }
+        for path in ["/app", "/usr/local/bin/kubectl-v1.28", "/a/B.JAR", "/app.war"] {
+            assert_eq!(interest(path, Origin::Image), Interest::Binary, "{path}");
+        }
+        for path in [
+            "",
+            "app",
+            "/proc/1/exe",
+            "/usr/lib/libc.so.6",
+            "/usr/lib/liba.so",
+            "/opt/run.sh",
+            "/usr/share/doc/a/b/copyright.txt",
+        ] {
+            assert_eq!(interest(path, Origin::Image), Interest::None, "{path}");
+        }
+    }
+
+    #[test]
+    fn of_a_context_only_what_took_part_in_the_build_is_wanted() {
+        assert_eq!(interest("/lib/a.jar", Origin::Context), Interest::Binary);
+        assert!(matches!(interest("/go.sum", Origin::Context), Interest::Text { .. }));
+        for path in ["/tool", "/var/lib/dpkg/status", "/etc/os-release"] {
+            assert_eq!(interest(path, Origin::Context), Interest::None, "{path}");
+        }
+    }
+
+    #[test]
+    fn own_patterns_mean_the_same_here_and_in_buildkit() {
+        for (pattern, _) in TEXTS {
+            let is_plain = |segment: &str| {
+                !segment.is_empty() && !segment.contains(['*', '?', '[', '\\', '!'])
+            };
+            assert!(
+                pattern.split('/').all(|segment| segment == "*" || is_plain(segment)),
+                "{pattern}"
+            );
+            assert!(patterns(Origin::Image).contains(pattern));
+            let path = format!("/{}", pattern.replace('*', "x"));
+            assert!(matches!(interest(&path, Origin::Image), Interest::Text { .. }), "{path}");
+        }
+    }
+
+    #[test]
+    fn stars_stand_for_one_segment() {
+        assert!(matches("a/*/c", "a/b/c"));
+        for path in ["a/c", "a/b/b/c", "a/b", "a/b/c/d", "x/b/c"] {
+            assert!(!matches("a/*/c", path), "{path}");
+        }
+    }
+}
