@@ -16,6 +16,8 @@ pub mod sbom;
 
 pub mod os_release;
 
+pub mod detect;
+
 pub mod plan;
 
 pub mod llb;

@@ -14,6 +14,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write the spec of a source tree
+    Detect(Box<DetectArgs>),
     /// Build an image from a spec
     Build(Box<BuildArgs>),
     /// Show what a build would do, without building
@@ -29,6 +31,34 @@ pub(crate) enum Command {
     /// Removed: use `peelbox build`
     #[command(hide = true, disable_help_flag = true)]
     Frontend(RemovedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    /// Folder with the source tree
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Write the spec to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite that file when it is there
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// Family of the base images
+    #[arg(long, value_enum, default_value_t = Bases::Official)]
+    pub(crate) base: Bases,
+    /// Write this service alone, by its `metadata.project_name`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Print why each decision was taken, in place of the spec
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// How `--explain` prints
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text, requires = "explain")]
+    pub(crate) format: ExplainFormat,
+    /// Fail when a service has no start command
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Which spec of which project.
@@ -238,6 +268,24 @@ pub(crate) enum SbomFormat {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InspectFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bases {
+    /// The language's official image
+    Official,
+    /// Wolfi, tools as apk packages
+    Wolfi,
+    /// Debian, tools as apt packages
+    Debian,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
     /// For people
     Text,
     /// For programs

@@ -120,7 +120,10 @@ impl Inspector<'_> {
     /// What is in the result.
     fn catalogue(&self, plan: &Plan, reference: &RefId) -> Result<Catalogue, Status> {
         let folder = self.gather.expect_folder(Arc::new(choose));
-        let exporter = Exporter { r#type: "local".to_owned(), attrs: BTreeMap::new() };
+        // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
+        // (BuildKit `exporter/local/export.go`).
+        let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
+        let exporter = Exporter { r#type: "local".to_owned(), attrs };
         self.export(plan, exporter)?;
         let gathered = folder
             .take()

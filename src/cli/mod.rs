@@ -11,6 +11,7 @@ mod attest;
 mod build;
 mod connect;
 mod contents;
+mod detect;
 mod doctor;
 mod env;
 mod failure;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
     };
     let environment = env::Environment::read();
     let result = match cli.command {
+        Command::Detect(args) => detect::run(&args),
         Command::Build(args) => build::run(&args, &environment),
         Command::Plan(args) => plan::run(&args, &environment),
         Command::Inspect(args) => inspect::run(&args),

@@ -29,6 +29,8 @@ const TOTAL_BYTES_MAX: u64 = 64 << 20;
 const FILES_MAX: usize = 100_000;
 /// How long the last bytes may take when the daemon has sent all.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Go's bit of a folder.
+const GO_MODE_DIR: u32 = 0x8000_0000;
 /// Bits of Go's `os.FileMode` that a regular file has not (Go `io/fs`, `ModeType`).
 const GO_MODE_TYPE: u32 = 0x8F28_0000;
 
@@ -189,6 +191,8 @@ struct Transfer<'a> {
     in_flight: BTreeMap<u32, (String, u64, Vec<u8>)>,
     /// Further names of files that were sent: path, first path.
     links: Vec<(String, String)>,
+    /// Goes before all paths, with its `/`; empty when nothing does.
+    platform: Vec<u8>,
     next_id: u32,
     total_bytes: u64,
     is_announced: bool,
@@ -203,6 +207,7 @@ impl<'a> Transfer<'a> {
             waiting: VecDeque::new(),
             in_flight: BTreeMap::new(),
             links: Vec::new(),
+            platform: Vec::new(),
             next_id: 0,
             total_bytes: 0,
             is_announced: false,
@@ -237,10 +242,13 @@ impl<'a> Transfer<'a> {
         // Both sides count so.
         self.next_id = self.next_id.wrapping_add(1);
         self.gathered.entries += 1;
+        if id == 0 && is_platform(&stat) {
+            self.platform = [&*stat.path, b"/"].concat();
+        }
         if stat.mode & GO_MODE_TYPE != 0 {
             return;
         }
-        let Some(path) = absolute(&stat.path) else { return };
+        let Some(path) = self.absolute(&stat.path) else { return };
         let size = u64::try_from(stat.size).unwrap_or_default();
         match (self.choose)(&path, size, stat.mode & 0o777) {
             Want::Nothing => {}
@@ -252,7 +260,7 @@ impl<'a> Transfer<'a> {
                 self.gathered.missing.push((path, why));
             }
             Want::Content { .. } if !stat.linkname.is_empty() => {
-                if let Some(first) = absolute(&stat.linkname) {
+                if let Some(first) = self.absolute(&stat.linkname) {
                     self.links.push((path, first));
                 }
             }
@@ -266,6 +274,13 @@ impl<'a> Transfer<'a> {
                 self.gathered.missing.push((path, "too many files of this kind".to_owned()));
             }
         }
+    }
+
+    /// `usr/bin/env` → `/usr/bin/env`; `None` for names that are no text.
+    fn absolute(&self, path: &[u8]) -> Option<String> {
+        let path = path.strip_prefix(&*self.platform).unwrap_or(path);
+        let path = std::str::from_utf8(path).ok()?;
+        Some(format!("/{}", path.trim_start_matches('/')))
     }
 
     fn has_room(&self) -> bool {
@@ -322,8 +337,7 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// `usr/bin/env` → `/usr/bin/env`; `None` for names that are no text.
-fn absolute(path: &[u8]) -> Option<String> {
-    let path = std::str::from_utf8(path).ok()?;
-    Some(format!("/{}", path.trim_start_matches('/')))
+/// Whether this is the folder of a platform in which the daemon puts the result: `linux_amd64`.
+fn is_platform(stat: &Stat) -> bool {
+    stat.mode & GO_MODE_DIR != 0 && stat.path.starts_with(b"linux_") && !stat.path.contains(&b'/')
 }

@@ -312,5 +312,6 @@ fn an_image_on_its_way_into_docker_is_never_held_in_memory() {
     }
     drop(running.finish().ok());
     assert!(middle.sent_bytes() > 256 << 20, "{}", middle.sent_bytes());
-    assert!((1..32 << 10).contains(&most_kib), "{most_kib} KiB");
+    // A debug build needs twice what a release build does, which has 20 MiB here.
+    assert!((1..48 << 10).contains(&most_kib), "{most_kib} KiB");
 }

@@ -403,7 +403,7 @@ fn every_block_that_is_not_run_says_why_by_its_kind() {
     for page in files("md") {
         for block in blocks(&page) {
             let reason = match block.info.as_str() {
-                "console run" | "json" | "text" | "text spec" | "yaml" => true,
+                "console run" | "json" | "text" | "text spec" | "toml" | "yaml" => true,
                 // Needs a `buildkitd` on PATH and minutes.
                 "console" => block.lines.iter().all(|line| line.starts_with("$ peelbox build ")),
                 "sh" => block.lines.iter().all(|line| is_for_developers(line, &makefile)),
@@ -489,7 +489,7 @@ fn flags_of_page(command: &str) -> BTreeMap<String, Flag> {
 
 #[test]
 fn each_option_is_in_the_help_and_on_its_page_alike() {
-    for command in ["build", "plan", "inspect", "sbom", "doctor", "schema"] {
+    for command in ["build", "detect", "plan", "inspect", "sbom", "doctor", "schema"] {
         let (help, page) = (flags_of_help(command), flags_of_page(command));
         let names = |flags: &BTreeMap<String, Flag>| flags.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&help), names(&page), "{command}");
@@ -520,10 +520,10 @@ fn each_command_has_a_page() {
 #[test]
 fn command_lines_anywhere_use_options_that_exist() {
     let known: BTreeMap<&str, BTreeSet<String>> =
-        ["build", "plan", "inspect", "sbom", "doctor", "schema"]
+        ["build", "detect", "plan", "inspect", "sbom", "doctor", "schema"]
             .map(|command| (command, flags_of_help(command).into_keys().collect()))
             .into();
-    let call = regex(r"peelbox (build|plan|inspect|sbom|doctor|schema)([^|<>`]*)");
+    let call = regex(r"peelbox (build|detect|plan|inspect|sbom|doctor|schema)([^|<>`]*)");
     let flag = regex(r"(^|[ (])(--[a-z][a-z-]*)");
     let mut seen = 0;
     for page in files("md") {

@@ -9,6 +9,8 @@ mod carriers;
 mod connecting;
 mod context;
 mod daemonless;
+mod detect;
+mod detect_run;
 mod discovery;
 mod docker;
 mod docker_load;

@@ -87,6 +87,9 @@ TOML
 [registry."docker.io"]
   mirrors = ["$REGISTRY"]
 
+[registry."gcr.io"]
+  mirrors = ["$REGISTRY"]
+
 [registry."$REGISTRY"]
   http = true
 TOML

@@ -5,34 +5,59 @@
 IMAGES_DIR="$CACHE/images"      # registry storage, stamps, parts
 MACHINE_CA=/etc/ssl/certs/ca-certificates.crt
 
+# Names in the registry. Bases first: the others are built on them. Of those, each language
+# has a Dockerfile of its own, so that a change of one makes no other anew.
+BASE_IMAGES=(debian python node golang)
+# shellcheck disable=SC2034 # install reads it
+LANGUAGE_IMAGES=(rust php temurin maven ruby ruby-full python-full bun caddy distroless)
 declare -A IMAGE_NAME=(
   [debian]=library/debian:bookworm-slim
   [python]=library/python:3.11-slim-bookworm
   [node]=library/node:22-bookworm-slim
   [golang]=library/golang:1.26-bookworm
+  [rust]=library/rust:1.95-slim-bookworm
+  [php]=library/php:8.2-apache-bookworm
+  [temurin]=library/eclipse-temurin:17-jre
+  [maven]=library/maven:3.9-eclipse-temurin-17
+  [ruby]=library/ruby:3.1-slim-bookworm
+  [ruby-full]=library/ruby:3.1-bookworm
+  [python-full]=library/python:3.11-bookworm
+  [bun]='oven/bun:1 oven/bun:1-slim'
+  [caddy]=library/caddy:2-alpine
+  [distroless]=distroless/static-debian12:nonroot
 )
+declare -A IMAGE_FILE=(
+  [temurin]=Dockerfile.java [maven]=Dockerfile.java [ruby-full]=Dockerfile.ruby [python-full]=Dockerfile.python
+)
+for image in "${BASE_IMAGES[@]}"; do IMAGE_FILE[$image]=Dockerfile; done
 
-# install_images NAME...: of debian python node golang; makes only what is missing.
+image_file() { echo "${IMAGE_FILE[$1]:-Dockerfile.$1}"; }
+
+# install_images NAME...: of the images above; makes only what is missing.
 install_images() {
-  local machine stamp name todo=()
+  local machine base name bases=() languages=() jobs=() job rc=0
   mkdir -p "$IMAGES_DIR"
   machine="$IMAGES_DIR/machine"
   rm -rf "$machine"
   machine_settings "$machine"
-  stamp="$( (cd "$machine" && find . -type f | sort | xargs cat; cat "$TESTBED_DIR/images/Dockerfile" "$TESTBED_DIR/images.sh"
+  base="$( (cd "$machine" && find . -type f | sort | xargs cat; cat "$TESTBED_DIR/images/Dockerfile"
+    declare -f base_tar go_tar machine_settings machine_into_rootfs
     [ ! -f "$MACHINE_CA" ] || cat "$MACHINE_CA"; echo "$NODE_IMAGE $GO_IMAGE") | sha256sum | cut -d' ' -f1)"
-  if [ "$(cat "$IMAGES_DIR/stamp" 2>/dev/null)" != "$stamp" ]; then
+  if [ "$(cat "$IMAGES_DIR/stamp" 2>/dev/null)" != "$base" ]; then
     rm -rf "$IMAGES_DIR/registry" "$IMAGES_DIR"/*.stamp
-    echo "$stamp" >"$IMAGES_DIR/stamp"
+    echo "$base" >"$IMAGES_DIR/stamp"
   fi
   for name in "$@"; do
-    [ "$(cat "$IMAGES_DIR/$name.stamp" 2>/dev/null)" = "$stamp" ] || todo+=("$name")
+    [ "$(cat "$IMAGES_DIR/$name.stamp" 2>/dev/null)" != "$(image_stamp "$name" "$base")" ] || continue
+    case " ${BASE_IMAGES[*]} " in
+      *" $name "*) bases+=("$name") ;;
+      *) languages+=("$name") ;;
+    esac
   done
-  [ "${#todo[@]}" -gt 0 ] || return 0
+  [ "$((${#bases[@]} + ${#languages[@]}))" -gt 0 ] || return 0
   [ "$(id -u)" = 0 ] || die "making base images needs root" "run this as root or with sudo"
   apt_install docker-registry runc debootstrap debian-archive-keyring ca-certificates
 
-  # A stamp is written after its push, so that a half-made image never counts.
   stop_orphans
   RUN="$(mktemp -d /var/tmp/peelbox-images.XXXXXX)"
   own "$RUN" images
@@ -42,28 +67,51 @@ install_images() {
   start_buildkitd "$RUN" bk "$BIN/buildkitd"
   mkdir "$RUN/context"
   cp -r "$machine" "$RUN/context/machine"
-  base_tar "$stamp" "$machine" "$RUN/context/base.tar"
-  for name in "${todo[@]}"; do
-    [ "$name" != golang ] || go_tar "$RUN/context/go.tar"
+  if [ "${#bases[@]}" -gt 0 ]; then
+    base_tar "$base" "$machine" "$RUN/context/base.tar"
+    case " ${bases[*]} " in *' golang '*) go_tar "$RUN/context/go.tar" ;; esac
+    for name in "${bases[@]}"; do make_image "$name" "$base"; done
+  fi
+  case " ${languages[*]} " in *' rust '*) rust_tar "$RUN/context/rust.tar" ;; esac
+  # At once: most of their time is spent waiting for packages.
+  for name in "${languages[@]}"; do
+    make_image "$name" "$base" &
+    jobs+=("$!")
   done
-  for name in "${todo[@]}"; do
-    log "making ${IMAGE_NAME[$name]}"
-    rm -f "$IMAGES_DIR/$name.stamp"
-    "$BIN/buildctl" --addr "unix://$RUN/bk.sock" build --progress plain --frontend dockerfile.v0 \
-      --local context="$RUN/context" --local dockerfile="$TESTBED_DIR/images" \
-      --opt target="$name" --opt build-arg:NODE_IMAGE="$NODE_IMAGE" --opt build-arg:GO_IMAGE="$GO_IMAGE" \
-      --output "type=image,name=$REGISTRY/${IMAGE_NAME[$name]},push=true,oci-mediatypes=true" \
-      >"$RUN/$name.log" 2>&1 || { tail -n 40 "$RUN/$name.log" >&2; die "the image $name could not be made" "see the step's output above"; }
-    echo "$stamp" >"$IMAGES_DIR/$name.stamp"
-  done
+  for job in "${jobs[@]}"; do wait "$job" || rc=1; done
+  [ "$rc" = 0 ] || die "not all images could be made" "see the messages above"
   stop_daemons "$RUN"
   rm -f "$CACHE/runs/images"
   trap - EXIT
 }
 
+# image_stamp NAME BASE: changes with everything that is in the image.
+image_stamp() {
+  { echo "$2"; [ "$(image_file "$1")" = Dockerfile ] || cat "$TESTBED_DIR/images/$(image_file "$1")"
+    case "$1" in rust) rust_version; declare -f rust_tar ;; bun) echo "$BUN_IMAGE" ;; esac
+  } | sha256sum | cut -d' ' -f1
+}
+
+# make_image NAME BASE: into the registry. The stamp is written after the push, so that a
+# half-made image never counts.
+make_image() {
+  local name=$1 names
+  log "making ${IMAGE_NAME[$name]}"
+  rm -f "$IMAGES_DIR/$name.stamp"
+  # shellcheck disable=SC2086
+  names="$(printf "$REGISTRY/%s," ${IMAGE_NAME[$name]})"
+  "$BIN/buildctl" --addr "unix://$RUN/bk.sock" build --progress plain --frontend dockerfile.v0 \
+    --local context="$RUN/context" --local dockerfile="$TESTBED_DIR/images" --opt filename="$(image_file "$name")" \
+    --opt target="$name" --opt build-arg:NODE_IMAGE="$NODE_IMAGE" --opt build-arg:GO_IMAGE="$GO_IMAGE" \
+    --opt build-arg:BUN_IMAGE="$BUN_IMAGE" \
+    --output "type=image,\"name=${names%,}\",push=true,oci-mediatypes=true,compression-level=1" \
+    >"$RUN/$name.log" 2>&1 || { tail -n 40 "$RUN/$name.log" >&2; die "the image $name could not be made" "see the step's output above"; }
+  image_stamp "$name" "$2" >"$IMAGES_DIR/$name.stamp"
+}
+
 # base_tar STAMP MACHINE_DIR FILE: a small Debian with this machine's settings, cached.
 base_tar() {
-  local stamp=$1 machine=$2 out=$3 cached="$IMAGES_DIR/base-$1.tar" root
+  local machine=$2 out=$3 cached="$IMAGES_DIR/base-$1.tar" root
   if ! [ -f "$cached" ]; then
     log "bootstrapping Debian bookworm"
     root="$RUN/rootfs"
@@ -90,6 +138,19 @@ go_tar() {
   [ "$(go_version "$root/bin/go" 2>/dev/null || true)" = "$GO_IMAGE" ] || root="$(go_toolchain "$GO_IMAGE")"
   tar -C "$root" --numeric-owner --owner=0 --group=0 --transform 's,^\.,go,' \
     --exclude=./test --exclude=./api --exclude=./doc --exclude='*_test.go' --exclude=testdata -cf "$1" .
+}
+
+rust_version() {
+  have rustc || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+  (cd / && rustc --version)
+}
+
+# rust_tar FILE: what of the machine's Rust toolchain a build needs, in a tar.
+rust_tar() {
+  rust_version >/dev/null
+  tar -C "$(cd / && rustc --print sysroot)" --numeric-owner --owner=0 --group=0 --exclude='./lib/rustlib/src' \
+    --exclude='./lib/rustlib/*musl*' --exclude='./lib/rustlib/wasm*' --exclude='./bin/*clippy*' --exclude='./bin/*fmt' \
+    --exclude='./bin/rust-*' --exclude='./bin/rustdoc' -cf "$1" ./bin ./lib
 }
 
 # machine_settings DIR: what a RUN step needs on this machine to reach the package

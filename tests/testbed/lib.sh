@@ -18,6 +18,7 @@ RUNC=v1.4.3           # the engine asks for a newer one than Debian's
 BUILDX=v0.35.0        # for the bench only
 GO_MIN=1.26.3         # what buildkit's current release asks for
 GO_IMAGE=1.26.8       # Go of the golang:1.26-bookworm image
+BUN_IMAGE=1.2.23      # Bun of the oven/bun:1 image
 NODE_IMAGE=22.20.0    # Node (and its npm) of the node:22-bookworm-slim image
 
 mkdir -p "$CACHE" "$BIN"

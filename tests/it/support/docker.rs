@@ -1,6 +1,7 @@
 //! Docker Engines of the testbed, seen with Docker's own client.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::Path,
@@ -12,8 +13,10 @@ use serde_json::Value;
 
 use super::{daemon::variable, wait::eventually, workdir::Workdir};
 
-/// How long a service may take to listen on a busy machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a service may take to listen on a busy machine; one in Java takes half a minute.
+const START_PATIENCE: Duration = Duration::from_secs(180);
+/// How long it may take to answer before it is asked again.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 
 /// An engine, and the images a test makes in it; they are removed when it is dropped.
 pub(crate) struct Engine {
@@ -91,8 +94,14 @@ impl Engine {
 
     /// Runs an image that serves HTTP at `port`.
     pub(crate) fn run(&self, image: &str, port: u16) -> Container<'_> {
+        self.run_with(image, port, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn run_with(&self, image: &str, port: u16, options: &[&str]) -> Container<'_> {
         let publish = format!("127.0.0.1::{port}");
-        let id = self.ask(&["run", "--detach", "--publish", &publish, image]);
+        let args = [&["run", "--detach", "--publish", &publish], options, &[image]].concat();
+        let id = self.ask(&args);
         let mut container = Container { engine: self, id, address: String::new() };
         let published = self.ask(&["port", &container.id, &port.to_string()]);
         published.lines().next().unwrap().clone_into(&mut container.address);
@@ -132,7 +141,7 @@ impl Container<'_> {
             }
             // Who takes the connection first is the engine, which closes it when the service does not listen.
             let mut stream = TcpStream::connect(&self.address).ok()?;
-            stream.set_read_timeout(Some(START_PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(ANSWER_PATIENCE)).unwrap();
             write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).ok()?;
@@ -143,6 +152,15 @@ impl Container<'_> {
 }
 
 impl Container<'_> {
+    /// The user that its first process is of.
+    pub(crate) fn uid(&self) -> u32 {
+        let pid = self.engine.ask(&["inspect", "--format", "{{.State.Pid}}", &self.id]);
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))
+            .unwrap_or_else(|e| panic!("{e}: {:?}", self.engine.client(&["logs", &self.id])));
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Runs a shell's script in it, which must succeed.
     pub(crate) fn shell(&self, script: &str) {
         self.engine.ask(&["exec", &self.id, "sh", "-c", script]);

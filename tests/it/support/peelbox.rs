@@ -19,8 +19,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{daemon::binary, progress::Steps, workdir::Workdir};
 
-/// Longest any run may take; a build from scratch on a busy machine takes a minute.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// Longest any run may take; a build that compiles many crates takes three minutes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Pieces of output a test may be behind; then the process waits.
 const PIECES_MAX: usize = 4096;
 

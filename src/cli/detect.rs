@@ -1,0 +1,130 @@
+//! `peelbox detect`: a source tree → its spec. No daemon, no network; nothing of the project is executed.
+
+use std::{io::Write as _, path::Path};
+
+use crate::{
+    cli::{
+        args::{Bases, DetectArgs, ExplainFormat},
+        print_stdout,
+    },
+    detect::{self, DetectError, Detected, Service, emit, explain, images::Family},
+    error::{Error, Kind},
+    output, spec,
+};
+
+/// The spec goes to standard output, or to the file of `--output`; notes go to standard error.
+pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
+    if let Some(path) = &args.output {
+        must_not_be_lost(path, args.force)?;
+    }
+    let mut detected =
+        detect::detect(&args.dir, family(args.base)).map_err(|e| failed(&args.dir, e))?;
+    for note in &detected.notes {
+        // Without a standard error there is nobody to tell.
+        drop(writeln!(std::io::stderr(), "note: {note}"));
+    }
+    if detected.services.is_empty() {
+        return Err(nothing(&args.dir));
+    }
+    if let Some(name) = &args.service {
+        only(&mut detected, name)?;
+    }
+    if args.strict {
+        strictly(&detected.services)?;
+    }
+    let specs: Vec<_> = detected.services.iter().map(|service| service.spec.clone()).collect();
+    let text = emit::emit(&specs);
+    if let Some(path) = &args.output {
+        output::write_atomically(path, text.as_bytes())
+            .map_err(|error| Error::from_error(Kind::Output, error))?;
+    }
+    match (args.explain, args.format) {
+        (true, ExplainFormat::Text) => print_stdout(explain::text(&detected).as_bytes()),
+        (true, ExplainFormat::Json) => {
+            print_stdout(format!("{:#}\n", explain::json(&detected)).as_bytes())
+        }
+        (false, _) if args.output.is_some() => Ok(()),
+        (false, _) => print_stdout(text.as_bytes()),
+    }
+}
+
+fn family(bases: Bases) -> Family {
+    match bases {
+        Bases::Official => Family::Official,
+        Bases::Wolfi => Family::Wolfi,
+        Bases::Debian => Family::Debian,
+    }
+}
+
+/// A spec may have been edited by hand.
+fn must_not_be_lost(path: &Path, force: bool) -> Result<(), Error> {
+    if force || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("`{}` is there already", path.display()))
+        .hint("`--force` overwrites it"))
+}
+
+fn failed(dir: &Path, error: DetectError) -> Error {
+    let hint = match &error {
+        DetectError::Walk(detect::WalkError::Root(_)) => {
+            Some("name the folder with the source tree: `peelbox detect DIR`".to_owned())
+        }
+        DetectError::Walk(detect::WalkError::TooLarge) => Some(
+            "name a folder in it, or list folders to leave out as `ignore` in peelbox.toml"
+                .to_owned(),
+        ),
+        DetectError::Settings(error) => error.help.clone(),
+    };
+    let message = match &error {
+        DetectError::Walk(_) => format!("`{}`: {error}", dir.display()),
+        DetectError::Settings(_) => error.to_string(),
+    };
+    let told = Error::new(Kind::Usage, message);
+    let told = match error {
+        DetectError::Walk(detect::WalkError::Root(source)) => told.because(source),
+        _ => told,
+    };
+    match hint {
+        Some(hint) => told.hint(hint),
+        None => told,
+    }
+}
+
+fn nothing(dir: &Path) -> Error {
+    let looked_for: Vec<&str> = detect::ecosystems::ALL.iter().map(|e| e.looks_for).collect();
+    let message = format!("no service was found in `{}`", dir.display());
+    Error::new(Kind::Usage, message)
+        .hint(format!("looked for {}", looked_for.join(", ")))
+        .hint("folders such as `node_modules`, `vendor` and `target` are never searched")
+        .hint("a spec can also be written by hand: see docs/reference/universalbuild.md")
+}
+
+fn only(detected: &mut Detected, name: &str) -> Result<(), Error> {
+    let name_of =
+        |service: &Service| service.spec.metadata.project_name.clone().unwrap_or_default();
+    let names: Vec<String> = detected.services.iter().map(name_of).collect();
+    if !names.iter().any(|known| known == name) {
+        let error = Error::new(Kind::Usage, format!("no service `{name}` was found"));
+        let error = match spec::nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error,
+        };
+        return Err(error.hint(format!("found: {}", names.join(", "))));
+    }
+    detected.services.retain(|service| name_of(service) == name);
+    Ok(())
+}
+
+/// A service that nobody knows how to start is no result for a script.
+fn strictly(services: &[Service]) -> Result<(), Error> {
+    let without = services.iter().filter(|service| service.spec.runtime.command.is_empty());
+    let dirs: Vec<&str> = without.map(|service| service.dir.as_str()).collect();
+    if dirs.is_empty() {
+        return Ok(());
+    }
+    let message = format!("no start command was found for the service in `{}`", dirs.join("`, `"));
+    Err(Error::new(Kind::Usage, message).hint(
+        "say it in peelbox.toml (`[[service]]`, `start = \"…\"`) or in a Procfile (`web: …`)",
+    ))
+}

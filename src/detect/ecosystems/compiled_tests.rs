@@ -1,0 +1,371 @@
+//! Small trees, and what the rules of compiled languages make of them.
+
+use std::fs;
+
+use crate::{
+    detect::{Service, Weight, detect, images::Family},
+    mutation::mutate,
+    spec::Base,
+};
+
+fn services(files: &[(&str, &str)]) -> Vec<Service> {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    detect(dir.path(), Family::Official).unwrap().services
+}
+
+fn only(files: &[(&str, &str)]) -> Service {
+    let mut services = services(files);
+    assert_eq!(services.len(), 1, "{:?}", folders(&services));
+    services.remove(0)
+}
+
+fn folders(services: &[Service]) -> Vec<&str> {
+    services.iter().map(|service| service.dir.as_str()).collect()
+}
+
+fn build_base(service: &Service) -> &str {
+    match &service.spec.build.base {
+        Base::Image(name) => name.strip_prefix("docker.io/library/").unwrap_or(name),
+        _ => "",
+    }
+}
+
+const GO_SERVER: &str =
+    "package main\nimport \"net/http\"\nfunc main() { http.ListenAndServe(\":8080\", nil) }\n";
+const GO_TOOL: &str = "package main\nfunc main() {}\n";
+
+#[test]
+fn go_tools_beside_a_server_are_no_services() {
+    let server = only(&[
+        ("go.mod", "module example.com/shop\ngo 1.22\n"),
+        ("cmd/shop/main.go", GO_SERVER),
+        ("cmd/migrate/main.go", GO_TOOL),
+        ("tools/gen/main.go", GO_TOOL),
+        ("examples/x/main.go", GO_SERVER),
+    ]);
+    assert_eq!(server.dir, ".");
+    assert_eq!(server.spec.runtime.command, ["/app/shop"]);
+    assert!(server.spec.build.commands[0].ends_with("./cmd/shop"));
+}
+
+#[test]
+fn several_go_servers_of_a_module_are_services_of_their_own() {
+    let found = services(&[
+        ("go.mod", "module example.com/shop\ngo 1.22\n"),
+        ("cmd/api/main.go", GO_SERVER),
+        ("cmd/admin/main.go", GO_SERVER),
+    ]);
+    assert_eq!(folders(&found), ["cmd/admin", "cmd/api"]);
+}
+
+#[test]
+fn a_go_server_is_found_through_the_packages_it_imports() {
+    let found = only(&[
+        ("go.mod", "module example.com/shop\ngo 1.22\n"),
+        ("main.go", "package main\nimport \"example.com/shop/web\"\nfunc main() { web.Run() }\n"),
+        (
+            "web/web.go",
+            "package web\nimport \"net/http\"\nfunc Run() { http.ListenAndServe(\":4321\", nil) }\n",
+        ),
+    ]);
+    assert_eq!(
+        (found.spec.runtime.ports.as_slice(), found.weight),
+        ([4321].as_slice(), Weight::Framework)
+    );
+}
+
+#[test]
+fn the_version_of_go_is_the_highest_that_anything_asks_for() {
+    let check = |files: &[(&str, &str)], want: &str| {
+        let all: Vec<_> = files.iter().copied().chain([("main.go", GO_TOOL)]).collect();
+        assert_eq!(build_base(&only(&all)), want);
+    };
+    check(&[("go.mod", "module x\ngo 1.21\ntoolchain go1.22.5\n")], "golang:1.22-bookworm");
+    check(
+        &[("go.mod", "module x\ngo 1.21\n"), (".tool-versions", "golang 1.24.1\n")],
+        "golang:1.24-bookworm",
+    );
+    check(&[("go.mod", "module x\ngo 1.17\n")], "golang:1.17-bullseye");
+    check(&[("go.mod", "module x\n")], "golang:1.26-bookworm");
+    check(&[("go.mod", "module x\ngo 1.30\n")], "golang:1.30-bookworm");
+}
+
+#[test]
+fn go_without_sums_writes_them_first() {
+    let unlocked =
+        only(&[("go.mod", "module x\ngo 1.22\nrequire a.b/c v1.0.0\n"), ("main.go", GO_TOOL)]);
+    assert!(unlocked.spec.build.commands[0].starts_with("go mod tidy && go build"));
+    assert!(unlocked.spec.build.dependencies.is_empty());
+}
+
+#[test]
+fn the_version_of_rust_is_pinned_by_the_toolchain_file_or_else_the_package() {
+    let check = |more: &[(&str, &str)], package: &str, want: &str| {
+        let manifest = format!("[package]\nname = \"a\"\nversion = \"0.1.0\"\n{package}");
+        let mut all = vec![("Cargo.toml", manifest.as_str()), ("src/main.rs", "fn main() {}")];
+        all.extend(more);
+        assert_eq!(build_base(&only(&all)), want, "{package}");
+    };
+    check(&[("rust-toolchain", "1.79.0\n")], "rust-version = \"1.70\"", "rust:1.79-slim-bookworm");
+    check(&[], "rust-version = \"1.70\"", "rust:1.70-slim-bookworm");
+    check(&[], "rust-version = \"1.70\"\n[dependencies]\nserde = \"1\"", "rust:1.95-slim-bookworm");
+    check(
+        &[("Cargo.lock", "version = 4\n")],
+        "rust-version = \"1.70\"\n[dependencies]\nserde = \"1\"",
+        "rust:1.78-slim-bookworm",
+    );
+    check(
+        &[("rust-toolchain.toml", "[toolchain]\nchannel = \"nightly\"\n")],
+        "",
+        "rust:1.95-slim-bookworm",
+    );
+    check(&[], "edition = \"2024\"", "rust:1.95-slim-bookworm");
+}
+
+#[test]
+fn a_rust_library_beside_a_program_is_no_service() {
+    let found = only(&[
+        ("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n"),
+        (
+            "a/Cargo.toml",
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\n[dependencies]\nb = { path = \"../b\" }\n",
+        ),
+        ("a/src/main.rs", "fn main() {}"),
+        ("b/Cargo.toml", "[package]\nname = \"b\"\nversion = \"0.1.0\"\n"),
+        ("b/src/lib.rs", ""),
+    ]);
+    assert_eq!(found.dir, "a");
+    let step = &found.spec.build.dependencies[0];
+    assert_eq!(step.files, ["Cargo.toml", "a/Cargo.toml", "b/Cargo.toml"]);
+}
+
+fn pom(body: &str) -> String {
+    format!(
+        "<project><groupId>g</groupId><artifactId>a</artifactId><version>1</version>{body}</project>"
+    )
+}
+
+const JAVA_MAIN: &str = "package g;\npublic class App { public static void main(String[] a) {} }\n";
+
+#[test]
+fn the_version_of_java_comes_from_the_pom_unless_a_file_pins_a_newer_one() {
+    let check = |properties: &str, more: &[(&str, &str)], want: &str| {
+        let pom = pom(&format!("<properties>{properties}</properties>"));
+        let mut all = vec![("pom.xml", pom.as_str()), ("src/main/java/g/App.java", JAVA_MAIN)];
+        all.extend(more);
+        assert_eq!(
+            build_base(&only(&all)),
+            format!("maven:3.9-eclipse-temurin-{want}"),
+            "{properties}"
+        );
+    };
+    check("<maven.compiler.source>1.8</maven.compiler.source>", &[], "8");
+    check("<v>17</v><maven.compiler.release>${v}</maven.compiler.release>", &[], "17");
+    check("<java.version>11</java.version>", &[(".java-version", "21\n")], "21");
+    check("<java.version>17</java.version>", &[(".sdkmanrc", "java=11.0.20-tem\n")], "17");
+    check("", &[("system.properties", "java.runtime.version=17\n")], "17");
+    check("", &[], "21");
+    // A property that names itself is no version.
+    check("<java.version>${java.version}</java.version>", &[], "21");
+}
+
+#[test]
+fn only_the_module_that_is_packaged_to_run_is_a_service() {
+    let root = pom(
+        "<packaging>pom</packaging><modules><module>web</module><module>core</module></modules>",
+    );
+    let child = |name: &str, plugin: &str| {
+        format!(
+            "<project><parent><groupId>g</groupId><artifactId>a</artifactId><version>1</version></parent><artifactId>{name}</artifactId>{plugin}</project>"
+        )
+    };
+    let boot = "<build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>";
+    let found = only(&[
+        ("pom.xml", &root),
+        ("web/pom.xml", &child("web", boot)),
+        ("web/src/main/java/g/App.java", JAVA_MAIN),
+        ("core/pom.xml", &child("core", "")),
+        ("core/src/main/java/g/Tool.java", &JAVA_MAIN.replace("App", "Tool")),
+    ]);
+    assert_eq!(
+        (found.dir.as_str(), found.spec.build.commands[0].as_str()),
+        ("web", "mvn -B -DskipTests -pl web -am package")
+    );
+    assert_eq!(found.spec.runtime.copy[0].from, "/build/web/target/web-1.jar");
+}
+
+#[test]
+fn a_gradle_project_is_built_by_the_plugin_it_applies() {
+    let check = |script: &str, command: &str| {
+        let service = only(&[("build.gradle", script), ("src/main/java/g/App.java", JAVA_MAIN)]);
+        assert!(
+            service.spec.build.commands[0].contains(command),
+            "{:?}",
+            service.spec.build.commands
+        );
+    };
+    check("plugins { id 'org.springframework.boot' version '3.2.0' }\n", "bootJar");
+    check("plugins {\n id 'application'\n}\n", "installDist");
+    check("plugins {\n id 'java'\n id 'war'\n}\n", " war");
+    check("plugins {\n id 'java'\n id 'com.gradleup.shadow' version '8.3.0'\n}\n", "shadowJar");
+}
+
+#[test]
+fn test_projects_and_libraries_of_dotnet_are_no_services() {
+    let found = only(&[
+        (
+            "App/App.csproj",
+            "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net9.0</TargetFramework></PropertyGroup></Project>",
+        ),
+        (
+            "Lib/Lib.csproj",
+            "<Project Sdk=\"Microsoft.NET.Sdk\"><PropertyGroup><TargetFramework>net9.0</TargetFramework></PropertyGroup></Project>",
+        ),
+        (
+            "AppTests/T.csproj",
+            "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><ItemGroup><PackageReference Include=\"xunit\"/></ItemGroup></Project>",
+        ),
+        ("App/Program.cs", "app.Run();"),
+    ]);
+    assert_eq!(
+        (found.dir.as_str(), build_base(&found)),
+        ("App", "mcr.microsoft.com/dotnet/sdk:9.0")
+    );
+    assert_eq!(found.spec.runtime.user.as_deref(), Some("app"));
+}
+
+#[test]
+fn a_strict_global_json_is_left_out_of_the_build() {
+    let check = |rolls: &str, want: &[&str]| {
+        let json = format!("{{\"sdk\": {{\"version\": \"8.0.100\"{rolls}}}}}");
+        let found = only(&[
+            (
+                "a.csproj",
+                "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net8.0</TargetFramework></PropertyGroup></Project>",
+            ),
+            ("global.json", &json),
+        ]);
+        assert_eq!(found.spec.build.exclude, want);
+    };
+    check("", &["global.json"]);
+    check(", \"rollForward\": \"latestMinor\"", &[]);
+}
+
+#[test]
+fn a_version_in_the_settings_wins_everywhere() {
+    let check = |version: &str, files: &[(&str, &str)], want: &str| {
+        let settings = format!("[[service]]\nversion = \"{version}\"\n");
+        let mut all = vec![("peelbox.toml", settings.as_str())];
+        all.extend(files);
+        assert_eq!(build_base(&only(&all)), want);
+    };
+    check(
+        "1.20",
+        &[("go.mod", "module x\ngo 1.22\n"), ("main.go", GO_TOOL)],
+        "golang:1.20-bookworm",
+    );
+    let pom = pom("<properties><java.version>17</java.version></properties>");
+    check(
+        "25",
+        &[("pom.xml", &pom), ("src/main/java/g/App.java", JAVA_MAIN)],
+        "maven:3.9-eclipse-temurin-25",
+    );
+}
+
+/// Files that rules read, each changed a little many times: no text may make them panic or run on.
+#[test]
+fn no_manifest_makes_the_rules_panic() {
+    let boot = pom(
+        "<parent><artifactId>p</artifactId><version>${x}</version></parent><properties><x>${y}</x><y>${x}</y></properties><modules><module>m</module></modules><packaging>war</packaging>",
+    );
+    let samples: &[(&str, &str)] = &[
+        ("go.mod", "module x\ngo 1.22\nrequire github.com/gin-gonic/gin v1\nreplace a => ../..\n"),
+        (
+            "Cargo.toml",
+            "[package]\nname = \"a\"\n[workspace]\nmembers = [\"*\"]\n[dependencies]\na = { path = \".\" }\naxum = \"1\"\n[[bin]]\nname = \"b\"\npath = \"../x\"\n",
+        ),
+        ("pom.xml", &boot),
+        (
+            "build.gradle",
+            "plugins { id 'org.springframework.boot' version '3' }\nsourceCompatibility = 1.8\nproject(':a')\n",
+        ),
+        ("settings.gradle", "include ':a', 'b:c'\nproject(':a').projectDir = file('../x')\n"),
+        (
+            "build.sbt",
+            "lazy val a = project.in(file(\"..\"))\nname := \"x\"\nlibraryDependencies += \"a\" %% \"b\" % \"1\"\n",
+        ),
+        ("project.clj", "(defproject a \"1\" :main a :uberjar-name \"x.jar\" ring)"),
+        ("deps.edn", "{:deps {ring/ring {}} :aliases {:run {:main-opts []}}}"),
+        (
+            "a.csproj",
+            "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>$(T)</TargetFramework><T>$(T)</T></PropertyGroup><ItemGroup><ProjectReference Include=\"a.csproj\"/></ItemGroup></Project>",
+        ),
+        (
+            "Package.swift",
+            "// swift-tools-version:5.9\nPackage(name: \"a\", targets: [.executableTarget(name: \"App\")]) vapor/vapor\n",
+        ),
+        ("pubspec.yaml", "name: a\nenvironment:\n  sdk: ^3.0.0\ndependencies:\n  shelf: 1\n"),
+        (
+            "shard.yml",
+            "name: a\ntargets:\n  a:\n    main: a.cr\ndependencies:\n  kemal:\n    github: k\n",
+        ),
+        ("a.cabal", "name: a\nexecutable a\n  build-depends: scotty, base\n"),
+        ("package.yaml", "name: a\nexecutables:\n  a:\n    main: Main.hs\n"),
+        ("stack.yaml", "resolver: lts-22.1\n"),
+        ("build.zig", "b.addExecutable(.{ .name = \"a\" })"),
+        ("CMakeLists.txt", "project(a)\nset(N ${PROJECT_NAME})\nadd_executable(${N} main.cpp)\n"),
+        ("meson.build", "project('a', 'c')\nexecutable('a', 'main.c')\n"),
+        ("Makefile", "TARGET=a\n$(TARGET): main.c\n\tcc -o $@ main.c\n"),
+    ];
+    let beside: &[(&str, &str)] = &[
+        ("main.go", GO_SERVER),
+        ("src/main.rs", "fn main() { TcpListener::bind(\"0.0.0.0:3000\") }"),
+        ("src/main/java/g/App.java", JAVA_MAIN),
+        ("main.cpp", "int main() {}"),
+        ("bin/server.dart", "serve(8080)"),
+        ("Procfile", "web: bin/a --port $PORT\n"),
+    ];
+    for (name, text) in samples {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in beside {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        mutate(text.as_bytes(), b"\"'{}()<>[]:=$\n. /\\\xff", 30, |bytes| {
+            fs::write(dir.path().join(name), bytes).unwrap();
+            let families = [Family::Official, Family::Wolfi, Family::Debian];
+            drop(detect(dir.path(), families[bytes.len() % 3]));
+        });
+    }
+}
+
+#[test]
+fn a_dotnet_program_is_published_for_the_runtime_of_the_image() {
+    let found = only(&[(
+        "a.csproj",
+        "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net9.0</TargetFramework><PublishAot>true</PublishAot></PropertyGroup></Project>",
+    )]);
+    assert_eq!(
+        found.spec.build.commands,
+        ["dotnet publish a.csproj -c Release -o /out -p:PublishAot=false"]
+    );
+}
+
+#[test]
+fn saved_queries_of_sqlx_are_used_where_there_is_no_database() {
+    let found = only(&[
+        (
+            "Cargo.toml",
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\n[dependencies]\nsqlx = \"0.8\"\n",
+        ),
+        ("src/main.rs", "fn main() {}"),
+        (".sqlx/query-1.json", "{}"),
+    ]);
+    assert_eq!(found.spec.build.env["SQLX_OFFLINE"], "true");
+}

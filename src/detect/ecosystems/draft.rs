@@ -1,0 +1,327 @@
+//! A service in the making: what the rules of compiled languages write alike.
+
+use std::collections::BTreeMap;
+
+pub(super) use crate::detect::{
+    images::{image, official},
+    shell::quote,
+};
+use crate::detect::{procfile::procfile, shell::exec_form};
+use crate::{
+    detect::{Decision, Evidence, Project, Service, Weight, ecosystems::node, images::DEBIAN},
+    spec::{
+        Artifact, BUILD_DIR, Base, Build, DEFAULT_BASE, DependencyStep, Metadata, Runtime,
+        UniversalBuild,
+    },
+};
+
+/// Where an application lies in its image.
+pub(super) const APP_DIR: &str = "/app";
+
+/// Where build commands put what goes into the image: outside of the context, so that it meets no file of the project.
+pub(super) const OUT_DIR: &str = "/out";
+
+/// A service with nothing in it but what it is.
+pub(super) fn draft(dir: &str, language: &str, build_system: &str) -> Service {
+    let metadata = Metadata {
+        language: Some(language.to_owned()),
+        build_system: Some(build_system.to_owned()),
+        ..Metadata::default()
+    };
+    Service {
+        dir: dir.to_owned(),
+        spec: UniversalBuild { metadata, build: Build::default(), runtime: Runtime::default() },
+        weight: Weight::Manifest,
+        claims: Vec::new(),
+        decisions: Vec::new(),
+    }
+}
+
+impl Service {
+    /// Writes a decision down.
+    pub(super) fn decide(
+        &mut self,
+        what: &'static str,
+        value: impl Into<String>,
+        rule: impl Into<String>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.decisions.push(Decision::new(what, value, rule, evidence));
+    }
+
+    /// Takes an artifact: `from` is relative to `/build` or absolute, `to` is absolute; neither is a pattern.
+    pub(super) fn copy(&mut self, from: &str, to: &str) {
+        let from = &*literal(from);
+        let from = match from.starts_with('/') {
+            true => from.to_owned(),
+            false if from == "." => BUILD_DIR.to_owned(),
+            false => format!("{BUILD_DIR}/{from}"),
+        };
+        let artifact = Artifact { from, to: to.to_owned() };
+        if !self.spec.runtime.copy.contains(&artifact) {
+            self.spec.runtime.copy.push(artifact);
+        }
+    }
+
+    /// Adds a step that sees only `files`.
+    pub(super) fn dependencies(&mut self, files: Vec<String>, commands: Vec<String>) {
+        let mut files: Vec<String> = files.iter().map(|file| literal(file)).collect();
+        files.sort();
+        files.dedup();
+        if !files.is_empty() && !commands.is_empty() {
+            self.spec.build.dependencies.push(DependencyStep { files, commands });
+        }
+    }
+
+    /// Lets the build make the front end of `dir` as well; gives the commands that do so, for before the program is built.
+    pub(super) fn front_end(&mut self, project: &Project<'_>, dir: &str) -> Vec<String> {
+        let Some(assets) = node::assets(project, dir) else { return Vec::new() };
+        self.build_packages(assets.packages.iter().map(String::as_str));
+        self.cache(assets.cache.iter().map(String::as_str));
+        self.spec.build.exclude.extend(assets.exclude);
+        if !assets.files.is_empty() && !assets.install.is_empty() {
+            let step = DependencyStep { files: assets.files, commands: assets.install };
+            self.spec.build.dependencies.push(step);
+        }
+        self.decisions.extend(assets.decisions);
+        assets.build
+    }
+
+    /// Keeps folders between builds.
+    pub(super) fn cache<'p>(&mut self, paths: impl IntoIterator<Item = &'p str>) {
+        for path in paths {
+            let path = match path.starts_with('/') {
+                true => path.to_owned(),
+                false => format!("{BUILD_DIR}/{path}"),
+            };
+            self.spec.build.cache.push(path);
+        }
+        self.spec.build.cache.sort();
+        self.spec.build.cache.dedup();
+    }
+
+    /// Packages of the build stage.
+    pub(super) fn build_packages<'p>(&mut self, names: impl IntoIterator<Item = &'p str>) {
+        add(&mut self.spec.build.packages, names);
+    }
+
+    /// Packages of the image.
+    pub(super) fn runtime_packages<'p>(&mut self, names: impl IntoIterator<Item = &'p str>) {
+        add(&mut self.spec.runtime.packages, names);
+    }
+
+    /// Environment of the image.
+    pub(super) fn env(&mut self, name: &str, value: impl Into<String>) {
+        set(&mut self.spec.runtime.env, name, value);
+    }
+
+    /// Environment of the build.
+    pub(super) fn build_env(&mut self, name: &str, value: impl Into<String>) {
+        set(&mut self.spec.build.env, name, value);
+    }
+
+    /// The only port, and why.
+    pub(super) fn port(
+        &mut self,
+        port: u16,
+        rule: impl Into<String>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.spec.runtime.ports = vec![port];
+        self.decide("port", port.to_string(), rule, evidence);
+    }
+
+    /// The program and its arguments, and why.
+    pub(super) fn start<'a>(
+        &mut self,
+        command: impl IntoIterator<Item = &'a str>,
+        rule: impl Into<String>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.spec.runtime.command = command.into_iter().map(str::to_owned).collect();
+        self.decisions.retain(|decision| decision.what != "start command");
+        self.decide("start command", self.spec.runtime.command.join(" "), rule, evidence);
+    }
+
+    /// What [`file_server`](super::file_server) has set, as decisions.
+    pub(super) fn decide_file_server(&mut self) {
+        let (command, ports) =
+            (self.spec.runtime.command.join(" "), self.spec.runtime.ports.clone());
+        self.decide("start command", command, "a server for static files", []);
+        if let Some(port) = ports.first() {
+            self.decide("port", port.to_string(), "the static server's", []);
+        }
+    }
+
+    /// The wished name.
+    pub(super) fn name(&mut self, name: impl Into<String>) {
+        let name = name.into();
+        if !name.is_empty() {
+            self.spec.metadata.project_name = Some(name);
+        }
+    }
+
+    /// The framework, and why; the service is one of a framework from now on.
+    pub(super) fn framework(
+        &mut self,
+        id: &str,
+        rule: impl Into<String>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.spec.metadata.framework = Some(id.to_owned());
+        self.weight = self.weight.max(Weight::Framework);
+        self.decide("framework", id, rule, evidence);
+    }
+}
+
+fn add<'p>(packages: &mut Vec<String>, names: impl IntoIterator<Item = &'p str>) {
+    packages.extend(names.into_iter().map(str::to_owned));
+    packages.sort();
+    packages.dedup();
+}
+
+fn set(env: &mut BTreeMap<String, String>, name: &str, value: impl Into<String>) {
+    env.insert(name.to_owned(), value.into());
+}
+
+/// Wolfi's base.
+pub(super) fn wolfi() -> Base {
+    image(DEFAULT_BASE)
+}
+
+/// Debian's base.
+pub(super) fn debian() -> Base {
+    image(DEBIAN)
+}
+
+/// How a base is called in a decision.
+pub(super) fn base_name(base: &Base) -> &str {
+    match base {
+        Base::Image(name) => name,
+        Base::OciLayout { dir, .. } => dir,
+        Base::Scratch => "scratch",
+    }
+}
+
+/// What a `Procfile` says about a compiled program: the same program, with the arguments that stand there.
+pub(super) struct Stated {
+    /// In exec form, with the program's path in the image.
+    pub(super) command: Vec<String>,
+    /// Whether a shell reads it.
+    pub(super) needs_shell: bool,
+    /// Where it stands.
+    pub(super) evidence: Evidence,
+}
+
+/// Reads `web: bin/app --port $PORT` for the program at `path`; other commands (`go run`, scripts) are not for the image.
+pub(super) fn procfile_of(project: &Project<'_>, dir: &str, path: &str) -> Option<Stated> {
+    let process = procfile(project, dir)?;
+    let line = process.line.trim();
+    let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let name = path.rsplit('/').next()?;
+    let own = first.rsplit('/').next() == Some(name);
+    let built = ["bin/", "./", "target/release/", "target/debug/"]
+        .iter()
+        .any(|start| first.starts_with(start));
+    let is_script = first.ends_with(".sh") || first.contains(['=', '$', '&', ';']);
+    if !own && (!built || is_script) {
+        return None;
+    }
+    let line = format!("{} {}", quote(path), rest.trim());
+    let command = exec_form(line.trim());
+    let needs_shell = command.first().is_some_and(|word| word == "/bin/sh");
+    Some(Stated { command, needs_shell, evidence: process.evidence })
+}
+
+/// A path as a pattern that means it alone: names may hold `[` and `*`.
+fn literal(path: &str) -> String {
+    let mut out = String::new();
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A command that runs in `dir`.
+pub(super) fn within(dir: &str, command: &str) -> String {
+    if dir == "." { command.to_owned() } else { format!("cd {} && {command}", quote(dir)) }
+}
+
+/// `path` as seen from `from`, both clean and relative to the root: `../lib` for `lib` from `app`.
+pub(super) fn relative(from: &str, path: &str) -> String {
+    let parts = |path: &str| -> Vec<String> {
+        path.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect()
+    };
+    let (from, path) = (parts(from), parts(path));
+    let same = from.iter().zip(&path).take_while(|(a, b)| a == b).count();
+    let mut out: Vec<&str> = vec![".."; from.len() - same];
+    out.extend(path[same..].iter().map(String::as_str));
+    if out.is_empty() { ".".to_owned() } else { out.join("/") }
+}
+
+/// The clean path that `relative` names as seen from `dir`; `None` when it leaves the tree or is absolute.
+pub(super) fn resolve(dir: &str, relative: &str) -> Option<String> {
+    if relative.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in dir.split('/').chain(relative.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
+}
+
+/// The last part of a clean path; `None` for the root.
+pub(super) fn last_part(dir: &str) -> Option<&str> {
+    dir.rsplit('/').next().filter(|part| *part != "." && !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_within_the_tree() {
+        let check = |dir: &str, path: &str, want: Option<&str>| {
+            assert_eq!(resolve(dir, path).as_deref(), want, "{dir} {path}");
+        };
+        check("app", "../lib", Some("lib"));
+        check("app", "..", Some("."));
+        check(".", "../lib", None);
+        check(".", "./a//b/", Some("a/b"));
+        check("app", "/lib", None);
+    }
+
+    #[test]
+    fn a_relative_path_leads_from_one_folder_to_the_other() {
+        let check = |from: &str, to: &str, want: &str| {
+            assert_eq!(relative(from, to), want);
+            assert_eq!(resolve(from, want).as_deref(), Some(to));
+        };
+        check("app", "lib", "../lib");
+        check("a/b", "a/c/d", "../c/d");
+        check(".", "lib", "lib");
+        check("a", "a", ".");
+        check("a", ".", "..");
+    }
+
+    #[test]
+    fn a_path_is_no_pattern() {
+        assert_eq!(literal("a[1]/*.jar"), r"a\[1\]/\*.jar");
+        assert_eq!(literal("a/b.jar"), "a/b.jar");
+    }
+
+    #[test]
+    fn odd_folders_are_quoted() {
+        assert_eq!(within("a b", "make"), "cd 'a b' && make");
+        assert_eq!(within(".", "make"), "make");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,72 @@
+//! Java and Kotlin files that no build tool knows of.
+
+use super::{
+    framework::Facts,
+    java::{self, Wanted},
+    launch::{self, Launch, Layout},
+    sources::{BUILD_FILES, Sources},
+};
+use crate::detect::{
+    Project, Service, Weight,
+    ecosystems::{
+        draft::{APP_DIR, OUT_DIR, draft, quote, within},
+        pins::stated,
+        source,
+    },
+};
+
+/// Folders with a Java file that can be started, above which no build tool is at work.
+pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
+    let mut services: Vec<Service> = Vec::new();
+    let mut built: Vec<String> = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        let below =
+            |root: &String| root == "." || dir == root || dir.starts_with(&format!("{root}/"));
+        if entries.first_of(BUILD_FILES).is_some() {
+            built.push(dir.to_owned());
+        }
+        let is_known =
+            built.iter().any(below) || services.iter().any(|service| below(&service.dir));
+        if !is_known && entries.ending(".java").next().is_some() && !source::is_beside_product(dir)
+        {
+            services.extend(service(project, dir));
+        }
+    }
+    services
+}
+
+fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
+    let sources = Sources::read(project, dir);
+    let main = sources.main()?.clone();
+    let mut service = draft(dir, "java", "none");
+    service.decide("language", "java", "its sources", [main.evidence.clone()]);
+    service.decide("build system", "none", "no build file", []);
+    let wanted = Wanted {
+        build: stated(project, dir).into_iter().collect(),
+        fallback: (java::DEFAULT, "default of the table"),
+        least: 8,
+    };
+    let (version, decision) = java::version(project, dir, wanted);
+    service.decisions.push(decision);
+    service.spec.build.base = java::jdk(project, &mut service, version);
+    java::runtime(project, &mut service, version);
+    let build =
+        format!("find . -name '*.java' -exec javac -d {} {{}} +", quote(&format!("{OUT_DIR}/lib")));
+    service.spec.build.commands = vec![within(dir, &build)];
+    service.decide("build command", build, "all sources", [main.evidence.clone()]);
+    service.copy(&format!("{OUT_DIR}/lib"), &format!("{APP_DIR}/lib"));
+    let facts = Facts::default();
+    launch::launch(
+        project,
+        &mut service,
+        &Launch {
+            layout: Layout::Classes(main.class),
+            dir,
+            framework: None,
+            facts: &facts,
+            sources: &sources,
+        },
+    );
+    service.weight = Weight::Files;
+    Some(service)
+}

@@ -1,0 +1,108 @@
+//! The rules, one file or folder for each ecosystem.
+
+use crate::detect::Ecosystem;
+
+#[cfg(test)]
+mod compiled_tests;
+pub mod cpp;
+pub mod crystal;
+pub mod dart;
+pub mod deno;
+pub mod dotnet;
+mod draft;
+pub mod elixir;
+mod file_server;
+pub mod gleam;
+pub mod go;
+pub mod haskell;
+pub mod jvm;
+pub mod node;
+pub mod php;
+mod pins;
+pub mod python;
+pub mod ruby;
+pub mod rust;
+pub mod shell_script;
+mod source;
+pub mod static_site;
+pub mod swift;
+pub mod zig;
+
+/// All ecosystems; where two find something of one weight in one folder, the earlier wins.
+///
+/// Servers of other languages often have a `package.json` beside them for what the browser gets, so Node.js comes after
+/// them; plain files come last.
+pub static ALL: &[Ecosystem] = &[
+    Ecosystem {
+        name: "python",
+        looks_for: "requirements.txt, pyproject.toml, Pipfile, *.py",
+        find: python::find,
+    },
+    Ecosystem { name: "ruby", looks_for: "Gemfile, config.ru", find: ruby::find },
+    Ecosystem { name: "php", looks_for: "composer.json, index.php", find: php::find },
+    Ecosystem { name: "elixir", looks_for: "mix.exs", find: elixir::find },
+    Ecosystem { name: "gleam", looks_for: "gleam.toml", find: gleam::find },
+    Ecosystem { name: "go", looks_for: "go.mod, main.go", find: go::find },
+    Ecosystem { name: "rust", looks_for: "Cargo.toml", find: rust::find },
+    Ecosystem {
+        name: "jvm",
+        looks_for: "pom.xml, build.gradle, build.sbt, project.clj, deps.edn",
+        find: jvm::find,
+    },
+    Ecosystem { name: "dotnet", looks_for: "*.csproj, *.fsproj", find: dotnet::find },
+    Ecosystem { name: "swift", looks_for: "Package.swift", find: swift::find },
+    Ecosystem { name: "dart", looks_for: "pubspec.yaml", find: dart::find },
+    Ecosystem { name: "haskell", looks_for: "stack.yaml, *.cabal", find: haskell::find },
+    Ecosystem { name: "crystal", looks_for: "shard.yml", find: crystal::find },
+    Ecosystem { name: "zig", looks_for: "build.zig", find: zig::find },
+    Ecosystem { name: "deno", looks_for: "deno.json", find: deno::find },
+    Ecosystem { name: "node", looks_for: "package.json", find: node::find },
+    Ecosystem { name: "cpp", looks_for: "CMakeLists.txt, meson.build, Makefile", find: cpp::find },
+    Ecosystem {
+        name: "static",
+        looks_for: "index.html, or a site of Hugo, Jekyll, MkDocs, Zola or mdBook",
+        find: static_site::find,
+    },
+    Ecosystem { name: "shell", looks_for: "start.sh", find: shell_script::find },
+];
+
+/// Manifests of all ecosystems: a folder with one, and what lies below it, is not mere files.
+const MANIFESTS: &[&str] = &[
+    "package.json",
+    "deno.json",
+    "deno.jsonc",
+    "requirements.txt",
+    "pyproject.toml",
+    "setup.py",
+    "Pipfile",
+    "manage.py",
+    "environment.yml",
+    "go.mod",
+    "go.work",
+    "Cargo.toml",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "settings.gradle",
+    "settings.gradle.kts",
+    "build.sbt",
+    "project.clj",
+    "deps.edn",
+    "Gemfile",
+    "config.ru",
+    "composer.json",
+    "index.php",
+    "mix.exs",
+    "rebar.config",
+    "gleam.toml",
+    "Package.swift",
+    "pubspec.yaml",
+    "stack.yaml",
+    "package.yaml",
+    "cabal.project",
+    "build.zig",
+    "shard.yml",
+    "CMakeLists.txt",
+    "meson.build",
+    "global.json",
+];

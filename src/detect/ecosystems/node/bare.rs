@@ -1,0 +1,119 @@
+//! Code for Node.js without a `package.json`: a file that listens is a server all the same.
+
+use super::{package::Package, source, start, version, workspace::Packages};
+use crate::{
+    detect::{
+        Decision, Evidence, Project, Service, Weight, ecosystems::MANIFESTS, images, join, parent,
+        procfile::procfile,
+    },
+    spec::{Artifact, UniversalBuild},
+};
+
+/// Folders with an entry file and no manifest, themselves or above.
+pub(super) fn services(project: &Project<'_>, packages: &Packages) -> Vec<Service> {
+    let mut services: Vec<Service> = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        let above = std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)));
+        let mut above = above.filter_map(|dir| project.tree.entries(dir));
+        let has_pages = ["index.html", "index.htm"].iter().any(|page| entries.has(page));
+        if has_pages || above.any(|entries| entries.first_of(MANIFESTS).is_some()) {
+            continue;
+        }
+        // `src/` of a folder that was found.
+        if services.iter().any(|service| crate::detect::is_below(dir, &service.dir)) {
+            continue;
+        }
+        services.extend(service(project, packages, dir));
+    }
+    services
+}
+
+fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Service> {
+    debug_assert!(!packages.all.contains_key(dir), "it has a manifest");
+    let entry = start::entry_file(project, dir)?;
+    let path = join(dir, &entry);
+    let home = project.tree.entries(parent(&path))?;
+    if home.first_of(MANIFESTS).is_some() {
+        return None;
+    }
+    let text = project.tree.read(&path)?;
+    let source = source::scan(project, dir, Some(&entry));
+    let is_node = [
+        "require(",
+        "process.",
+        "module.exports",
+        "from 'node:",
+        "from \"node:",
+        "from 'http'",
+        "from \"http\"",
+    ]
+    .iter()
+    .any(|sign| text.text.contains(sign));
+    if !is_node || text.text.contains("Deno.") || text.text.contains("document.") {
+        return None;
+    }
+    let is_typescript = entry.ends_with("ts");
+    let package = Package::without_manifest(dir);
+    let (node, version) = version::decide(project, &package, &package);
+    let mut spec = UniversalBuild {
+        metadata: Default::default(),
+        build: Default::default(),
+        runtime: Default::default(),
+    };
+    let language = if is_typescript { "typescript" } else { "javascript" };
+    spec.metadata.language = Some(language.to_owned());
+    spec.metadata.build_system = Some("none".to_owned());
+    let place = Evidence::file(&path);
+    let mut decisions = vec![
+        Decision::new("language", language, "name and content of the entry file", [place.clone()]),
+        Decision::new("build system", "none", "there is no package.json", []),
+        version,
+    ];
+    match images::plain(project.bases) {
+        Some(base) => {
+            spec.runtime.base = base;
+            let name = if project.bases == images::Family::Wolfi {
+                format!("nodejs-{node}")
+            } else {
+                "nodejs".to_owned()
+            };
+            spec.runtime.packages.push(name);
+            spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
+        }
+        None => {
+            spec.runtime.base = images::official(&version::tag(node));
+            spec.runtime.user = Some("node".to_owned());
+        }
+    }
+    spec.build.base = spec.runtime.base.clone();
+    spec.build.exclude = vec![".git".to_owned(), "**/node_modules".to_owned()];
+    spec.runtime.copy = vec![Artifact { from: dir.to_owned(), to: "/app".to_owned() }];
+    spec.runtime.workdir = Some("/app".to_owned());
+    spec.runtime.env.insert("NODE_ENV".to_owned(), "production".to_owned());
+    let listens = source.listens || source.reads_port.is_some();
+    let mut weight = if listens { Weight::Starts } else { Weight::Files };
+    let (command, rule, place) = match procfile(project, dir) {
+        Some(process) => {
+            weight = Weight::Stated;
+            (process.command, format!("Procfile {}", process.name), process.evidence)
+        }
+        None => (vec!["node".to_owned(), entry], "name of the entry file".to_owned(), place),
+    };
+    decisions.push(Decision::new("start command", command.join(" "), rule, [place]));
+    spec.runtime.command = command;
+    let port = source.port.clone().or_else(|| Some((3000, source.reads_port.clone()?)));
+    if let Some((port, place)) = port.filter(|_| listens) {
+        decisions.push(Decision::new(
+            "port",
+            port.to_string(),
+            "what the code listens on",
+            [place],
+        ));
+        spec.runtime.ports = vec![port];
+        if source.reads_port.is_some() {
+            spec.runtime.env.insert("PORT".to_owned(), port.to_string());
+        }
+    }
+    spec.runtime.health = source.health.map(|(path, _)| path);
+    Some(Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions })
+}

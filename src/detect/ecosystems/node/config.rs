@@ -1,0 +1,148 @@
+//! Settings in configuration files that are programs: read as text, never run.
+
+use std::rc::Rc;
+
+use super::Unit;
+use crate::detect::{Evidence, Text, join, manifest::Value};
+
+/// A configuration file such as `next.config.mjs`.
+pub(super) struct Config {
+    text: Rc<Text>,
+    /// The same without comments that fill a line.
+    code: String,
+}
+
+impl Config {
+    /// The first of these files of the package, with any extension of JavaScript.
+    pub(super) fn find(unit: &Unit<'_>, stems: &[&str]) -> Option<Self> {
+        let extensions = ["js", "ts", "mjs", "mts", "cjs", "cts"];
+        let names =
+            stems.iter().flat_map(|stem| extensions.iter().map(move |e| format!("{stem}.{e}")));
+        names.map(|name| unit.package.join(&name)).find_map(|path| {
+            let text = unit.project.tree.read(&path)?;
+            let is_code = |line: &&str| {
+                !line.trim_start().starts_with("//") && !line.trim_start().starts_with('*')
+            };
+            // Lines stay where they are.
+            let lines = text.text.lines().map(|line| if is_code(&line) { line } else { "" });
+            let code = lines.collect::<Vec<_>>().join("\n");
+            Some(Self { text, code })
+        })
+    }
+
+    /// A JSON file of the package, and its place.
+    pub(super) fn json(unit: &Unit<'_>, name: &str) -> Option<(Value, Evidence)> {
+        let path = join(&unit.package.dir, name);
+        Some((unit.project.tree.json(&path)?, Evidence::file(path)))
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.code
+    }
+
+    pub(super) fn place(&self) -> Evidence {
+        Evidence::file(&self.text.path)
+    }
+
+    /// The text that a key has: `key: 'text'`.
+    pub(super) fn text_of(&self, key: &str) -> Option<(String, Evidence)> {
+        let (at, after) = self.after(key).find(|(_, after)| after.starts_with(['\'', '"', '`']))?;
+        let quote = after.chars().next()?;
+        let value = after[1..].split(quote).next()?;
+        (!value.contains(['\n', '$'])).then(|| (value.to_owned(), self.at(at)))
+    }
+
+    /// Whether a key has this bare value: `ssr: false`.
+    pub(super) fn says(&self, key: &str, value: &str) -> bool {
+        self.after(key).any(|(_, after)| after.starts_with(value))
+    }
+
+    /// Texts in the call that a key has, such as `path.resolve(__dirname, 'dist')`.
+    pub(super) fn joined_path(&self, key: &str) -> Option<(String, Evidence)> {
+        let (at, after) = self.after(key).find(|(_, after)| {
+            ["path.", "resolve(", "join("].iter().any(|call| after.starts_with(call))
+        })?;
+        let call = &after[..after.find(')')?];
+        let words: Vec<&str> = call.split(['\'', '"', '`']).skip(1).step_by(2).collect();
+        let path = words.join("/");
+        (!path.is_empty() && !path.contains(['\n', '$'])).then(|| (path, self.at(at)))
+    }
+
+    /// What follows `key:` or `key =`, wherever it stands.
+    fn after<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+        self.code.match_indices(key).filter_map(move |(at, _)| {
+            let before = self.code[..at].chars().next_back();
+            let is_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '.');
+            let after = self.code[at + key.len()..].trim_start_matches(['\'', '"']).trim_start();
+            let value = after.strip_prefix([':', '='])?.trim_start();
+            is_word.then_some((at, value))
+        })
+    }
+
+    fn at(&self, offset: usize) -> Evidence {
+        let line = self.code.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
+        Evidence::line(&self.text.path, Some(line))
+    }
+}
+
+/// The value of an option on a command line: `--port 3000`, `--port=3000`.
+pub(super) fn flag<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
+    let mut words = line.split_whitespace();
+    while let Some(word) = words.next() {
+        for name in names {
+            match word.strip_prefix(name) {
+                Some("") => return words.next().map(|value| value.trim_matches(['\'', '"'])),
+                Some(rest) => {
+                    if let Some(value) = rest.strip_prefix('=') {
+                        return Some(value.trim_matches(['\'', '"']));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(code: &str) -> Config {
+        let text = Rc::new(Text { path: "x.config.js".to_owned(), text: code.to_owned() });
+        Config { text, code: code.to_owned() }
+    }
+
+    #[test]
+    fn settings_are_found_by_their_key() {
+        let read = config(
+            "export default {\n  output: 'export',\n  build: { outDir: \"../x\" },\n  ssr:false,\n  myoutput: 'no',\n  output2: { path: path.resolve(__dirname, 'a', 'b') }\n}",
+        );
+        let (output, place) = read.text_of("output").unwrap();
+        assert_eq!((output.as_str(), place.line), ("export", Some(2)));
+        assert_eq!(read.text_of("outDir").unwrap().0, "../x");
+        assert_eq!(read.joined_path("path").unwrap().0, "a/b");
+        assert!(read.says("ssr", "false") && !read.says("ssr", "true"));
+        assert!(read.text_of("mode").is_none());
+    }
+
+    #[test]
+    fn options_have_their_value_behind_a_blank_or_a_sign() {
+        assert_eq!(flag("next start -p 4000", &["-p", "--port"]), Some("4000"));
+        assert_eq!(flag("x --port=5000 y", &["-p", "--port"]), Some("5000"));
+        assert_eq!(flag("x --portable", &["--port"]), None);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic() {
+        let seed = "output: 'é', path: path.join(`a`, \"b\"), outDir = \"c";
+        crate::mutation::mutate(seed.as_bytes(), b"'\"`:=$()\n \xc3", 4000, |data| {
+            let read = config(&String::from_utf8_lossy(data));
+            for key in ["output", "path", "outDir", "'"] {
+                drop(read.text_of(key));
+                drop(read.joined_path(key));
+                assert!(!read.says(key, "é\u{0}"));
+            }
+        });
+    }
+}

@@ -1,0 +1,431 @@
+//! What becomes of a package: a server, a folder of files, or nothing that is deployed.
+
+use super::{
+    Unit,
+    config::{self, Config},
+    framework::{BUNDLERS, Framework, Kind, META, NITRO, SERVERS},
+    meta, site,
+    source::{self, Source},
+    start::{self, Start},
+};
+use crate::detect::{Decision, Evidence, join, procfile::procfile};
+
+/// What was found out about a package.
+pub(super) struct Outcome {
+    pub(super) framework: Option<&'static str>,
+    /// What builds it when no script does: a program of a dependency with its arguments.
+    pub(super) build: Option<String>,
+    /// All commands of the build, in place of scripts.
+    pub(super) whole_build: Option<Vec<String>>,
+    /// Commands right before the build.
+    pub(super) before_build: Vec<String>,
+    pub(super) runs: Runs,
+    pub(super) decisions: Vec<Decision>,
+}
+
+pub(super) enum Runs {
+    Server(Server),
+    Site(Site),
+    /// A library, or something for other machines than servers.
+    Nothing {
+        why: &'static str,
+    },
+}
+
+/// A process.
+pub(super) struct Server {
+    pub(super) start: Start,
+    /// `None`: run through the script.
+    pub(super) command: Option<Vec<String>>,
+    pub(super) port: Option<u16>,
+    pub(super) reads_port: bool,
+    pub(super) env: Vec<(&'static str, String)>,
+    pub(super) health: Option<String>,
+    /// Folders and files of the package that the image needs, and where they go below the working directory; empty: all.
+    pub(super) copy: Vec<(String, &'static str)>,
+    /// The output holds what it needs of the dependencies.
+    pub(super) is_self_contained: bool,
+}
+
+/// Files for a browser.
+pub(super) struct Site {
+    /// Relative to the package.
+    pub(super) folder: String,
+    /// One page answers for all paths.
+    pub(super) is_spa: bool,
+    pub(super) place: Option<Evidence>,
+    pub(super) rule: &'static str,
+}
+
+pub(super) fn of(unit: &Unit<'_>) -> Outcome {
+    let project = unit.project;
+    let found = META.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    if let Some((framework, dependency)) = found {
+        return meta::of(unit, framework, dependency);
+    }
+    let script = start::script(unit.package);
+    let is_root = unit.packages.members(unit.package).is_some();
+    // The root of a workspace that serves what a member has built.
+    let served = script.as_ref().and_then(Start::served_folder).filter(|_| !is_root);
+    let production = script.filter(|start| {
+        !start.is_development()
+            && start.served_folder().is_none()
+            && !start::delegates(&start.line)
+            && !is_ejected(unit, start)
+    });
+    let stated = procfile(project, &unit.package.dir).map(|process| Start {
+        words: process.command,
+        env: Vec::new(),
+        line: process.line,
+        script: None,
+        hook: None,
+        rule: format!("Procfile {}", process.name),
+        place: process.evidence,
+    });
+    let stated = stated.filter(|start| !is_other_program(&start.line));
+    let function = || functions_framework(unit);
+    if let Some(start) = stated.or(production).or_else(function) {
+        return own_server(unit, start);
+    }
+    if let Some(outcome) = bundled(unit, served.clone()) {
+        return outcome;
+    }
+    if let Some((folder, is_spa)) = served {
+        let site = Site {
+            folder,
+            is_spa,
+            place: Some(unit.package.script_place("start")),
+            rule: "the script serves it",
+        };
+        let build = None;
+        let (before_build, decisions) = (Vec::new(), Vec::new());
+        return Outcome {
+            framework: None,
+            build,
+            whole_build: None,
+            before_build,
+            runs: Runs::Site(site),
+            decisions,
+        };
+    }
+    if let Some(dependency) = NITRO.used_by(project, unit.package) {
+        return meta::of(unit, &NITRO, dependency);
+    }
+    let has_build = unit.build_script().is_some();
+    match start::entry(project, unit.package, has_build) {
+        Some(start) => own_server(unit, start),
+        None => nothing("no script, `main` or entry file starts it"),
+    }
+}
+
+pub(super) fn nothing(why: &'static str) -> Outcome {
+    let (before_build, decisions) = (Vec::new(), Vec::new());
+    Outcome {
+        framework: None,
+        build: None,
+        whole_build: None,
+        before_build,
+        runs: Runs::Nothing { why },
+        decisions,
+    }
+}
+
+/// A `Procfile` beside a `package.json` may be another language's.
+pub(super) fn is_other_program(line: &str) -> bool {
+    let others = [
+        "python",
+        "python3",
+        "gunicorn",
+        "uvicorn",
+        "flask",
+        "bundle",
+        "rails",
+        "puma",
+        "java",
+        "php",
+        "vendor/bin/heroku-php-apache2",
+        "vendor/bin/heroku-php-nginx",
+        "mix",
+        "dotnet",
+        "go",
+        "heroku-php-apache2",
+        "daphne",
+        "celery",
+    ];
+    others.contains(&line.split_whitespace().next().unwrap_or_default())
+}
+
+/// Google's framework for functions starts the one that the code exports.
+fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
+    const NAME: &str = "@google-cloud/functions-framework";
+    unit.package.has(NAME).then_some(())?;
+    let entry = start::entry(unit.project, unit.package, false)?;
+    let text = unit.project.tree.read(&unit.package.join(entry.file()?))?;
+    let after = |sign: &str| {
+        let rest = text.text.split_once(sign)?.1.trim_start_matches(['\'', '"', ' ']);
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        (end > 0).then(|| rest[..end].to_owned())
+    };
+    let signs = [
+        "functions.http(",
+        "http(",
+        "cloudEvent(",
+        "exports.",
+        "export const ",
+        "export function ",
+    ];
+    let target = signs.iter().find_map(|sign| after(sign))?;
+    let line = format!("npx functions-framework --target={target}");
+    Some(by_words("the function that the code exports", &line, entry.place))
+}
+
+/// create-react-app after `eject` has its development server in a script of its own.
+fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
+    unit.package.has("react-dev-utils") && start.line.contains("scripts/start")
+}
+
+pub(super) fn known_by(unit: &Unit<'_>, framework: &Framework, dependency: &str) -> Decision {
+    let rule = format!("dependency `{dependency}`");
+    Decision::new("framework", framework.id, rule, [unit.package.place(dependency)])
+}
+
+// Servers that the project's own code starts.
+
+fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
+    let project = unit.project;
+    let found = SERVERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    let mut decisions = Vec::new();
+    let mut default_port = None;
+    let mut is_worker = false;
+    if let Some((framework, dependency)) = found {
+        decisions.push(known_by(unit, framework, dependency));
+        match framework.kind {
+            Kind::Server { port } => default_port = Some((port, framework.id)),
+            _ => is_worker = true,
+        }
+    }
+    let is_guess = start.script.is_none() && !start.rule.starts_with("Procfile");
+    let source = source::scan(project, &unit.package.dir, start.file());
+    // A library has a `main` too.
+    let is_started = found.is_some() || source.listens || source.reads_port.is_some();
+    let is_member = unit.is_member() && !source.listens && source.reads_port.is_none();
+    if is_guess && (!is_started || is_member) && is_library(unit) && start.rule != "bin" {
+        return nothing("a library: its code starts nothing that listens");
+    }
+    let mut start = start;
+    if unit.is_bun && is_guess && start.words.first().is_some_and(|program| program == "node") {
+        start.words[0] = "bun".to_owned();
+        start.line = start.words.join(" ");
+    }
+    let (start, build, typescript) = typescript(unit, start);
+    decisions.extend(typescript);
+    let server = server(start, default_port, is_worker, &source, &mut decisions);
+    Outcome {
+        framework: found.map(|(framework, _)| framework.id),
+        build,
+        whole_build: None,
+        before_build: Vec::new(),
+        runs: Runs::Server(server),
+        decisions,
+    }
+}
+
+fn is_library(unit: &Unit<'_>) -> bool {
+    let json = unit.package.json();
+    ["files", "exports", "types", "typings", "module", "bin", "publishConfig", "peerDependencies"]
+        .iter()
+        .any(|key| json.has(key))
+        || unit.package.dir != unit.root.dir
+}
+
+/// A server by its start command, what its code says, and the framework's default.
+pub(super) fn server(
+    start: Start,
+    default_port: Option<(u16, &str)>,
+    is_worker: bool,
+    source: &Source,
+    decisions: &mut Vec<Decision>,
+) -> Server {
+    let stated = stated_port(&start);
+    let listens = source.listens || source.reads_port.is_some();
+    let port = match (&stated, &source.port, default_port) {
+        (Some(port), ..) => {
+            let place = start.place.clone();
+            Some(Decision::new("port", port.to_string(), "the start command sets it", [place]))
+        }
+        (None, Some((port, place)), _) if !is_worker || listens => Some(Decision::new(
+            "port",
+            port.to_string(),
+            "what the code listens on",
+            [place.clone()],
+        )),
+        (None, None, Some((port, id))) => {
+            let place = source.reads_port.clone();
+            Some(Decision::new("port", port.to_string(), format!("default of {id}"), place))
+        }
+        _ if listens && !is_worker => {
+            let place = source.reads_port.clone();
+            Some(Decision::new("port", "3000", "the code listens, and says no number", place))
+        }
+        _ => None,
+    };
+    let number = port.as_ref().and_then(|port| port.value.parse().ok());
+    decisions.extend(port);
+    if let Some((path, place)) = &source.health {
+        decisions.push(Decision::new("health", path, "a route of the code", [place.clone()]));
+    }
+    let reads_port = source.reads_port.is_some() || source.port.is_none() && stated.is_none();
+    let command = (!start.words.is_empty()).then(|| start.words.clone());
+    // Code that asks for it has `localhost` for its default more often than not.
+    let host = source.reads_host.then(|| ("HOST", "0.0.0.0".to_owned()));
+    let fastify =
+        start.line.contains("fastify start").then(|| ("FASTIFY_ADDRESS", "0.0.0.0".to_owned()));
+    Server {
+        command,
+        port: number,
+        reads_port: reads_port && number.is_some(),
+        env: host.into_iter().chain(fastify).collect(),
+        health: source.health.as_ref().map(|(path, _)| path.clone()),
+        start,
+        copy: Vec::new(),
+        is_self_contained: false,
+    }
+}
+
+/// `PORT=3000 …`, `-p 3000`, `--port=3000`.
+fn stated_port(start: &Start) -> Option<u16> {
+    let by_env = start.env.iter().find(|(name, _)| name == "PORT").map(|(_, value)| value.as_str());
+    let by_flag = || config::flag(&start.line, &["--port", "-p", "-l", "--listen"]);
+    let text = by_env.or_else(by_flag)?;
+    text.rsplit(':').next()?.parse().ok().filter(|port| *port > 0)
+}
+
+/// A start file in TypeScript: built where a build says where to, else run as it is.
+fn typescript(unit: &Unit<'_>, start: Start) -> (Start, Option<String>, Option<Decision>) {
+    let has_compiler = unit.package.has("typescript") || unit.root.has("typescript");
+    let file = start.file().map(str::to_owned);
+    let Some(file) = file else { return (start, None, None) };
+    let is_source = [".ts", ".mts", ".cts"].iter().any(|end| file.ends_with(end));
+    let is_missing = !unit.project.tree.has(&unit.package.join(&file))
+        && !unit.project.tree.has(&unit.package.join(&format!("{file}.js")));
+    if !is_source {
+        // `node dist/index.js` without a script that makes it.
+        let compiles = is_missing && has_compiler && unit.build_script().is_none();
+        return (start, compiles.then(|| "tsc".to_owned()), None);
+    }
+    let runs_it = start.words.first().is_some_and(|program| program != "node") || unit.is_bun;
+    let is_stated = start.script.is_some();
+    let tsconfig = Config::json(unit, "tsconfig.json");
+    let out = tsconfig
+        .as_ref()
+        .and_then(|(json, _)| json.str_at(&["compilerOptions", "outDir"]).map(clean));
+    if let Some(out) = out.filter(|_| has_compiler && !runs_it && !is_stated) {
+        let root =
+            tsconfig.as_ref().and_then(|(json, _)| json.str_at(&["compilerOptions", "rootDir"]));
+        let root = root
+            .map_or_else(|| file.split('/').rev().nth(1).map_or("", |_| "src").to_owned(), clean);
+        let inside = file.strip_prefix(&format!("{root}/")).unwrap_or(&file);
+        let stem = inside.rsplit_once('.').map_or(inside, |(stem, _)| stem);
+        let built = join(&out, &format!("{stem}.js"));
+        let place = tsconfig.map(|(_, place)| place);
+        let decision = Decision::new("artifacts", &*out, "outDir of tsconfig.json", place);
+        let words = vec!["node".to_owned(), built.clone()];
+        let start = Start { words, line: format!("node {built}"), ..start };
+        return (start, unit.build_script().is_none().then(|| "tsc".to_owned()), Some(decision));
+    }
+    if runs_it || is_stated {
+        return (start, None, None);
+    }
+    let runner = ["tsx", "ts-node"].into_iter().find(|runner| unit.package.has(runner));
+    match runner {
+        Some(runner) => {
+            let words = ["npx", runner, &file].map(str::to_owned).to_vec();
+            (Start { words, ..start }, None, None)
+        }
+        // Node.js takes the types out itself from 22.18 on (nodejs.org/api/typescript.html).
+        None => (start, None, None),
+    }
+}
+
+pub(super) fn clean(path: &str) -> String {
+    path.trim_start_matches("./").trim_end_matches('/').to_owned()
+}
+
+pub(super) fn by_words(rule: &str, line: &str, place: Evidence) -> Start {
+    let words = line.split_whitespace().map(str::to_owned).collect();
+    Start {
+        words,
+        env: Vec::new(),
+        line: line.to_owned(),
+        script: None,
+        hook: None,
+        rule: rule.to_owned(),
+        place,
+    }
+}
+
+/// A folder of files that a build makes.
+pub(super) fn files(unit: &Unit<'_>, build: &str, output: &str, is_spa: bool) -> Outcome {
+    let (folder, place) = site::output(unit, build, output);
+    let rule = if place.is_some() {
+        "output folder of the configuration"
+    } else {
+        "output folder of the framework"
+    };
+    let site = Site { folder, is_spa, place, rule };
+    let build = Some(build.to_owned());
+    let (before_build, decisions) = (Vec::new(), Vec::new());
+    Outcome {
+        framework: None,
+        build,
+        whole_build: None,
+        before_build,
+        runs: Runs::Site(site),
+        decisions,
+    }
+}
+
+// Bundlers.
+
+fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
+    let project = unit.project;
+    let desktop = ["electron", "@tauri-apps/cli", "@neutralinojs/neu"];
+    if desktop.iter().any(|name| unit.package.has(name)) {
+        return Some(nothing("an application for desktops"));
+    }
+    if start::script(unit.package).is_some_and(|start| is_ejected(unit, &start)) {
+        let outcome = files(unit, "", "build", true);
+        let decision = Decision::new(
+            "framework",
+            "create-react-app",
+            "dependency `react-dev-utils`",
+            [unit.package.place("react-dev-utils")],
+        );
+        return Some(Outcome {
+            framework: Some("create-react-app"),
+            decisions: vec![decision],
+            ..outcome
+        });
+    }
+    let (framework, dependency) =
+        BUNDLERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)))?;
+    let outcome = match framework.kind {
+        Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
+        Kind::Bundler { build, output } if site::has_page(unit) => files(unit, build, output, true),
+        _ => return None,
+    };
+    let ionic =
+        ["@ionic/react", "@ionic/vue", "@ionic/core"].iter().any(|name| unit.package.has(name));
+    let id = if ionic { "ionic" } else { framework.id };
+    let mut outcome = Outcome { framework: Some(id), ..outcome };
+    if let (Runs::Site(site), Some((folder, is_spa))) = (&mut outcome.runs, served)
+        && folder != "."
+        && site.place.is_none()
+    {
+        site.is_spa |= is_spa;
+        (site.folder, site.rule) = (folder, "the script serves it");
+        site.place = Some(Evidence::file(&unit.package.path));
+    }
+    outcome.decisions.insert(0, known_by(unit, framework, dependency));
+    Some(outcome)
+}

@@ -1,0 +1,276 @@
+//! What the code itself says: where it listens, and whether it can be asked for its health.
+
+use std::rc::Rc;
+
+use crate::detect::{Evidence, Project, Text, join};
+
+/// What was read from the code of a package.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// The port it listens on, and where that is said.
+    pub(super) port: Option<(u16, Evidence)>,
+    /// It asks the environment for `PORT`.
+    pub(super) reads_port: Option<Evidence>,
+    /// It asks the environment for `HOST`.
+    pub(super) reads_host: bool,
+    /// It opens a port at all.
+    pub(super) listens: bool,
+    /// A path that answers whether it is well.
+    pub(super) health: Option<(String, Evidence)>,
+}
+
+/// Files read of one package, and folders below it that are looked into.
+const FILES_MAX: usize = 60;
+const FOLDERS: &[&str] = &[
+    "",
+    "src",
+    "server",
+    "src/server",
+    "app",
+    "api",
+    "bin",
+    "config",
+    "src/config",
+    "lib",
+    "src/lib",
+    "backend",
+    "src/api",
+    "src/app",
+    "src/routes",
+    "routes",
+    "start",
+    "src/utils",
+    "source",
+];
+const EXTENSIONS: &[&str] = &[".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".tsx"];
+/// What people have a health check at.
+const HEALTH: &[&str] = &[
+    "/healthz",
+    "/health",
+    "/healthcheck",
+    "/health-check",
+    "/api/health",
+    "/api/healthz",
+    "/livez",
+    "/_health",
+    "/ping",
+];
+
+/// Reads the entry file first, then others near it.
+pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Source {
+    let mut source = Source::default();
+    let mut fixed = None;
+    for text in files(project, dir, entry) {
+        for (line, content) in text.lines().take(LINES_MAX) {
+            if content.len() > LINE_BYTES_MAX || content.trim_start().starts_with("//") {
+                continue;
+            }
+            let place = || Evidence::line(&text.path, Some(line));
+            read_line(content, place, &mut source, &mut fixed);
+        }
+    }
+    source.port = source.port.or(fixed);
+    source
+}
+
+fn read_line(
+    line: &str,
+    place: impl Fn() -> Evidence,
+    source: &mut Source,
+    fixed: &mut Option<(u16, Evidence)>,
+) {
+    let opens = [
+        ".listen(",
+        "createServer(",
+        "Bun.serve(",
+        "serve({",
+        "WebSocketServer(",
+        "WebSocket.Server(",
+    ];
+    source.listens |= opens.iter().any(|call| line.contains(call));
+    source.reads_host |= line.contains("env.HOST ") || line.contains("env('HOST'");
+    if let Some(after) = after_port_variable(line) {
+        source.reads_port.get_or_insert_with(&place);
+        if source.port.is_none()
+            && let Some(port) = fallback(after)
+        {
+            source.port = Some((port, place()));
+        }
+        return;
+    }
+    if fixed.is_none()
+        && let Some(port) = listen_literal(line).or_else(|| port_literal(line))
+    {
+        *fixed = Some((port, place()));
+    }
+    if source.health.is_none() && is_route(line) {
+        let quoted = |path: &&&str| {
+            ['\'', '"', '`'].iter().any(|quote| line.contains(&format!("{quote}{path}{quote}")))
+        };
+        let path = HEALTH.iter().find(quoted);
+        source.health = path.map(|path| ((*path).to_owned(), place()));
+    }
+}
+
+/// A route of the application itself; a router may be mounted anywhere.
+fn is_route(line: &str) -> bool {
+    let owners = ["app", "server", "fastify", "application"];
+    owners.iter().any(|owner| {
+        [".get(", ".use(", ".all("].iter().any(|call| line.contains(&format!("{owner}{call}")))
+    })
+}
+
+/// What follows `process.env.PORT` in its forms.
+fn after_port_variable(line: &str) -> Option<&str> {
+    const FORMS: [&str; 6] = [
+        "env.PORT",
+        "env['PORT']",
+        "env[\"PORT\"]",
+        "env(\"PORT\"",
+        "env('PORT'",
+        "env.get('PORT'",
+    ];
+    let after = FORMS.iter().find_map(|form| Some(&line[line.find(form)? + form.len()..]))?;
+    let is_longer = after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    (!is_longer).then_some(after)
+}
+
+/// `|| 3000`, `?? "3000"`, `, 3000)`: a number soon after.
+fn fallback(after: &str) -> Option<u16> {
+    let near = prefix(after, 40);
+    let at = ["||", "??", ",", "?"]
+        .iter()
+        .filter_map(|sign| near.find(sign).map(|at| at + sign.len()))
+        .min()?;
+    let digits = near[at..].find(|c: char| c.is_ascii_digit())?;
+    // Another expression in between, such as `|| config.port2`.
+    let between = &near[at..at + digits];
+    let is_plain = between.chars().all(|c| " '\"`(|?:".contains(c))
+        || ["Number", "parseInt"].iter().any(|call| between.contains(call));
+    number(&near[at + digits..]).filter(|_| is_plain)
+}
+
+fn listen_literal(line: &str) -> Option<u16> {
+    let after = &line[line.find(".listen(")? + ".listen(".len()..];
+    if let Some(at) = after.find("port:") {
+        return number(after[at + 5..].trim_start());
+    }
+    number(after.trim_start_matches([' ', '\'', '"']))
+}
+
+/// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
+fn port_literal(line: &str) -> Option<u16> {
+    let lower = line.to_ascii_lowercase();
+    for (at, word) in lower.match_indices("port") {
+        let before = lower[..at].chars().next_back();
+        let is_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '/' && c != '-')
+            || line[at..].starts_with("Port");
+        let after = line[at + word.len()..].trim_start_matches(['"', '\'']).trim_start();
+        // `port: number = 3000` has a type.
+        let after = after.strip_prefix(": number").unwrap_or(after).trim_start();
+        let Some(value) = after.strip_prefix([':', '=']) else { continue };
+        let port = number(value.trim_start().trim_start_matches(['"', '\'']));
+        if let Some(port) = port.filter(|port| is_word && !OTHERS.contains(port)) {
+            return Some(port);
+        }
+    }
+    None
+}
+
+/// A port at the start of a text: two to five digits that no other number goes on with.
+fn number(text: &str) -> Option<u16> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let is_alone = !text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '.' || c == '_');
+    text[..end].parse().ok().filter(|port| *port >= 80 && is_alone)
+}
+
+fn prefix(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
+}
+
+fn files(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Vec<Rc<Text>> {
+    let mut paths: Vec<String> = entry.iter().map(|entry| join(dir, entry)).collect();
+    for folder in FOLDERS {
+        let folder = if folder.is_empty() { dir.to_owned() } else { join(dir, folder) };
+        let Some(entries) = project.tree.entries(&folder) else { continue };
+        let is_code = |name: &&String| {
+            EXTENSIONS.iter().any(|extension| name.ends_with(extension)) || !name.contains('.')
+        };
+        let is_aside = |name: &str| {
+            [".test.", ".spec.", ".config.", ".d.ts", ".min."]
+                .iter()
+                .any(|part| name.contains(part))
+        };
+        let bin = folder.ends_with("bin");
+        let named = entries.files.iter().filter(is_code).filter(|name| bin || name.contains('.'));
+        paths.extend(named.filter(|name| !is_aside(name)).map(|name| join(&folder, name)));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    paths.iter().take(FILES_MAX).filter_map(|path| project.tree.read(path)).collect()
+}
+
+/// Ports of what a service speaks to: databases, queues, mail.
+const OTHERS: &[u16] = &[
+    465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211, 27017,
+];
+/// Code that people write has neither.
+const LINES_MAX: usize = 20_000;
+const LINE_BYTES_MAX: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::mutate;
+
+    fn read(line: &str) -> (Option<u16>, bool) {
+        let mut source = Source::default();
+        let mut fixed = None;
+        read_line(line, || Evidence::file("x"), &mut source, &mut fixed);
+        (source.port.or(fixed).map(|(port, _)| port), source.reads_port.is_some())
+    }
+
+    #[test]
+    fn ports_are_read_in_the_forms_people_write() {
+        let check = |line: &str, port: Option<u16>, reads: bool| {
+            assert_eq!(read(line), (port, reads), "{line}");
+        };
+        check("const port = process.env.PORT || 4000;", Some(4000), true);
+        check("app.listen(process.env.PORT ?? '8080')", Some(8080), true);
+        check("var port = normalizePort(process.env.PORT || '3000');", Some(3000), true);
+        check("const p = parseInt(process.env.PORT, 10)", None, true);
+        check("port: env('PORT', 3333),", Some(3333), true);
+        check("const PORT = Number(process.env.PORT) || 5000", Some(5000), true);
+        check("app.listen(5000, () => {})", Some(5000), false);
+        check("await app.listen({ port: 3001, host: '::' })", Some(3001), false);
+        check("const PORT = 3002;", Some(3002), false);
+        check("export const serverPort: number = 9000", Some(9000), false);
+        check("const transport = 25", None, false);
+        check("import x from './report'", None, false);
+        check("process.env.PORT_X || 1234", None, false);
+        check("process.env.PORT || config.port", None, true);
+    }
+
+    #[test]
+    fn only_routes_of_the_application_tell_of_health() {
+        let health = |line: &str| {
+            let mut source = Source::default();
+            read_line(line, || Evidence::file("x"), &mut source, &mut None);
+            source.health.map(|(path, _)| path)
+        };
+        assert_eq!(health("app.get('/healthz', (q, s) => s.end())").as_deref(), Some("/healthz"));
+        assert_eq!(health("router.get('/health', x)"), None);
+        assert_eq!(health("app.get('/healthy', x)"), None);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic() {
+        let target = |data: &[u8]| {
+            let (port, _) = read(&String::from_utf8_lossy(data));
+            assert!(port.is_none_or(|port| port >= 80));
+        };
+        let seed =
+            "const sérverPort: number = process.env.PORT || '30é00'; app.listen({port: 99999";
+        mutate(seed.as_bytes(), b"|?,'\"(: 0\xc3", 5000, target);
+    }
+}

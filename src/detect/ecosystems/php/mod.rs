@@ -1,0 +1,724 @@
+//! PHP: Composer; Laravel, Symfony and other front controllers, WordPress, Drupal, folders of `.php` files.
+//!
+//! What serves is Apache of the official image `php:…-apache`: it exists for every version since 5.6, knows the `.htaccess`
+//! files that most projects bring along, runs as `www-data` and listens where it is told, in one process group. FrankenPHP
+//! would need 8.2, FPM a second server; `php -S` is for development.
+
+use self::extensions::Extensions;
+use super::{
+    draft::{OUT_DIR, debian, draft, image, official, within, wolfi},
+    node, pins, source,
+};
+use crate::detect::{
+    Decision, Evidence, Project, Service, Weight,
+    images::{self, Family},
+    is_below, join,
+    manifest::Value,
+    procfile::procfile,
+    shell,
+    versions::{Version, composer::Constraint},
+};
+
+mod extensions;
+
+/// Minors of the official images, with the newest Debian their last release was built for
+/// (github.com/docker-library/php).
+const IMAGES: &[(u32, u32, &str)] = &[
+    (5, 6, "stretch"),
+    (7, 0, "stretch"),
+    (7, 1, "buster"),
+    (7, 2, "buster"),
+    (7, 3, "bullseye"),
+    (7, 4, "bullseye"),
+    (8, 0, "bullseye"),
+    (8, 1, "bookworm"),
+    (8, 2, "bookworm"),
+    (8, 3, "bookworm"),
+    (8, 4, "bookworm"),
+    (8, 5, "bookworm"),
+];
+
+const DEFAULT: Version = Version { major: 8, minor: Some(4), patch: None };
+const HOME: &str = "/var/www/html";
+const PORT: u16 = 8080;
+
+/// A framework: package, id, folder that is served, folders that it writes to, extensions it is hardly used without.
+struct Framework {
+    package: &'static str,
+    id: &'static str,
+    root: &'static str,
+    writes: &'static [&'static str],
+    extensions: &'static [&'static str],
+}
+
+macro_rules! frameworks {
+    ($($package:literal $id:literal $root:literal $writes:expr, $extensions:expr;)*) => {
+        &[$(Framework { package: $package, id: $id, root: $root, writes: &$writes, extensions: &$extensions }),*]
+    };
+}
+
+/// What stands on another comes before it.
+const FRAMEWORKS: &[Framework] = frameworks! {
+    "laravel/framework" "laravel" "public" ["storage", "bootstrap/cache", "database"], ["pdo_mysql", "opcache"];
+    "laravel/lumen-framework" "lumen" "public" ["storage"], ["pdo_mysql", "opcache"];
+    "drupal/core-recommended" "drupal" "web" ["web/sites/default"], ["gd", "pdo_mysql", "opcache"];
+    "drupal/core" "drupal" "web" ["web/sites/default"], ["gd", "pdo_mysql", "opcache"];
+    "roots/wordpress" "wordpress" "web" ["web/app/uploads"], ["mysqli", "gd", "opcache"];
+    "johnpbloch/wordpress" "wordpress" "." ["wp-content"], ["mysqli", "gd", "opcache"];
+    "craftcms/cms" "craft" "web" ["storage", "web/cpresources", "config"], ["bcmath", "gd", "intl", "pdo_mysql", "zip"];
+    "statamic/cms" "statamic" "public" ["storage", "bootstrap/cache"], ["exif", "gd", "bcmath"];
+    "symfony/framework-bundle" "symfony" "public" ["var"], ["opcache"];
+    "symfony/symfony" "symfony" "web" ["var"], ["opcache"];
+    "codeigniter4/framework" "codeigniter" "public" ["writable"], ["intl", "mysqli"];
+    "codeigniter/framework" "codeigniter" "." ["application/cache", "application/logs"], ["mysqli"];
+    "cakephp/cakephp" "cakephp" "webroot" ["tmp", "logs"], ["intl", "pdo_mysql"];
+    "yiisoft/yii2" "yii" "web" ["runtime", "web/assets"], ["pdo_mysql"];
+    "mezzio/mezzio" "mezzio" "public" ["data"], [];
+    "laminas/laminas-mvc" "laminas" "public" ["data"], [];
+    "zendframework/zend-mvc" "zend" "public" ["data"], [];
+    "slim/slim" "slim" "public" ["var", "logs"], [];
+    "leafs/leaf" "leaf" "public" [], [];
+    "mikecao/flight" "flight" "public" [], [];
+    "flightphp/core" "flight" "public" [], [];
+    "bcosca/fatfree-core" "fatfree" "." ["tmp"], [];
+    "phalcon/devtools" "phalcon" "public" ["cache"], [];
+    "hyperf/framework" "hyperf" "." ["runtime"], ["swoole", "pcntl"];
+    "workerman/workerman" "workerman" "." [], ["pcntl"];
+    "react/http" "reactphp" "." [], [];
+    "amphp/http-server" "amphp" "." [], [];
+};
+
+/// Frameworks that listen on their own, and files that start them.
+const OWN_SERVERS: &[(&str, &[&str])] = &[
+    ("hyperf", &["bin/hyperf.php"]),
+    ("workerman", &["start.php", "server.php"]),
+    ("reactphp", &["server.php", "public/index.php", "index.php", "app.php"]),
+    ("amphp", &["server.php", "public/index.php", "index.php", "app.php"]),
+];
+
+/// Folders with a front controller, where no framework says which.
+const ROOTS: &[&str] =
+    &["public", "web", "webroot", "htdocs", "www", "public_html", "html", "pub", "."];
+
+/// Services of PHP.
+pub fn find(project: &Project<'_>) -> Vec<Service> {
+    let mut found: Vec<Service> = Vec::new();
+    let mut projects: Vec<String> = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        let is_project = entries.has("composer.json")
+            || entries.has("wp-config.php")
+            || entries.has("wp-load.php");
+        let is_files = entries.has("index.php") && !is_below_project(project, dir);
+        let above = projects.iter().any(|above| is_below(dir, above));
+        if (is_project || is_files && !above)
+            && let Some(service) = service(project, dir, above)
+        {
+            projects.push(dir.to_owned());
+            found.push(service);
+        }
+    }
+    found
+}
+
+/// A lone `index.php` may be a view of another project.
+fn is_below_project(project: &Project<'_>, dir: &str) -> bool {
+    let mut at = dir;
+    loop {
+        let other = project.tree.first_of(at, super::MANIFESTS);
+        if other.is_some_and(|path| {
+            !(path.ends_with("index.php") || at == dir && path.ends_with("package.json"))
+        }) {
+            return true;
+        }
+        if at == "." {
+            return false;
+        }
+        at = crate::detect::parent(at);
+    }
+}
+
+/// Both files of Composer.
+struct Composer {
+    path: String,
+    json: Value,
+    lock: Option<Value>,
+    lock_path: String,
+}
+
+impl Composer {
+    fn load(project: &Project<'_>, dir: &str) -> Option<Self> {
+        let path = join(dir, "composer.json");
+        let json = project.tree.json(&path)?;
+        let lock_path = join(dir, "composer.lock");
+        Some(Self { lock: project.tree.json(&lock_path), path, json, lock_path })
+    }
+
+    fn require(&self, package: &str) -> Option<&Value> {
+        self.json.at(&["require", package])
+    }
+
+    fn place(&self, package: &str) -> Evidence {
+        Evidence::line(&self.path, self.require(package).map(|value| value.line))
+    }
+
+    fn locked(&self) -> &[Value] {
+        self.lock.as_ref().and_then(|lock| lock.get("packages")).map_or(&[], Value::items)
+    }
+
+    /// Extensions that the project and its locked packages require.
+    fn extensions(&self) -> Vec<String> {
+        let own = self.json.get("require").into_iter();
+        let locked = self.locked().iter().filter_map(|package| package.get("require"));
+        let names = own.chain(locked).flat_map(Value::members);
+        names.filter_map(|(name, _)| name.strip_prefix("ext-").map(str::to_owned)).collect()
+    }
+
+    /// Packages that lie in the tree.
+    fn has_local(&self) -> bool {
+        let repositories = self.json.get("repositories");
+        let mut all = repositories
+            .into_iter()
+            .flat_map(|r| r.items().iter().chain(r.members().map(|(_, value)| value)));
+        all.any(|repository| repository.str_at(&["type"]) == Some("path"))
+    }
+}
+
+fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Service> {
+    let composer = Composer::load(project, dir);
+    let manifest = join(dir, "composer.json");
+    let framework = framework(project, dir, composer.as_ref());
+    let has_index = |root: &&str| project.tree.has(&join(&join_clean(dir, root), "index.php"));
+    let wished = framework.as_ref().map(|(framework, _)| framework.root);
+    let process = procfile(project, dir).filter(|process| process.line.contains("php"));
+    // `vendor/bin/heroku-php-apache2 public/` names the folder that is served.
+    let stated = process.as_ref().filter(|process| process.line.contains("heroku-php"));
+    let stated = stated.and_then(|process| process.line.split_whitespace().next_back());
+    let stated =
+        stated.map(|word| word.trim_end_matches('/')).filter(|word| !word.contains("bin/"));
+    let root =
+        stated.into_iter().chain(wished).chain(ROOTS.iter().copied()).find(|root| has_index(root));
+    let root = root.map(str::to_owned);
+    let own_server = framework.as_ref().and_then(|(framework, _)| {
+        let (_, files) = OWN_SERVERS.iter().find(|(id, _)| *id == framework.id)?;
+        files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
+    });
+    // Libraries and tools of other projects have a `composer.json`, too.
+    let is_started = root.is_some() || own_server.is_some() || process.is_some();
+    if !is_started && is_below_other {
+        return None;
+    }
+    let mut service = draft(dir, "php", if composer.is_some() { "composer" } else { "none" });
+    service.weight = match (&framework, is_started, composer.is_some()) {
+        (_, false, _) => Weight::Manifest,
+        (Some(_), ..) => Weight::Framework,
+        (None, true, true) => Weight::Starts,
+        (None, true, false) => Weight::Files,
+    };
+    let place = match composer.is_some() {
+        true => Evidence::file(&manifest),
+        false => {
+            Evidence::file(join(&join_clean(dir, root.as_deref().unwrap_or(".")), "index.php"))
+        }
+    };
+    service.decide("language", "php", "manifest or sources of PHP", [place.clone()]);
+    let id = service.spec.metadata.build_system.clone().unwrap_or_default();
+    let rule = if composer.is_some() { "composer.json" } else { "no composer.json" };
+    service.decide("build system", id, rule, [place.clone()]);
+    if let Some(name) = composer.as_ref().and_then(|composer| composer.json.str_at(&["name"])) {
+        service.name(name);
+    }
+    let (version, decision) = version(project, dir, composer.as_ref());
+    service.decisions.push(decision);
+    if let Some((framework, place)) = &framework {
+        service.spec.metadata.framework = Some(framework.id.to_owned());
+        service.decide("framework", framework.id, "package or files", [place.clone()]);
+    }
+    let found = framework.map(|(framework, _)| framework);
+    let parts = Parts {
+        composer: composer.as_ref(),
+        framework: found,
+        version,
+        is_apache: own_server.is_none(),
+    };
+    let extensions = bases(project, &parts, &mut service);
+    build(project, &parts, &extensions, &mut service);
+    if let Some(process) = process.filter(|process| {
+        !process.line.contains("heroku-php") && !process.line.contains("vendor/bin/")
+    }) {
+        let words: Vec<&str> = process.command.iter().map(String::as_str).collect();
+        service.start(words, format!("Procfile {}", process.name), [process.evidence]);
+        service.weight = Weight::Stated;
+        service.port(PORT, "`PORT` of the container", []);
+        service.env("PORT", PORT.to_string());
+        return Some(service);
+    }
+    match (own_server, root.as_deref()) {
+        (Some(file), _) => own(project, &mut service, file),
+        (None, Some(root)) => apache(project, &mut service, root, found),
+        (None, None) => {
+            let rule = "no index.php in the folder of a framework or of the project";
+            service.decide("start command", "", rule, []);
+        }
+    }
+    health(project, &mut service);
+    Some(service)
+}
+
+fn join_clean(dir: &str, below: &str) -> String {
+    if below == "." { dir.to_owned() } else { join(dir, below) }
+}
+
+fn framework(
+    project: &Project<'_>,
+    dir: &str,
+    composer: Option<&Composer>,
+) -> Option<(&'static Framework, Evidence)> {
+    if let Some(composer) = composer {
+        let named =
+            FRAMEWORKS.iter().find(|framework| composer.require(framework.package).is_some());
+        if let Some(framework) = named {
+            return Some((framework, composer.place(framework.package)));
+        }
+        if let Some(place) = composer.require("symfony/http-kernel").map(|value| value.line)
+            && project.tree.has(&join(dir, "bin/console"))
+        {
+            let symfony = FRAMEWORKS.iter().find(|framework| framework.id == "symfony")?;
+            return Some((symfony, Evidence::line(&composer.path, Some(place))));
+        }
+    }
+    let by_files = [
+        ("wp-load.php", "johnpbloch/wordpress"),
+        ("wp-config.php", "johnpbloch/wordpress"),
+        ("wp-config-sample.php", "johnpbloch/wordpress"),
+        ("artisan", "laravel/framework"),
+        ("core/lib/Drupal.php", "drupal/core"),
+        ("system/core/CodeIgniter.php", "codeigniter/framework"),
+    ];
+    by_files.iter().find_map(|(file, package)| {
+        let path = join(dir, file);
+        let framework = FRAMEWORKS.iter().find(|framework| framework.package == *package)?;
+        project.tree.has(&path).then(|| (framework, Evidence::file(path)))
+    })
+}
+
+fn version(project: &Project<'_>, dir: &str, composer: Option<&Composer>) -> (Version, Decision) {
+    let decided = |version: Version, rule: String, place: Evidence| {
+        (version, Decision::new("version", version.to_string(), rule, [place]))
+    };
+    let exact =
+        |text: &str| Version::parse(text).filter(|v| v.minor.is_some()).map(Version::major_minor);
+    if let Some(pin) = pins::stated(project, dir)
+        && let Some(version) = exact(&pin.version)
+    {
+        return decided(version, pin.rule, pin.evidence);
+    }
+    if let Some(platform) = composer.and_then(|c| c.json.at(&["config", "platform", "php"]))
+        && let Some(version) = platform.as_str().and_then(exact)
+    {
+        let path = composer.map_or("", |c| &c.path);
+        return decided(
+            version,
+            "config.platform.php".to_owned(),
+            Evidence::line(path, Some(platform.line)),
+        );
+    }
+    let managed =
+        pins::pins(project, dir, &[".php-version"], &["php"]).into_iter().find_map(|pin| {
+            let version = exact(&pin.version)?;
+            Some((version, pin))
+        });
+    let Some((composer, required)) =
+        composer.and_then(|c| Some((c, c.require("php").or_else(|| c.require("php-64bit"))?)))
+    else {
+        return match managed {
+            Some((version, pin)) => decided(version, pin.rule, pin.evidence),
+            None => (
+                DEFAULT,
+                Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []),
+            ),
+        };
+    };
+    let text = required.as_str().unwrap_or_default();
+    let place = Evidence::line(&composer.path, Some(required.line));
+    let Some(constraint) = Constraint::parse(text) else {
+        return decided(DEFAULT, format!("default, `{text}` is no constraint"), place);
+    };
+    if let Some((version, pin)) = managed.filter(|(version, _)| constraint.allows(*version)) {
+        return decided(
+            version,
+            format!("{}, within require.php `{text}`", pin.rule),
+            pin.evidence,
+        );
+    }
+    // All locked packages have to run on it, too.
+    let locked: Vec<Constraint> = composer
+        .locked()
+        .iter()
+        .filter_map(|package| Constraint::parse(package.str_at(&["require", "php"])?))
+        .collect();
+    let version = best(&constraint, &locked);
+    let mut rule = format!("require.php `{text}`");
+    if version != best(&constraint, &[]) {
+        rule += &format!(" and what {} allows", composer.lock_path);
+    }
+    decided(version, rule, place)
+}
+
+/// The default if it is allowed, else the nearest before it, else the oldest after it.
+fn best(constraint: &Constraint, locked: &[Constraint]) -> Version {
+    let all = IMAGES.iter().map(|(major, minor, _)| Version {
+        major: *major,
+        minor: Some(*minor),
+        patch: None,
+    });
+    let allowed: Vec<Version> = all.filter(|version| constraint.allows(*version)).collect();
+    let fits = |version: &&Version| locked.iter().all(|one| one.allows(**version));
+    let below = |version: &&Version| **version <= DEFAULT;
+    let found = allowed.iter().rev().filter(below).find(fits).or_else(|| allowed.iter().find(fits));
+    let found = found.or_else(|| allowed.iter().rev().find(below)).or_else(|| allowed.first());
+    found.copied().or_else(|| constraint.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
+}
+
+fn suite(version: Version) -> &'static str {
+    let known = |(major, minor, _): &&(u32, u32, &str)| {
+        *major == version.major && Some(*minor) == version.minor
+    };
+    IMAGES.iter().find(known).map_or("bookworm", |image| image.2)
+}
+
+struct Parts<'a> {
+    composer: Option<&'a Composer>,
+    framework: Option<&'static Framework>,
+    version: Version,
+    /// Else the program listens on its own.
+    is_apache: bool,
+}
+
+fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Extensions {
+    let version = parts.version;
+    let mut names = parts.composer.map(Composer::extensions).unwrap_or_default();
+    names.extend(
+        parts.framework.into_iter().flat_map(|f| f.extensions).map(|name| (*name).to_owned()),
+    );
+    if parts.composer.is_none() {
+        names.extend(used_extensions(project, &service.dir));
+    }
+    if project.bases == Family::Official {
+        let suite = suite(version);
+        // Part of PHP itself from 8.5 on.
+        let has_opcache = version >= Version { major: 8, minor: Some(5), patch: None };
+        let extensions = extensions::plan(&names, suite, has_opcache);
+        let kind = if parts.is_apache { "apache" } else { "cli" };
+        let base = official(&format!("php:{version}-{kind}-{suite}"));
+        service.spec.build.base = base.clone();
+        service.spec.runtime.base = base;
+        service.spec.runtime.user = Some("www-data".to_owned());
+        service.build_packages(extensions.build_packages.iter().copied());
+        service.runtime_packages(extensions.runtime_packages.iter().copied());
+        if !extensions.built.is_empty() {
+            service.decide(
+                "packages",
+                extensions.built.join(", "),
+                "extensions that are required",
+                [],
+            );
+        }
+        return extensions;
+    }
+    names.retain(|name| !["opcache", "zend-opcache"].contains(&name.as_str()));
+    let basic = ["curl", "mbstring", "xml", "sqlite3", "zip"].map(str::to_owned);
+    let listed: std::collections::BTreeSet<String> =
+        names.iter().chain(&basic).map(|n| debian_package(n)).collect();
+    match project.bases {
+        Family::Wolfi => {
+            let asked = version;
+            let version = asked.clamped((8, 2), (8, 5));
+            if version != asked {
+                let base =
+                    Decision::new("base", "wolfi-base", "the nearest PHP that Wolfi has", []);
+                service.decisions.push(base.not(
+                    asked.to_string(),
+                    None,
+                    "Wolfi has no such version",
+                ));
+            }
+            let name = format!("php-{version}");
+            (service.spec.build.base, service.spec.runtime.base) = (wolfi(), wolfi());
+            service.spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
+            let packages: Vec<String> = [
+                "ctype", "curl", "dom", "fileinfo", "iconv", "mbstring", "openssl", "pdo", "phar",
+                "xml",
+            ]
+            .iter()
+            .map(|extension| format!("{name}-{extension}"))
+            .collect();
+            service.build_packages([name.as_str(), "composer", "git", "unzip"]);
+            service.runtime_packages([name.as_str()]);
+            service.build_packages(packages.iter().map(String::as_str));
+            service.runtime_packages(packages.iter().map(String::as_str));
+        }
+        _ => {
+            (service.spec.build.base, service.spec.runtime.base) =
+                (debian(), image(images::DEBIAN));
+            service.spec.runtime.user = Some("www-data".to_owned());
+            service.build_packages(["composer", "git", "php-cli", "unzip"]);
+            service.runtime_packages(["ca-certificates", "php-cli"]);
+            service.build_packages(listed.iter().map(String::as_str));
+            service.runtime_packages(listed.iter().map(String::as_str));
+            let base =
+                Decision::new("base", images::DEBIAN, "the only PHP of Debian 12 is 8.2", []);
+            service.decisions.push(base.not(version.to_string(), None, "Debian has one version"));
+        }
+    }
+    Extensions::default()
+}
+
+/// The package of Debian that has an extension.
+fn debian_package(extension: &str) -> String {
+    match extension.to_ascii_lowercase().as_str() {
+        "pdo_mysql" | "mysqli" => "php-mysql".to_owned(),
+        "pdo_pgsql" | "pgsql" => "php-pgsql".to_owned(),
+        "pdo_sqlite" => "php-sqlite3".to_owned(),
+        "dom" | "simplexml" | "xmlreader" | "xmlwriter" | "libxml" | "xsl" => "php-xml".to_owned(),
+        name @ ("bcmath" | "curl" | "gd" | "intl" | "mbstring" | "sqlite3" | "xml" | "zip"
+        | "redis" | "soap" | "ldap" | "apcu" | "mongodb" | "imagick" | "memcached"
+        | "gmp" | "bz2") => format!("php-{name}"),
+        // Part of `php-cli` or `php-common`.
+        _ => "php-cli".to_owned(),
+    }
+}
+
+/// Projects without a manifest say by their calls which database they want.
+fn used_extensions(project: &Project<'_>, dir: &str) -> Vec<String> {
+    let files = source::gather(project, dir, &["php", "inc"], &|_| false);
+    let calls = [
+        ("mysqli", "mysqli"),
+        ("mysql:", "pdo_mysql"),
+        ("pgsql:", "pdo_pgsql"),
+        ("pg_connect", "pgsql"),
+        ("new Redis(", "redis"),
+        ("imagecreate", "gd"),
+        ("new MongoDB", "mongodb"),
+    ];
+    let used = calls.iter().filter(|(call, _)| source::mention(&files, call).is_some());
+    used.map(|(_, extension)| (*extension).to_owned()).collect()
+}
+
+/// Extensions, packages of Composer, assets, the class map, folders that are written to.
+fn build(project: &Project<'_>, parts: &Parts<'_>, extensions: &Extensions, service: &mut Service) {
+    let dir = service.dir.clone();
+    let mut commands = Vec::new();
+    let mut step = extensions.commands.clone();
+    let mut files = Vec::new();
+    if let Some(composer) = parts.composer {
+        let is_official = project.bases == Family::Official;
+        if is_official {
+            // Composer 2.2 is the last for PHP before 7.2.5.
+            let is_old = parts.version < Version { major: 7, minor: Some(3), patch: None };
+            let flag = if is_old { " --2.2" } else { "" };
+            step.push(format!(
+                "command -v composer || curl -fsSL https://getcomposer.org/installer | php -- --quiet \
+                 --install-dir=/usr/local/bin --filename=composer{flag}"
+            ));
+            service.build_packages(["git", "unzip"]);
+        }
+        let ignored: String = extensions
+            .unknown
+            .iter()
+            .map(|name| format!(" --ignore-platform-req=ext-{name}"))
+            .collect();
+        step.push(within(
+            &dir,
+            &format!("composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist{ignored}"),
+        ));
+        service.build_env("COMPOSER_ALLOW_SUPERUSER", "1");
+        service.build_env("COMPOSER_CACHE_DIR", "/root/.cache/composer");
+        service.cache(["/root/.cache/composer"]);
+        commands.push(within(
+            &dir,
+            "composer dump-autoload --no-dev --optimize --no-scripts --no-interaction",
+        ));
+        files.push(composer.path.clone());
+        files.extend(composer.lock.is_some().then(|| composer.lock_path.clone()));
+        if composer.has_local() {
+            files.clear();
+        }
+    }
+    if files.is_empty() {
+        commands.splice(0..0, step.drain(..));
+    }
+    service.dependencies(files, step);
+    service.spec.build.exclude.push(".git".to_owned());
+    if parts.composer.is_some() {
+        // What lies there in a work tree was installed for another machine, with what is for development.
+        service.spec.build.exclude.push(join(&dir, "vendor"));
+    }
+    if let Some(assets) = node::assets(project, &dir) {
+        service.dependencies(assets.files, assets.install);
+        service.build_packages(assets.packages.iter().map(String::as_str));
+        service.cache(assets.cache.iter().map(String::as_str));
+        service.spec.build.exclude.extend(assets.exclude);
+        service.decisions.extend(assets.decisions);
+        commands.extend(assets.build);
+        commands
+            .extend(assets.artifacts.iter().map(|path| format!("rm -rf {}", shell::quote(path))));
+    }
+    framework_commands(project, parts, service, &mut commands);
+    if !commands.is_empty() {
+        service.decide(
+            "build command",
+            commands.join("; "),
+            "what is left once the sources are there",
+            [],
+        );
+    }
+    service.spec.build.commands = commands;
+    if !extensions.built.is_empty() {
+        service.copy("/usr/local/lib/php/extensions", "/usr/local/lib/php/extensions");
+        service.copy("/usr/local/etc/php/conf.d", "/usr/local/etc/php/conf.d");
+    }
+    service.copy(&dir, HOME);
+    service.spec.runtime.workdir = Some(HOME.to_owned());
+}
+
+fn framework_commands(
+    project: &Project<'_>,
+    parts: &Parts<'_>,
+    service: &mut Service,
+    commands: &mut Vec<String>,
+) {
+    let dir = service.dir.clone();
+    let Some(framework) = parts.framework else { return };
+    match framework.id {
+        "laravel" | "lumen" | "statamic" => {
+            service.env("APP_ENV", "production");
+            service.env("LOG_CHANNEL", "stderr");
+            commands.push(within(&dir, "mkdir -p storage/framework/cache/data storage/framework/sessions storage/framework/views storage/logs bootstrap/cache"));
+        }
+        "symfony" => {
+            service.env("APP_ENV", "prod");
+            let has_mapper =
+                parts.composer.is_some_and(|c| c.require("symfony/asset-mapper").is_some());
+            if has_mapper {
+                let console = "APP_ENV=prod APP_SECRET=build php bin/console";
+                commands.push(within(
+                    &dir,
+                    &format!("{console} importmap:install && {console} asset-map:compile"),
+                ));
+            }
+        }
+        _ => {}
+    }
+    let writes = framework.writes.iter().filter(|folder| {
+        let is_made =
+            matches!(framework.id, "laravel" | "lumen" | "statamic") && **folder != "database";
+        let is_usual = matches!(**folder, "var" | "tmp" | "logs" | "runtime" | "writable")
+            && framework.id != "slim";
+        is_made || is_usual || project.tree.has_dir(&join(&dir, folder))
+    });
+    let writes: Vec<&str> = writes.copied().collect();
+    if !writes.is_empty() {
+        let list = writes.join(" ");
+        commands.push(within(&dir, &format!("mkdir -p {list} && chmod -R a+rwX {list}")));
+    }
+}
+
+/// Apache's settings are a file of the build: what port, which folder, and who answers for what is no file.
+fn apache(project: &Project<'_>, service: &mut Service, root: &str, framework: Option<&Framework>) {
+    let dir = service.dir.clone();
+    let folder = join_clean(&dir, root);
+    let place = Evidence::file(join(&folder, "index.php"));
+    service.env("PORT", PORT.to_string());
+    if project.bases != Family::Official {
+        let line = format!("php -S 0.0.0.0:$PORT -t {}", shell::quote(root));
+        let words = shell::exec_form(&line);
+        service.start(words.iter().map(String::as_str), "folder with index.php", [place]);
+        service.port(PORT, "port that is free for everybody", []);
+        return;
+    }
+    let served = if root == "." { HOME.to_owned() } else { format!("{HOME}/{root}") };
+    let fallback = match framework.is_some() && !project.tree.has(&join(&folder, ".htaccess")) {
+        true => " 'FallbackResource /index.php'",
+        false => "",
+    };
+    let settings = format!(
+        "mkdir -p {OUT_DIR} && printf '%s\\n' 'ServerName localhost' 'Listen ${{PORT}}' \
+         'LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so' '<VirtualHost *:${{PORT}}>' \
+         'DocumentRoot {served}' '<Directory {served}>' 'AllowOverride All' 'Require all granted'{fallback} '</Directory>' '</VirtualHost>' > {OUT_DIR}/ports.conf"
+    );
+    service.spec.build.commands.push(settings);
+    service.copy(&format!("{OUT_DIR}/ports.conf"), "/etc/apache2/ports.conf");
+    service.start(["apache2-foreground"], "Apache of the official image", [place]);
+    service.port(PORT, "port that a user other than root may have", []);
+}
+
+fn own(project: &Project<'_>, service: &mut Service, file: &str) {
+    let path = join(&service.dir, file);
+    let line = match file {
+        "bin/hyperf.php" => "php bin/hyperf.php start".to_owned(),
+        "start.php" => "php start.php start".to_owned(),
+        file => format!("php {file}"),
+    };
+    let words = shell::exec_form(&line);
+    let text: Vec<_> = project.tree.read(&path).into_iter().collect();
+    service.start(
+        words.iter().map(String::as_str),
+        "file that listens on its own",
+        [Evidence::file(path)],
+    );
+    let ports = source::ports(&text, &["SocketServer(", "listen(", "Worker("]);
+    match ports.number {
+        Some((port, place)) => service.port(port, "port in the source", [place]),
+        None => service.port(
+            if file.contains("hyperf") { 9501 } else { PORT },
+            "default of the framework",
+            [],
+        ),
+    }
+    let port = service.spec.runtime.ports.first().copied().unwrap_or(PORT);
+    service.env("PORT", port.to_string());
+}
+
+/// Laravel 11 declares the path it answers on when it is well.
+fn health(project: &Project<'_>, service: &mut Service) {
+    let path = join(&service.dir, "bootstrap/app.php");
+    let Some(text) = project.tree.read(&path) else { return };
+    let found = text.lines().find_map(|(at, line)| {
+        let rest = line.trim().strip_prefix("health:")?.trim();
+        let path = rest.trim_matches(|c| "'\",".contains(c));
+        (path.starts_with('/') && source::is_plain_path(path)).then(|| (path.to_owned(), at))
+    });
+    if let Some((endpoint, at)) = found {
+        service.spec.runtime.health = Some(endpoint.clone());
+        service.decide(
+            "health",
+            endpoint,
+            "health: in bootstrap/app.php",
+            [Evidence::line(path, Some(at))],
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_gives_the_default_or_the_nearest_before_it() {
+        let check = |text: &str, locked: &[&str], want: &str| {
+            let locked: Vec<_> =
+                locked.iter().map(|text| Constraint::parse(text).unwrap()).collect();
+            assert_eq!(
+                best(&Constraint::parse(text).unwrap(), &locked).to_string(),
+                want,
+                "{text}"
+            );
+        };
+        check("^8.1", &[], "8.4");
+        check("^7.2.5", &[], "7.4");
+        check("^7.3|^8.0", &["~8.0.0 || ~8.1.0"], "8.1");
+        check(">=8.5", &[], "8.5");
+        check("~8.7.0", &[], "8.7");
+        check("^8.1", &["^7.0"], "8.4");
+    }
+}

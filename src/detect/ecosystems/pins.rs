@@ -1,0 +1,91 @@
+//! Versions that version managers read: `.tool-versions` (asdf), `mise.toml`, files with nothing but a version.
+
+use crate::detect::{Evidence, Project, model::join, settings::FILE};
+
+/// A version and where it was pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pin {
+    /// As written.
+    pub(super) version: String,
+    /// What kind of pin it is: `.tool-versions`.
+    pub(super) rule: String,
+    /// Where it stands.
+    pub(super) evidence: Evidence,
+}
+
+impl Pin {
+    /// A pin at a line of a file.
+    pub(super) fn new(
+        version: impl Into<String>,
+        rule: impl Into<String>,
+        file: impl Into<String>,
+        line: usize,
+    ) -> Self {
+        Self {
+            version: version.into(),
+            rule: rule.into(),
+            evidence: Evidence::line(file, Some(line)),
+        }
+    }
+}
+
+/// What `peelbox.toml` says; it wins over everything.
+pub(super) fn stated(project: &Project<'_>, dir: &str) -> Option<Pin> {
+    let set = project.settings.service(dir)?;
+    Some(Pin::new(set.version.clone()?, FILE, FILE, set.line))
+}
+
+/// What version managers pin for `dir`: its own files first, then those of the folders above.
+///
+/// `own` are files that hold a version alone (`.java-version`), `tools` the names that asdf and mise have for the tool.
+pub(super) fn pins(project: &Project<'_>, dir: &str, own: &[&str], tools: &[&str]) -> Vec<Pin> {
+    let mut found = Vec::new();
+    let mut at = dir;
+    loop {
+        for name in own {
+            found.extend(version_file(project, &join(at, name), name));
+        }
+        found.extend(tool_versions(project, at, tools));
+        found.extend(mise(project, at, tools));
+        if at == "." {
+            return found;
+        }
+        at = crate::detect::model::parent(at);
+    }
+}
+
+fn version_file(project: &Project<'_>, path: &str, name: &str) -> Option<Pin> {
+    let text = project.tree.read(path)?;
+    let (line, version) = text
+        .lines()
+        .map(|(line, text)| (line, text.trim()))
+        .find(|(_, text)| !text.is_empty() && !text.starts_with('#'))?;
+    Some(Pin::new(version, name, path, line))
+}
+
+fn tool_versions(project: &Project<'_>, dir: &str, tools: &[&str]) -> Option<Pin> {
+    let path = join(dir, ".tool-versions");
+    let text = project.tree.read(&path)?;
+    text.lines().find_map(|(line, text)| {
+        let mut words = text.split_whitespace();
+        let tool = words.next()?;
+        let version = words.next().filter(|_| tools.contains(&tool))?;
+        Some(Pin::new(version, ".tool-versions", &path, line))
+    })
+}
+
+fn mise(project: &Project<'_>, dir: &str, tools: &[&str]) -> Option<Pin> {
+    let names = ["mise.toml", ".mise.toml", ".config/mise.toml", "mise/config.toml"];
+    names.iter().find_map(|name| {
+        let path = join(dir, name);
+        let file = project.tree.toml(&path)?;
+        tools.iter().find_map(|tool| {
+            let value = file.at(&["tools", tool])?;
+            let version = value
+                .text()
+                .or_else(|| value.get("version")?.text())
+                .or_else(|| value.items().first()?.text())?;
+            Some(Pin::new(version, *name, &path, value.line))
+        })
+    })
+}

@@ -1,0 +1,538 @@
+//! Python: pip, Poetry, Pipenv, PDM, uv; servers behind WSGI and ASGI, apps with a server of their own, programs.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use self::{
+    apps::App,
+    manager::{Install, Manager, Request, VENV},
+    manifest::Manifest,
+    serve::Start,
+};
+use super::{
+    draft::{APP_DIR, OUT_DIR, debian, draft, image, official, within, wolfi},
+    node, source,
+};
+use crate::detect::{
+    Decision, Evidence, Project, Service, Text, Weight,
+    images::{self, Family},
+    is_below, join,
+    manifest::Value,
+    procfile::procfile,
+    shell,
+    versions::Version,
+};
+
+mod apps;
+mod django;
+mod manager;
+mod manifest;
+mod serve;
+mod system;
+mod version;
+
+/// Services of Python.
+pub fn find(project: &Project<'_>) -> Vec<Service> {
+    let dirs = folders(project);
+    dirs.iter().filter_map(|dir| service(project, dir, &dirs)).collect()
+}
+
+/// Folders with a manifest, and those of lone programs that belong to no other.
+fn folders(project: &Project<'_>) -> BTreeSet<String> {
+    let tree = project.tree;
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for (dir, _) in tree.dirs() {
+        if manifest::is_here(project, dir) {
+            // `manage.py` below a manifest is a part of that project.
+            let only_manage = tree.has(&join(dir, "manage.py")) && !has_dependencies(project, dir);
+            if !(only_manage && found.iter().any(|above| is_below(dir, above))) {
+                found.insert(dir.to_owned());
+            }
+        }
+    }
+    for (dir, entries) in tree.dirs() {
+        let is_program = entries
+            .first_of(&["main.py", "app.py", "server.py", "wsgi.py", "bot.py", "index.py"])
+            .is_some()
+            || dir == "." && entries.ending(".py").next().is_some();
+        if is_program && !found.iter().any(|above| is_below(dir, above)) {
+            found.insert(dir.to_owned());
+        }
+    }
+    found
+}
+
+fn has_dependencies(project: &Project<'_>, dir: &str) -> bool {
+    let manifest = Manifest::load(project, dir);
+    !manifest.dependencies.is_empty()
+        || manifest.requirements.is_some()
+        || manifest.pyproject.is_some()
+}
+
+fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<Service> {
+    let mut manifest = Manifest::load(project, dir);
+    let skip = |path: &str| path != dir && dirs.contains(path);
+    let files = source::gather(project, dir, &["py"], &skip);
+    let (manager, root, build_system) = manager::decide(project, &manifest);
+    if root != dir {
+        // A workspace runs on one Python.
+        manifest.pythons.extend(Manifest::load(project, &root).pythons);
+    }
+    let mut service = draft(dir, "python", manager.id());
+    let place = files.first().map(|file| Evidence::file(file.path.clone())).into_iter();
+    let place: Vec<Evidence> = build_system.evidence.iter().cloned().chain(place).take(1).collect();
+    service.decide("language", "python", "manifest or sources of Python", place);
+    service.decisions.push(build_system);
+    let (version, decision) = version::decide(project, &manifest);
+    service.decisions.push(decision);
+    if let Some(name) = &manifest.name {
+        service.name(name);
+    }
+    service.weight = if manager == Manager::None { Weight::Files } else { Weight::Manifest };
+
+    let mut start = start(project, &manifest, &files, &mut service);
+    // A program that nothing says is one is no service beside others.
+    if start.is_none() && manager == Manager::None {
+        return None;
+    }
+    if let Some(process) = procfile(project, dir).filter(|process| is_ours(&process.line)) {
+        let mut stated = start.unwrap_or_default();
+        stated.line.clone_from(&process.line);
+        stated.rule = format!("Procfile {}", process.name);
+        stated.place = Some(process.evidence);
+        stated.run_dir = dir.to_owned();
+        stated.needs_project |=
+            manifest.scripts.iter().any(|script| process.line.starts_with(&script.name));
+        stated.adds.retain(|name| process.line.contains(name.as_str()));
+        if process.line.contains("PORT") && stated.port.is_none() {
+            stated.port = Some((8000, "`PORT` is read".to_owned(), None));
+        }
+        if let Some(port) = fixed_port(&process.line) {
+            stated.port = Some((port, "port in the Procfile".to_owned(), stated.place.clone()));
+        }
+        if process.line.starts_with("make ") {
+            service.runtime_packages(["make"]);
+        }
+        start = Some(stated);
+        service.weight = Weight::Stated;
+    }
+    let mut start = start.unwrap_or_default();
+    if manager == Manager::None {
+        let framework = service.spec.metadata.framework.as_deref().and_then(package_of);
+        let mut adds: Vec<String> = framework.into_iter().map(str::to_owned).collect();
+        adds.extend(apps::imported(&files).into_iter().map(str::to_owned));
+        adds.append(&mut start.adds);
+        let mut seen = BTreeSet::new();
+        adds.retain(|name| seen.insert(name.clone()));
+        start.adds = adds;
+        if !start.adds.is_empty() {
+            let rule = "for what is imported; there is no manifest";
+            service.spec.metadata.build_system = Some("pip".to_owned());
+            service.decisions[1] = Decision::new("build system", "pip", rule, []);
+        }
+    }
+    finish(
+        project,
+        &manifest,
+        &mut service,
+        &Parts { manager, root: &root, version, start: &start, files: &files },
+    );
+    Some(service)
+}
+
+/// Whether a folder, or one above it, has a manifest of another ecosystem.
+fn is_beside_others(project: &Project<'_>, dir: &str) -> bool {
+    let mut at = dir;
+    loop {
+        if project.tree.first_of(at, super::MANIFESTS).is_some() {
+            return true;
+        }
+        if at == "." {
+            return false;
+        }
+        at = crate::detect::parent(at);
+    }
+}
+
+/// The package of PyPI that has a framework.
+fn package_of(id: &str) -> Option<&'static str> {
+    match id {
+        "django" => Some("django"),
+        _ => {
+            apps::FRAMEWORKS.iter().find(|framework| framework.id == id)?.packages.first().copied()
+        }
+    }
+}
+
+/// A Procfile of a project of several languages may start another of them.
+fn is_ours(line: &str) -> bool {
+    let others = [
+        "node ",
+        "npm ",
+        "yarn ",
+        "pnpm ",
+        "bundle ",
+        "rails ",
+        "java ",
+        "php ",
+        "vendor/bin/heroku-php",
+    ];
+    !others.iter().any(|word| line.trim_start().starts_with(word))
+}
+
+/// `--port 8080` or `0.0.0.0:8080`.
+fn fixed_port(line: &str) -> Option<u16> {
+    ["--port", "--bind", "-b ", "-p ", "runserver"].iter().find_map(|flag| {
+        let rest = line.split_once(flag)?.1;
+        source::number(rest.trim_start_matches(['=', ' ']).split(' ').next()?)
+    })
+}
+
+/// What runs, and the framework when there is one.
+fn start(
+    project: &Project<'_>,
+    manifest: &Manifest,
+    files: &[Rc<Text>],
+    service: &mut Service,
+) -> Option<Start> {
+    if let Some(django) = django::find(project, files) {
+        let place = manifest
+            .dependencies
+            .get("django")
+            .map_or_else(|| django.place.clone(), |d| d.place.clone());
+        service.framework("django", "manage.py and its settings", [place, django.place.clone()]);
+        let start = serve::django(manifest, &django, files);
+        return Some(start);
+    }
+    if let Some(app) = apps::find(&manifest.dir, files) {
+        framework(project, manifest, &app, service);
+        return Some(serve::app(project, manifest, &app, files));
+    }
+    let start = serve::plain(project, manifest, files);
+    // Below the root, a package that offers a program is more often a tool than a service.
+    let is_tool = |start: &Start| start.needs_project && manifest.dir != ".";
+    if start.as_ref().is_some_and(|start| !is_tool(start)) {
+        let is_named = service.weight == Weight::Manifest;
+        service.weight = if is_named { Weight::Starts } else { Weight::Files };
+    }
+    // A dependency says what it is, even where its application is not found.
+    let declared = apps::FRAMEWORKS.iter().find_map(|framework| {
+        let (_, dependency) = manifest.first_of(framework.packages)?;
+        Some((framework.id, dependency.place.clone()))
+    });
+    if let Some((id, place)) = declared
+        && start.is_some()
+    {
+        service.spec.metadata.framework = Some(id.to_owned());
+        service.decide("framework", id, "dependency", [place]);
+    }
+    start
+}
+
+fn framework(project: &Project<'_>, manifest: &Manifest, app: &App, service: &mut Service) {
+    let declared = manifest.first_of(app.framework.packages).map(|(_, d)| d.place.clone());
+    let is_files = service.weight == Weight::Files;
+    let places: Vec<Evidence> = declared.into_iter().chain([app.place()]).collect();
+    service.framework(app.framework.id, "import and application", places);
+    if matches!(app.framework.serve, apps::Serve::Celery | apps::Serve::Worker) {
+        service.weight = Weight::Starts;
+    }
+    if is_files && is_beside_others(project, &manifest.dir) {
+        // An example beside a project of another language, rather than a service.
+        service.weight = Weight::Files;
+    }
+}
+
+/// What the parts of a spec are made of.
+struct Parts<'a> {
+    manager: Manager,
+    root: &'a str,
+    version: Version,
+    start: &'a Start,
+    files: &'a [Rc<Text>],
+}
+
+fn finish(project: &Project<'_>, manifest: &Manifest, service: &mut Service, parts: &Parts<'_>) {
+    let start = parts.start;
+    let python = if project.bases == Family::Official { "python" } else { "python3" };
+    let request = Request {
+        manager: parts.manager,
+        root: parts.root,
+        python,
+        version: parts.version,
+        adds: &start.adds,
+        needs_project: start.needs_project,
+    };
+    let install = manager::install(project, manifest, &request);
+    let has_venv = !install.step.is_empty() || !install.build.is_empty();
+    bases(project, parts.version, has_venv, service);
+    packages(project, manifest, service);
+    build(project, manifest, service, start, &install);
+    let home = artifacts(manifest, service, parts, &install, has_venv);
+    environment(service, start, &home, has_venv);
+    command(service, start);
+}
+
+/// Both stages: the full image has compilers and headers, the slim one has the same interpreter at the same place.
+fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut Service) {
+    let spec = &mut service.spec;
+    match project.bases {
+        Family::Official => {
+            let suite = version::suite(version);
+            let slim = official(&format!("python:{version}-slim-{suite}"));
+            let full = official(&format!("python:{version}-{suite}"));
+            spec.build.base = if has_venv { full } else { slim.clone() };
+            spec.runtime.base = slim;
+            spec.runtime.user = Some(images::NOBODY.to_owned());
+        }
+        Family::Wolfi => {
+            let asked = version;
+            let version = asked.clamped((3, 10), (3, 14));
+            if version != asked {
+                let base =
+                    Decision::new("base", "wolfi-base", "the nearest Python that Wolfi has", []);
+                service.decisions.push(base.not(
+                    asked.to_string(),
+                    None,
+                    "Wolfi has no such version",
+                ));
+            }
+            let spec = &mut service.spec;
+            let name = format!("python-{version}");
+            (spec.build.base, spec.runtime.base) = (wolfi(), wolfi());
+            spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
+            let (pip, headers) = (format!("py{version}-pip"), format!("{name}-dev"));
+            service.build_packages([
+                name.as_str(),
+                pip.as_str(),
+                headers.as_str(),
+                "build-base",
+                "git",
+            ]);
+            service.runtime_packages([name.as_str()]);
+        }
+        Family::Debian => {
+            (spec.build.base, spec.runtime.base) = (debian(), image(images::DEBIAN));
+            spec.runtime.user = Some(images::NOBODY.to_owned());
+            service.build_packages([
+                "build-essential",
+                "git",
+                "python-is-python3",
+                "python3-dev",
+                "python3-pip",
+                "python3-venv",
+            ]);
+            service.runtime_packages(["ca-certificates", "python-is-python3", "python3"]);
+            if version.minor != Some(11) {
+                let base = Decision::new(
+                    "base",
+                    images::DEBIAN,
+                    "the only Python of Debian 12 is 3.11",
+                    [],
+                );
+                service.decisions.push(base.not(
+                    version.to_string(),
+                    None,
+                    "Debian has no such version",
+                ));
+            }
+        }
+    }
+}
+
+fn packages(project: &Project<'_>, manifest: &Manifest, service: &mut Service) {
+    let needs = system::needs(manifest);
+    if needs.because.is_empty() {
+        return;
+    }
+    let places = needs
+        .because
+        .iter()
+        .filter_map(|name| Some(manifest.dependencies.get(*name)?.place.clone()));
+    let places: Vec<Evidence> = places.collect();
+    let all: Vec<&str> = needs.runtime.iter().chain(&needs.build).copied().collect();
+    if project.bases == Family::Wolfi {
+        let decision = Decision::new("packages", "", "names are known for Debian alone", places);
+        service.decisions.push(decision.not(all.join(", "), None, "packages of Debian"));
+        return;
+    }
+    service.decide(
+        "packages",
+        all.join(", "),
+        "libraries of the system that dependencies load",
+        places,
+    );
+    service.build_packages(needs.build);
+    service.runtime_packages(needs.runtime);
+}
+
+fn build(
+    project: &Project<'_>,
+    manifest: &Manifest,
+    service: &mut Service,
+    start: &Start,
+    install: &Install,
+) {
+    for (name, value) in &install.env {
+        service.build_env(name, *value);
+    }
+    if !install.step.is_empty() || !install.build.is_empty() {
+        service.build_env("PATH", path());
+        service.build_env("VIRTUAL_ENV", VENV);
+        if project.bases != Family::Official {
+            // The system's own Python asks for this where tools are installed beside it.
+            service.build_env("PIP_BREAK_SYSTEM_PACKAGES", "1");
+        }
+    }
+    service.spec.build.exclude = exclude(manifest);
+    service.dependencies(install.files.clone(), install.step.clone());
+    service.cache(install.cache.iter().copied());
+    let mut commands = Vec::new();
+    // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
+    if let Some(assets) = node::assets(project, &manifest.dir) {
+        service.dependencies(assets.files, assets.install);
+        service.build_packages(assets.packages.iter().map(String::as_str));
+        service.cache(assets.cache.iter().map(String::as_str));
+        service.spec.build.exclude.extend(assets.exclude);
+        service.decisions.extend(assets.decisions);
+        commands.extend(assets.build);
+        let unused = assets.artifacts.iter().map(|path| format!("rm -rf {}", shell::quote(path)));
+        commands.extend(unused);
+    }
+    commands.extend(install.build.iter().cloned());
+    commands.extend(start.build.iter().map(|command| within(&start.run_dir, command)));
+    if !commands.is_empty() {
+        let place: Vec<Evidence> = start.place.iter().cloned().collect();
+        service.decide(
+            "build command",
+            commands.join("; "),
+            "what is left once the sources are there",
+            place,
+        );
+    }
+    service.spec.build.commands = commands;
+}
+
+/// Puts the program and its environment into the image; where the program lies there.
+fn artifacts(
+    manifest: &Manifest,
+    service: &mut Service,
+    parts: &Parts<'_>,
+    install: &Install,
+    has_venv: bool,
+) -> String {
+    if has_venv {
+        service.copy(VENV, VENV);
+    }
+    let dir = manifest.dir.as_str();
+    if install.is_in_place {
+        // Links of the environment lead to `/build`.
+        service.copy(".", "/build");
+        return join_dir("/build", dir);
+    }
+    match writes_beside_itself(parts.files) {
+        // Only a folder that is copied with what holds it keeps its mode.
+        Some(place) => {
+            let from = if dir == "." { ".".to_owned() } else { shell::quote(dir) };
+            let out = format!("{OUT_DIR}{APP_DIR}");
+            service
+                .spec
+                .build
+                .commands
+                .push(format!("mkdir -p {OUT_DIR} && cp -a {from} {out} && chmod -R a+rwX {out}"));
+            service.decide("artifacts", APP_DIR, "the program writes beside itself", [place]);
+            service.copy(OUT_DIR, "/");
+        }
+        None => service.copy(dir, APP_DIR),
+    }
+    APP_DIR.to_owned()
+}
+
+/// A database in a file lies beside the program, mostly.
+fn writes_beside_itself(files: &[Rc<Text>]) -> Option<Evidence> {
+    let needles = [
+        "sqlite:///",
+        "sqlite3.connect(",
+        "django.db.backends.sqlite3",
+        ".sqlite3'",
+        "sqlite+aiosqlite:///",
+    ];
+    needles.iter().find_map(|needle| source::mention(files, needle))
+}
+
+/// What a work tree holds that no build needs. Some projects read their version from the history of git.
+fn exclude(manifest: &Manifest) -> Vec<String> {
+    let requires = manifest.project_at(&["build-system", "requires"]).map(Value::texts);
+    let reads_history = manifest.has_setup
+        || requires
+            .unwrap_or_default()
+            .iter()
+            .any(|name| name.contains("scm") || name.contains("vcs"));
+    let git = (!reads_history).then_some(".git");
+    let made = ["**/__pycache__", "**/.venv", "**/venv"];
+    git.into_iter().chain(made).map(str::to_owned).collect()
+}
+
+fn join_dir(base: &str, dir: &str) -> String {
+    if dir == "." { base.to_owned() } else { format!("{base}/{dir}") }
+}
+
+fn path() -> String {
+    format!("{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+fn environment(service: &mut Service, start: &Start, home: &str, has_venv: bool) {
+    let dir = service.dir.clone();
+    // `run_dir` is relative to the root; the image has the service's folder.
+    let below = |path: &str| match path {
+        "" => home.to_owned(),
+        path if path == dir => home.to_owned(),
+        path if dir == "." => format!("{home}/{path}"),
+        path => format!("{home}/{}", path.get(dir.len() + 1..).unwrap_or_default()),
+    };
+    service.spec.runtime.workdir = Some(below(&start.run_dir));
+    if has_venv {
+        service.env("PATH", path());
+        service.env("VIRTUAL_ENV", VENV);
+    }
+    service.env("PYTHONDONTWRITEBYTECODE", "1");
+    service.env("PYTHONUNBUFFERED", "1");
+    if let Some(modules) = &start.module_dir {
+        service.env("PYTHONPATH", below(modules));
+    }
+    for (name, value) in &start.env {
+        service.env(name, value.clone());
+    }
+}
+
+fn words_are_ours(start: &Start, line: &str) -> bool {
+    line == start.line && line.contains("$PORT") && !start.rule.starts_with("Procfile")
+}
+
+fn command(service: &mut Service, start: &Start) {
+    if start.line.is_empty() {
+        let rule = "no application, no entry file, no script of the project";
+        service.decide("start command", "", rule, []);
+    } else {
+        let mut words = shell::exec_form(&start.line);
+        // Lines of our own are single commands, whatever is in quotes.
+        if let Some(line) = words.get_mut(2)
+            && words_are_ours(start, line)
+        {
+            line.insert_str(0, "exec ");
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        service.start(words, start.rule.clone(), start.place.clone());
+    }
+    match &start.port {
+        Some((port, rule, place)) => {
+            service.port(*port, rule.clone(), place.clone());
+            service.env("PORT", port.to_string());
+        }
+        None if !start.line.is_empty() => service.decide("port", "", "nothing listens", []),
+        None => {}
+    }
+    if let Some((path, rule)) = &start.health {
+        service.spec.runtime.health = Some(path.clone());
+        service.decide("health", path.clone(), rule.clone(), []);
+    }
+}

@@ -1,0 +1,76 @@
+//! Libraries of the system that packages of PyPI load, or are built against when there is no wheel.
+//!
+//! Names are those of Debian. The full image of Python, in which is built, has compilers and the headers of most libraries.
+
+use super::manifest::Manifest;
+
+/// Package of PyPI, packages of the build stage, packages of the image.
+const NEEDS: &[(&str, &[&str], &[&str])] = &[
+    ("cairosvg", &[], &["libcairo2"]),
+    ("dlib", &["cmake"], &[]),
+    ("face-recognition", &["cmake"], &[]),
+    ("ffmpeg-python", &[], &["ffmpeg"]),
+    ("gdal", &["libgdal-dev"], &["gdal-bin"]),
+    ("gitpython", &[], &["git"]),
+    ("graphviz", &[], &["graphviz"]),
+    ("librosa", &[], &["libsndfile1"]),
+    ("lightgbm", &[], &["libgomp1"]),
+    ("moviepy", &[], &["ffmpeg"]),
+    ("mysqlclient", &["default-libmysqlclient-dev", "pkg-config"], &["libmariadb3"]),
+    ("openai-whisper", &[], &["ffmpeg"]),
+    ("opencv-contrib-python", &[], &["libgl1", "libglib2.0-0"]),
+    ("opencv-python", &[], &["libgl1", "libglib2.0-0"]),
+    ("opencv-python-headless", &[], &["libglib2.0-0"]),
+    ("pdf2image", &[], &["poppler-utils"]),
+    ("psycopg2", &["libpq-dev"], &["libpq5"]),
+    ("psycopg", &[], &["libpq5"]),
+    ("psycopg-c", &["libpq-dev"], &["libpq5"]),
+    ("pyaudio", &["portaudio19-dev"], &["libportaudio2"]),
+    ("pycairo", &["libcairo2-dev", "pkg-config"], &["libcairo2"]),
+    ("pydub", &[], &["ffmpeg"]),
+    ("pygraphviz", &["libgraphviz-dev"], &["graphviz"]),
+    ("pyodbc", &["unixodbc-dev"], &["unixodbc"]),
+    ("pytesseract", &[], &["tesseract-ocr"]),
+    ("python-ldap", &["libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0", "libsasl2-2"]),
+    ("python-magic", &[], &["libmagic1"]),
+    ("pyzbar", &[], &["libzbar0"]),
+    ("selenium", &[], &["chromium", "chromium-driver"]),
+    ("soundfile", &[], &["libsndfile1"]),
+    ("uwsgi", &[], &["libxml2"]),
+    ("weasyprint", &[], &["libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"]),
+    ("xmlsec", &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
+];
+
+/// What a project needs.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub(super) build: Vec<&'static str>,
+    pub(super) runtime: Vec<&'static str>,
+    /// The packages of PyPI that are the reason.
+    pub(super) because: Vec<&'static str>,
+}
+
+/// By the dependencies that are written down.
+pub(super) fn needs(manifest: &Manifest) -> Needs {
+    let mut found = Needs::default();
+    for (name, build, runtime) in NEEDS {
+        if manifest.has(name) {
+            found.build.extend_from_slice(build);
+            found.runtime.extend_from_slice(runtime);
+            found.because.push(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_they_are_compared() {
+        for (name, ..) in NEEDS {
+            assert_eq!(&crate::detect::ecosystems::python::manifest::normalized(name), name);
+        }
+    }
+}

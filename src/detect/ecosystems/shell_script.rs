@@ -1,0 +1,83 @@
+//! A script and nothing else: `start.sh`.
+
+use crate::{
+    detect::{
+        Decision, Evidence, Project, Service, Weight,
+        images::{self, Family},
+        join,
+        procfile::procfile,
+    },
+    spec::{Artifact, UniversalBuild},
+};
+
+const NAMES: &[&str] =
+    &["start.sh", "run.sh", "entrypoint.sh", "main.sh", "server.sh", "docker-entrypoint.sh"];
+
+/// Folders that are started by a script and hold no manifest; others outweigh them.
+pub fn find(project: &Project<'_>) -> Vec<Service> {
+    let mut services = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        let has_manifest = entries.first_of(super::MANIFESTS).is_some();
+        let Some(name) = entries.first_of(NAMES).filter(|_| !has_manifest) else { continue };
+        services.extend(service(project, dir, name));
+    }
+    services
+}
+
+fn service(project: &Project<'_>, dir: &str, name: &str) -> Option<Service> {
+    let path = join(dir, name);
+    let text = project.tree.read(&path)?;
+    let shebang =
+        text.text.lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or("/bin/sh");
+    let is_bash = shebang.contains("bash");
+    let mut spec = UniversalBuild {
+        metadata: Default::default(),
+        build: Default::default(),
+        runtime: Default::default(),
+    };
+    spec.metadata.language = Some("shell".to_owned());
+    spec.metadata.build_system = Some("none".to_owned());
+    let base = images::plain(project.bases).unwrap_or_else(|| images::image(images::DEBIAN));
+    (spec.build.base, spec.runtime.base) = (base.clone(), base);
+    if is_bash && project.bases == Family::Wolfi {
+        spec.runtime.packages.push("bash".to_owned());
+    }
+    let uses =
+        |program: &str| text.text.split(|c: char| !c.is_alphanumeric()).any(|word| word == program);
+    for program in ["curl", "jq", "git"] {
+        if uses(program) {
+            spec.runtime.packages.push(program.to_owned());
+        }
+    }
+    if spec.runtime.packages.iter().any(|package| package == "curl" || package == "git") {
+        spec.runtime.packages.push("ca-certificates".to_owned());
+    }
+    spec.build.exclude = vec![".git".to_owned()];
+    spec.runtime.copy = vec![Artifact { from: dir.to_owned(), to: "/app".to_owned() }];
+    spec.runtime.workdir = Some("/app".to_owned());
+    spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
+    let shell = if is_bash { "bash" } else { "sh" };
+    let place = Evidence::line(&path, Some(1));
+    let mut decisions = vec![Decision::new("language", "shell", name, [place.clone()])];
+    let mut weight = Weight::Files;
+    match procfile(project, dir) {
+        Some(process) => {
+            spec.runtime.command = process.command;
+            let command = spec.runtime.command.join(" ");
+            let rule = format!("Procfile {}", process.name);
+            decisions.push(Decision::new("start command", command, rule, [process.evidence]));
+            weight = Weight::Starts;
+        }
+        None => {
+            // The file may have lost its mode on the way, so the shell is named.
+            spec.runtime.command = vec![shell.to_owned(), name.to_owned()];
+            decisions.push(Decision::new(
+                "start command",
+                format!("{shell} {name}"),
+                "name of the script",
+                [place],
+            ));
+        }
+    }
+    Some(Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions })
+}

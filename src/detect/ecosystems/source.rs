@@ -1,0 +1,400 @@
+//! What program text says about the port: which one it listens on, whether it reads `PORT`.
+//!
+//! No language is parsed. A line counts when it holds a call that listens, or a name such as `port` before a number;
+//! comments do not count. Text and time are bounded.
+
+use std::rc::Rc;
+
+use crate::detect::{Evidence, Project, Text, model::join};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// Where `PORT` is read.
+    pub(super) env: Option<Evidence>,
+    /// The port in the text: what it falls back to, or what it is fixed to.
+    pub(super) number: Option<(u16, Evidence)>,
+}
+
+/// All files below `dir` with one of the extensions, but for tests, examples and folders that `skip` names; in order.
+pub(super) fn gather(
+    project: &Project<'_>,
+    dir: &str,
+    extensions: &[&str],
+    skip: &dyn Fn(&str) -> bool,
+) -> Vec<Rc<Text>> {
+    let mut found = Gathered { files: Vec::new(), bytes: 0 };
+    found.walk(project, dir, extensions, skip, 0);
+    found.files
+}
+
+struct Gathered {
+    files: Vec<Rc<Text>>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn walk(
+        &mut self,
+        project: &Project<'_>,
+        dir: &str,
+        extensions: &[&str],
+        skip: &dyn Fn(&str) -> bool,
+        depth: usize,
+    ) {
+        let Some(entries) = project.tree.entries(dir) else { return };
+        for name in &entries.files {
+            let known = name.rsplit_once('.').is_some_and(|(_, ext)| extensions.contains(&ext));
+            if !known {
+                continue;
+            }
+            if self.files.len() >= FILES_MAX || self.bytes >= BYTES_MAX {
+                return;
+            }
+            if let Some(text) = project.tree.read(&join(dir, name)) {
+                self.bytes += text.text.len();
+                self.files.push(text);
+            }
+        }
+        for name in &entries.dirs {
+            let path = join(dir, name);
+            if depth < DEPTH_MAX && !TESTS.contains(&name.as_str()) && !skip(&path) {
+                self.walk(project, &path, extensions, skip, depth + 1);
+            }
+        }
+    }
+}
+
+/// Looks for the port. `listen` are texts of calls that listen: `ListenAndServe(`.
+pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
+    let mut ports = Ports::default();
+    let mut near_env = None;
+    let mut listening = None;
+    let mut named = None;
+    for file in files {
+        let lines: Vec<&str> = file.text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            if line.len() > LINE_BYTES_MAX || is_comment(line) {
+                continue;
+            }
+            let here = |at: usize| Evidence::line(&file.path, Some(at + 1));
+            if reads_port(line) {
+                ports.env.get_or_insert_with(|| here(at));
+                if near_env.is_none() {
+                    near_env = around(&lines, at, 4).map(|(port, at)| (port, here(at)));
+                }
+            }
+            if listening.is_none() && listen.iter().any(|call| line.contains(call)) {
+                let below = at..lines.len().min(at + 3);
+                listening = below
+                    .filter(|at| !is_comment(lines[*at]))
+                    .find_map(|at| number(lines[at]).map(|port| (port, here(at))));
+            }
+            if named.is_none() && number(line).is_some() {
+                named = number_of_name(line).map(|port| (port, here(at)));
+            }
+        }
+    }
+    ports.number = match ports.env {
+        Some(_) => near_env.or(listening).or(named),
+        None => listening.or(named),
+    };
+    ports
+}
+
+/// A number on the line or one of the lines around it, the nearest first, below before above.
+fn around(lines: &[&str], at: usize, reach: usize) -> Option<(u16, usize)> {
+    let near = |at: usize| {
+        let line = lines.get(at)?;
+        let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line);
+        let port = fits.then(|| number(line))?.filter(|number| !SIZES.contains(number))?;
+        Some((port, at))
+    };
+    let below = |step: usize| near(at + step);
+    let above = |step: usize| at.checked_sub(step).filter(|_| step <= 2).and_then(near);
+    near(at).or_else(|| (1..=reach).find_map(|step| below(step).or_else(|| above(step))))
+}
+
+/// Whether the variable `PORT` is read on the line, in any of the ways languages have.
+fn reads_port(line: &str) -> bool {
+    let mut rest = line;
+    let mut before = ' ';
+    while let Some(at) = rest.find("PORT") {
+        let prefix = rest[..at].chars().next_back().unwrap_or(before);
+        let suffix = rest[at + 4..].chars().next();
+        let quoted = matches!(prefix, '"' | '\'' | '`') && suffix == Some(prefix);
+        let substituted = prefix == '{' && matches!(suffix, Some('}' | ':'))
+            || prefix == '$' && !suffix.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        if quoted || substituted {
+            return true;
+        }
+        before = 'T';
+        rest = &rest[at + 4..];
+    }
+    false
+}
+
+/// The number behind a name such as `port`, `addr` or `listen`, unless the line is about another server.
+fn number_of_name(line: &str) -> Option<u16> {
+    let lower = line.to_ascii_lowercase();
+    let at = ["port", "addr", "listen"]
+        .iter()
+        .filter_map(|name| lower.find(name))
+        .filter(|at| !lower[*at..].starts_with("portal") && !lower[..*at].ends_with("im"))
+        .min()?;
+    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    number(line.get(at..)?).filter(|number| !SIZES.contains(number))
+}
+
+/// The first number on the line that a port can be.
+pub(super) fn number(line: &str) -> Option<u16> {
+    let bytes = line.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let end =
+            bytes[at..].iter().position(|b| !b.is_ascii_digit()).map_or(bytes.len(), |n| at + n);
+        let before = at.checked_sub(1).map(|i| bytes[i]);
+        let starts = match before {
+            Some(b'-') => at >= 2 && bytes[at - 2] == b':',
+            Some(b'.' | b'_') => false,
+            Some(b) => !b.is_ascii_alphanumeric() && b < 0x80,
+            None => true,
+        };
+        let after = &line[end..];
+        let ends = after.starts_with("u16")
+            || after.starts_with("_u16")
+            || match after.as_bytes().first() {
+                Some(b'.') => !after[1..].starts_with(|c: char| c.is_ascii_digit()),
+                Some(b'_' | b'-') => false,
+                Some(b) => !b.is_ascii_alphanumeric(),
+                None => true,
+            };
+        if starts && ends && (2..=5).contains(&(end - at)) {
+            match line[at..end].parse::<u16>() {
+                Ok(port) if port == 80 || port == 443 || port >= 1000 => return Some(port),
+                _ => {}
+            }
+        }
+        at = end;
+    }
+    None
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    ["//", "#", "*", "/*", "--", ";"].iter().any(|mark| line.starts_with(mark))
+        && !["#[", "#define", "#include"].iter().any(|code| line.starts_with(code))
+}
+
+/// Whether a text of the files holds `needle` outside of comments, and where.
+pub(super) fn mention(files: &[Rc<Text>], needle: &str) -> Option<Evidence> {
+    files.iter().find_map(|file| {
+        file.text.contains(needle).then_some(())?;
+        let at = file.text.lines().position(|line| line.contains(needle) && !is_comment(line))?;
+        Some(Evidence::line(&file.path, Some(at + 1)))
+    })
+}
+
+/// Whether a text names the folder or file `name` as a path: `"templates`, `./templates`, `"/templates`.
+pub(super) fn names_path(files: &[Rc<Text>], name: &str) -> Option<Evidence> {
+    let quoted = |text: &str| text.ends_with(['"', '\'', '`']);
+    let begins = |before: &str| {
+        quoted(before) || before.ends_with("./") || before.strip_suffix('/').is_some_and(quoted)
+    };
+    let ends =
+        |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    files.iter().find_map(|file| {
+        let text = file.text.as_str();
+        let found = text.match_indices(name).find(|(at, _)| {
+            let (before, rest) = (&text[..*at], &text[at + name.len()..]);
+            begins(before)
+                && ends(rest)
+                && !is_comment(before.rsplit('\n').next().unwrap_or_default())
+        });
+        found.map(|(at, _)| Evidence::line(&file.path, Some(file.line_at(at))))
+    })
+}
+
+/// Whether a name (of a library, a package, a folder) tells of work in the background: queues, schedules.
+pub(super) fn is_background(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    BACKGROUND.iter().any(|word| name.contains(word))
+}
+
+/// Whether a path of a URL holds nothing that would have to be encoded.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c))
+}
+
+/// Whether a folder holds tests, examples or tools, as its path says.
+pub(super) fn is_beside_product(dir: &str) -> bool {
+    dir.split('/').any(|part| NOT_PRODUCT.contains(&part) || matches!(part, "tools" | "hack"))
+}
+
+/// Parts of names of what works in the background without listening.
+const BACKGROUND: &[&str] = &[
+    "worker",
+    "consumer",
+    "scheduler",
+    "daemon",
+    "processor",
+    "subscriber",
+    "listener",
+    "cron",
+    "queue",
+    "kafka",
+    "sarama",
+    "amqp",
+    "rabbit",
+    "lapin",
+    "nats",
+    "asynq",
+    "temporal",
+    "pubsub",
+    "sqs",
+    "apalis",
+    "redis",
+    "service",
+    "svc",
+    "server",
+    "discord",
+    "telegram",
+    "slack",
+    "bot",
+];
+
+/// Folders of tests within sources. Others such as `example` may be a part of a package's name.
+const TESTS: &[&str] =
+    &["test", "tests", "__tests__", "testdata", "benches", "fixtures", "e2e", "Tests"];
+
+/// Folders that hold nothing of the product.
+pub(super) const NOT_PRODUCT: &[&str] = &[
+    "test",
+    "tests",
+    "__tests__",
+    "testdata",
+    "example",
+    "examples",
+    "samples",
+    "sample",
+    "benches",
+    "bench",
+    "benchmark",
+    "benchmarks",
+    "docs",
+    "doc",
+    "fixtures",
+    "e2e",
+    "integration-tests",
+    "integration_tests",
+    "fuzz",
+];
+
+/// Numbers that are sizes of buffers more often than ports.
+const SIZES: &[u16] = &[1024, 2048, 4096, 8192, 16384, 32768, 65535];
+
+/// Words of lines that are about a server this program is a client of, or about no port.
+const ELSEWHERE: &[&str] = &[
+    "redis",
+    "mysql",
+    "postgres",
+    "mongo",
+    "smtp",
+    "mail",
+    "amqp",
+    "rabbit",
+    "kafka",
+    "elastic",
+    "memcache",
+    "timeout",
+    "db_",
+    "dbport",
+    "db.",
+    "database",
+    "jdbc",
+    "import ",
+    "nats",
+    "clickhouse",
+    "cassandra",
+    "ldap",
+    "zookeeper",
+    "consul",
+    "debug",
+    "remote",
+    "client",
+];
+
+const FILES_MAX: usize = 400;
+const BYTES_MAX: usize = 4 << 20;
+const DEPTH_MAX: usize = 24;
+const LINE_BYTES_MAX: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::mutate;
+
+    fn text(text: &str) -> Vec<Rc<Text>> {
+        vec![Rc::new(Text { path: "main".into(), text: text.into() })]
+    }
+
+    #[test]
+    fn the_port_of_a_call_wins_over_a_name() {
+        let found = ports(
+            &text("const metricsPort = 9100\nhttp.ListenAndServe(\":8080\", nil)\n"),
+            &["ListenAndServe("],
+        );
+        assert_eq!(found.number, Some((8080, Evidence::line("main", Some(2)))));
+        assert_eq!(found.env, None);
+    }
+
+    #[test]
+    fn a_default_near_the_variable_is_found_and_other_servers_are_not() {
+        let check = |source: &str, env: bool, number: Option<u16>| {
+            let found = ports(&text(source), &["bind("]);
+            assert_eq!((found.env.is_some(), found.number.map(|n| n.0)), (env, number), "{source}");
+        };
+        check("p := os.Getenv(\"PORT\")\nif p == \"\" {\n p = \"9090\"\n}", true, Some(9090));
+        check(
+            "let port = env::var(\"PORT\").unwrap_or_else(|_| \"4000\".into());",
+            true,
+            Some(4000),
+        );
+        check("server.port=${PORT:8081}", true, Some(8081));
+        check("listener = TcpListener::bind(\"0.0.0.0:3000\")", false, Some(3000));
+        check("SocketAddr::from(([0, 0, 0, 0], 3000))", false, Some(3000));
+        check("redis_port = 6379", false, None);
+        check("// port 8080", false, None);
+        check("import \"x/v1234\"", false, None);
+        check("read_timeout: 3000", false, None);
+    }
+
+    #[test]
+    fn numbers_are_ports_only_when_they_stand_alone() {
+        let check = |line: &str, want| assert_eq!(number(line), want, "{line}");
+        check("127.0.0.1:3000", Some(3000));
+        check("v1.2345", None);
+        check("a8080", None);
+        check("8080u16", Some(8080));
+        check("99999", None);
+        check("${PORT:-5000}", Some(5000));
+        check("2024-1080", None);
+        check("é8080", None);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        let seed = "p := os.Getenv(\"PORT\") // ${PORT:-8080}\nlisten(:3000u16)\n";
+        mutate(seed.as_bytes(), b"\":0PORT{}$-.\n\xc3", 4000, |bytes| {
+            let files = text(&String::from_utf8_lossy(bytes));
+            drop(ports(&files, &["listen("]));
+            drop(names_path(&files, "PORT"));
+        });
+    }
+}

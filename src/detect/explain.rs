@@ -1,0 +1,84 @@
+//! Why each decision was taken, as text and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::detect::{Decision, Detected, Evidence, Rejected, Service};
+
+/// A paragraph for each service, a line for each decision.
+pub fn text(detected: &Detected) -> String {
+    let mut out = String::new();
+    for service in &detected.services {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out += &format!("{} ({})\n", name(service), service.dir);
+        for decision in &service.decisions {
+            out += &line(decision);
+            for lost in &decision.rejected {
+                out += &rejected(lost);
+            }
+        }
+    }
+    out
+}
+
+fn name(service: &Service) -> &str {
+    service.spec.metadata.project_name.as_deref().unwrap_or_default()
+}
+
+fn line(decision: &Decision) -> String {
+    let value = if decision.value.is_empty() { "none" } else { &decision.value };
+    let mut why = decision.rule.clone();
+    for evidence in &decision.evidence {
+        let place = evidence.to_string();
+        if place != why {
+            why += &format!(", {place}");
+        }
+    }
+    format!("  {:<17}{value}  ({why})\n", decision.what)
+}
+
+fn rejected(lost: &Rejected) -> String {
+    let place = lost.evidence.as_ref().map(|place| format!(" of {place}")).unwrap_or_default();
+    format!("  {:<17}not {}{place}: {}\n", "", lost.value, lost.why)
+}
+
+/// One object: `services` with their `decisions`, and `notes`.
+pub fn json(detected: &Detected) -> Value {
+    let services: Vec<Value> = detected.services.iter().map(service).collect();
+    json!({ "services": services, "notes": detected.notes })
+}
+
+fn service(service: &Service) -> Value {
+    let metadata = &service.spec.metadata;
+    let decisions: Vec<Value> = service.decisions.iter().map(decision).collect();
+    json!({
+        "service": name(service),
+        "path": service.dir,
+        "language": metadata.language,
+        "build_system": metadata.build_system,
+        "framework": metadata.framework,
+        "decisions": decisions,
+    })
+}
+
+fn decision(decision: &Decision) -> Value {
+    let lost = |lost: &Rejected| {
+        json!({
+            "value": lost.value,
+            "evidence": lost.evidence.as_ref().map(evidence),
+            "why": lost.why,
+        })
+    };
+    json!({
+        "what": decision.what,
+        "value": decision.value,
+        "rule": decision.rule,
+        "evidence": decision.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "rejected": decision.rejected.iter().map(lost).collect::<Vec<_>>(),
+    })
+}
+
+fn evidence(evidence: &Evidence) -> Value {
+    json!({ "file": evidence.file, "line": evidence.line })
+}

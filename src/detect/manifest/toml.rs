@@ -1,0 +1,99 @@
+//! TOML, by the crate `toml`, which bounds its own nesting.
+
+use ::toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{Budget, Kind, Malformed, Value};
+
+pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
+    let lines = Lines::of(text);
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| lines.line_at(span.start));
+        Malformed::new(line, error.message().lines().next().unwrap_or_default())
+    })?;
+    let mut budget = Budget::new();
+    let members = members(table.get_ref(), &lines, &mut budget)?;
+    Ok(Value { line: 1, kind: Kind::Table(members) })
+}
+
+/// The crate sorts keys; the order of the file is that of the lines.
+fn members(
+    table: &DeTable<'_>,
+    lines: &Lines,
+    budget: &mut Budget,
+) -> Result<Vec<(String, Value)>, Malformed> {
+    let mut members = Vec::with_capacity(table.len());
+    for (key, item) in table {
+        let start = key.span().start;
+        let value = value(item, lines, budget)?;
+        members.push((
+            start,
+            key.get_ref().to_string(),
+            Value { line: lines.line_at(start), ..value },
+        ));
+    }
+    members.sort_by_key(|(start, _, _)| *start);
+    Ok(members.into_iter().map(|(_, key, value)| (key, value)).collect())
+}
+
+fn value(
+    item: &Spanned<DeValue<'_>>,
+    lines: &Lines,
+    budget: &mut Budget,
+) -> Result<Value, Malformed> {
+    let line = lines.line_at(item.span().start);
+    budget.take(1, line)?;
+    let kind = match item.get_ref() {
+        DeValue::String(text) => Kind::String(text.to_string()),
+        DeValue::Integer(number) => Kind::Number(number.to_string()),
+        DeValue::Float(number) => Kind::Number(number.to_string()),
+        DeValue::Boolean(truth) => Kind::Bool(*truth),
+        DeValue::Datetime(time) => Kind::Number(time.to_string()),
+        DeValue::Array(items) => {
+            let items: Result<_, _> = items.iter().map(|item| value(item, lines, budget)).collect();
+            Kind::Array(items?)
+        }
+        DeValue::Table(table) => Kind::Table(members(table, lines, budget)?),
+    };
+    Ok(Value { line, kind })
+}
+
+/// Where lines begin.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    fn line_at(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_know_the_line_of_their_key() {
+        let text = "[project]\nname = \"a\"\nrequires-python = '>=3.9'\n\n[tool.x]\ny = [1, 2.50, 1979-05-27]\nz.w = true\n";
+        let value = parse(text).unwrap();
+        assert_eq!(value.str_at(&["project", "requires-python"]), Some(">=3.9"));
+        assert_eq!(value.at(&["project", "requires-python"]).unwrap().line, 3);
+        let items = value.at(&["tool", "x", "y"]).unwrap();
+        let texts: Vec<String> = items.items().iter().filter_map(Value::text).collect();
+        assert_eq!((texts.join(" "), items.line), ("1 2.50 1979-05-27".to_owned(), 6));
+        assert!(value.at(&["tool", "x", "z", "w"]).unwrap().is_true());
+        let names: Vec<&str> = value.members().map(|(name, _)| name).collect();
+        assert_eq!(names, ["project", "tool"]);
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        assert_eq!(parse("a = 1\nb = \n").unwrap_err().line, 2);
+        assert_eq!(parse("a = 1\na = 2\n").unwrap_err().line, 2);
+    }
+}

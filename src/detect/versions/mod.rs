@@ -1,0 +1,106 @@
+//! Versions that projects pin, as ranges of their ecosystem, resolved against the table of images.
+//!
+//! A file for each ecosystem's way to write a range; what they share is [`Version`].
+
+use std::fmt;
+
+pub mod composer;
+pub mod gem;
+pub mod npm;
+pub mod pep440;
+
+/// A version as far as it was written: `22`, `22.1`, `22.1.3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number, when there is one.
+    pub minor: Option<u32>,
+    /// Third number, when there is one.
+    pub patch: Option<u32>,
+}
+
+impl Version {
+    /// Reads up to three numbers with dots between; a leading `v` and what follows the numbers (`-rc1`, `.Final`) are dropped.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_start_matches(['v', 'V', '=']).trim_start();
+        let mut numbers = [None; 3];
+        let mut rest = text;
+        for (at, number) in numbers.iter_mut().enumerate() {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let Ok(parsed) = rest[..end].parse() else { break };
+            *number = Some(parsed);
+            rest = &rest[end..];
+            match rest.strip_prefix('.') {
+                Some(next) if at < 2 => rest = next,
+                _ => break,
+            }
+        }
+        let [major, minor, patch] = numbers;
+        Some(Self { major: major?, minor, patch })
+    }
+
+    /// `22`.
+    pub fn major_only(self) -> Self {
+        Self { minor: None, patch: None, ..self }
+    }
+
+    /// `22.1`, or `22` when that is all that was written.
+    pub fn major_minor(self) -> Self {
+        Self { patch: None, ..self }
+    }
+
+    /// This version, or the nearest from `first` to `last`, as far as major and minor go.
+    pub fn clamped(self, first: (u32, u32), last: (u32, u32)) -> Self {
+        let own = (self.major, self.minor.unwrap_or(0));
+        let (major, minor) = own.clamp(first, last);
+        Self { major, minor: Some(minor), patch: None }
+    }
+
+    /// All three numbers; what was not written counts as 0.
+    pub fn triple(self) -> (u32, u32, u32) {
+        (self.major, self.minor.unwrap_or(0), self.patch.unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.major)?;
+        for number in [self.minor, self.patch].into_iter().flatten() {
+            write!(f, ".{number}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_not_to_be_had_gives_the_nearest() {
+        let check = |text: &str, expected: &str| {
+            let version = Version::parse(text).unwrap().clamped((3, 10), (4, 0));
+            assert_eq!(version.to_string(), expected, "{text}");
+        };
+        check("3.7", "3.10");
+        check("3.12.1", "3.12");
+        check("4.2", "4.0");
+    }
+
+    #[test]
+    fn versions_are_read_as_far_as_they_go() {
+        let check = |text: &str, expected: &str| {
+            let shown = Version::parse(text).map(|v| v.to_string()).unwrap_or_default();
+            assert_eq!(shown, expected, "{text}");
+        };
+        check("v22.1.3", "22.1.3");
+        check("22", "22");
+        check("3.12-dev", "3.12");
+        check("3.x", "3");
+        check("1.2.3.4", "1.2.3");
+        check(" =1.2.", "1.2");
+        check("lts", "");
+        check("99999999999", "");
+    }
+}

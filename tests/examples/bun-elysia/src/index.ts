@@ -1,0 +1,3 @@
+import { Elysia } from 'elysia';
+
+new Elysia().get('/', () => 'pulse').listen(3000);

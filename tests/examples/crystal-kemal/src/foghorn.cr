@@ -1,0 +1,5 @@
+require "kemal"
+
+get "/" { "whoo" }
+
+Kemal.run

@@ -1,0 +1,3 @@
+namespace Market.Core;
+
+public record Stall(string Name);

@@ -1,0 +1,3 @@
+defmodule Chat.Application do
+  use Application
+end

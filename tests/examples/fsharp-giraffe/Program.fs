@@ -1,0 +1,2 @@
+open Giraffe
+let webApp = route "/" >=> text "steeping"

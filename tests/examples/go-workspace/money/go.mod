@@ -1,0 +1,3 @@
+module example.com/bank/money
+
+go 1.24

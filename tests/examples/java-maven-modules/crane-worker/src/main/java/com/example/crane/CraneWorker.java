@@ -1,0 +1,7 @@
+package com.example.crane;
+
+public class CraneWorker {
+    public static void main(String[] args) throws Exception {
+        Thread.currentThread().join();
+    }
+}

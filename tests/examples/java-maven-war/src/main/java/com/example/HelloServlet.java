@@ -1,0 +1,5 @@
+package com.example;
+
+import javax.servlet.http.HttpServlet;
+
+public class HelloServlet extends HttpServlet {}

@@ -1,0 +1,6 @@
+package com.example;
+
+import jakarta.ws.rs.Path;
+
+@Path("/light")
+public class Light {}

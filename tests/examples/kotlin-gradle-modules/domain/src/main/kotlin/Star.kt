@@ -1,0 +1,1 @@
+data class Star(val name: String)

@@ -1,0 +1,4 @@
+rootProject.name = "observatory"
+
+include("domain", ":services:dome")
+include(":services:archive")

@@ -1,0 +1,4 @@
+import express from 'express';
+
+const port = process.env.PORT || 3333;
+express().listen(port);

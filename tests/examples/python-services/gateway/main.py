@@ -1,0 +1,5 @@
+from fastapi import FastAPI
+
+from clients import users
+
+app = FastAPI()

@@ -1,0 +1,5 @@
+require 'grape'
+
+class Api < Grape::API
+  get(:ping) { 'pong' }
+end

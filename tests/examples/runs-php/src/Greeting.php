@@ -1,0 +1,11 @@
+<?php
+
+namespace App;
+
+final class Greeting
+{
+    public static function text(): string
+    {
+        return "Hello from php\n";
+    }
+}

@@ -1,0 +1,6 @@
+#[macro_use] extern crate rocket;
+
+#[launch]
+fn rocket() -> _ {
+    rocket::build()
+}

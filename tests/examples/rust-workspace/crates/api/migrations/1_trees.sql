@@ -1,0 +1,1 @@
+create table trees (id int);
