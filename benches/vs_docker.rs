@@ -235,6 +235,10 @@ impl Bench {
         if case.rival == Rival::Pipe {
             command.args(["--buildkit", &self.buildkit]);
         }
+        if case.rival != Rival::Buildx {
+            // Neither has the other; Docker's buildx makes a provenance, as we do.
+            command.args(["--no-sbom", "--no-provenance"]);
+        }
         if let Image::Large = case.image {
             command.args(["--output", "type=docker,compression=uncompressed"]);
         }
