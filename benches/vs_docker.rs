@@ -4,7 +4,7 @@
 //! Needs the testbed (`make bench`). Prints tables and, with `PEELBOX_BENCH_JSON=FILE`, one JSON line per case. Costs are
 //! those of the clients alone; of the pipe, CPU and peak memory of both programs together. Buildx is started as it is
 //! typed, `docker buildx build --load`; cases with "bare" start its own program, which spares it `docker` around it, and
-//! without the provenance that it adds by itself, because peelbox adds none yet. Its Dockerfile has the steps of the spec,
+//! without the provenance that it adds by itself; peelbox then adds none either. Its Dockerfile has the steps of the spec,
 //! and no `# syntax=` line that would fetch a frontend.
 
 #![expect(
