@@ -60,7 +60,7 @@ pub(crate) struct Inspector<'a> {
 /// What an image is, whatever index it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Digests {
-    /// `sha256:…` of its manifest; in Docker's classic store, which has none, of its config.
+    /// `sha256:…` of its manifest.
     pub(crate) manifest: String,
     /// `sha256:…` of its config.
     pub(crate) config: Option<String>,

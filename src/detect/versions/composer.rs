@@ -1,17 +1,17 @@
 //! Constraints of Composer: <https://getcomposer.org/doc/articles/versions.md>, without stability flags.
 
-use super::Version;
-
-type Triple = (u32, u32, u32);
+use super::{
+    Version,
+    spans::{
+        END, Triple, ZERO, after, allow, caret_end, growing_end, join_operators, lowest, span,
+    },
+};
 
 /// Alternatives (`||` or `|`), each the versions from a first to before a last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constraint {
     alternatives: Vec<(Triple, Triple)>,
 }
-
-const ZERO: Triple = (0, 0, 0);
-const END: Triple = (u32::MAX, 0, 0);
 
 impl Constraint {
     /// `None` for what is no constraint, such as `dev-main`.
@@ -24,14 +24,12 @@ impl Constraint {
 
     /// Whether any version of this minor, or of this major, is allowed.
     pub fn allows(&self, version: Version) -> bool {
-        let (first, last) = span(version);
-        self.alternatives.iter().any(|&(from, to)| from.max(first) < to.min(last))
+        allow(&self.alternatives, version)
     }
 
     /// The lowest version that is named as a lower bound.
     pub fn lowest(&self) -> Option<Version> {
-        let from = self.alternatives.iter().map(|(from, _)| *from).min()?;
-        (from > ZERO).then_some(Version { major: from.0, minor: Some(from.1), patch: Some(from.2) })
+        lowest(self.alternatives.iter().map(|(from, _)| *from))
     }
 }
 
@@ -50,10 +48,10 @@ fn alternative(text: &str) -> Option<(Triple, Triple)> {
         let (from, to) = match operator {
             "" | "=" | "==" => (first, last),
             ">=" => (first, END),
-            ">" => ((first.0, first.1, first.2.saturating_add(1)), END),
+            ">" => (after(first), END),
             "<" => (ZERO, first),
             "<=" => (ZERO, last),
-            "~" => (first, parsed.map_or(last, tilde_end)),
+            "~" => (first, parsed.map_or(last, growing_end)),
             "^" => (first, parsed.map_or(last, caret_end)),
             "!=" | "<>" => (ZERO, END),
             _ => return None,
@@ -61,18 +59,6 @@ fn alternative(text: &str) -> Option<(Triple, Triple)> {
         range = (range.0.max(from), range.1.min(to));
     }
     Some(range)
-}
-
-/// `>= 8.1` → `>=8.1`
-fn join_operators(text: &str) -> String {
-    let mut joined = String::new();
-    for word in text.split_whitespace() {
-        if !joined.is_empty() && !joined.ends_with(['<', '>', '=', '~', '^', '!', ',']) {
-            joined.push(' ');
-        }
-        joined.push_str(word);
-    }
-    joined
 }
 
 /// `8.1`, `8.1.*`, `*`: all the versions that begin so.
@@ -85,34 +71,6 @@ fn partial(text: &str) -> Option<(Triple, Triple)> {
         return None;
     }
     Some(span(Version::parse(text)?))
-}
-
-fn span(version: Version) -> (Triple, Triple) {
-    let (major, minor, patch) = version.triple();
-    let last = match (version.minor, version.patch) {
-        (None, _) => (major.saturating_add(1), 0, 0),
-        (_, None) => (major, minor.saturating_add(1), 0),
-        _ => (major, minor, patch.saturating_add(1)),
-    };
-    ((major, minor, patch), last)
-}
-
-/// `~8.1` lets the last part that was written grow: below 9; `~8.1.2` below 8.2.
-fn tilde_end(version: Version) -> Triple {
-    match (version.minor, version.patch) {
-        (Some(minor), Some(_)) => (version.major, minor.saturating_add(1), 0),
-        _ => (version.major.saturating_add(1), 0, 0),
-    }
-}
-
-/// `^` lets everything change but the first number that is not 0.
-fn caret_end(version: Version) -> Triple {
-    let (major, minor, patch) = version.triple();
-    match (major, version.minor, version.patch) {
-        (1.., _, _) | (0, None, _) => (major.saturating_add(1), 0, 0),
-        (0, Some(1..), _) | (0, Some(0), None) => (0, minor.saturating_add(1), 0),
-        _ => (0, 0, patch.saturating_add(1)),
-    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! Version requirements of RubyGems and Hex, which differ little: <https://guides.rubygems.org/patterns/#semantic-versioning>,
 //! <https://hexdocs.pm/elixir/Version.html#module-requirements>. Without pre-releases.
 
-use super::Version;
-
-type Triple = (u32, u32, u32);
+use super::{
+    Version,
+    spans::{END, Triple, ZERO, after, allow, growing_end, lowest, span},
+};
 
 /// Alternatives (`or`, Elixir's), each the versions from a first to before a last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     alternatives: Vec<(Triple, Triple)>,
 }
-
-const ZERO: Triple = (0, 0, 0);
-const END: Triple = (u32::MAX, 0, 0);
 
 impl Requirement {
     /// Conditions are joined with `,` (RubyGems) or `and` (Elixir). `None` for what is no requirement.
@@ -23,14 +21,12 @@ impl Requirement {
 
     /// Whether any version of this minor, or of this major, is allowed.
     pub fn allows(&self, version: Version) -> bool {
-        let (first, last) = span(version);
-        self.alternatives.iter().any(|&(from, to)| from.max(first) < to.min(last))
+        allow(&self.alternatives, version)
     }
 
     /// The lowest version that is named as a lower bound.
     pub fn lowest(&self) -> Option<Version> {
-        let from = self.alternatives.iter().map(|(from, _)| *from).min()?;
-        (from > ZERO).then_some(Version { major: from.0, minor: Some(from.1), patch: Some(from.2) })
+        lowest(self.alternatives.iter().map(|(from, _)| *from))
     }
 }
 
@@ -48,34 +44,16 @@ fn alternative(text: &str) -> Option<(Triple, Triple)> {
         let (from, to) = match operator.trim() {
             "" | "=" | "==" => (first, last),
             ">=" => (first, END),
-            ">" => ((first.0, first.1, first.2.saturating_add(1)), END),
+            ">" => (after(first), END),
             "<" => (ZERO, first),
             "<=" => (ZERO, last),
-            "~>" => (first, pessimistic_end(parsed)),
+            "~>" => (first, growing_end(parsed)),
             "!=" => (ZERO, END),
             _ => return None,
         };
         range = (range.0.max(from), range.1.min(to));
     }
     Some(range)
-}
-
-fn span(version: Version) -> (Triple, Triple) {
-    let (major, minor, patch) = version.triple();
-    let last = match (version.minor, version.patch) {
-        (None, _) => (major.saturating_add(1), 0, 0),
-        (_, None) => (major, minor.saturating_add(1), 0),
-        _ => (major, minor, patch.saturating_add(1)),
-    };
-    ((major, minor, patch), last)
-}
-
-/// `~> 3.2` stays below 4, `~> 3.2.1` below 3.3.
-fn pessimistic_end(version: Version) -> Triple {
-    match (version.minor, version.patch) {
-        (Some(minor), Some(_)) => (version.major, minor.saturating_add(1), 0),
-        _ => (version.major.saturating_add(1), 0, 0),
-    }
 }
 
 #[cfg(test)]

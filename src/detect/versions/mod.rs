@@ -8,6 +8,7 @@ pub mod composer;
 pub mod gem;
 pub mod npm;
 pub mod pep440;
+mod spans;
 
 /// A version as far as it was written: `22`, `22.1`, `22.1.3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,17 +1,15 @@
 //! Ranges as npm resolves them: <https://github.com/npm/node-semver#ranges>, without pre-releases.
 
-use super::Version;
-
-type Triple = (u32, u32, u32);
+use super::{
+    Version,
+    spans::{END, Triple, ZERO, caret_end, span},
+};
 
 /// Alternatives (`||`), each the versions from a first to before a last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     alternatives: Vec<(Triple, Triple)>,
 }
-
-const ZERO: Triple = (0, 0, 0);
-const END: Triple = (u32::MAX, 0, 0);
 
 impl Range {
     /// `None` for what is no range, such as `latest` or a URL.
@@ -32,17 +30,6 @@ impl Range {
         let filled = self.alternatives.iter().filter(|(from, to)| from < to);
         filled.map(|(from, _)| from.0).min()
     }
-}
-
-/// The versions that a partial version stands for: `1.2` is from 1.2.0 to before 1.3.0.
-fn span(version: Version) -> (Triple, Triple) {
-    let first = version.triple();
-    let last = match (version.minor, version.patch) {
-        (None, _) => (first.0.saturating_add(1), 0, 0),
-        (_, None) => (first.0, first.1.saturating_add(1), 0),
-        _ => (first.0, first.1, first.2.saturating_add(1)),
-    };
-    (first, last)
 }
 
 fn alternative(text: &str) -> Option<(Triple, Triple)> {
@@ -81,19 +68,8 @@ fn comparator(operator: &str, version: &str) -> Option<(Triple, Triple)> {
                 None => (first, last),
             }
         }
-        "^" => (first, caret_end(version).unwrap_or(last)),
+        "^" => (first, Version::parse(version).map_or(last, caret_end)),
         _ => return None,
-    })
-}
-
-/// `^` lets everything change but the first number that is not 0.
-fn caret_end(text: &str) -> Option<Triple> {
-    let version = Version::parse(text)?;
-    let (major, minor, patch) = version.triple();
-    Some(match (major, version.minor, version.patch) {
-        (1.., _, _) | (0, None, _) => (major.saturating_add(1), 0, 0),
-        (0, Some(1..), _) | (0, Some(0), None) => (0, minor.saturating_add(1), 0),
-        _ => (0, 0, patch.saturating_add(1)),
     })
 }
 

@@ -1,9 +1,10 @@
 //! Version specifiers of Python: <https://packaging.python.org/en/latest/specifications/version-specifiers/>, without
 //! pre-releases, and what Poetry adds to them (`^3.9`, `~3.9`, `||`, `*`).
 
-use super::Version;
-
-type Triple = (u32, u32, u32);
+use super::{
+    Version,
+    spans::{END, Triple, ZERO, after, caret_end, growing_end, join_operators, lowest, span},
+};
 
 /// Alternatives (`||`), each with versions from a first to before a last, and holes in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +18,6 @@ struct Alternative {
     to: Triple,
     holes: Vec<(Triple, Triple)>,
 }
-
-const ZERO: Triple = (0, 0, 0);
-const END: Triple = (u32::MAX, 0, 0);
 
 impl Specifiers {
     /// `None` for what is no specifier, such as `system` or a URL.
@@ -41,8 +39,7 @@ impl Specifiers {
 
     /// The lowest version that is named as a lower bound.
     pub fn lowest(&self) -> Option<Version> {
-        let from = self.alternatives.iter().map(|one| one.from).min()?;
-        (from > ZERO).then_some(Version { major: from.0, minor: Some(from.1), patch: Some(from.2) })
+        lowest(self.alternatives.iter().map(|one| one.from))
     }
 
     /// Where the versions end that are allowed, when they do.
@@ -67,9 +64,9 @@ fn alternative(text: &str) -> Option<Alternative> {
             ">" => (after(first), END),
             "<" => (ZERO, first),
             "<=" => (ZERO, last),
-            "~=" => (first, compatible_end(version)?),
+            "~=" => (first, growing_end(Version::parse(version)?)),
             "~" => (first, tilde_end(version)?),
-            "^" => (first, caret_end(version)?),
+            "^" => (first, caret_end(Version::parse(version)?)),
             "!=" => {
                 found.holes.push((first, last));
                 continue;
@@ -80,22 +77,6 @@ fn alternative(text: &str) -> Option<Alternative> {
         found.to = found.to.min(to);
     }
     Some(found)
-}
-
-/// `>= 3.9` → `>=3.9`
-fn join_operators(text: &str) -> String {
-    let mut joined = String::new();
-    for word in text.split_whitespace() {
-        if !joined.is_empty() && !joined.ends_with(['<', '>', '=', '~', '^', '!', ',']) {
-            joined.push(' ');
-        }
-        joined.push_str(word);
-    }
-    joined
-}
-
-fn after(version: Triple) -> Triple {
-    (version.0, version.1, version.2.saturating_add(1))
 }
 
 /// `3.9`, `3.9.*`, `*`: all the versions that begin so.
@@ -111,39 +92,9 @@ fn partial(text: &str) -> Option<(Triple, Triple)> {
     Some(span(Version::parse(text)?))
 }
 
-fn span(version: Version) -> (Triple, Triple) {
-    let (major, minor, patch) = version.triple();
-    let last = match (version.minor, version.patch) {
-        (None, _) => (major.saturating_add(1), 0, 0),
-        (_, None) => (major, minor.saturating_add(1), 0),
-        _ => after((major, minor, patch)),
-    };
-    ((major, minor, patch), last)
-}
-
-/// `~=3.9` lets the last part grow: below 4; `~=3.9.2` below 3.10.
-fn compatible_end(text: &str) -> Option<Triple> {
-    let version = Version::parse(text)?;
-    Some(match version.patch {
-        Some(_) => (version.major, version.minor?.saturating_add(1), 0),
-        None => (version.major.saturating_add(1), 0, 0),
-    })
-}
-
 /// `~3.9` and `~3.9.2` stay below 3.10, `~3` below 4.
 fn tilde_end(text: &str) -> Option<Triple> {
     Some(span(Version::parse(text)?.major_minor()).1)
-}
-
-/// `^` lets everything change but the first number that is not 0.
-fn caret_end(text: &str) -> Option<Triple> {
-    let version = Version::parse(text)?;
-    let (major, minor, patch) = version.triple();
-    Some(match (major, version.minor, version.patch) {
-        (1.., _, _) | (0, None, _) => (major.saturating_add(1), 0, 0),
-        (0, Some(1..), _) | (0, Some(0), None) => (0, minor.saturating_add(1), 0),
-        _ => (0, 0, patch.saturating_add(1)),
-    })
 }
 
 #[cfg(test)]
