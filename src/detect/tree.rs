@@ -277,6 +277,22 @@ impl Tree {
         self.dirs().filter(move |(path, _)| is_below(path, dir))
     }
 
+    /// What `found` gives for folders, in their order; below one that gives something nothing is looked for.
+    pub fn outermost<T>(&self, mut found: impl FnMut(&str, &Entries) -> Option<T>) -> Vec<T> {
+        let mut roots: Vec<&str> = Vec::new();
+        let mut all = Vec::new();
+        for (dir, entries) in self.dirs() {
+            if roots.iter().any(|root| is_below(dir, root)) {
+                continue;
+            }
+            if let Some(one) = found(dir, entries) {
+                roots.push(dir);
+                all.push(one);
+            }
+        }
+        all
+    }
+
     /// What a folder holds.
     pub fn entries(&self, dir: &str) -> Option<&Entries> {
         self.dirs.get(dir)

@@ -17,19 +17,11 @@ const DEFAULT: &str = "9.6";
 
 /// All services in Haskell.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services = Vec::new();
-    let mut roots: Vec<String> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
-        let is_within =
-            roots.iter().any(|root| root == "." || dir.starts_with(&format!("{root}/")));
+    project.tree.outermost(|dir, entries| {
         let is_root = entries.first_of(&["stack.yaml", "cabal.project", "package.yaml"]).is_some()
             || entries.ending(".cabal").next().is_some();
-        if is_root && !is_within {
-            roots.push(dir.to_owned());
-            services.push(service(project, dir));
-        }
-    }
-    services
+        is_root.then(|| service(project, dir))
+    })
 }
 
 fn service(project: &Project<'_>, dir: &str) -> Service {

@@ -17,17 +17,11 @@ const DEFAULT: &str = "0.15.2";
 
 /// All services in Zig.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services = Vec::new();
-    let mut roots: Vec<String> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
-        let is_within =
-            roots.iter().any(|root| root == "." || dir.starts_with(&format!("{root}/")));
-        if entries.has("build.zig") && !is_within {
-            roots.push(dir.to_owned());
-            services.extend(service(project, dir));
-        }
-    }
-    services
+    let found = project.tree.outermost(|dir, entries| {
+        // One that installs no program is a root too.
+        entries.has("build.zig").then(|| service(project, dir))
+    });
+    found.into_iter().flatten().collect()
 }
 
 fn service(project: &Project<'_>, dir: &str) -> Option<Service> {

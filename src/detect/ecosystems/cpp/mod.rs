@@ -14,15 +14,8 @@ mod makefile;
 
 /// All services in C and C++.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services = Vec::new();
-    let mut roots: Vec<String> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
-        let is_within =
-            roots.iter().any(|root| root == "." || dir.starts_with(&format!("{root}/")));
-        if is_within {
-            continue;
-        }
-        let found = if entries.has("CMakeLists.txt") {
+    project.tree.outermost(|dir, entries| {
+        if entries.has("CMakeLists.txt") {
             cmake(project, dir)
         } else if entries.has("meson.build") {
             meson(project, dir)
@@ -30,13 +23,8 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             makefile::make(project, dir, name)
         } else {
             lone(project, dir)
-        };
-        if let Some(service) = found {
-            roots.push(dir.to_owned());
-            services.push(service);
         }
-    }
-    services
+    })
 }
 
 /// `c` or `cpp`, by the extensions of most sources; `None` without any.
