@@ -100,12 +100,14 @@ impl Context {
         };
         self.upload.is_done.store(sent.is_ok(), Ordering::Relaxed);
         sent.map(drop).map_err(|error| {
-            // The daemon may be gone; then nobody needs the packet.
-            drop(call.sender.send(error_frame(&error)));
-            let status = Status::new(Code::Unknown, error.to_string());
+            let (frame, status) =
+                (error_frame(&error), Status::new(Code::Unknown, error.to_string()));
+            // Before the daemon hears of it: it may end the build at once.
             if !error.is_cancelled() {
                 self.root_cause.set(Failure::Context(error));
             }
+            // The daemon may be gone; then nobody needs the packet.
+            drop(call.sender.send(frame));
             status
         })
     }
