@@ -1,7 +1,7 @@
 //! One build over one connection: session, `Solve`, `Status` and the gateway, and how they end together.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -76,16 +76,20 @@ impl Connection {
     }
 }
 
-/// What a build needs besides its graph.
-pub struct Job {
-    /// Name of the build, unique at the daemon.
-    pub reference: String,
+/// What the daemon may call back on while it builds.
+pub struct Host {
     /// Identity of the session.
     pub session: SessionId,
     /// Keeps the daemon's copies of contexts apart.
     pub shared_key: String,
-    /// What the daemon may call.
+    /// What is served.
     pub services: Vec<Arc<dyn Service>>,
+}
+
+/// What a build needs besides its graph.
+pub struct Job {
+    /// Name of the build, unique at the daemon.
+    pub reference: String,
     /// Where the result goes; `None` only builds.
     pub exporter: Option<Exporter>,
     /// Attributes read by the daemon itself, such as `build-arg:SOURCE_DATE_EPOCH`.
@@ -135,97 +139,144 @@ pub enum SolveError<E> {
 /// See [`SolveError`]; what went wrong in a served call is known to that service alone.
 pub fn run<E>(
     connection: &Connection,
+    host: Host,
     job: Job,
     news: &Sender<News>,
     cancel: &Cancel,
-    frontend: impl FnOnce(&Gateway) -> Result<Answer, E>,
+    frontend: impl FnOnce(&Running<'_>) -> Result<Answer, E>,
 ) -> Result<BTreeMap<String, String>, SolveError<E>> {
-    let channel = &connection.channel;
-    let reference = job.reference.clone();
-    let session = session::start(
-        channel,
-        connection.driver.handle(),
-        &job.session,
-        &job.shared_key,
-        job.services.clone(),
-    )
-    .map_err(SolveError::Daemon)?;
-    let solving = control::solve(channel, &request(job), cancel).map_err(|status| {
-        if cancel.is_cancelled() { SolveError::Cancelled } else { SolveError::Daemon(status) }
-    })?;
-    // Thrown when the build has ended: no gateway call is answered any more.
-    let over = Cancel::default();
-    let watch = Watch { channel: channel.clone(), witness: Arc::clone(&connection.witness) };
-    let solved = watch_solve(solving, watch, over.clone()).map_err(system)?;
-    let status = follow(channel, &reference, news.clone(), over.clone()).map_err(system)?;
-
-    let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
-    // What the frontend says counts unless the daemon has failed first, or can't be told any more.
-    let (given, is_told) = match frontend(&gateway) {
-        Ok(answer) => {
-            // Should this fail, the build has failed, and its own answer says why.
-            let Answer { reference, metadata, attestations } = answer;
-            drop(gateway.return_result(reference, metadata, attestations));
-            (None, true)
-        }
-        Err(e) => (Some(e), gateway.return_error(Code::Unknown, GAVE_UP).is_ok()),
-    };
-    let result = solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
-    let patience = match &result {
-        _ if cancel.is_cancelled() => CANCEL_PATIENCE,
-        // A build refused before its first step has no news; the daemon waits 6 s for some.
-        Err(_) if !status.has_news.load(Ordering::Acquire) => REFUSED_PATIENCE,
-        _ => STATUS_PATIENCE,
-    };
-    status.finish(patience);
+    let Host { session: id, shared_key, services } = host;
+    let driver = connection.driver.handle();
+    let session = session::start(&connection.channel, driver, &id, &shared_key, services)
+        .map_err(SolveError::Daemon)?;
+    let news = Teller { news, hidden: Arc::default() };
+    let result = Site { connection, session: &id, cancel }.run(job, news, frontend);
     let session_end = session.end_reason();
     drop(session);
-    match (given, result) {
-        _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
-        (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
-        // The daemon was told, but its answer to that came later than the end of the build.
-        (Some(e), Err(status)) if status.message.contains(GAVE_UP) => Err(SolveError::Frontend(e)),
-        (_, Err(mut status)) => {
+    result.map_err(|error| match error {
+        SolveError::Daemon(mut status) => {
             // The daemon only says that there is no session any more; why it broke is known here. A session that
             // ends because the build has failed is nothing to tell.
             if let (Some(reason), true) = (session_end, status.message.contains("session")) {
                 status.message.push_str("; the session had ended: ");
                 status.message.push_str(&reason);
             }
-            Err(SolveError::Daemon(status))
+            SolveError::Daemon(status)
         }
-        (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
-        (None, Ok(response)) => Ok(response.exporter_response),
+        error => error,
+    })
+}
+
+/// A build that runs, as its frontend sees it.
+pub struct Running<'a> {
+    /// Calls on it.
+    pub gateway: Gateway,
+    connection: &'a Connection,
+    session: &'a SessionId,
+    news: &'a Sender<News>,
+    /// Thrown when it has ended.
+    over: &'a Cancel,
+}
+
+impl Running<'_> {
+    /// Runs another build in the same session, and tells its news too.
+    ///
+    /// Of the steps in `shared`, the graph of both, nothing is told twice (each has metadata there), and none runs twice: both
+    /// builds name the same ones, which live as long as this one (BuildKit `solver/jobs.go`).
+    ///
+    /// # Errors
+    /// As [`run`]; [`SolveError::Cancelled`] also when this build ends before that one.
+    pub fn within<E>(
+        &self,
+        job: Job,
+        shared: &Definition,
+        frontend: impl FnOnce(&Running<'_>) -> Result<Answer, E>,
+    ) -> Result<BTreeMap<String, String>, SolveError<E>> {
+        let hidden = Arc::new(shared.metadata.keys().cloned().collect());
+        let news = Teller { news: self.news, hidden };
+        let site = Site { connection: self.connection, session: self.session, cancel: self.over };
+        site.run(job, news, frontend)
+    }
+
+    /// Exports the result of `definition` in the same session without a word.
+    ///
+    /// # Errors
+    /// How the call ended.
+    pub fn export(
+        &self,
+        reference: String,
+        definition: Definition,
+        exporter: Exporter,
+        frontend_attrs: BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Status> {
+        let job = Job { reference, exporter: Some(exporter), frontend_attrs, internal: true };
+        let request =
+            SolveRequest { definition: Some(definition), ..request(job, self.session.clone()) };
+        let response = control::solve(&self.connection.channel, &request, self.over)?.wait()?;
+        Ok(response.exporter_response)
     }
 }
 
-/// Exports the result of `definition` within a session that is open, beside the build that has made it.
-///
-/// Nothing is made anew: both name the same steps (BuildKit `solver/jobs.go`).
-///
-/// # Errors
-/// How the call ended.
-pub fn export_beside(
-    connection: &Connection,
-    session: &SessionId,
-    reference: String,
-    definition: Definition,
-    exporter: Exporter,
-    frontend_attrs: BTreeMap<String, String>,
-    cancel: &Cancel,
-) -> Result<BTreeMap<String, String>, Status> {
-    let job = Job {
-        reference,
-        session: session.clone(),
-        shared_key: String::new(),
-        services: Vec::new(),
-        exporter: Some(exporter),
-        frontend_attrs,
-        internal: true,
-    };
-    let request = SolveRequest { definition: Some(definition), ..request(job) };
-    let response = control::solve(&connection.channel, &request, cancel)?.wait()?;
-    Ok(response.exporter_response)
+/// Where builds run: a connection, a session on it, and what ends them.
+struct Site<'a> {
+    connection: &'a Connection,
+    session: &'a SessionId,
+    cancel: &'a Cancel,
+}
+
+impl Site<'_> {
+    fn run<E>(
+        &self,
+        job: Job,
+        news: Teller<'_>,
+        frontend: impl FnOnce(&Running<'_>) -> Result<Answer, E>,
+    ) -> Result<BTreeMap<String, String>, SolveError<E>> {
+        let Self { connection, session, cancel } = *self;
+        let channel = &connection.channel;
+        let reference = job.reference.clone();
+        let solving = control::solve(channel, &request(job, session.clone()), cancel);
+        let solving = solving.map_err(|status| {
+            if cancel.is_cancelled() { SolveError::Cancelled } else { SolveError::Daemon(status) }
+        })?;
+        // Thrown when the build has ended: no gateway call is answered any more.
+        let over = Cancel::default();
+        let watch = Watch { channel: channel.clone(), witness: Arc::clone(&connection.witness) };
+        let solved = watch_solve(solving, watch, over.clone()).map_err(system)?;
+        let status = follow(channel, &reference, &news, over.clone()).map_err(system)?;
+
+        let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
+        let running = Running { gateway, connection, session, news: news.news, over: &over };
+        // What the frontend says counts unless the daemon has failed first, or can't be told any more.
+        let (given, is_told) = match frontend(&running) {
+            Ok(answer) => {
+                // Should this fail, the build has failed, and its own answer says why.
+                let Answer { reference, metadata, attestations } = answer;
+                drop(running.gateway.return_result(reference, metadata, attestations));
+                (None, true)
+            }
+            Err(e) => (Some(e), running.gateway.return_error(Code::Unknown, GAVE_UP).is_ok()),
+        };
+        let result =
+            solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
+        let patience = match &result {
+            _ if cancel.is_cancelled() => CANCEL_PATIENCE,
+            // A build refused before its first step has no news; the daemon waits 6 s for some.
+            Err(_) if !status.has_news.load(Ordering::Acquire) => REFUSED_PATIENCE,
+            _ => STATUS_PATIENCE,
+        };
+        status.finish(patience);
+        match (given, result) {
+            _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
+            (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
+            // The daemon was told, but its answer to that came later than the end of the build.
+            (Some(e), Err(status)) if status.message.contains(GAVE_UP) => {
+                Err(SolveError::Frontend(e))
+            }
+            (_, Err(status)) => Err(SolveError::Daemon(status)),
+            (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
+            (None, Ok(response)) => Ok(response.exporter_response),
+        }
+    }
 }
 
 fn system<E>(error: io::Error) -> SolveError<E> {
@@ -233,11 +284,11 @@ fn system<E>(error: io::Error) -> SolveError<E> {
 }
 
 /// Fills the fields of old and new daemons alike: before v0.13 there was one exporter.
-fn request(job: Job) -> SolveRequest {
+fn request(job: Job, session: SessionId) -> SolveRequest {
     let exporter = job.exporter.clone().unwrap_or_default();
     SolveRequest {
         r#ref: job.reference,
-        session: job.session.0,
+        session: session.0,
         exporter_deprecated: exporter.r#type,
         exporter_attrs_deprecated: exporter.attrs,
         exporters: job.exporter.into_iter().collect(),
@@ -298,6 +349,13 @@ impl Watch {
     }
 }
 
+/// Hands news on.
+struct Teller<'a> {
+    news: &'a Sender<News>,
+    /// Digests of steps of which another build tells; empty for the one that tells of all.
+    hidden: Arc<BTreeSet<String>>,
+}
+
 /// The thread that reads the daemon's news.
 struct Follower {
     thread: JoinHandle<()>,
@@ -309,23 +367,29 @@ struct Follower {
 fn follow(
     channel: &Channel,
     reference: &str,
-    news: Sender<News>,
+    teller: &Teller<'_>,
     over: Cancel,
 ) -> io::Result<Follower> {
     let (tx, done) = bounded(1);
     let cancel = Cancel::default();
     let has_news = Arc::new(AtomicBool::new(false));
-    let (channel, reference, mine) = (channel.clone(), reference.to_owned(), cancel.clone());
-    let heard = Arc::clone(&has_news);
+    let reading = Reading {
+        channel: channel.clone(),
+        reference: reference.to_owned(),
+        news: teller.news.clone(),
+        hidden: Arc::clone(&teller.hidden),
+        heard: Arc::clone(&has_news),
+        cancel: cancel.clone(),
+    };
     let thread = spawn("pbx-status", move || {
         for _ in 0..STATUS_RETRIES_MAX {
-            if forward(&channel, &reference, &news, &heard, &mine).is_ok()
-                || mine.is_cancelled()
-                || over.is_cancelled()
-            {
+            if reading.to_end().is_ok() || reading.cancel.is_cancelled() || over.is_cancelled() {
                 break;
             }
-            drop(news.send(News::Restarted));
+            // What is told of within another build is told again, and changes nothing.
+            if !reading.is_within() {
+                drop(reading.news.send(News::Restarted));
+            }
         }
         // The other end may be gone.
         let _ = tx.send(());
@@ -333,26 +397,40 @@ fn follow(
     Ok(Follower { thread, done, cancel, has_news })
 }
 
-fn forward(
-    channel: &Channel,
-    reference: &str,
-    news: &Sender<News>,
-    heard: &AtomicBool,
-    cancel: &Cancel,
-) -> Result<(), Status> {
-    let mut stream = control::status(channel, reference, cancel)?;
-    while let Some(update) = stream.receive()? {
-        if !heard.swap(true, Ordering::AcqRel)
-            && let Some(clock) = stream.daemon_clock()
-        {
-            drop(news.send(News::Clock(clock)));
-        }
-        if news.send(News::Update(update)).is_err() {
-            // Nobody prints any more.
-            return Ok(());
-        }
+/// The news of one build, on the way to the printer.
+struct Reading {
+    channel: Channel,
+    reference: String,
+    news: Sender<News>,
+    hidden: Arc<BTreeSet<String>>,
+    heard: Arc<AtomicBool>,
+    cancel: Cancel,
+}
+
+impl Reading {
+    fn is_within(&self) -> bool {
+        !self.hidden.is_empty()
     }
-    Ok(())
+
+    fn to_end(&self) -> Result<(), Status> {
+        let mut stream = control::status(&self.channel, &self.reference, &self.cancel)?;
+        while let Some(mut update) = stream.receive()? {
+            if !self.heard.swap(true, Ordering::AcqRel)
+                && !self.is_within()
+                && let Some(clock) = stream.daemon_clock()
+            {
+                drop(self.news.send(News::Clock(clock)));
+            }
+            if self.is_within() {
+                update.retain(|digest| !self.hidden.contains(&digest.0));
+            }
+            if self.news.send(News::Update(update)).is_err() {
+                // Nobody prints any more.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Follower {

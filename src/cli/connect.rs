@@ -91,6 +91,12 @@ impl Reached {
         }
     }
 
+    /// Whether the builder can say which digests an image has before it is where it shall be: with its classic store Docker
+    /// exports nothing but images of its own.
+    pub(crate) fn tells_digests(&self) -> bool {
+        self.inside.is_none() || self.connection.daemon.snapshotter().is_some()
+    }
+
     /// What has built, for the end.
     pub(crate) fn builder(&self) -> String {
         describe_builder(&self.connection, self.inside.as_deref(), &self.place)

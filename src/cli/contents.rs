@@ -6,10 +6,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -18,21 +16,17 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     cli::{
         attest::Attested,
-        connect::Reached,
         job::Request,
+        kept::{Kept, read},
         project::{Project, unique_id},
     },
     gateway::{Gateway, RefId},
-    grpc::{Cancel, Code, Status},
-    output::write_atomically,
+    grpc::{Code, Status},
     pb::control::Exporter,
     plan::Plan,
     sbom::{self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject},
-    session::{
-        SessionId,
-        gather::{Gather, Gathered, Want},
-    },
-    solve,
+    session::gather::{Gather, Gathered, Want},
+    solve::Running,
 };
 
 /// Most that is read of a binary in one call: BuildKit before v0.13 takes messages of 4 MiB.
@@ -40,19 +34,14 @@ const READ_BYTES_MAX: usize = 3 << 20;
 /// Of the thread that reads what is in the image: JSON and TOML nest as deep as is allowed, with room to spare.
 const STACK_BYTES: usize = 4 << 20;
 /// Documents that are kept.
-const KEPT_MAX: usize = 64;
-/// Longest document that is kept or read again, in bytes.
-const KEPT_BYTES_MAX: u64 = 64 << 20;
+const DOCUMENTS_MAX: usize = 64;
 /// Most files of the context that are read.
 const CONTEXT_FILES_MAX: usize = 256;
 
 /// What is needed to look into a result while its build still runs.
 pub(crate) struct Inspector<'a> {
-    pub(crate) reached: &'a Reached,
-    pub(crate) gateway: &'a Gateway,
+    pub(crate) running: &'a Running<'a>,
     pub(crate) gather: &'a Gather,
-    pub(crate) session: &'a SessionId,
-    pub(crate) cancel: &'a Cancel,
     /// Of this build; what is asked beside it is exported alike.
     pub(crate) frontend_attrs: BTreeMap<String, String>,
 }
@@ -66,54 +55,110 @@ pub(crate) struct Digests {
     pub(crate) config: Option<String>,
 }
 
+/// An SBOM that is to be made: all that it depends on besides the content of the image.
+pub(crate) struct Draft {
+    name: String,
+    /// Stands for the content.
+    digest: Option<String>,
+    platform: String,
+    created_seconds: i64,
+    is_cyclonedx: bool,
+    context: Catalogue,
+}
+
 /// A document with what the summary says of it, as it is kept.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
+struct Documents {
     packages: usize,
     problems: Vec<(String, String)>,
     spdx: String,
     cyclonedx: Option<String>,
 }
 
+impl Draft {
+    /// Of the image with that digest; without one it is not kept.
+    pub(crate) fn new(
+        request: &Request,
+        platform: &str,
+        digest: Option<&str>,
+    ) -> Result<Self, Status> {
+        let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
+        Ok(Self {
+            name: name.to_owned(),
+            digest: digest.map(str::to_owned),
+            platform: platform.to_owned(),
+            created_seconds: request.project.epoch.unwrap_or_default(),
+            is_cyclonedx: request.attest.is_cyclonedx,
+            context: catalogue(context_files(&request.project), Origin::Context)?,
+        })
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            name: &self.name,
+            digest: self.digest.as_deref(),
+            platform: &self.platform,
+            created_seconds: self.created_seconds,
+        }
+    }
+
+    /// The same for the same document; it is the name of a file.
+    pub(crate) fn key(&self) -> String {
+        let Self { context, is_cyclonedx, .. } = self;
+        let version = env!("CARGO_PKG_VERSION");
+        hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", self.subject()))
+    }
+
+    fn make(self, mut catalogue: Catalogue) -> Documents {
+        sbom::merge(&mut catalogue, self.context.clone());
+        let subject = self.subject();
+        let problems = catalogue.problems.iter();
+        Documents {
+            packages: catalogue.packages.len(),
+            problems: problems.map(|p| (p.path.clone(), p.why.clone())).collect(),
+            spdx: sbom::spdx::document(&catalogue, &subject).to_string(),
+            cyclonedx: self
+                .is_cyclonedx
+                .then(|| sbom::cyclonedx::document(&catalogue, &subject).to_string()),
+        }
+    }
+}
+
+/// SHA-256 of a text, as hexadecimal digits.
+pub(crate) fn hex_digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 impl Inspector<'_> {
-    /// Makes the documents of the image with that manifest, or finds them; without its digest they are not kept.
+    /// Makes the documents, or finds them.
     pub(crate) fn document(
         &self,
         request: &Request,
         plan: &Plan,
         reference: &RefId,
-        manifest: Option<&str>,
+        draft: Draft,
         attested: &mut Attested,
     ) -> Result<(), Status> {
-        let context = catalogue(context_files(&request.project), Origin::Context)?;
-        let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
-        let subject = Subject {
-            name,
-            digest: manifest,
-            platform: &attested.platform,
-            created_seconds: request.project.epoch.unwrap_or_default(),
-        };
-        let place =
-            request.cache_dir.as_deref().filter(|_| manifest.is_some()).map(|dir| {
-                dir.join("sbom").join(key(&subject, &context, request.attest.is_cyclonedx))
-            });
-        let kept = match place.as_deref().and_then(find) {
-            Some(kept) => kept,
+        let cache_dir = request.cache_dir.as_deref().filter(|_| draft.digest.is_some());
+        let kept = cache_dir.map(|dir| (Kept::new(dir, "sbom", DOCUMENTS_MAX), draft.key()));
+        let found = kept.as_ref().and_then(|(kept, key)| kept.find(key));
+        // What cannot be read is made anew.
+        let documents = match found.and_then(|data| serde_json::from_slice(&data).ok()) {
+            Some(documents) => documents,
             None => {
-                let mut catalogue = self.catalogue(plan, reference)?;
-                sbom::merge(&mut catalogue, context);
-                let made = make(&catalogue, &subject, request.attest.is_cyclonedx);
-                if let Some(place) = &place {
-                    keep(place, &made);
+                let made = draft.make(self.catalogue(plan, reference)?);
+                if let (Some((kept, key)), Ok(data)) = (&kept, serde_json::to_vec(&made)) {
+                    kept.keep(key, &data);
                 }
                 made
             }
         };
-        attested.packages = kept.packages;
-        let problem = |(path, why)| Problem { path, why };
-        attested.problems = kept.problems.into_iter().map(problem).collect();
-        attested.spdx = Some(kept.spdx.into_bytes());
-        attested.cyclonedx = kept.cyclonedx.map(String::into_bytes);
+        let Documents { packages, problems, spdx, cyclonedx } = documents;
+        attested.packages = packages;
+        attested.problems = problems.into_iter().map(|(path, why)| Problem { path, why }).collect();
+        attested.spdx = Some(spdx.into_bytes());
+        attested.cyclonedx = cyclonedx.map(String::into_bytes);
         Ok(())
     }
 
@@ -146,22 +191,15 @@ impl Inspector<'_> {
     }
 
     fn export(&self, plan: &Plan, exporter: Exporter) -> Result<BTreeMap<String, String>, Status> {
-        solve::export_beside(
-            &self.reached.connection,
-            self.session,
-            unique_id(),
-            plan.definition().clone(),
-            exporter,
-            self.frontend_attrs.clone(),
-            self.cancel,
-        )
+        let attrs = self.frontend_attrs.clone();
+        self.running.export(unique_id(), plan.definition().clone(), exporter, attrs)
     }
 
     fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
         let Gathered { contents, names, missing, .. } = gathered;
         let binary = |(path, size_bytes): (String, u64)| {
             let file = Remote {
-                gateway: self.gateway.clone(),
+                gateway: self.running.gateway.clone(),
                 reference: reference.clone(),
                 path: path.clone(),
                 size_bytes,
@@ -255,59 +293,4 @@ fn context_files(project: &Project) -> Files {
         }
     }
     files
-}
-
-fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    use io::Read as _;
-    let mut data = Vec::new();
-    fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut data)?;
-    if data.len() as u64 > bytes_max {
-        return Err(io::Error::other(format!("more than {bytes_max} bytes")));
-    }
-    Ok(data)
-}
-
-fn make(catalogue: &Catalogue, subject: &Subject<'_>, is_cyclonedx: bool) -> Kept {
-    Kept {
-        packages: catalogue.packages.len(),
-        problems: catalogue.problems.iter().map(|p| (p.path.clone(), p.why.clone())).collect(),
-        spdx: sbom::spdx::document(catalogue, subject).to_string(),
-        cyclonedx: is_cyclonedx.then(|| sbom::cyclonedx::document(catalogue, subject).to_string()),
-    }
-}
-
-/// All that a document depends on besides the content of the image, which its digest stands for.
-fn key(subject: &Subject<'_>, context: &Catalogue, is_cyclonedx: bool) -> String {
-    let mut hash = Sha256::new();
-    let all = format!("{} {subject:?} {context:?} {is_cyclonedx}", env!("CARGO_PKG_VERSION"));
-    hash.update(all.as_bytes());
-    hash.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
-}
-
-/// What cannot be read is made anew.
-#[expect(clippy::disallowed_methods, reason = "the age of a file on this machine")]
-fn find(place: &Path) -> Option<Kept> {
-    let kept = serde_json::from_slice(&read(place, KEPT_BYTES_MAX).ok()?).ok()?;
-    // The oldest goes first, so this one is young again.
-    let file = fs::File::options().append(true).open(place).ok()?;
-    drop(file.set_modified(SystemTime::now()));
-    Some(kept)
-}
-
-/// Without room it is made anew the next time.
-fn keep(place: &Path, kept: &Kept) {
-    let (Some(dir), Ok(data)) = (place.parent(), serde_json::to_vec(kept)) else { return };
-    if data.len() as u64 > KEPT_BYTES_MAX || fs::create_dir_all(dir).is_err() {
-        return;
-    }
-    drop(write_atomically(place, &data));
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    let mut files: Vec<(SystemTime, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    files.sort();
-    for (_, path) in files.iter().rev().skip(KEPT_MAX) {
-        drop(fs::remove_file(path));
-    }
 }

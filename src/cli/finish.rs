@@ -44,13 +44,8 @@ pub(crate) fn finish(
         if let Some(config) = attested.digests.as_ref().and_then(|d| d.config.clone()) {
             response.entry("containerimage.config.digest".to_owned()).or_insert(config);
         }
-        // An index that was not taken, because its image is there, is no more.
-        if let Some(there) = load.id.get().filter(|_| attested.is_there) {
-            response.insert("containerimage.digest".to_owned(), there.clone());
-            response.remove("containerimage.descriptor");
-        }
-        let has_loaded = file_send.as_ref().is_some_and(|send| send.has_loaded());
-        if file_send.is_some() && written.is_none() && !has_loaded {
+        let is_in_docker = load.id.get().is_some();
+        if file_send.is_some() && written.is_none() && !is_in_docker {
             return Err(Error::new(Kind::Internal, "the daemon says it is done and sent no image"));
         }
         let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io,
     path::PathBuf,
     sync::{Arc, OnceLock, atomic::Ordering},
 };
@@ -18,22 +17,24 @@ use crate::{
             Attested, Carrier, Document, Folder, Wanted, attach, no_sbom, recorded_provenance,
         },
         connect::Reached,
-        contents::Inspector,
+        contents::{Draft, Inspector},
         env::Environment,
+        export::{build_job, exporter_beside, is_in_stages, metadata},
         failure::{daemon_error, system},
         project::{Project, Purpose, unique_id},
         services,
+        stages::Response,
     },
     control,
     docker::{
-        Engine, Image,
+        Image,
         load::{EngineLoader, LoadProgress},
     },
     error::{Error, Kind},
     gateway::{Gateway, RefId},
     grpc::{Cancel, Service, io::spawn},
     output::{Loader, Output},
-    pb::{control::Exporter, gateway::Attestation},
+    pb::gateway::Attestation,
     plan::{CONTEXT_NAME, Plan},
     sbom::Problem,
     session::{
@@ -42,7 +43,7 @@ use crate::{
         filesend::FileSend,
         gather::{Exports, Gather},
     },
-    solve::{self, Answer, Job, News, SolveError},
+    solve::{self, Answer, Host, News, Running, SolveError},
 };
 
 /// News the printer may be behind; then the daemon waits.
@@ -95,6 +96,12 @@ pub(crate) enum Note {
 /// Why there is no image, as the thread that builds knows it.
 pub(crate) type BuildError = SolveError<Error>;
 
+impl From<Error> for BuildError {
+    fn from(error: Error) -> Self {
+        Self::Frontend(error)
+    }
+}
+
 impl Build {
     pub(crate) fn start(
         request: Arc<Request>,
@@ -105,16 +112,21 @@ impl Build {
         let root_cause = RootCause::default();
         let upload = Arc::new(Upload::default());
         let load = Arc::new(LoadProgress::default());
-        let mut loader = None;
-        let file_send = match (request.output.dest(), &reached.docker) {
-            (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
-            (None, Some(engine)) if !reached.keeps_image() => {
+        let loader = match &reached.docker {
+            Some(engine) if request.output.dest().is_none() => {
                 let (engine, tags) = (Arc::clone(engine), request.tags.clone());
-                let with_manifests = request.carrier == Carrier::Image;
-                let new = EngineLoader::new(engine, tags, Arc::clone(&load), with_manifests);
-                let new = loader.insert(Arc::new(new));
-                new.look_ahead();
-                Some(FileSend::loading(Arc::clone(new) as Arc<dyn Loader>, root_cause.clone()))
+                Some(Arc::new(EngineLoader::new(engine, tags, Arc::clone(&load))))
+            }
+            _ => None,
+        };
+        if let Some(loader) = &loader {
+            loader.look_ahead();
+        }
+        let file_send = match (request.output.dest(), &loader) {
+            (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
+            (None, Some(loader)) if !reached.keeps_image() => {
+                let loader = Arc::clone(loader) as Arc<dyn Loader>;
+                Some(FileSend::loading(loader, root_cause.clone()))
             }
             _ => None,
         };
@@ -134,7 +146,9 @@ impl Build {
         ];
         let gather = Arc::new(Gather::default());
         services.push(Arc::new(Exports { gather: Arc::clone(&gather), image: file_send.clone() }));
-        let job = job(&request, &reached, services);
+        let session = SessionId(unique_id());
+        let shared_key = project.shared_key().to_owned();
+        let host = Host { session: session.clone(), shared_key, services };
 
         let (news_tx, news) = bounded(NEWS_MAX);
         let (done_tx, done) = bounded(1);
@@ -148,6 +162,7 @@ impl Build {
             request,
             reached: Arc::clone(&reached),
             gather,
+            session,
             folder,
             loader,
             notes: notes_tx,
@@ -156,7 +171,7 @@ impl Build {
             load: Arc::clone(&load),
         };
         spawn("pbx-build", move || {
-            let result = work.run(job, &news_tx);
+            let result = work.run(host, &news_tx);
             // All news are out when nobody can send any.
             drop((work, news_tx));
             // The printer may have left on a second Ctrl-C.
@@ -178,119 +193,59 @@ impl Build {
     }
 }
 
-fn job(request: &Request, reached: &Reached, services: Vec<Arc<dyn Service>>) -> Job {
-    let exporter = exporter(request, reached).map(|mut exporter| {
-        exporter.attrs.insert("name".to_owned(), request.tags.join(","));
-        exporter
-    });
-    let mut frontend_attrs = request.attest.frontend_attrs(&request.carrier);
-    if request.attest.provenance.is_some() && request.carrier != Carrier::Nobody {
-        frontend_attrs.extend(request.project.parameters().clone());
-    }
-    frontend_attrs.extend(epoch_attrs(request));
-    Job {
-        reference: unique_id(),
-        session: SessionId(unique_id()),
-        shared_key: request.project.shared_key().to_owned(),
-        services,
-        exporter,
-        frontend_attrs,
-        internal: !request.keeps_record && !request.attest.needs_record(&request.carrier),
-    }
-}
-
-/// What exports the image; its name is not given.
-fn exporter(request: &Request, reached: &Reached) -> Option<Exporter> {
-    let name = request.output.exporter()?;
-    let name = match request.output {
-        _ if reached.keeps_image() => "moby",
-        // Docker takes an OCI image too, and only that holds attestations.
-        Output::Docker { dest: None, .. } if request.carrier == Carrier::Image => "oci",
-        _ => name,
-    };
-    Some(exporter_of(request, name))
-}
-
-fn exporter_of(request: &Request, name: &str) -> Exporter {
-    let mut attrs = request.output.exporter_attrs();
-    // BuildKit before v0.13 writes sources into the image's config, which the provenance tells better; newer ones leave the
-    // attribute alone.
-    attrs.entry("buildinfo".to_owned()).or_insert_with(|| "false".to_owned());
-    if request.project.epoch.is_some() {
-        // Files too, not only the config: else a rebuilt layer has another digest.
-        attrs.entry("rewrite-timestamp".to_owned()).or_insert_with(|| "true".to_owned());
-    }
-    Exporter { r#type: name.to_owned(), attrs }
-}
-
-/// What exports the same image beside the build: it has no result metadata, so all is said in attributes.
-fn beside(request: &Request, plan: &Plan) -> Exporter {
-    let name = match request.output {
-        Output::Docker { dest: Some(_), .. } => "docker",
-        // What goes into the classic store of an engine beside the builder.
-        Output::Docker { .. } if request.carrier != Carrier::Image => "docker",
-        _ => "oci",
-    };
-    let mut exporter = exporter_of(request, name);
-    let config = String::from_utf8_lossy(&plan.image_config()).into_owned();
-    exporter.attrs.insert("containerimage.config".to_owned(), config);
-    let annotations = plan.annotations().iter();
-    exporter.attrs.extend(annotations.map(|(k, v)| (format!("annotation.{k}"), v.clone())));
-    exporter
-}
-
-fn epoch_attrs(request: &Request) -> BTreeMap<String, String> {
-    let epoch = request.project.epoch.map(|e| e.to_string());
-    epoch.map(|epoch| ("build-arg:SOURCE_DATE_EPOCH".to_owned(), epoch)).into_iter().collect()
-}
-
 /// What the thread of a build is given.
-struct Work {
-    request: Arc<Request>,
-    reached: Arc<Reached>,
-    gather: Arc<Gather>,
+pub(crate) struct Work {
+    pub(super) request: Arc<Request>,
+    pub(super) reached: Arc<Reached>,
+    pub(super) gather: Arc<Gather>,
+    session: SessionId,
     folder: Folder,
-    loader: Option<Arc<EngineLoader>>,
+    /// Looks after the image in the engine that shall hold it.
+    pub(super) loader: Option<Arc<EngineLoader>>,
     notes: Sender<Note>,
     cancel: Cancel,
     planned: Arc<OnceLock<Vec<String>>>,
-    load: Arc<LoadProgress>,
+    pub(super) load: Arc<LoadProgress>,
 }
 
 impl Work {
-    fn run(&self, job: Job, news: &Sender<News>) -> Result<Built, BuildError> {
-        let Self { request, reached, load, cancel, .. } = self;
-        let session = job.session.clone();
+    fn run(&self, host: Host, news: &Sender<News>) -> Result<Built, BuildError> {
+        let Self { request, reached, load, cancel, loader, .. } = self;
+        let job = build_job(request, reached);
         let name = job.reference.clone();
-        let before = match (&reached.inside, request.tags.first()) {
-            (Some(engine), Some(tag)) if reached.keeps_image() => Some(
-                look_up(Arc::clone(engine), tag.clone(), request.carrier == Carrier::Image)
-                    .map_err(|e| SolveError::Frontend(system("cannot start a thread", e)))?,
-            ),
-            _ => None,
-        };
-        let mut held: Option<Image> = None;
+        let mut before: Option<Image> = None;
         let mut attested = Attested::default();
-        let response = solve::run(&reached.connection, job, news, cancel, |gateway| {
-            let plan = self.plan(gateway, &session)?;
+        let mut exported: Option<Response> = None;
+        let response = solve::run(&reached.connection, host, job, news, cancel, |running| {
+            let plan = self.plan(&running.gateway)?;
             attested.platform = plan.platform().to_string();
-            let answer = self.answer(gateway, &session, &plan, &mut attested)?;
-            // Before the engine can give the name to the new image.
-            held = before.and_then(|answer| answer.recv().ok().flatten());
+            if reached.keeps_image() {
+                // Before the engine can give the name to the new image.
+                before = loader.as_ref().and_then(|loader| loader.before());
+            }
+            if !is_in_stages(request) {
+                return Ok(self.at_once(running, &plan, &mut attested)?);
+            }
+            let (answer, response) = self.in_stages(running, &plan, &mut attested)?;
+            exported = response;
             Ok(answer)
+        })
+        .map_err(|error| match error {
+            SolveError::Frontend(error) => error,
+            SolveError::Daemon(status) => SolveError::Daemon(status),
+            SolveError::Cancelled => SolveError::Cancelled,
         })?;
         if let Some(status) = attested.failure.take() {
             let error = Error::new(Kind::Internal, "the image was built, its SBOM was not")
                 .because(status)
                 .hint("try again; `--no-sbom` builds without one");
-            return Err(SolveError::Frontend(error));
+            return Err(error.into());
         }
-        if reached.keeps_image()
-            && let Some(made) = response.get("containerimage.digest")
+        let response = exported.unwrap_or(response);
+        if let (true, None, Some(made)) =
+            (reached.keeps_image(), load.id.get(), response.get("containerimage.digest"))
         {
-            let manifest = attested.digests.as_ref().map_or(made, |digests| &digests.manifest);
-            let is_same = |image: &Image| image.id == *made || image.is_or_holds(manifest);
-            let is_unchanged = held.as_ref().is_some_and(is_same);
+            let is_unchanged = before.is_some_and(|image| image.id == *made);
             load.is_unchanged.store(is_unchanged, Ordering::Relaxed);
             drop(load.id.set(made.clone()));
         }
@@ -302,8 +257,8 @@ impl Work {
         Ok(Built { response, attested })
     }
 
-    fn plan(&self, gateway: &Gateway, session: &SessionId) -> Result<Plan, Error> {
-        let Self { request, reached, planned, .. } = self;
+    fn plan(&self, gateway: &Gateway) -> Result<Plan, Error> {
+        let Self { request, reached, planned, session, .. } = self;
         let purpose = match request.output {
             Output::Docker { .. } => Purpose::BuildForDocker,
             _ => Purpose::Build,
@@ -326,74 +281,62 @@ impl Work {
         Ok(plan)
     }
 
-    fn answer(
+    /// The result of a build that exports it too.
+    fn at_once(
         &self,
-        gateway: &Gateway,
-        session: &SessionId,
+        running: &Running<'_>,
         plan: &Plan,
         attested: &mut Attested,
     ) -> Result<Answer, Error> {
         let Self { request, .. } = self;
-        let mut metadata =
-            BTreeMap::from([("containerimage.config".to_owned(), plan.image_config())]);
-        if let Some(config) = plan.base_config() {
-            metadata.insert("containerimage.base.config".to_owned(), config.to_vec());
-        }
-        // Result metadata reaches every exporter, unlike attributes of one (`exptypes/annotations.go`).
-        metadata.extend(
-            plan.annotations()
-                .iter()
-                .map(|(k, v)| (format!("annotation.{k}"), v.clone().into_bytes())),
-        );
+        let gateway = &running.gateway;
         let definition = || plan.definition().clone();
-        let lazily = |gateway: &Gateway| {
-            gateway.solve(definition()).map_err(|status| daemon_error(&status, None))
-        };
+        let lazily = || gateway.solve(definition()).map_err(|status| daemon_error(&status, None));
         let makes_sbom = request.attest.makes_sbom(&request.carrier);
         // A build that fails is told of by the end of `Solve`, with the step that is to blame.
         let reference = match makes_sbom.then(|| gateway.build(definition())) {
-            None => lazily(gateway)?,
+            None => lazily()?,
             Some(Err(status)) => {
                 attested.failure = Some(status);
-                lazily(gateway)?
+                lazily()?
             }
             Some(Ok(reference)) => {
-                self.sbom(gateway, session, plan, &reference, attested)?;
+                self.sbom(running, plan, &reference, attested)?;
                 reference
             }
         };
-        let attestations = self.attach(gateway, session, attested)?;
-        Ok(Answer { reference, metadata, attestations })
+        let attestations = self.attach(gateway, attested)?;
+        Ok(Answer { reference, metadata: metadata(plan), attestations })
     }
 
     /// Makes the SBOM of what was built.
     fn sbom(
         &self,
-        gateway: &Gateway,
-        session: &SessionId,
+        running: &Running<'_>,
         plan: &Plan,
         reference: &RefId,
         attested: &mut Attested,
     ) -> Result<(), Error> {
-        let Self { request, reached, gather, cancel, .. } = self;
-        let frontend_attrs = epoch_attrs(request);
-        let inspector = Inspector { reached, gateway, gather, session, cancel, frontend_attrs };
-        attested.digests = match inspector.digests(plan, beside(request, plan)) {
-            // With its classic store Docker exports nothing but images of its own; then no digest is known yet.
-            Err(status) if status.message.contains("could not be found") => None,
-            digests => Some(digests.map_err(no_sbom)?),
-        };
-        let manifest = attested.digests.as_ref().map(|digests| digests.manifest.clone());
-        let is_there =
-            |loader: &Arc<EngineLoader>| manifest.as_ref().is_some_and(|it| loader.expect(it));
-        if request.carrier == Carrier::Image && self.loader.as_ref().is_some_and(is_there) {
-            // With what was said of it when it was loaded; nothing goes there now.
-            attested.is_there = true;
-            return Ok(());
+        let Self { request, reached, .. } = self;
+        let inspector = self.inspector(running);
+        if reached.tells_digests() {
+            let digests = inspector.digests(plan, exporter_beside(request, plan));
+            attested.digests = Some(digests.map_err(no_sbom)?);
         }
-        inspector
-            .document(request, plan, reference, manifest.as_deref(), attested)
-            .map_err(no_sbom)?;
+        let manifest = attested.digests.as_ref().map(|digests| digests.manifest.as_str());
+        let draft = Draft::new(request, &attested.platform, manifest).map_err(no_sbom)?;
+        self.make_sbom(&inspector, plan, reference, draft, attested)
+    }
+
+    pub(super) fn make_sbom(
+        &self,
+        inspector: &Inspector<'_>,
+        plan: &Plan,
+        reference: &RefId,
+        draft: Draft,
+        attested: &mut Attested,
+    ) -> Result<(), Error> {
+        inspector.document(&self.request, plan, reference, draft, attested).map_err(no_sbom)?;
         for Problem { path, why } in &attested.problems {
             self.tell(Note::Warning(format!("SBOM: cannot read `{path}`: {why}")));
         }
@@ -401,14 +344,13 @@ impl Work {
     }
 
     /// Hands over what the image shall carry and the daemon does not make.
-    fn attach(
+    pub(super) fn attach(
         &self,
         gateway: &Gateway,
-        session: &SessionId,
         attested: &Attested,
     ) -> Result<BTreeMap<String, Vec<Attestation>>, Error> {
         let Self { request, .. } = self;
-        if request.carrier != Carrier::Image || attested.is_there {
+        if request.carrier != Carrier::Image {
             return Ok(BTreeMap::new());
         }
         let with_provenance = request.attest.provenance.is_some();
@@ -420,7 +362,7 @@ impl Work {
         if documents.is_empty() {
             return Ok(BTreeMap::new());
         }
-        attach(gateway, session, &attested.platform, &documents, &self.folder)
+        attach(gateway, &self.session, &attested.platform, &documents, &self.folder)
     }
 
     fn recorded(&self, name: &str, wanted: &Provenance) -> Result<(String, Value), BuildError> {
@@ -442,20 +384,4 @@ impl Work {
         // The printer may have left on a second Ctrl-C.
         drop(self.notes.send(note));
     }
-}
-
-/// Asks meanwhile which image has that name; whoever needs the answer waits for it.
-fn look_up(
-    engine: Arc<Engine>,
-    name: String,
-    with_manifests: bool,
-) -> io::Result<Receiver<Option<Image>>> {
-    let (tx, rx) = bounded(1);
-    spawn("pbx-look-up", move || {
-        let image =
-            if with_manifests { engine.image_with_manifests(&name) } else { engine.image(&name) };
-        // An engine that does not say holds another image: nothing depends on it but a word of the summary.
-        drop(tx.send(image.ok().flatten()));
-    })?;
-    Ok(rx)
 }

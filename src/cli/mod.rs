@@ -14,16 +14,19 @@ mod contents;
 mod detect;
 mod doctor;
 mod env;
+mod export;
 mod failure;
 mod finish;
 mod follow;
 mod inspect;
 mod job;
+mod kept;
 mod plan;
 mod probe;
 mod project;
 mod sbom;
 mod services;
+mod stages;
 
 use args::{Cli, Command, RemovedArgs};
 

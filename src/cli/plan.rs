@@ -18,7 +18,7 @@ use crate::{
     grpc::Cancel,
     plan::Plan,
     session::{RootCause, SessionId},
-    solve::{self, Answer, Job, SolveError},
+    solve::{self, Answer, Host, Job, SolveError},
 };
 
 /// The daemon is asked for the bases, nothing is built.
@@ -46,11 +46,13 @@ fn plan(
 ) -> Result<Plan, Error> {
     let root_cause = RootCause::default();
     let session = SessionId(unique_id());
-    let job = Job {
-        reference: unique_id(),
+    let host = Host {
         session: session.clone(),
         shared_key: project.shared_key().to_owned(),
         services: vec![services::auth(env, &root_cause), services::content(project, &root_cause)],
+    };
+    let job = Job {
+        reference: unique_id(),
         exporter: None,
         frontend_attrs: BTreeMap::new(),
         internal: true,
@@ -59,8 +61,8 @@ fn plan(
     let (news, _) = crossbeam_channel::bounded(1);
     let connection = &reached.connection;
     let mut planned = None;
-    let result = solve::run(connection, job, &news, cancel, |gateway| {
-        planned = Some(project.plan(gateway, reached, &session.0, Purpose::Show)?);
+    let result = solve::run(connection, host, job, &news, cancel, |running| {
+        planned = Some(project.plan(&running.gateway, reached, &session.0, Purpose::Show)?);
         Ok::<_, Error>(Answer {
             reference: RefId(String::new()),
             metadata: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    mem,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -33,15 +34,21 @@ pub struct EngineLoader {
     /// Normalised references.
     tags: Vec<String>,
     progress: Arc<LoadProgress>,
-    with_manifests: bool,
-    /// The image that had the first name.
-    seen: Mutex<Option<Receiver<Seen>>>,
-    /// The image that is there already.
-    expected: OnceLock<Image>,
+    seen: Mutex<Seen>,
 }
 
+/// What is known of the image that has the first name.
 #[derive(Debug)]
-struct Seen {
+enum Seen {
+    /// The engine was not asked.
+    Nothing,
+    /// Its answer will be here.
+    Soon(Receiver<Look>),
+    Known(Look),
+}
+
+#[derive(Debug, Clone)]
+struct Look {
     image: Option<Image>,
     asked: Instant,
 }
@@ -64,72 +71,79 @@ pub struct LoadProgress {
 }
 
 impl EngineLoader {
-    /// Loads into `engine` under `tags`; `with_manifests`: what is loaded is an index.
-    pub fn new(
-        engine: Arc<Engine>,
-        tags: Vec<String>,
-        progress: Arc<LoadProgress>,
-        with_manifests: bool,
-    ) -> Self {
-        let (seen, expected) = (Mutex::default(), OnceLock::new());
-        Self { engine, tags, progress, with_manifests, seen, expected }
+    /// Loads into `engine` under `tags`, which are normalised references.
+    pub fn new(engine: Arc<Engine>, tags: Vec<String>, progress: Arc<LoadProgress>) -> Self {
+        Self { engine, tags, progress, seen: Mutex::new(Seen::Nothing) }
     }
 
     /// Asks which image has the first name while the builder works; a build of nothing new then finds it known.
     pub fn look_ahead(self: &Arc<Self>) {
         let loader = Arc::clone(self);
         let (tx, rx) = bounded(1);
-        let look = move || {
-            let asked = Instant::now();
-            let tag = loader.tags.first().map_or("", String::as_str);
-            // An engine that does not say is asked again.
-            let image = loader.image(tag).ok().flatten();
-            // Nobody may wait any more.
-            drop(tx.try_send(Seen { image, asked }));
-        };
+        // Nobody may wait any more.
+        let look = move || drop(tx.try_send(loader.look()));
         // Without the thread it only takes longer.
         if thread::Builder::new().name("pbx-look-up".to_owned()).spawn(look).is_ok() {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(rx);
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Soon(rx);
         }
     }
 
-    fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
-        if self.with_manifests {
-            self.engine.image_with_manifests(name)
-        } else {
-            self.engine.image(name)
-        }
+    fn look(&self) -> Look {
+        let asked = Instant::now();
+        let tag = self.tags.first().map_or("", String::as_str);
+        // An engine that does not say gets the image.
+        Look { image: self.engine.image(tag).ok().flatten(), asked }
     }
 
-    /// What was seen, if that is not too long ago; it is given out once.
-    fn seen(&self) -> Option<Image> {
-        let answer = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let Seen { image, asked } = answer.recv().ok()?;
-        image.filter(|_| asked.elapsed() < AGE_MAX)
+    /// The image that has the first name, as it was when the engine was asked: once before it can have got another.
+    pub fn before(&self) -> Option<Image> {
+        self.seen(Duration::MAX)
     }
 
-    /// Whether the engine has the image whose manifest this is, whatever index it stands in. If so, the load that follows
-    /// gives it the names and no more.
+    /// The same, as it was so long ago at most.
+    fn seen(&self, age_max: Duration) -> Option<Image> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match mem::replace(&mut *seen, Seen::Nothing) {
+            Seen::Nothing => None,
+            Seen::Soon(answer) => answer.recv().ok(),
+            Seen::Known(look) => Some(look),
+        };
+        let look = match known {
+            Some(look) if look.asked.elapsed() < age_max => look,
+            _ => self.look(),
+        };
+        *seen = Seen::Known(look.clone());
+        look.image
+    }
+
+    /// Whether the image that has the first name `is_it` already; if so, it has all the names afterwards.
     ///
-    /// An index of a build is never there before: it tells when it was built.
-    pub fn expect(&self, manifest: &str) -> bool {
-        let seen = self.seen().or_else(|| {
-            // It was too long ago; an engine that does not say gets the image.
-            self.image(self.tags.first()?).ok().flatten()
-        });
-        let held = seen.filter(|image| image.is_or_holds(manifest));
-        held.is_some_and(|image| self.expected.set(image).is_ok())
+    /// # Errors
+    /// The engine does not give it a name.
+    pub fn hold(&self, is_it: impl Fn(&Image) -> bool) -> Result<bool, OutputError> {
+        let Some(image) = self.seen(AGE_MAX).filter(is_it) else { return Ok(false) };
+        let id = self.name(&image).map_err(|source| self.failed(source))?;
+        self.settle(id, true);
+        Ok(true)
+    }
+
+    fn settle(&self, id: String, is_unchanged: bool) {
+        self.progress.is_unchanged.store(is_unchanged, Ordering::Relaxed);
+        // There is one load to a build.
+        drop(self.progress.id.set(id));
+        self.progress.is_done.store(true, Ordering::Relaxed);
+    }
+
+    fn failed(&self, source: EngineError) -> OutputError {
+        OutputError::Load { place: self.engine.host.to_string(), source: Box::new(source) }
     }
 
     /// The id of exactly this image, if the engine has it; then it has all the names afterwards.
     fn held(&self, announced: &Announced) -> Result<Option<String>, EngineError> {
-        if let Some(image) = self.expected.get() {
-            return self.name(image).map(Some);
-        }
-        let mut seen = self.seen();
+        let mut seen = self.seen(AGE_MAX);
         // A graph driver's id of an image is the digest of its config, containerd's that of its manifest.
         for digest in [&announced.digest, &announced.config_digest].into_iter().flatten() {
-            let image = match seen.take_if(|image| image.is_or_holds(digest)) {
+            let image = match seen.take_if(|image| image.id == *digest) {
                 Some(image) => Some(image),
                 None => self.engine.image(digest)?.filter(|image| image.id == *digest),
             };
@@ -178,21 +192,17 @@ impl EngineLoader {
 
 impl Loader for EngineLoader {
     fn load(&self, announced: &Announced, body: &mut dyn Read) -> Result<bool, OutputError> {
-        let failed = |source: EngineError| OutputError::Load {
-            place: self.engine.host.to_string(),
-            source: Box::new(source),
-        };
         self.progress.has_begun.store(true, Ordering::Relaxed);
-        let held = self.held(announced).map_err(failed)?;
+        let held = self.held(announced).map_err(|source| self.failed(source))?;
         let is_new = held.is_none();
         let id = match held {
             Some(id) => id,
-            None => self.stream(body).and_then(|()| self.loaded()).map_err(failed)?,
+            None => {
+                let loaded = self.stream(body).and_then(|()| self.loaded());
+                loaded.map_err(|source| self.failed(source))?
+            }
         };
-        self.progress.is_unchanged.store(!is_new, Ordering::Relaxed);
-        // There is one load to a build.
-        drop(self.progress.id.set(id));
-        self.progress.is_done.store(true, Ordering::Relaxed);
+        self.settle(id, !is_new);
         Ok(is_new)
     }
 }

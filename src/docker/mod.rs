@@ -66,30 +66,11 @@ pub struct Image {
     /// Digest of the config (graph drivers), or of the manifest or index (containerd).
     pub id: String,
     /// Its names, as Docker shows them: `app:1`.
-    #[serde(default, alias = "RepoTags", deserialize_with = "null_is_empty")]
-    tags: Vec<String>,
-    /// What an index consists of, where that was asked for and the engine keeps such.
     #[serde(default, deserialize_with = "null_is_empty")]
-    manifests: Vec<Manifest>,
-}
-
-/// One manifest of an index: the image of a platform, or what is attested of one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Manifest {
-    #[serde(rename = "ID")]
-    id: String,
-    /// All of its blobs are there.
-    #[serde(rename = "Available", default)]
-    is_available: bool,
+    tags: Vec<String>,
 }
 
 impl Image {
-    /// Whether it is what has that digest, or holds that whole image beside what is attested of it.
-    pub fn is_or_holds(&self, digest: &str) -> bool {
-        let holds = |manifest: &Manifest| manifest.id == digest && manifest.is_available;
-        self.id == digest || self.manifests.iter().any(holds)
-    }
-
     /// Whether it has that name, a normalised reference.
     pub fn has_name(&self, reference: &str) -> bool {
         let hub = reference.strip_prefix("docker.io/").unwrap_or(reference);
@@ -257,18 +238,6 @@ impl Engine {
         // measures what is unpacked (29.8, containerd).
         match self.get::<Vec<Image>>(&self.path(&format!("/images/{}/history", Escaped(name)))) {
             Ok(history) => Ok(history.into_iter().next()),
-            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// The image with that name and what it consists of (API 1.48, else only the image); `None` when there is none.
-    ///
-    /// # Errors
-    /// As [`EngineError`] says.
-    pub fn image_with_manifests(&self, name: &str) -> Result<Option<Image>, EngineError> {
-        match self.get(&self.path(&format!("/images/{}/json?manifests=1", Escaped(name)))) {
-            Ok(image) => Ok(Some(image)),
             Err(EngineError::Refused { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }

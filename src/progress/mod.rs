@@ -242,6 +242,16 @@ pub struct StatusUpdate {
     pub warnings: Vec<VertexWarning>,
 }
 
+impl StatusUpdate {
+    /// Keeps what is said of steps that `is_wanted`.
+    pub fn retain(&mut self, is_wanted: impl Fn(&VertexDigest) -> bool) {
+        self.vertexes.retain(|vertex| is_wanted(&vertex.digest));
+        self.statuses.retain(|status| is_wanted(&status.vertex));
+        self.logs.retain(|log| is_wanted(&log.vertex));
+        self.warnings.retain(|warning| is_wanted(&warning.vertex));
+    }
+}
+
 /// State of one vertex; announced several times.
 #[derive(Clone, Debug, Default)]
 pub struct Vertex {

@@ -2,10 +2,7 @@
 
 use std::{
     io::{self, Read},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::{Buf as _, Bytes};
@@ -27,7 +24,6 @@ use crate::{
 pub struct FileSend {
     place: Place,
     slot: Mutex<Slot>,
-    has_loaded: AtomicBool,
     root_cause: RootCause,
 }
 
@@ -59,7 +55,7 @@ impl FileSend {
     }
 
     fn of(place: Place, root_cause: RootCause) -> Self {
-        Self { place, slot: Mutex::default(), has_loaded: AtomicBool::new(false), root_cause }
+        Self { place, slot: Mutex::default(), root_cause }
     }
 
     /// Gives out what was received; `None` when the daemon sent nothing.
@@ -69,11 +65,6 @@ impl FileSend {
         let mut slot = self.slot();
         slot.is_over = true;
         slot.sink.take()
-    }
-
-    /// Whether a loader has the image.
-    pub fn has_loaded(&self) -> bool {
-        self.has_loaded.load(Ordering::Acquire)
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
@@ -108,7 +99,6 @@ impl FileSend {
             (_, Some(status)) => Err(status.into()),
             (Err(e), None) => Err(ReceiveError::Output(e)),
             (Ok(is_new), None) => {
-                self.has_loaded.store(true, Ordering::Release);
                 if is_new {
                     return Ok(());
                 }

@@ -64,17 +64,64 @@ fn check_inside(name: &str, builder: Option<&str>) {
     assert!(!work.path("data").exists(), "nothing is beside it");
 
     let id = engine.id(&tag).unwrap();
-    let run = build(&["--iidfile", "id"]);
+    let run = build(&["--iidfile", "id", "--metadata-file", "metadata.json"]);
     assert!(run.stderr.contains(", unchanged\n"), "{}", run.stderr);
-    assert_eq!(fs::read_to_string(work.path("id")).unwrap(), engine.id(&tag).unwrap());
+    assert_eq!(fs::read_to_string(work.path("id")).unwrap(), id);
+    let metadata: Value =
+        serde_json::from_slice(&fs::read(work.path("metadata.json")).unwrap()).unwrap();
+    assert_eq!(metadata["containerimage.digest"], id);
+    assert_eq!(metadata["peelbox.manifest"], attested.manifest);
+    // It is what was there.
+    assert_eq!(engine.id(&tag).unwrap(), id);
+
+    // Another name is given without making anything.
+    let other = engine.tag("2");
+    assert!(build(&["--tag", &other]).stderr.contains(", unchanged\n"));
+    assert_eq!(engine.id(&other).unwrap(), id);
+
+    // The same image with other things said of it is not what is there.
+    let run = build(&["--provenance", "min"]);
+    assert!(!run.stderr.contains(", unchanged\n"), "{}", run.stderr);
     let again = saved(&engine, &work, &tag);
     assert_eq!(again.manifest, attested.manifest);
     again.check_subjects();
     assert_eq!(again.spdx(), attested.spdx());
-    if builder.is_some() {
-        // Nothing was sent, so it is what was there.
-        assert_eq!(engine.id(&tag).unwrap(), id);
-        assert_eq!(again.statements, attested.statements);
+    assert_ne!(engine.id(&tag).unwrap(), id);
+
+    // Nothing is claimed of an image of which nothing is remembered.
+    let bare = build(&["--no-sbom"]);
+    assert!(!bare.stderr.contains(", unchanged\n"), "{}", bare.stderr);
+    fs::remove_dir_all(work.path("home/.cache/peelbox")).unwrap();
+    let run = build(&[]);
+    assert!(!run.stderr.contains(", unchanged\n"), "{}", run.stderr);
+    assert_eq!(saved(&engine, &work, &tag).spdx(), attested.spdx());
+}
+
+#[test]
+fn no_step_runs_twice_or_is_told_twice_though_the_image_is_exported_by_a_build_of_its_own() {
+    let engine = Engine::containerd("attested-once");
+    let work = work("attested-once");
+    let tag = engine.tag("1");
+    let uuid = "/proc/sys/kernel/random/uuid";
+    let mut spec: Value = serde_json::from_slice(&fs::read(work.spec()).unwrap()).unwrap();
+    spec["build"]["commands"] = json!([format!(
+        "mkdir /out && cat {uuid} >/out/index.html && echo it is $(cat /out/index.html)"
+    )]);
+    work.set_spec(&spec);
+    let mut seen = BTreeSet::new();
+    for builder in [None, Some(daemon::newest()), Some(daemon::oldest())] {
+        let build = build(&work, builder.as_deref(), engine.host()).args(["--tag", &tag]);
+        let run = build.arg("--no-cache").run().ok();
+        // Not the name of the step.
+        let said = run.stderr.lines().filter(|line| !line.contains("$("));
+        let made: Vec<&str> =
+            said.filter_map(|line| line.split_once(" it is ").map(|(_, uuid)| uuid)).collect();
+        let [made] = made.as_slice() else { panic!("{made:?} in\n{}", run.stderr) };
+        assert_eq!(engine.output_of(&tag), *made);
+        assert!(seen.insert((*made).to_owned()), "{seen:?}");
+        for line in [" exporting to ", " copy /out → /srv\n"] {
+            assert_eq!(run.stderr.matches(line).count(), 1, "{line} in\n{}", run.stderr);
+        }
     }
 }
 
@@ -147,9 +194,8 @@ fn check_beside(name: &str, builder: Option<&str>) {
     let sbom = fs::read(&paths[0]).unwrap();
     assert_eq!(twins(&engine, &id), Vec::<String>::new(), "images that nobody asked for");
     if builder.is_none() {
-        // Its digest is not known before it is there; that of another image would be wrong.
         let version = &statement(&paths[0])["predicate"]["packages"][0]["versionInfo"];
-        assert!(version.is_null() || *version == *id, "{version}");
+        assert_eq!(*version, *id);
     }
 
     let run = names_them(build(&[]).ok(), &paths);

@@ -148,19 +148,22 @@ fn docker_builds_on_an_image_of_the_context_and_writes_files() {
     let engine = Engine::containerd("layout");
     let tag = engine.tag("1");
     let work = on_layout("docker-layout");
-    let build = |output: &str| {
+    let build = |output: &str, args: &[&str]| {
         let build = build(&work, engine.host()).args(["--tag", &tag, "--progress", "plain"]);
-        build.args(["--output", output]).run().ok()
+        build.args(["--output", output]).args(args).run().ok()
     };
-    drop(build("type=oci,dest=oci.tar"));
+    drop(build("type=oci,dest=oci.tar", &[]));
     Image::read(&work.path("oci.tar")).check();
-    let run = build("type=docker,dest=docker.tar");
+    let run = build("type=docker,dest=docker.tar", &[]);
     check_header(&run, engine.host());
     assert_eq!(engine.id(&tag), None, "what is written to a file is not in Docker");
     engine.load(&work.path("docker.tar"));
     assert_eq!(engine.output_of(&tag), "docker-layout");
-    let run = build("type=docker").says(&["3 steps, all cached"]);
+    let run = build("type=docker", &["--no-sbom", "--no-provenance"]);
+    let run = run.says(&["3 steps, all cached"]);
     assert!(run.stderr.contains(", unchanged\n"), "it is the image of the file: {}", run.stderr);
+    let run = build("type=docker", &[]);
+    assert!(!run.stderr.contains(", unchanged\n"), "that had no SBOM: {}", run.stderr);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use peelbox::{
     grpc::{Cancel, Code, Status, frame},
     pb::llb,
     session::SessionId,
-    solve::{Answer, Connection, Job, News, SolveError, run},
+    solve::{Answer, Connection, Host, Job, News, SolveError, run},
     transport::connect_unix,
 };
 use prost::Message as _;
@@ -49,13 +49,17 @@ fn small_graph(text: &str) -> llb::Definition {
     llb::Definition { def: vec![bytes, last.encode_to_vec()], metadata: BTreeMap::new() }
 }
 
-fn job(name: &str) -> Job {
-    let unique = format!("{name}{}", std::process::id());
-    Job {
-        reference: format!("ref{unique}"),
-        session: SessionId(format!("ses{unique}")),
+fn host(name: &str) -> Host {
+    Host {
+        session: SessionId(format!("ses{name}{}", std::process::id())),
         shared_key: String::new(),
         services: Vec::new(),
+    }
+}
+
+fn job(name: &str) -> Job {
+    Job {
+        reference: format!("ref{name}{}", std::process::id()),
         exporter: None,
         frontend_attrs: BTreeMap::new(),
         internal: true,
@@ -68,15 +72,16 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
         let connection = open(&address).unwrap();
         assert!(!connection.daemon.workers[0].platforms.is_empty());
         let (tx, rx) = bounded(1000);
-        let answer = run(&connection, job("small"), &tx, &Cancel::default(), |gateway| {
-            let reference = gateway.solve(small_graph("hi"))?;
-            assert_eq!(gateway.read_file(&reference, "/hello")?, b"hi");
-            Ok::<_, Status>(Answer {
-                reference,
-                metadata: BTreeMap::new(),
-                attestations: BTreeMap::new(),
-            })
-        });
+        let answer =
+            run(&connection, host("small"), job("small"), &tx, &Cancel::default(), |running| {
+                let reference = running.gateway.solve(small_graph("hi"))?;
+                assert_eq!(running.gateway.read_file(&reference, "/hello")?, b"hi");
+                Ok::<_, Status>(Answer {
+                    reference,
+                    metadata: BTreeMap::new(),
+                    attestations: BTreeMap::new(),
+                })
+            });
         answer.unwrap();
         drop(tx);
         let names: Vec<String> = rx
@@ -105,7 +110,9 @@ fn a_daemon_without_info_is_too_old() {
 fn what_the_frontend_says_is_what_the_caller_hears() {
     let connection = open(&daemon::newest()).unwrap();
     let (tx, rx) = bounded(1000);
-    let result = run(&connection, job("giveup"), &tx, &Cancel::default(), |_| Err("no idea"));
+    let result = run(&connection, host("giveup"), job("giveup"), &tx, &Cancel::default(), |_| {
+        Err("no idea")
+    });
     assert!(matches!(result, Err(SolveError::Frontend("no idea"))), "{result:?}");
     drop((tx, rx));
 }
@@ -115,12 +122,12 @@ fn a_cancelled_build_ends_at_once_and_is_called_cancelled() {
     let connection = open(&daemon::newest()).unwrap();
     let (tx, rx) = bounded(1000);
     let cancel = Cancel::default();
-    let result = run(&connection, job("cancel"), &tx, &cancel, |gateway| {
+    let result = run(&connection, host("cancel"), job("cancel"), &tx, &cancel, |running| {
         cancel.cancel();
         // Answered only when the build is over.
-        gateway.ping()?.wait().map(drop)?;
+        running.gateway.ping()?.wait().map(drop)?;
         std::thread::park_timeout(std::time::Duration::from_millis(50));
-        gateway.ping()?.wait()?;
+        running.gateway.ping()?.wait()?;
         Err::<Answer, Status>(Status::protocol("the gateway outlived its build"))
     });
     assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
@@ -133,7 +140,7 @@ fn a_build_that_was_cancelled_before_it_began_is_called_cancelled() {
     let (tx, _rx) = bounded(1000);
     let cancel = Cancel::default();
     cancel.cancel();
-    let result = run(&connection, job("early"), &tx, &cancel, |_| {
+    let result = run(&connection, host("early"), job("early"), &tx, &cancel, |_| {
         Err::<Answer, Status>(Status::protocol("the frontend was asked"))
     });
     assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
@@ -146,8 +153,8 @@ fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     let exporter =
         peelbox::pb::control::Exporter { r#type: "nonsense".into(), attrs: BTreeMap::new() };
     let job = Job { exporter: Some(exporter), ..job("nonsense") };
-    let result = run(&connection, job, &tx, &Cancel::default(), |gateway| {
-        let reference = gateway.solve(small_graph("x"))?;
+    let result = run(&connection, host("nonsense"), job, &tx, &Cancel::default(), |running| {
+        let reference = running.gateway.solve(small_graph("x"))?;
         Ok::<_, Status>(Answer {
             reference,
             metadata: BTreeMap::new(),
@@ -163,15 +170,16 @@ fn an_exporter_the_daemon_lacks_fails_with_its_name() {
 fn a_graph_that_no_daemon_would_take_is_not_sent() {
     let connection = open(&daemon::newest()).unwrap();
     let (tx, _rx) = bounded(1000);
-    let result = run(&connection, job("large"), &tx, &Cancel::default(), |gateway| {
-        let definition = llb::Definition { def: vec![vec![0; 5 << 20]], ..Default::default() };
-        let reference = gateway.solve(definition)?;
-        Ok::<_, Status>(Answer {
-            reference,
-            metadata: BTreeMap::new(),
-            attestations: BTreeMap::new(),
-        })
-    });
+    let result =
+        run(&connection, host("large"), job("large"), &tx, &Cancel::default(), |running| {
+            let definition = llb::Definition { def: vec![vec![0; 5 << 20]], ..Default::default() };
+            let reference = running.gateway.solve(definition)?;
+            Ok::<_, Status>(Answer {
+                reference,
+                metadata: BTreeMap::new(),
+                attestations: BTreeMap::new(),
+            })
+        });
     let Err(SolveError::Frontend(status)) = result else { panic!("{result:?}") };
     assert_eq!(status.code, Code::ResourceExhausted);
     assert!(status.message.contains("the limit is 4194304"), "{status}");

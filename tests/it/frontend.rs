@@ -6,7 +6,7 @@ use crossbeam_channel::bounded;
 use peelbox::{
     grpc::{Cancel, Code, Status},
     session::SessionId,
-    solve::{Answer, Connection, Job, SolveError, run},
+    solve::{Answer, Connection, Host, Job, SolveError, run},
 };
 
 use crate::support::fake::{Fake, PATIENCE, Script};
@@ -31,16 +31,19 @@ fn a_build_that_ends_before_the_daemon_has_answered_the_frontend_still_ends_with
     };
     let (socket, _fake) = Fake::start(script);
     let connection = Connection::open(socket, "localhost", &Cancel::default()).unwrap();
-    let job = Job {
-        reference: "ref".into(),
+    let host = Host {
         session: SessionId("session".into()),
         shared_key: String::new(),
         services: Vec::new(),
+    };
+    let job = Job {
+        reference: "ref".into(),
         exporter: None,
         frontend_attrs: BTreeMap::new(),
         internal: true,
     };
     let (news, _ours) = bounded(1000);
-    let result = run(&connection, job, &news, &Cancel::default(), |_| Err::<Answer, _>("no idea"));
+    let result =
+        run(&connection, host, job, &news, &Cancel::default(), |_| Err::<Answer, _>("no idea"));
     assert!(matches!(result, Err(SolveError::Frontend("no idea"))), "{result:?}");
 }

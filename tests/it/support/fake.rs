@@ -24,7 +24,7 @@ use peelbox::{
         SessionId,
         tunnel::{Source, Tunnel},
     },
-    solve::{Answer, Connection, Job, News, SolveError, run},
+    solve::{Answer, Connection, Host, Job, News, SolveError, run},
     transport::{Socket, memory},
 };
 use prost::Message;
@@ -259,18 +259,16 @@ pub(crate) fn build(
         Ok(connection) => connection,
         Err(e) => return (Err(e), Vec::new()),
     };
+    let host = Host { session: SessionId("session".into()), shared_key: "key".into(), services };
     let job = Job {
         reference: "ref".into(),
-        session: SessionId("session".into()),
-        shared_key: "key".into(),
-        services,
         exporter: None,
         frontend_attrs: BTreeMap::new(),
         internal: false,
     };
     let (tx, rx) = bounded(1000);
-    let outcome = run(&connection, job, &tx, &Cancel::default(), |gateway| {
-        let reference = gateway.solve(llb::Definition::default())?;
+    let outcome = run(&connection, host, job, &tx, &Cancel::default(), |running| {
+        let reference = running.gateway.solve(llb::Definition::default())?;
         assert_eq!(reference, RefId("r".into()));
         Ok(Answer { reference, metadata: BTreeMap::new(), attestations: BTreeMap::new() })
     });
