@@ -119,8 +119,11 @@ fn no_step_runs_twice_or_is_told_twice_though_the_image_is_exported_by_a_build_o
         let [made] = made.as_slice() else { panic!("{made:?} in\n{}", run.stderr) };
         assert_eq!(engine.output_of(&tag), *made);
         assert!(seen.insert((*made).to_owned()), "{seen:?}");
-        for line in [" exporting to ", " copy /out → /srv\n"] {
-            assert_eq!(run.stderr.matches(line).count(), 1, "{line} in\n{}", run.stderr);
+        for name in [" exporting to ", " copy /out → /srv"] {
+            // The head of a step comes again when another one spoke in between, with the same number.
+            let heads = run.stderr.lines().filter(|line| line.contains(name));
+            let heads: BTreeSet<&str> = heads.collect();
+            assert_eq!(heads.len(), 1, "{heads:?} in\n{}", run.stderr);
         }
     }
 }
