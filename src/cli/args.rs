@@ -130,9 +130,13 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Vec<String>,
     /// Where the image goes: `type=docker` (into Docker; with `dest=FILE` a file for `docker load`), `type=oci,dest=FILE`
-    /// (`-` is standard output) or `type=none` [default: type=docker]
+    /// (`-` is standard output), `type=image[,push=true]` (the builder keeps or pushes it), `type=registry` or `type=none`
+    /// [default: type=docker]
     #[arg(short, long, value_name = "type=TYPE[,KEY=VALUE]")]
     pub(crate) output: Option<String>,
+    /// Push the image to the registries of its names: short for `--output type=registry`
+    #[arg(long)]
+    pub(crate) push: bool,
     /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,

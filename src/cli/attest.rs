@@ -190,7 +190,7 @@ impl Wanted {
                 return Ok(Carrier::Nobody);
             }
             _ if self.is_nothing() => return Ok(Carrier::Nobody),
-            Output::Oci { .. } => true,
+            Output::Oci { .. } | Output::Image { .. } => true,
             Output::Docker { dest: Some(_), .. } => false,
             Output::Docker { dest: None, .. } => reached.engine_keeps_attestations()?,
         };

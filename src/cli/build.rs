@@ -2,7 +2,7 @@
 //!
 //! The main thread owns the terminal; `pbx-build` owns the build and tells it how it ended.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use crate::{
     cli::{
@@ -55,8 +55,14 @@ pub(crate) fn context_name_is_gone(spec: &str) -> Error {
 }
 
 fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
+    let usage = |e| Error::from_error(Kind::Usage, e);
     let output = args.output.as_deref().map(Output::parse).transpose();
-    let output = output.map_err(|e| Error::from_error(Kind::Usage, e))?.unwrap_or_default();
+    let output = match (output.map_err(usage)?, args.push) {
+        (Some(output), true) => output.pushed().map_err(usage)?,
+        (Some(output), false) => output,
+        (None, true) => Output::Image { attrs: BTreeMap::new() }.pushed().map_err(usage)?,
+        (None, false) => Output::default(),
+    };
     let files = [&args.metadata_file, &args.iidfile].into_iter().flatten().cloned().map(Dest::File);
     for dest in output.dest().cloned().into_iter().chain(files) {
         output::check_dest(&dest).map_err(output_error)?;
@@ -80,6 +86,11 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
 
 /// A Docker Engine with the classic image store gives no image away.
 fn can_write(output: &Output, reached: &Reached) -> Result<(), Error> {
+    if let Output::Image { .. } = output {
+        return reached.refuse_if_classic("cannot push an image while it builds").map_err(|error| {
+            error.hint("build with `--output type=docker`, then `docker push`; or switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`")
+        });
+    }
     if output.dest().is_none() {
         return Ok(());
     }

@@ -67,7 +67,7 @@ fn image_exporter(request: &Request, reached: &Reached) -> Option<Exporter> {
         _ => name,
     };
     let mut exporter = exporter(request, name);
-    exporter.attrs.insert("name".to_owned(), request.tags.join(","));
+    exporter.attrs.insert("name".to_owned(), request.names().join(","));
     Some(exporter)
 }
 
@@ -80,6 +80,7 @@ pub(crate) fn exporter_beside(request: &Request, plan: &Plan) -> Exporter {
         _ => "oci",
     };
     let mut exporter = exporter(request, name);
+    exporter.attrs.retain(|key, _| !Output::is_of_image(key));
     let config = String::from_utf8_lossy(&plan.image_config()).into_owned();
     exporter.attrs.insert("containerimage.config".to_owned(), config);
     let annotations = plan.annotations().iter();

@@ -69,6 +69,20 @@ pub(crate) fn daemon_error(status: &Status, progress: Option<&Progress>) -> Erro
             Error::new(Kind::Registry, format!("step `{step}` failed: {message}"))
         }
         (Some(step), None) => Error::new(Kind::Build, format!("step `{step}` failed: {message}")),
+        (None, _) if message.contains("failed to push") => {
+            let error = Error::new(Kind::Registry, format!("cannot push the image: {message}"));
+            let says = |text: &&str| message.contains(text);
+            // Go's words (`net/http`, `transport.go`).
+            if message.contains("server gave HTTP response to HTTPS client") {
+                error.hint(
+                    "for a registry without TLS: `--output type=registry,registry.insecure=true`",
+                )
+            } else if ["401", "403", "denied", "authoriz"].iter().any(says) {
+                error.hint("peelbox reads the credentials of `docker login`")
+            } else {
+                error
+            }
+        }
         (None, _) => {
             // No step is to blame. Builds fail with `Unknown`; these codes say that the exchange did.
             let kind = match status.code {

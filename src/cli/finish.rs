@@ -1,7 +1,7 @@
 //! The end of a build: the outputs become what they are called, and the summary says so.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -73,8 +73,8 @@ pub(crate) fn finish(
             let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
-                Output::Docker { .. } | Output::Oci { .. } => {
-                    request.tags.iter().map(|t| familiar(t).to_owned()).collect()
+                Output::Docker { .. } | Output::Oci { .. } | Output::Image { .. } => {
+                    request.names().iter().map(|name| familiar(name).to_owned()).collect()
                 }
             };
             let summary = Summary {
@@ -82,6 +82,7 @@ pub(crate) fn finish(
                 digest: digest.clone(),
                 size_bytes,
                 outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
+                pushed: registries(request),
                 attested: said(request, &attested, &beside),
                 loaded: docker.as_ref().map(|engine| Loaded {
                     place: describe(engine),
@@ -112,6 +113,14 @@ pub(crate) fn finish(
             Err(error)
         }
     }
+}
+
+/// Where it was pushed to.
+fn registries(request: &Request) -> Vec<String> {
+    let tags = request.tags.iter().filter(|_| request.output.is_pushed());
+    // They are normalised: a host stands first.
+    let hosts = tags.filter_map(|tag| tag.split('/').next());
+    hosts.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Writes SBOM and provenance that the image does not hold.

@@ -64,6 +64,21 @@ pub(crate) struct Request {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
+impl Request {
+    /// Names of the image, normalised; what is pushed by its digest gets no tag.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let repository = |tag: &String| match tag.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => name.to_owned(),
+            _ => tag.clone(),
+        };
+        if self.output.is_pushed_by_digest() {
+            self.tags.iter().map(repository).collect()
+        } else {
+            self.tags.clone()
+        }
+    }
+}
+
 /// What came of a build.
 pub(crate) struct Built {
     /// What the exporter says.

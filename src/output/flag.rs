@@ -22,6 +22,11 @@ pub enum Output {
         /// What else was said, ready for BuildKit's `oci` exporter.
         attrs: BTreeMap<String, String>,
     },
+    /// `type=image`: an image that the builder keeps, or pushes to a registry itself; `type=registry` is the same, pushed.
+    Image {
+        /// What was said, ready for BuildKit's `image` exporter.
+        attrs: BTreeMap<String, String>,
+    },
 }
 
 /// Where bytes go.
@@ -64,6 +69,17 @@ impl Output {
             }
         }
         match pairs.remove("type").as_deref() {
+            Some(name @ ("image" | "registry")) => {
+                if pairs.contains_key("dest") {
+                    return Err(FlagError::ImageTakesNoDest(name.to_owned()));
+                }
+                check_attrs(&pairs, &[&OCI_ATTRS, &IMAGE_ATTRS])?;
+                pairs.remove("tar");
+                if name == "registry" {
+                    pairs.entry("push".to_owned()).or_insert_with(|| "true".to_owned());
+                }
+                Ok(Self::Image { attrs: pairs })
+            }
             Some("oci") => match take_dest(&mut pairs)? {
                 Some(dest) => Ok(Self::Oci { dest, attrs: pairs }),
                 None => Err(FlagError::NoDest),
@@ -76,9 +92,7 @@ impl Output {
                 Some((key, _)) => Err(FlagError::NoneTakesNothing(key)),
                 None => Ok(Self::None),
             },
-            Some(later @ ("image" | "registry" | "local" | "tar")) => {
-                Err(FlagError::LaterType(later.to_owned()))
-            }
+            Some(later @ ("local" | "tar")) => Err(FlagError::LaterType(later.to_owned())),
             Some(unknown) => Err(FlagError::UnknownType(unknown.to_owned())),
             None => Err(FlagError::NoType(pairs.remove("dest"))),
         }
@@ -90,6 +104,7 @@ impl Output {
             Self::None => None,
             Self::Docker { .. } => Some("docker"),
             Self::Oci { .. } => Some("oci"),
+            Self::Image { .. } => Some("image"),
         }
     }
 
@@ -97,17 +112,53 @@ impl Output {
     pub fn exporter_attrs(&self) -> BTreeMap<String, String> {
         match self {
             Self::None => BTreeMap::new(),
-            Self::Docker { attrs, .. } | Self::Oci { attrs, .. } => attrs.clone(),
+            Self::Docker { attrs, .. } | Self::Oci { attrs, .. } | Self::Image { attrs } => {
+                attrs.clone()
+            }
         }
     }
 
     /// Tells where the bytes go; `None` when there will be none, or an engine gets them.
     pub fn dest(&self) -> Option<&Dest> {
         match self {
-            Self::None => None,
+            Self::None | Self::Image { .. } => None,
             Self::Docker { dest, .. } => dest.as_ref(),
             Self::Oci { dest, .. } => Some(dest),
         }
+    }
+
+    /// The same, pushed to the registries of its names.
+    ///
+    /// # Errors
+    /// It is no image that the builder keeps.
+    pub fn pushed(self) -> Result<Self, FlagError> {
+        match self {
+            Self::Image { mut attrs } => {
+                attrs.insert("push".to_owned(), "true".to_owned());
+                Ok(Self::Image { attrs })
+            }
+            _ => Err(FlagError::PushNeedsImage),
+        }
+    }
+
+    /// Whether the builder pushes it to a registry.
+    pub fn is_pushed(&self) -> bool {
+        self.says("push") || self.is_pushed_by_digest()
+    }
+
+    /// Whether it gets no tag in that registry.
+    pub fn is_pushed_by_digest(&self) -> bool {
+        self.says("push-by-digest")
+    }
+
+    /// Whether only the exporter of `type=image` knows that attribute.
+    pub fn is_of_image(key: &str) -> bool {
+        IMAGE_ATTRS.iter().any(|(name, _)| *name == key)
+    }
+
+    fn says(&self, key: &str) -> bool {
+        let Self::Image { attrs } = self else { return false };
+        attrs.get(key).is_some_and(|value| parse_bool(value) == Some(true))
     }
 
     /// Whether the image shall be in Docker.
@@ -119,9 +170,7 @@ impl Output {
 /// Checks all keys and takes `dest` out; `None` when it is not there, or empty.
 fn take_dest(pairs: &mut BTreeMap<String, String>) -> Result<Option<Dest>, FlagError> {
     let dest = pairs.remove("dest");
-    for (key, value) in &*pairs {
-        check_attr(key, value)?;
-    }
+    check_attrs(pairs, &[&OCI_ATTRS])?;
     // The exporter's default; said or not, the request is the same.
     pairs.remove("tar");
     match dest.as_deref() {
@@ -183,6 +232,10 @@ pub enum FlagError {
     NoneTakesNothing(String),
     /// `type=oci` without `dest`.
     NoDest,
+    /// `type=image` or `type=registry` with one.
+    ImageTakesNoDest(String),
+    /// `--push` with another output.
+    PushNeedsImage,
     /// A NUL byte in the file name.
     NulInDest,
     /// `tar=false`: a folder instead of a tar file.
@@ -201,6 +254,10 @@ pub enum FlagError {
         expected: &'static str,
     },
 }
+
+/// All that can be typed.
+const TYPES: &str =
+    "`type=docker`, `type=oci,dest=FILE`, `type=image`, `type=registry` or `type=none`";
 
 impl fmt::Display for FlagError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,24 +280,26 @@ impl fmt::Display for FlagError {
                 let dest = dest.as_deref().unwrap_or("FILE");
                 write!(f, "`type` is missing: say `--output {}`", oci_line(dest))
             }
-            Self::LaterType(name) => write!(
-                f,
-                "`type={name}` comes with a later version: use `type=docker`, `type=oci,dest=FILE` or `type=none`"
-            ),
-            Self::UnknownType(name) => write!(
-                f,
-                "there is no `type={name}`: use `type=docker`, `type=oci,dest=FILE` or `type=none`"
-            ),
+            Self::LaterType(name) => {
+                write!(f, "`type={name}` comes with a later version: use {TYPES}")
+            }
+            Self::UnknownType(name) => write!(f, "there is no `type={name}`: use {TYPES}"),
             Self::NoneTakesNothing(key) => write!(f, "`type=none` takes no `{key}`"),
             Self::NoDest => {
                 f.write_str("`type=oci` needs `dest=FILE`, or `dest=-` to write to stdout")
             }
+            Self::ImageTakesNoDest(name) => {
+                write!(f, "`type={name}` takes no `dest`: for a file use `type=oci`")
+            }
+            Self::PushNeedsImage => f.write_str(
+                "`--push` needs `type=image`: leave `--output` out, or build once more for it",
+            ),
             Self::NulInDest => f.write_str("`dest` has a NUL byte"),
             Self::LaterFolder => f.write_str(
                 "`tar=false` (a folder) comes with a later version: leave it out for a tar file",
             ),
             Self::OtherType(key) => {
-                write!(f, "`{key}` belongs to `type=image`, which comes with a later version")
+                write!(f, "`{key}` belongs to `type=image`")
             }
             Self::UnknownAttr(key) => {
                 if matches!(
@@ -295,24 +354,32 @@ const OCI_ATTRS: [(&str, Shape); 11] = [
     ("tar", Shape::TarOnly),
 ];
 
-/// Attributes that only `type=image` has.
-const IMAGE_ATTRS: [&str; 8] = [
-    "push",
-    "push-by-digest",
-    "registry.insecure",
-    "name-canonical",
-    "dangling-name-prefix",
-    "danging-name-empty-only",
-    "unpack",
-    "store",
+/// Attributes that only `type=image` has (the same keys; `exporter/containerimage/opts.go`).
+const IMAGE_ATTRS: [(&str, Shape); 8] = [
+    ("push", Shape::Bool),
+    ("push-by-digest", Shape::Bool),
+    ("registry.insecure", Shape::Bool),
+    ("name-canonical", Shape::Bool),
+    ("dangling-name-prefix", Shape::Any),
+    ("danging-name-empty-only", Shape::Bool),
+    ("unpack", Shape::Bool),
+    ("store", Shape::Bool),
 ];
 
-fn check_attr(key: &str, value: &str) -> Result<(), FlagError> {
+/// `known`: the lists of what may be said.
+fn check_attrs(
+    pairs: &BTreeMap<String, String>,
+    known: &[&[(&str, Shape)]],
+) -> Result<(), FlagError> {
+    pairs.iter().try_for_each(|(key, value)| check_attr(key, value, known))
+}
+
+fn check_attr(key: &str, value: &str, known: &[&[(&str, Shape)]]) -> Result<(), FlagError> {
     if is_annotation(key) {
         return Ok(());
     }
-    let Some((_, shape)) = OCI_ATTRS.iter().find(|(name, _)| *name == key) else {
-        return Err(match IMAGE_ATTRS.contains(&key) {
+    let Some((_, shape)) = known.iter().copied().flatten().find(|(name, _)| *name == key) else {
+        return Err(match Output::is_of_image(key) {
             true => FlagError::OtherType(key.to_owned()),
             false => FlagError::UnknownAttr(key.to_owned()),
         });
@@ -535,7 +602,7 @@ mod tests {
 
     #[test]
     fn types_of_later_versions_are_told_apart_from_unknown_ones() {
-        for later in ["image", "registry", "local", "tar"] {
+        for later in ["local", "tar"] {
             refused(
                 &format!("type={later},dest=x"),
                 FlagError::LaterType(later.into()),
@@ -546,6 +613,28 @@ mod tests {
         refused("type=,dest=x", FlagError::UnknownType(String::new()), "`type=none`");
         refused("type=oci,dest=x,tar=false", FlagError::LaterFolder, "later version");
         refused("type=oci,dest=x,push=true", FlagError::OtherType("push".into()), "type=image");
+    }
+
+    #[test]
+    fn an_image_is_pushed_where_that_is_said() {
+        let image = |attrs: &[(&str, &str)]| Output::Image {
+            attrs: attrs.iter().map(|(k, v)| (String::from(*k), String::from(*v))).collect(),
+        };
+        check("type=image", &image(&[]));
+        check("type=image,push=false", &image(&[("push", "false")]));
+        check("type=registry", &image(&[("push", "true")]));
+        check(
+            "type=registry,compression=zstd,registry.insecure=true",
+            &image(&[("compression", "zstd"), ("push", "true"), ("registry.insecure", "true")]),
+        );
+        assert!(!image(&[]).is_pushed() && !image(&[("push", "false")]).is_pushed());
+        assert!(image(&[("push", "true")]).is_pushed());
+        assert!(image(&[("push-by-digest", "1")]).is_pushed());
+        assert!(image(&[]).pushed().unwrap().is_pushed());
+        assert_eq!(Output::None.pushed(), Err(FlagError::PushNeedsImage));
+        let no_dest = FlagError::ImageTakesNoDest("registry".into());
+        refused("type=registry,dest=x", no_dest, "`type=oci`");
+        refused("type=image,pull=true", FlagError::UnknownAttr("pull".into()), "`pull`");
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Sequence {
                 attested: Vec::new(),
                 loaded: None,
                 outputs: vec!["app.tar".to_owned()],
+                pushed: Vec::new(),
                 steps: totals.completed,
                 cached: totals.cached,
                 warnings: 0,

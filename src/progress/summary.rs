@@ -17,8 +17,10 @@ pub struct Summary {
     pub digest: String,
     /// Bytes of the image as it is stored or sent.
     pub size_bytes: Option<u64>,
-    /// Where it went: files, `stdout`, a registry.
+    /// Where it went: files, `stdout`.
     pub outputs: Vec<String>,
+    /// Registries that have it.
+    pub pushed: Vec<String>,
     /// What is said of the image and where that lies, label and text; an empty label goes on with the row before.
     pub attested: Vec<(String, String)>,
     /// The engine that holds it, when one was asked to.
@@ -73,10 +75,13 @@ impl Summary {
     pub fn render(&self, width: u16, color: bool) -> String {
         let style = Style { color };
         let mut rows = self.image_rows(style, usize::from(width));
+        let images = rows.len();
         for output in &self.outputs {
             rows.push(("written to".to_owned(), clean_name(output)));
         }
-        let images = rows.len() - self.outputs.len();
+        if !self.pushed.is_empty() {
+            rows.push(("pushed to".to_owned(), clean_name(&self.pushed.join(", "))));
+        }
         if let Some(Loaded { place, is_unchanged }) = &self.loaded {
             let unchanged = if *is_unchanged { ", unchanged" } else { "" };
             rows.push(("loaded into".to_owned(), format!("{}{unchanged}", clean_name(place))));
@@ -163,6 +168,7 @@ mod tests {
             attested: Vec::new(),
             loaded: None,
             outputs: vec!["app.tar".to_owned()],
+            pushed: Vec::new(),
             steps: 9,
             cached: 7,
             warnings: 0,
@@ -217,6 +223,13 @@ mod tests {
         assert!(untagged.render(80, false).starts_with(" image   sha256:"));
         let cached = Summary { steps: 1, cached: 1, ..nothing };
         check(&cached, 80, " 1 step, all cached · 1.0 s\n");
+    }
+
+    #[test]
+    fn registries_stand_in_one_row() {
+        let pushed = vec!["docker.io".to_owned(), "ghcr.io".to_owned()];
+        let text = Summary { pushed, outputs: Vec::new(), ..image() }.render(80, false);
+        assert_eq!(text.lines().nth(1), Some(" pushed to    docker.io, ghcr.io"));
     }
 
     #[test]

@@ -269,6 +269,34 @@ fn both_formats_are_valid_and_the_same_image_has_the_same_sbom() {
     assert!(cyclonedx("first") == cyclonedx("second") && cyclonedx("first") == cyclonedx("third"));
 }
 
+#[test]
+fn a_pushed_image_has_its_attestations_in_the_registry() {
+    let registry = daemon::variable("PEELBOX_TEST_REGISTRY");
+    let docker = daemon::variable("PEELBOX_TEST_DOCKER");
+    for (at, builder) in [daemon::newest(), daemon::oldest(), docker.clone()].iter().enumerate() {
+        let work = work("attested-push");
+        let name = work.root().file_name().unwrap().to_str().unwrap().to_lowercase();
+        let tag = format!("{registry}/{name}:{at}");
+        let spec = work.spec().to_str().unwrap();
+        let args = ["build", "--spec", spec, "--context", "context", "--progress", "plain"];
+        let build = work.peelbox().args(args).args(["--push", "--require-attestations"]);
+        let build = build.args(["--tag", &tag, "--metadata-file", "metadata.json"]);
+        let build = if *builder == docker {
+            build.env("DOCKER_HOST", builder)
+        } else {
+            build.args(["--buildkit", builder])
+        };
+        drop(build.run().ok().says(&["provenance in the image", "pushed to", &registry]));
+        let pushed = one(by_skopeo(&format!("docker://{tag}"), &work.path("pushed")));
+        pushed.check_subjects();
+        assert!(packages(pushed.spdx(), "deb").len() > 50);
+        let metadata: Value =
+            serde_json::from_slice(&fs::read(work.path("metadata.json")).unwrap()).unwrap();
+        assert_eq!(metadata["peelbox.manifest"], pushed.manifest);
+        assert_eq!(metadata["image.name"], tag);
+    }
+}
+
 /// A scanner as BuildKit runs them (`docs/attestations/sbom-protocol.md`): says one package, and whose file it has seen.
 const SCANNER: &str = r#"#!/bin/sh
 seen=$(cat "$BUILDKIT_SCAN_SOURCE/srv/index.html")

@@ -183,6 +183,7 @@ fn what_docker_with_the_classic_store_cannot_do_is_told_before_the_build() {
         refused(&work, output, "cannot write an image to a file");
         assert!(!work.path("app.tar").exists());
     }
+    refused(&work, "type=registry", "cannot push an image while it builds");
     let work = on_layout("classic-layout");
     refused(&work, "type=docker", "`oci-layout://base` (build.base, runtime.base)");
     let spec = work.spec().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! A base in a registry that asks who one is.
+//! A registry that asks who one is: a base is there, or an image goes there.
 
 use std::{
     fs,
@@ -13,8 +13,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::support::{
+    attested::{by_skopeo, one},
     daemon,
-    workdir::{Workdir, on_base},
+    workdir::{Workdir, debian, on_base},
 };
 
 const USER: &str = "me";
@@ -62,7 +63,7 @@ fn authorization() -> String {
     format!("Basic {}", STANDARD.encode(format!("{USER}:{SECRET}")))
 }
 
-/// Answers one request, without a body as all that read are.
+/// Answers one request; a body has a length.
 fn serve(client: TcpStream, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = Vec::new();
@@ -91,6 +92,9 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut request: String = head.iter().filter(kept).map(|line| format!("{line}\r\n")).collect();
     request += &format!("Host: {upstream}\r\nConnection: close\r\n\r\n");
     registry.write_all(request.as_bytes())?;
+    let length = head.iter().find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    io::copy(&mut reader.take(length), &mut registry)?;
     let mut answer = Vec::new();
     registry.read_to_end(&mut answer)?;
     client.write_all(&answer)?;
@@ -104,6 +108,23 @@ fn docker_config(work: &Workdir, content: &str) {
 
 fn with_auth(address: &str) -> Value {
     json!({ "auths": { address: { "auth": STANDARD.encode(format!("{USER}:{SECRET}")) } } })
+}
+
+#[test]
+fn an_image_is_pushed_with_what_docker_login_left() {
+    let registry = Guarded::start();
+    let work = Workdir::with_spec(&debian("pushed", &["mkdir /out"]));
+    let name = work.root().file_name().unwrap().to_str().unwrap().to_lowercase();
+    let tag = format!("{}/{name}:1", registry.address);
+    let push = || work.build().args(["--push", "--tag", &tag, "--progress", "plain"]).run();
+    let run = push().ended(5);
+    drop(run.says(&["error: cannot push the image: ", &tag, "401", "hint: ", "`docker login`"]));
+    docker_config(&work, &with_auth(&registry.address).to_string());
+    drop(push().ok().says(&["pushed to ", &registry.address]));
+    assert!(registry.was_offered(&authorization()));
+    let upstream = daemon::variable("PEELBOX_TEST_REGISTRY");
+    let pushed = one(by_skopeo(&format!("docker://{upstream}/{name}:1"), &work.path("pushed")));
+    pushed.check_subjects();
 }
 
 const NONE: [&str; 2] = ["--output", "type=none"];
