@@ -22,18 +22,6 @@ pub fn interest(path: &str, origin: Origin) -> Interest {
     }
 }
 
-/// Include patterns, as BuildKit's file operations take them, of all paths whose text [`interest`] wants, and of no others.
-#[must_use]
-pub fn patterns(origin: Origin) -> Vec<&'static str> {
-    match origin {
-        Origin::Image => {
-            let own = TEXTS.iter().map(|(pattern, _)| *pattern);
-            own.chain(langs::PATTERNS.iter().copied()).collect()
-        }
-        Origin::Context => langs::CONTEXT_PATTERNS.to_vec(),
-    }
-}
-
 /// Whether a file of [`Interest::Binary`] that begins with `head` can be one: an archive by its name, an ELF program.
 #[must_use]
 pub fn is_binary(path: &str, head: &[u8]) -> bool {
@@ -210,16 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn own_patterns_mean_the_same_here_and_in_buildkit() {
+    fn every_pattern_is_of_interest() {
         for (pattern, _) in TEXTS {
-            let is_plain = |segment: &str| {
-                !segment.is_empty() && !segment.contains(['*', '?', '[', '\\', '!'])
-            };
-            assert!(
-                pattern.split('/').all(|segment| segment == "*" || is_plain(segment)),
-                "{pattern}"
-            );
-            assert!(patterns(Origin::Image).contains(pattern));
             let path = format!("/{}", pattern.replace('*', "x"));
             assert!(matches!(interest(&path, Origin::Image), Interest::Text { .. }), "{path}");
         }

@@ -34,7 +34,7 @@ use std::{
 pub use self::{
     catalogue::{catalogue, merge},
     document::Subject,
-    interest::{interest, is_binary, patterns},
+    interest::{interest, is_binary},
 };
 
 /// What a gatherer found: content by path, absolute and clean (`/var/lib/dpkg/status`).

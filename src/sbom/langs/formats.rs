@@ -102,66 +102,6 @@ fn is_requirements(path: &str) -> bool {
         && (name.starts_with("requirements") || folder.ends_with("/requirements"))
 }
 
-/// What a daemon is asked for to have all that [`super::interest`] wants of an image, in the syntax of BuildKit's
-/// `include_patterns` (that of `.dockerignore`). A little more comes: other files in folders `*.egg-info`, lock files and
-/// `package.json` deep inside of packages; these [`super::interest`] does not want.
-pub const PATTERNS: &[&str] = &[
-    "**/package.json",
-    "**/node_modules/.package-lock.json",
-    "**/node_modules/.pnpm/lock.yaml",
-    "**/*.dist-info/METADATA",
-    "**/*.egg-info/PKG-INFO",
-    "**/*.egg-info",
-    "**/specifications/*.gemspec",
-    "**/specifications/default/*.gemspec",
-    "**/composer/installed.json",
-    "**/*.deps.json",
-    "**/package-lock.json",
-    "**/npm-shrinkwrap.json",
-    "**/yarn.lock",
-    "**/pnpm-lock.yaml",
-    "**/bun.lock",
-    "**/bun.lockb",
-    "**/poetry.lock",
-    "**/uv.lock",
-    "**/pdm.lock",
-    "**/pylock.toml",
-    "**/Pipfile.lock",
-    "**/Cargo.lock",
-    "**/Gemfile.lock",
-    "**/gems.locked",
-    "**/composer.lock",
-    "**/packages.lock.json",
-    "**/mix.lock",
-];
-
-/// The same for a build context and [`super::context_interest`].
-pub const CONTEXT_PATTERNS: &[&str] = &[
-    "**/package-lock.json",
-    "**/npm-shrinkwrap.json",
-    "**/yarn.lock",
-    "**/pnpm-lock.yaml",
-    "**/bun.lock",
-    "**/bun.lockb",
-    "**/poetry.lock",
-    "**/uv.lock",
-    "**/pdm.lock",
-    "**/pylock.toml",
-    "**/Pipfile.lock",
-    "**/requirements*.txt",
-    "**/requirements/*.txt",
-    "**/Cargo.lock",
-    "**/go.mod",
-    "**/go.sum",
-    "**/Gemfile.lock",
-    "**/gems.locked",
-    "**/composer.lock",
-    "**/packages.lock.json",
-    "**/mix.lock",
-    "**/gradle.lockfile",
-    "**/pom.xml",
-];
-
 const NPM_LOCK: Format = lock(Kind::Npm, InImage::UnlessInstalledInProject, npm::package_lock);
 const PYPI_LOCK: Format = lock(Kind::Pypi, InImage::UnlessInstalled, pypi::toml_lock);
 const GEM_LOCK: Format = lock(Kind::Gem, InImage::UnlessInstalled, gem::lock);

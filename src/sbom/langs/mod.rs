@@ -43,8 +43,6 @@ mod pypi;
 mod tree;
 mod yarn;
 
-pub use formats::{CONTEXT_PATTERNS, PATTERNS};
-
 /// What of an image is wanted; `path` is absolute and clean.
 pub fn interest(path: &str) -> Interest {
     wanted(path, Origin::Image)
