@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+const SOLVE: &str = "/moby.buildkit.v1.frontend.LLBBridge/Solve";
 /// Most that is read of one file; messages are bounded too.
 const READ_FILE_BYTES_MAX: u64 = 1 << 20;
 /// How long handing over the result may take: it starts the build, it does not wait for it.
@@ -130,6 +131,15 @@ impl Gateway {
         self.solve_request(definition, false)
     }
 
+    /// Gives the daemon a graph that it begins to build; the call may be dropped when the build is over, not before.
+    ///
+    /// # Errors
+    /// The call could not be made.
+    pub fn begin(&self, definition: Definition) -> Result<Pending<SolveResponse>, Status> {
+        let options = self.options(None);
+        self.channel.call(SOLVE, &request(definition, true), options)
+    }
+
     /// Gives the daemon a graph and waits until its result is built.
     ///
     /// # Errors
@@ -139,18 +149,8 @@ impl Gateway {
     }
 
     fn solve_request(&self, definition: Definition, evaluate: bool) -> Result<RefId, Status> {
-        let request = SolveRequest {
-            definition: Some(definition),
-            evaluate,
-            allow_result_return: true,
-            allow_result_array_ref: true,
-            ..SolveRequest::default()
-        };
-        let answer: SolveResponse = self.channel.unary(
-            "/moby.buildkit.v1.frontend.LLBBridge/Solve",
-            &request,
-            self.options(None),
-        )?;
+        let answer: SolveResponse =
+            self.channel.unary(SOLVE, &request(definition, evaluate), self.options(None))?;
         match answer.result.and_then(|r| r.result) {
             Some(result::Result::Ref(reference)) => Ok(RefId(reference.id)),
             Some(result::Result::RefDeprecated(id)) => Ok(RefId(id)),
@@ -236,6 +236,16 @@ impl Gateway {
 
     fn options(&self, timeout: Option<Duration>) -> CallOptions {
         CallOptions { metadata: self.metadata.clone(), timeout, cancel: self.cancel.clone() }
+    }
+}
+
+fn request(definition: Definition, evaluate: bool) -> SolveRequest {
+    SolveRequest {
+        definition: Some(definition),
+        evaluate,
+        allow_result_return: true,
+        allow_result_array_ref: true,
+        ..SolveRequest::default()
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) struct Attested {
     pub(crate) digests: Option<Digests>,
     /// The engine holds the image with what was said of it before.
     pub(crate) is_there: bool,
-    /// Why there is no SBOM; a build that fails has this reason too.
+    /// Why the build failed.
     pub(crate) failure: Option<Status>,
     /// `linux/amd64`
     pub(crate) platform: String,

@@ -232,17 +232,23 @@ impl Work {
         let mut attested = Attested::default();
         let mut exported: Option<Response> = None;
         let response = solve::run(&reached.connection, host, job, news, cancel, |running| {
+            // It comes while the bases are looked up. The call stays until the build is over.
+            let begun =
+                request.project.begin_context(&running.gateway, reached, &self.session.0)?;
             let plan = self.plan(&running.gateway)?;
             attested.platform = plan.platform().to_string();
             if reached.keeps_image() {
                 // Before the engine can give the name to the new image.
                 before = loader.as_ref().and_then(|loader| loader.before());
             }
-            if !is_in_stages(request) {
-                return Ok(self.at_once(running, &plan, &mut attested)?);
-            }
-            let (answer, response) = self.in_stages(running, &plan, &mut attested)?;
-            exported = response;
+            let answer = if is_in_stages(request) {
+                let (answer, response) = self.in_stages(running, &plan, &mut attested)?;
+                exported = response;
+                answer
+            } else {
+                self.at_once(running, &plan, &mut attested)?
+            };
+            drop(begun);
             Ok(answer)
         })
         .map_err(|error| match error {
@@ -251,9 +257,12 @@ impl Work {
             SolveError::Cancelled => SolveError::Cancelled,
         })?;
         if let Some(status) = attested.failure.take() {
-            let error = Error::new(Kind::Internal, "the image was built, its SBOM was not")
-                .because(status)
-                .hint("try again; `--no-sbom` builds without one");
+            let error = Error::new(
+                Kind::Internal,
+                "the daemon says that the build went well, after it had failed",
+            )
+            .because(status)
+            .hint("try again");
             return Err(error.into());
         }
         let response = exported.unwrap_or(response);
@@ -305,21 +314,10 @@ impl Work {
     ) -> Result<Answer, Error> {
         let Self { request, .. } = self;
         let gateway = &running.gateway;
-        let definition = || plan.definition().clone();
-        let lazily = || gateway.solve(definition()).map_err(|status| daemon_error(&status, None));
-        let makes_sbom = request.attest.makes_sbom(&request.carrier);
-        // A build that fails is told of by the end of `Solve`, with the step that is to blame.
-        let reference = match makes_sbom.then(|| gateway.build(definition())) {
-            None => lazily()?,
-            Some(Err(status)) => {
-                attested.failure = Some(status);
-                lazily()?
-            }
-            Some(Ok(reference)) => {
-                self.sbom(running, plan, &reference, attested)?;
-                reference
-            }
-        };
+        let (reference, is_built) = build(gateway, plan, attested)?;
+        if is_built && request.attest.makes_sbom(&request.carrier) {
+            self.sbom(running, plan, &reference, attested)?;
+        }
         let attestations = self.attach(gateway, attested)?;
         Ok(Answer { reference, metadata: metadata(plan), attestations })
     }
@@ -398,5 +396,22 @@ impl Work {
     fn tell(&self, note: Note) {
         // The printer may have left on a second Ctrl-C.
         drop(self.notes.send(note));
+    }
+}
+
+/// Builds the graph; false: that failed. Then the result is the graph, and the end of `Solve` says why, with the step that
+/// is to blame.
+pub(super) fn build(
+    gateway: &Gateway,
+    plan: &Plan,
+    attested: &mut Attested,
+) -> Result<(RefId, bool), Error> {
+    match gateway.build(plan.definition().clone()) {
+        Ok(reference) => Ok((reference, true)),
+        Err(status) => {
+            attested.failure = Some(status);
+            let reference = gateway.solve(plan.definition().clone());
+            Ok((reference.map_err(|status| daemon_error(&status, None))?, false))
+        }
     }
 }

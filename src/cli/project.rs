@@ -17,8 +17,9 @@ use crate::{
     error::{Error, Kind},
     frontend::{self, ResolveError},
     gateway::Gateway,
-    grpc::Status,
+    grpc::{Status, client::Pending},
     oci_layout::OciLayout,
+    pb::gateway::SolveResponse,
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision::{self, Changes},
     session::{content::Stores, filesync},
@@ -120,35 +121,51 @@ impl Project {
         session: &str,
         purpose: Purpose,
     ) -> Result<Plan, Error> {
-        let platform = self.platform_on(&reached.connection.daemon);
         let cannot_ask =
             |e: Status| Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e);
         // Both questions are on their way at once.
         let pong = gateway.ping().map_err(cannot_ask)?;
-        let prefers_local_images = reached.inside.is_some();
+        let mut options = self.options(reached, session, purpose);
         let lookup = Lookup {
-            platform: &platform,
+            platform: &options.platform,
             session: Some(session),
-            prefers_local: prefers_local_images,
+            prefers_local: options.prefers_local_images,
         };
         let bases = frontend::resolve(gateway, &self.spec, &lookup, &self.local_digests)
             .map_err(resolve_error)?;
         let caps = pong.wait().map_err(cannot_ask)?.llb_caps.into_iter();
-        let caps: BTreeSet<String> = caps.filter(|cap| cap.enabled).map(|cap| cap.id).collect();
-        let options = Options {
+        options.caps = caps.filter(|cap| cap.enabled).map(|cap| cap.id).collect();
+        Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
+    }
+
+    /// Lets the daemon fetch the context of the build that will be planned, if it will need one; see [`Gateway::begin`].
+    pub(crate) fn begin_context(
+        &self,
+        gateway: &Gateway,
+        reached: &Reached,
+        session: &str,
+    ) -> Result<Option<Pending<SolveResponse>>, Error> {
+        let options = self.options(reached, session, Purpose::Build);
+        let definition = plan::context_definition(&self.spec, &options);
+        let begun = definition.map(|definition| gateway.begin(definition)).transpose();
+        begun.map_err(|e| Error::new(Kind::Internal, "cannot begin to build").because(e))
+    }
+
+    /// All but what the daemon can do.
+    fn options(&self, reached: &Reached, session: &str, purpose: Purpose) -> Options {
+        let platform = self.platform_on(&reached.connection.daemon);
+        Options {
             project: self.key.clone(),
             entrypoint: self.entrypoint.clone(),
             no_cache: self.no_cache,
             source_date_epoch: self.epoch,
             revision: self.revision.clone(),
             session: (purpose != Purpose::Show).then(|| session.to_owned()),
-            prefers_local_images,
+            prefers_local_images: reached.inside.is_some(),
             is_for_docker: purpose == Purpose::BuildForDocker,
             exclude: self.exclude.clone(),
-            caps,
             ..Options::new(platform, self.name.clone())
-        };
-        Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
+        }
     }
 
     /// Folders of the context that may hold lock files: its root, the service's, and those that dependency steps name;

@@ -17,7 +17,7 @@ use crate::{
         contents::{Digests, Draft, Inspector, hex_digest},
         export::{epoch_attrs, export_job, exporter_beside, metadata},
         failure::{daemon_error, output_error},
-        job::{BuildError, Work},
+        job::{BuildError, Work, build},
         kept::Kept,
     },
     docker::Image,
@@ -41,22 +41,15 @@ impl Work {
         plan: &Plan,
         attested: &mut Attested,
     ) -> Result<(Answer, Option<Response>), BuildError> {
-        let definition = || plan.definition().clone();
         let answer = |reference| Answer {
             reference,
             metadata: metadata(plan),
             attestations: BTreeMap::new(),
         };
-        let reference = match running.gateway.build(definition()) {
-            Ok(reference) => reference,
-            // The end of `Solve` tells of it, with the step that is to blame.
-            Err(status) => {
-                attested.failure = Some(status);
-                let reference = running.gateway.solve(definition());
-                let reference = reference.map_err(|status| daemon_error(&status, None))?;
-                return Ok((answer(reference), None));
-            }
-        };
+        let (reference, is_built) = build(&running.gateway, plan, attested)?;
+        if !is_built {
+            return Ok((answer(reference), None));
+        }
         let response = if self.reached.tells_digests() {
             self.export_what_is_new(running, plan, &reference, attested)?
         } else {

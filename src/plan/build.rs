@@ -1,7 +1,7 @@
 //! The build stage: base, packages, dependency steps, context, commands.
 
 use super::{
-    CONTEXT_NAME, PlanError, Planner,
+    CONTEXT_NAME, Options, PlanError, Planner,
     base::{Image, Stage},
     caches, first_command,
     packages::{is_root, set_env},
@@ -9,13 +9,13 @@ use super::{
 };
 use crate::{
     llb::{
-        State,
+        Definition, Graph, State,
         op::{
             Access, ContentCache, CopyAction, Exec, FileAction, LocalSource, Meta, Mount,
             MountKind, Network, Owner, SecretEnv, Source, UserRef,
         },
     },
-    spec::{BUILD_DIR, SecretTarget},
+    spec::{Artifact, BUILD_DIR, SecretTarget, UniversalBuild},
 };
 
 /// Where artifacts can be taken from when the build stage is done.
@@ -48,6 +48,34 @@ impl Built {
             },
         }
     }
+}
+
+/// The one place that says what the context is. Everything behind it takes a state with the
+/// context at its root, so it can become another kind of source.
+fn context(graph: &mut Graph, options: &Options) -> State {
+    let source = Source::Local(LocalSource {
+        name: CONTEXT_NAME.to_owned(),
+        session: options.session.clone(),
+        shared_key_hint: options.shared_key_hint.clone(),
+        include: Vec::new(),
+        exclude: options.exclude.clone(),
+    });
+    let meta = Meta { ignore_cache: false, ..options.step("load context") };
+    graph.source(&source, &meta)
+}
+
+/// The first step of every plan that needs the context, which depends on no base: it can be sent while those are looked
+/// up. `None` when the plan will not need it.
+pub fn context_definition(spec: &UniversalBuild, options: &Options) -> Option<Definition> {
+    let is_there = |artifact: &Artifact| caches::is_within(&artifact.from, BUILD_DIR);
+    let mut artifacts = spec.runtime.copy.iter();
+    // Every command sees the work tree, so what it made outside of that needs the context too.
+    let is_needed = artifacts.any(|artifact| first_command(spec).is_some() || is_there(artifact));
+    is_needed.then(|| {
+        let mut graph = Graph::new();
+        let state = context(&mut graph, options);
+        graph.definition(state)
+    })
 }
 
 impl Planner<'_> {
@@ -117,18 +145,8 @@ impl Planner<'_> {
         self.graph.source(&source, &Meta::named(name))
     }
 
-    /// The one place that says what the context is. Everything behind it takes a state with the
-    /// context at its root, so it can become another kind of source.
     fn context(&mut self) -> State {
-        let source = Source::Local(LocalSource {
-            name: CONTEXT_NAME.to_owned(),
-            session: self.options.session.clone(),
-            shared_key_hint: self.options.shared_key_hint.clone(),
-            include: Vec::new(),
-            exclude: self.options.exclude.clone(),
-        });
-        let meta = Meta { ignore_cache: false, ..self.options.step("load context") };
-        self.graph.source(&source, &meta)
+        context(&mut self.graph, self.options)
     }
 
     fn command_env(&self, base: &Image<'_>) -> Vec<String> {

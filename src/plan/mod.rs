@@ -49,6 +49,7 @@ pub use crate::llb::op::{Platform, PlatformError};
 #[doc(hidden)]
 pub use crate::os_release::fuzz_os_release;
 pub use base::{BaseRequest, Lookup, ResolvedBase, ResolvedBases, Stage, bases, source_definition};
+pub use build::context_definition;
 pub use error::PlanError;
 pub use print::{Copy, Step};
 pub use runtime::ARTIFACT_LAYERS_MAX;
