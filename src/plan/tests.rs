@@ -364,6 +364,32 @@ fn a_base_alone_is_a_definition_of_one_source() {
 }
 
 #[test]
+fn the_context_that_is_fetched_early_is_that_of_the_plan() {
+    let check = |spec: &UniversalBuild, is_needed: bool| {
+        let plan = plan(spec);
+        let in_plan = |op: &Vec<u8>| plan.definition().def.contains(op);
+        let early = context_definition(spec, &options());
+        assert_eq!(early.as_ref().map(|early| in_plan(&early.def[0])), is_needed.then_some(true));
+        // A plan without it has no source of that kind.
+        let text = llb::text(plan.definition()).unwrap();
+        assert_eq!(text.contains("local://context"), is_needed, "{text}");
+    };
+    check(&node_spec(), true);
+    let mut spec = node_spec();
+    spec.build.dependencies.clear();
+    spec.build.commands.clear();
+    spec.build.cache.clear();
+    spec.runtime.copy = copies(&[("/build/server.js", "/app/")]);
+    check(&spec, true);
+    spec.runtime.copy = copies(&[("/usr/share/doc", "/doc")]);
+    check(&spec, false);
+    let mut spec = node_spec();
+    spec.build.cache.clear();
+    spec.runtime.copy.clear();
+    check(&spec, false);
+}
+
+#[test]
 fn sessions_reach_only_the_sources() {
     let bytes = |session: Option<&str>| {
         let mut options = options();
