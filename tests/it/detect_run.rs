@@ -1,9 +1,9 @@
 //! Projects that are detected, built by a daemon, run by an engine and asked over HTTP.
 //!
 //! Each is an example of `tests/examples` with dependencies from its ecosystem's registry. What these machines can't
-//! have: Gradle (its distributions come from a server of its own, no registry has them, and Debian's 4.4 is older than
-//! any Java the images have), and the registries of gems and of Composer's packages, for which the stand-ins for the
-//! images of Ruby and PHP bring some packages of Debian (`tests/testbed/images/Dockerfile.languages`).
+//! have: a newer Gradle than Debian's 4.4 (its distributions come from a server of its own, no registry has them), and
+//! the registries of gems and of Composer's packages, for which the stand-ins for the images of Ruby and PHP bring some
+//! packages of Debian (`tests/testbed/images`).
 
 use std::{fs, path::Path};
 
@@ -143,6 +143,11 @@ fn a_project_of_rust_answers() {
 #[test]
 fn a_project_of_maven_answers() {
     check("runs-java-maven", "Hello from maven");
+}
+
+#[test]
+fn a_project_of_gradle_answers() {
+    check("runs-java-gradle", "Hello from gradle");
 }
 
 #[test]
