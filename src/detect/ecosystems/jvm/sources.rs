@@ -137,7 +137,8 @@ fn scala<'t>(text: &'t str, stem: &str) -> Option<(String, &'t str)> {
                 ];
                 let is_app =
                     rest.contains(&"extends") && rest.iter().any(|word| parents.contains(word));
-                if is_app || text.contains("def main(") {
+                let is_named = rest.contains(&"extends") && name.ends_with("Main");
+                if is_app || is_named || text.contains("def main(") {
                     return Some(((*name).to_owned(), line));
                 }
             }
@@ -179,6 +180,7 @@ mod tests {
         );
         check("src/server.kt", "package a\n\nfun main() {}", Some("a.ServerKt"));
         check("src/Main.scala", "package a\nobject Boot extends IOApp.Simple {", Some("a.Boot"));
+        check("src/S.scala", "object ServerMain extends Server", Some("ServerMain"));
         check("src/Main.scala", "@main def hello() = ()", Some("hello"));
         check("src/Lib.java", "class Lib {}", None);
         check("src/Lib.scala", "object Lib { val x = 1 }", None);

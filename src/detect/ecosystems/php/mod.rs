@@ -69,12 +69,25 @@ const FRAMEWORKS: &[Framework] = frameworks! {
     "johnpbloch/wordpress" "wordpress" "." ["wp-content"], ["mysqli", "gd", "opcache"];
     "craftcms/cms" "craft" "web" ["storage", "web/cpresources", "config"], ["bcmath", "gd", "intl", "pdo_mysql", "zip"];
     "statamic/cms" "statamic" "public" ["storage", "bootstrap/cache"], ["exif", "gd", "bcmath"];
+    "october/rain" "october" "." ["storage"], ["gd", "pdo_mysql", "zip"];
+    "typo3/cms-core" "typo3" "public" ["var", "public/fileadmin", "public/typo3temp"], ["gd", "intl", "mysqli", "zip"];
+    "magento/product-community-edition" "magento" "pub" ["var", "generated", "pub/static", "pub/media"], ["bcmath", "gd", "intl", "pdo_mysql", "soap", "xsl", "zip"];
+    "shopware/core" "shopware" "public" ["var", "public/media", "public/theme"], ["gd", "intl", "pdo_mysql", "zip"];
+    "silverstripe/framework" "silverstripe" "public" ["public/assets"], ["gd", "intl", "mysqli"];
+    "getkirby/cms" "kirby" "." ["content", "media", "site"], ["gd"];
+    "hypervel/framework" "hypervel" "." ["storage"], ["swoole", "pcntl"];
     "symfony/framework-bundle" "symfony" "public" ["var"], ["opcache"];
     "symfony/symfony" "symfony" "web" ["var"], ["opcache"];
     "codeigniter4/framework" "codeigniter" "public" ["writable"], ["intl", "mysqli"];
     "codeigniter/framework" "codeigniter" "." ["application/cache", "application/logs"], ["mysqli"];
     "cakephp/cakephp" "cakephp" "webroot" ["tmp", "logs"], ["intl", "pdo_mysql"];
     "yiisoft/yii2" "yii" "web" ["runtime", "web/assets"], ["pdo_mysql"];
+    "nette/application" "nette" "www" ["temp", "log"], [];
+    "nette/nette" "nette" "www" ["temp", "log"], [];
+    "fuel/core" "fuelphp" "public" ["fuel/app/cache", "fuel/app/logs"], ["pdo_mysql"];
+    "mako/framework" "mako" "public" ["app/storage"], ["pdo_mysql"];
+    "spiral/framework" "spiral" "public" ["runtime"], [];
+    "phpmvc/ubiquity" "ubiquity" "." ["app/cache"], ["pdo_mysql"];
     "mezzio/mezzio" "mezzio" "public" ["data"], [];
     "laminas/laminas-mvc" "laminas" "public" ["data"], [];
     "zendframework/zend-mvc" "zend" "public" ["data"], [];
@@ -85,7 +98,11 @@ const FRAMEWORKS: &[Framework] = frameworks! {
     "bcosca/fatfree-core" "fatfree" "." ["tmp"], [];
     "phalcon/devtools" "phalcon" "public" ["cache"], [];
     "hyperf/framework" "hyperf" "." ["runtime"], ["swoole", "pcntl"];
+    "workerman/webman-framework" "webman" "." ["runtime"], ["pcntl"];
     "workerman/workerman" "workerman" "." [], ["pcntl"];
+    "ext-swoole" "swoole" "." [], ["swoole"];
+    "ext-openswoole" "openswoole" "." [], ["openswoole"];
+    "openswoole/core" "openswoole" "." [], ["openswoole"];
     "react/http" "reactphp" "." [], [];
     "amphp/http-server" "amphp" "." [], [];
 };
@@ -93,9 +110,35 @@ const FRAMEWORKS: &[Framework] = frameworks! {
 /// Frameworks that listen on their own, and files that start them.
 const OWN_SERVERS: &[(&str, &[&str])] = &[
     ("hyperf", &["bin/hyperf.php"]),
+    ("hypervel", &["artisan"]),
+    ("webman", &["start.php"]),
+    ("swoole", SERVER_FILES),
+    ("openswoole", SERVER_FILES),
     ("workerman", &["start.php", "server.php"]),
     ("reactphp", &["server.php", "public/index.php", "index.php", "app.php"]),
     ("amphp", &["server.php", "public/index.php", "index.php", "app.php"]),
+];
+
+const SERVER_FILES: &[&str] = &[
+    "server.php",
+    "start.php",
+    "app.php",
+    "main.php",
+    "bin/server.php",
+    "src/server.php",
+    "public/index.php",
+    "index.php",
+];
+
+/// Classes of servers that a program of PHP may be by itself.
+const SERVER_CLASSES: &[&str] = &[
+    "Swoole\\Http\\Server",
+    "Swoole\\HTTP\\Server",
+    "swoole_http_server",
+    "Workerman\\Worker",
+    "React\\Http\\HttpServer",
+    "SocketHttpServer",
+    "Swoole\\WebSocket\\Server",
 ];
 
 /// Folders with a front controller, where no framework says which.
@@ -110,7 +153,8 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let is_project = entries.has("composer.json")
             || entries.has("wp-config.php")
             || entries.has("wp-load.php");
-        let is_files = entries.has("index.php") && !is_below_project(project, dir);
+        let is_files = (entries.has("index.php") || server_file(project, dir).is_some())
+            && !is_below_project(project, dir);
         let above = projects.iter().any(|above| is_below(dir, above));
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)
@@ -204,6 +248,7 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         let (_, files) = OWN_SERVERS.iter().find(|(id, _)| *id == framework.id)?;
         files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
     });
+    let own_server = own_server.or_else(|| server_file(project, dir).filter(|_| root.is_none()));
     // Libraries and tools of other projects have a `composer.json`, too.
     let is_started = root.is_some() || own_server.is_some() || process.is_some();
     if !is_started && is_below_other {
@@ -218,9 +263,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     };
     let place = match composer.is_some() {
         true => Evidence::file(&manifest),
-        false => {
-            Evidence::file(join(&join_clean(dir, root.as_deref().unwrap_or(".")), "index.php"))
-        }
+        false => Evidence::file(match own_server {
+            Some(file) => join(dir, file),
+            None => join(&join_clean(dir, root.as_deref().unwrap_or(".")), "index.php"),
+        }),
     };
     service.decide("language", "php", "manifest or sources of PHP", [place.clone()]);
     let id = service.spec.metadata.build_system.clone().unwrap_or_default();
@@ -228,6 +274,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     service.decide("build system", id, rule, [place.clone()]);
     if let Some(name) = composer.as_ref().and_then(|composer| composer.json.str_at(&["name"])) {
         service.name(name);
+    }
+    if framework.as_ref().is_some_and(|(framework, _)| framework.root == "public") {
+        // What the browser gets is built from there, often by packages of a workspace.
+        service.claims.push(join(dir, "resources"));
     }
     let (version, decision) = version(project, dir, composer.as_ref());
     service.decisions.push(decision);
@@ -264,6 +314,16 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     }
     health(project, &mut service);
     Some(service)
+}
+
+/// A file that is a server by itself, as its text says.
+fn server_file(project: &Project<'_>, dir: &str) -> Option<&'static str> {
+    SERVER_FILES.iter().copied().find(|file| {
+        project
+            .tree
+            .read(&join(dir, file))
+            .is_some_and(|text| SERVER_CLASSES.iter().any(|class| text.text.contains(class)))
+    })
 }
 
 fn join_clean(dir: &str, below: &str) -> String {
@@ -647,6 +707,7 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
     let line = match file {
         "bin/hyperf.php" => "php bin/hyperf.php start".to_owned(),
         "start.php" => "php start.php start".to_owned(),
+        "artisan" => "php artisan serve".to_owned(),
         file => format!("php {file}"),
     };
     let words = shell::exec_form(&line);
@@ -660,7 +721,7 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
     match ports.number {
         Some((port, place)) => service.port(port, "port in the source", [place]),
         None => service.port(
-            if file.contains("hyperf") { 9501 } else { PORT },
+            if ["hyperf", "artisan"].iter().any(|name| file.contains(name)) { 9501 } else { PORT },
             "default of the framework",
             [],
         ),

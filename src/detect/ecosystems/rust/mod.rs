@@ -404,6 +404,8 @@ fn port(
     let default = framework.map_or(0, |framework| framework.port);
     let found = source::ports(files, LISTENING);
     let configured = config_port(project, package, id);
+    let configured =
+        configured.or_else(|| settings_port(project, package).filter(|_| found.env.is_none()));
     match configured.or_else(|| found.number.clone().filter(|_| id != "rocket")) {
         Some((port, evidence)) => service.port(port, "the program or its settings", [evidence]),
         None if default != 0 => service.port(default, "the framework's default", []),
@@ -469,6 +471,34 @@ fn config_port(project: &Project<'_>, package: &Package, id: &str) -> Option<(u1
         });
         if let Some((port, line)) = found {
             return Some((port, Evidence::line(path, Some(line))));
+        }
+    }
+    None
+}
+
+/// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`.
+fn settings_port(project: &Project<'_>, package: &Package) -> Option<(u16, Evidence)> {
+    package.depends("config").or_else(|| package.depends("figment"))?;
+    let names = ["production", "prod", "base", "default", "config", "settings", "application"];
+    let keys = ["application", "server", "http", "app", "web", "service"];
+    for dir in [&package.dir, &package.root] {
+        for folder in ["configuration", "config", "configs", "settings", "."] {
+            let folder = if folder == "." { dir.clone() } else { join(dir, folder) };
+            for name in names {
+                let yaml = [".yaml", ".yml"].map(|end| join(&folder, &format!("{name}{end}")));
+                let toml = join(&folder, &format!("{name}.toml"));
+                let read = |path: &String| Some((path.clone(), project.tree.yaml(path)?));
+                let file = yaml.iter().find_map(read);
+                let file = file.or_else(|| Some((toml.clone(), project.tree.toml(&toml)?)));
+                let Some((path, file)) = file else { continue };
+                let port = keys.iter().find_map(|key| file.at(&[key, "port"]));
+                let port = port.or_else(|| file.get("port"));
+                if let Some(port) = port
+                    && let Some(number) = port.text().and_then(|text| source::number(&text))
+                {
+                    return Some((number, Evidence::line(path, Some(port.line))));
+                }
+            }
         }
     }
     None

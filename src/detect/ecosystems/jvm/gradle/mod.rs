@@ -260,10 +260,20 @@ impl<'a> Module<'a> {
         within(&self.build.root, &format!("{prepare}{gradle} --no-daemon {arguments}"))
     }
 
+    /// Whether a plugin starts what is built.
+    fn applies(&self) -> bool {
+        ["application", "io.micronaut.application", "io.ktor.plugin"].iter().any(|id| self.has(id))
+    }
+
+    /// Whether a plugin makes something to run.
+    fn packs(&self) -> bool {
+        let plugins = ["org.springframework.boot", "io.quarkus", "war", "org.gretty"];
+        let mut all = plugins.iter().chain(SHADOW);
+        self.applies() || all.any(|id| self.has(id)) && !self.sources.mains.is_empty()
+    }
+
     fn service(&self) -> Option<Service> {
-        let applies = ["application", "io.micronaut.application", "io.ktor.plugin"]
-            .iter()
-            .any(|id| self.has(id));
+        let applies = self.applies();
         let elsewhere = [
             "org.jetbrains.kotlin.multiplatform",
             "org.jetbrains.kotlin.js",
