@@ -34,6 +34,8 @@ const ASIDE: &[&str] = &[
     "benchmarks",
     "bench",
     "benches",
+    "fuzz",
+    "fuzzing",
     "docs",
     "doc",
     "documentation",

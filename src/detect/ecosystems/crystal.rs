@@ -175,7 +175,7 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         service.framework(id, "a dependency", [evidence.clone()]);
     }
     if serves {
-        let ports = source::ports(&sources, &["bind_tcp", ".listen", "Kemal.run", "port"]);
+        let ports = source::ports(&sources, &["bind_tcp", ".listen", "Kemal.run", "port ="]);
         match ports.number {
             Some((port, evidence)) => service.port(port, "the program's text", [evidence]),
             None => service.port(default, "a default: nothing says otherwise", []),

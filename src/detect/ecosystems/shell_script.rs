@@ -17,7 +17,7 @@ const NAMES: &[&str] =
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let has_manifest = entries.first_of(super::MANIFESTS).is_some();
+        let has_manifest = super::has_manifest(project, dir);
         let Some(name) = entries.first_of(NAMES).filter(|_| !has_manifest) else { continue };
         services.extend(service(project, dir, name));
     }

@@ -144,7 +144,8 @@ fn number_of_name(line: &str) -> Option<u16> {
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
     }
-    own_number(line.get(at..)?)
+    // Only a proxy or a client names the port of HTTPS.
+    own_number(line.get(at..)?).filter(|port| *port != 443)
 }
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.

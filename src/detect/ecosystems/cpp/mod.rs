@@ -202,7 +202,8 @@ fn cmake(project: &Project<'_>, dir: &str) -> Option<Service> {
         let name = target.0.to_lowercase();
         name.contains("test") || name.contains("bench")
     };
-    if !targets.iter().all(is_test) {
+    let tests_a_library = !calls(&all, "add_library").is_empty();
+    if tests_a_library || !targets.iter().all(is_test) {
         targets.retain(|target| !is_test(target));
     }
     let target = prefer(&mut service, targets, project_name.as_deref());

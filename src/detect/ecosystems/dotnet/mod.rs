@@ -371,9 +371,12 @@ fn front_end(project: &Project<'_>, service: &mut Service, found: &MsProject) {
         .into_iter()
         .find(|path| path.ends_with(".esproj"))
         .map(|path| (path.clone(), Evidence::file(path)));
-    // The templates of Visual Studio call the front end so, in one or several variants.
+    // The templates of Visual Studio call the front end so, in one or several variants; `wwwroot` is served as it is.
     let folders = project.tree.entries(&found.dir).map(|entries| &entries.dirs);
-    let clients = folders.into_iter().flatten().filter(|name| name.starts_with("ClientApp"));
+    let clients = folders
+        .into_iter()
+        .flatten()
+        .filter(|name| name.starts_with("ClientApp") || *name == "wwwroot");
     service.claims.extend(clients.map(|name| join(&found.dir, name)));
     let Some((folder, evidence)) = spa.or(scripts) else { return };
     let dir = match folder.strip_suffix(".esproj") {

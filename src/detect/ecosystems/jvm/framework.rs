@@ -125,6 +125,9 @@ pub(super) fn is_spring_web(facts: &Facts) -> bool {
         "starter-freemarker",
         "spring-web",
         "starter-rest",
+        "zuul",
+        "hystrix-dashboard",
+        "turbine",
     ];
     WEB.iter().any(|name| facts.find(name).is_some())
 }
