@@ -8,7 +8,7 @@ use crate::{
     spec::Base,
 };
 
-fn services(files: &[(&str, &str)]) -> Vec<Service> {
+pub(super) fn services(files: &[(&str, &str)]) -> Vec<Service> {
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = dir.path().join(path);
@@ -18,17 +18,17 @@ fn services(files: &[(&str, &str)]) -> Vec<Service> {
     detect(dir.path(), Family::Official).unwrap().services
 }
 
-fn only(files: &[(&str, &str)]) -> Service {
+pub(super) fn only(files: &[(&str, &str)]) -> Service {
     let mut services = services(files);
     assert_eq!(services.len(), 1, "{:?}", folders(&services));
     services.remove(0)
 }
 
-fn folders(services: &[Service]) -> Vec<&str> {
+pub(super) fn folders(services: &[Service]) -> Vec<&str> {
     services.iter().map(|service| service.dir.as_str()).collect()
 }
 
-fn build_base(service: &Service) -> &str {
+pub(super) fn build_base(service: &Service) -> &str {
     match &service.spec.build.base {
         Base::Image(name) => name.strip_prefix("docker.io/library/").unwrap_or(name),
         _ => "",
@@ -368,43 +368,4 @@ fn saved_queries_of_sqlx_are_used_where_there_is_no_database() {
         (".sqlx/query-1.json", "{}"),
     ]);
     assert_eq!(found.spec.build.env["SQLX_OFFLINE"], "true");
-}
-
-#[test]
-fn a_crate_that_others_stand_on_is_a_library_whatever_helps_its_developers() {
-    const SERVER: &str = "fn main() { HttpServer::new(x).bind(\"0.0.0.0:8085\") }\n";
-    let files = |db_main: &'static str| {
-        [
-            ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n"),
-            (
-                "crates/server/Cargo.toml",
-                "[package]\nname = \"server\"\n[dependencies]\nactix-web = \"4\"\ndb = { path = \"../db\" }\n",
-            ),
-            ("crates/server/src/main.rs", SERVER),
-            (
-                "crates/db/Cargo.toml",
-                "[package]\nname = \"db\"\n[dependencies]\nactix-web = \"4\"\n",
-            ),
-            ("crates/db/src/lib.rs", "pub fn f() {}\n"),
-            ("crates/db/src/main.rs", db_main),
-        ]
-    };
-    assert_eq!(folders(&services(&files("fn main() { dump() }\n"))), ["crates/server"]);
-    assert_eq!(folders(&services(&files(SERVER))), ["crates/db", "crates/server"]);
-}
-
-#[test]
-fn what_a_build_left_is_no_service() {
-    const POM: &str = "<project><modelVersion>4.0.0</modelVersion><groupId>g</groupId><artifactId>shop</artifactId><version>1</version><build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>";
-    const MAIN: &str = "class App { public static void main(String[] args) {} }\n";
-    for folder in ["bin", "build", "out", "target", "dist"] {
-        let (pom, main) = (format!("{folder}/pom.xml"), format!("{folder}/src/main/java/App.java"));
-        let found = services(&[
-            ("pom.xml", POM),
-            ("src/main/java/App.java", MAIN),
-            (&pom, POM),
-            (&main, MAIN),
-        ]);
-        assert_eq!(folders(&found), ["."], "{folder}");
-    }
 }

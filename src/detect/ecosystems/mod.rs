@@ -23,6 +23,8 @@ pub mod python;
 pub mod ruby;
 pub mod rust;
 pub mod shell_script;
+#[cfg(test)]
+mod small_tests;
 mod source;
 pub mod static_site;
 pub mod swift;

@@ -103,6 +103,22 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
         rule = "Procfile web";
         evidence = vec![process.evidence];
     }
+    let is_class =
+        matches!(launch.layout, Layout::ClassPath(_) | Layout::Libraries(_) | Layout::Classes(_));
+    if let Some(process) = procfile(project, launch.dir).filter(|_| is_class)
+        && let Some(class) = started_class(&process.line)
+    {
+        // The class and its arguments are the project's, where the classes lie is the image's.
+        command.pop();
+        command.extend(class);
+        if command.iter().any(|word| word.contains('$')) {
+            let words: Vec<String> = command.iter().map(|word| in_shell(word)).collect();
+            command = vec!["/bin/sh".into(), "-c".into(), format!("exec {}", words.join(" "))];
+        }
+        service.weight = Weight::Stated;
+        rule = "Procfile web";
+        evidence = vec![process.evidence];
+    }
     service.start(command.iter().map(String::as_str), rule, evidence);
     if matches!(launch.layout, Layout::Tomcat) {
         service.port(8080, "Tomcat's default", []);
@@ -127,6 +143,25 @@ fn java_arguments(line: &str) -> Option<Vec<String>> {
     let plain = !line.contains(['|', ';', '&', '\'', '"', '`']);
     let has_jar = words.iter().any(|word| word == "-jar");
     (plain && has_jar).then(|| words[java + 1..].to_vec())
+}
+
+/// Class and arguments of `java -cp PATH CLASS …`; `None` for any other command.
+fn started_class(line: &str) -> Option<Vec<String>> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let java = words.iter().position(|word| *word == "java" || word.ends_with("/java"))?;
+    let plain = !line.contains(['|', ';', '&', '\'', '"', '`']);
+    let path =
+        words.iter().position(|word| ["-cp", "-classpath", "--class-path"].contains(word))?;
+    let rest = words.get(path + 2..).filter(|_| plain && java == 0)?;
+    let class = rest.iter().position(|word| !word.starts_with(['-', '$']))?;
+    let is_class = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+    let found = rest[class..].iter().map(|word| (*word).to_owned()).collect();
+    rest[class].chars().all(is_class).then_some(found)
+}
+
+/// A word for a shell that is to expand variables in it and nothing else.
+fn in_shell(word: &str) -> String {
+    if word.contains('*') { quote(word) } else { word.to_owned() }
 }
 
 fn split_at_jar(words: &[String]) -> (String, String) {

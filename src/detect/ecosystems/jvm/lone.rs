@@ -29,10 +29,19 @@ pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
             built.iter().any(below) || services.iter().any(|service| below(&service.dir));
         if !is_known && entries.ending(".java").next().is_some() && !source::is_beside_product(dir)
         {
-            services.extend(service(project, dir));
+            services.extend(service(project, home(dir)));
         }
     }
     services
+}
+
+/// The folder of the project: that in which `src` lies.
+fn home(dir: &str) -> &str {
+    match dir.split('/').position(|part| part == "src") {
+        Some(0) => ".",
+        Some(_) => dir.find("/src").map_or(dir, |at| &dir[..at]),
+        None => dir,
+    }
 }
 
 fn service(project: &Project<'_>, dir: &str) -> Option<Service> {

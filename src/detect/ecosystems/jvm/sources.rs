@@ -84,7 +84,7 @@ impl Sources {
 fn main(file: &Text) -> Option<Main> {
     let text = &file.text;
     let package = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
-    let package = package.map(|name| name.trim_end_matches([';', ' ', '{', ':']).trim());
+    let package = package.and_then(|name| name.split([';', ' ', '{', ':']).next()).map(str::trim);
     let stem = file.path.rsplit('/').next()?.rsplit_once('.')?.0;
     let extension = file.path.rsplit_once('.')?.1;
     let (name, needle) = match extension {
@@ -177,6 +177,11 @@ mod tests {
             "src/App.java",
             "package a.b;\nclass App { public static void main(String[] x) {} }",
             Some("a.b.App"),
+        );
+        check(
+            "src/App.java",
+            "package a; public class App { static void main(String[] x) {} }",
+            Some("a.App"),
         );
         check("src/server.kt", "package a\n\nfun main() {}", Some("a.ServerKt"));
         check("src/Main.scala", "package a\nobject Boot extends IOApp.Simple {", Some("a.Boot"));

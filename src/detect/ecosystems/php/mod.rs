@@ -149,11 +149,14 @@ const ROOTS: &[&str] =
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut found: Vec<Service> = Vec::new();
     let mut projects: Vec<String> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
+    for (folder, entries) in project.tree.dirs() {
+        let dir = home(project, folder);
         let is_project = entries.has("composer.json")
             || entries.has("wp-config.php")
             || entries.has("wp-load.php");
-        let is_files = (entries.has("index.php") || server_file(project, dir).is_some())
+        let is_files = (entries.has("index.php")
+            || server_file(project, dir).is_some()
+            || folder == "." && entries.ending(".php").next().is_some())
             && !is_below_project(project, dir);
         let above = projects.iter().any(|above| is_below(dir, above));
         if (is_project || is_files && !above)
@@ -165,6 +168,23 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     }
     found
 }
+
+/// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the
+/// program lies beside.
+fn home<'d>(project: &Project<'_>, folder: &'d str) -> &'d str {
+    let above = crate::detect::parent(folder);
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    let is_served = ROOTS.contains(&name) && name != ".";
+    let Some(entries) = project.tree.entries(above).filter(|_| is_served) else { return folder };
+    let is_code = |name: &String| PARTS.contains(&name.as_str());
+    let has_code = entries.dirs.iter().any(is_code) || entries.ending(".php").next().is_some();
+    let has_own = project.tree.has(&join(folder, "composer.json"));
+    if has_code && !has_own { above } else { folder }
+}
+
+/// Folders that a front controller loads from.
+const PARTS: &[&str] =
+    &["src", "app", "lib", "includes", "inc", "config", "classes", "templates", "views", "vendor"];
 
 /// A lone `index.php` may be a view of another project.
 fn is_below_project(project: &Project<'_>, dir: &str) -> bool {
@@ -243,7 +263,13 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         stated.map(|word| word.trim_end_matches('/')).filter(|word| !word.contains("bin/"));
     let root =
         stated.into_iter().chain(wished).chain(ROOTS.iter().copied()).find(|root| has_index(root));
-    let root = root.map(str::to_owned);
+    // Pages that are asked for by their names.
+    let has_pages = || {
+        composer.is_none()
+            && project.tree.entries(dir).is_some_and(|all| all.ending(".php").next().is_some())
+            && server_file(project, dir).is_none()
+    };
+    let root = root.or_else(|| has_pages().then_some(".")).map(str::to_owned);
     let own_server = framework.as_ref().and_then(|(framework, _)| {
         let (_, files) = OWN_SERVERS.iter().find(|(id, _)| *id == framework.id)?;
         files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
@@ -265,7 +291,7 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         true => Evidence::file(&manifest),
         false => Evidence::file(match own_server {
             Some(file) => join(dir, file),
-            None => join(&join_clean(dir, root.as_deref().unwrap_or(".")), "index.php"),
+            None => first_page(project, &join_clean(dir, root.as_deref().unwrap_or("."))),
         }),
     };
     service.decide("language", "php", "manifest or sources of PHP", [place.clone()]);
@@ -314,6 +340,16 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     }
     health(project, &mut service);
     Some(service)
+}
+
+/// `index.php`, else the first page there is.
+fn first_page(project: &Project<'_>, folder: &str) -> String {
+    let entries = project.tree.entries(folder);
+    let first = entries.and_then(|all| match all.has("index.php") {
+        true => Some("index.php"),
+        false => all.ending(".php").next(),
+    });
+    join(folder, first.unwrap_or("index.php"))
 }
 
 /// A file that is a server by itself, as its text says.
@@ -677,7 +713,7 @@ fn framework_commands(
 fn apache(project: &Project<'_>, service: &mut Service, root: &str, framework: Option<&Framework>) {
     let dir = service.dir.clone();
     let folder = join_clean(&dir, root);
-    let place = Evidence::file(join(&folder, "index.php"));
+    let place = Evidence::file(first_page(project, &folder));
     service.env("PORT", PORT.to_string());
     if project.bases != Family::Official {
         let line = format!("php -S 0.0.0.0:$PORT -t {}", shell::quote(root));
