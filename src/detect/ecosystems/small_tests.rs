@@ -45,6 +45,27 @@ fn what_a_build_left_is_no_service() {
     }
 }
 
+#[test]
+fn a_program_that_has_a_server_only_among_its_libraries_is_a_tool_beside_one_that_serves() {
+    let depends = |name: &str, on: &str| {
+        format!("[package]\nname = \"{name}\"\n[dependencies]\n{on} = {{ path = \"../{on}\" }}\n")
+    };
+    let (shop, tool) = (depends("shop", "core") + "actix-web = \"4\"\n", depends("dump", "core"));
+    let found = services(&[
+        ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n"),
+        ("crates/shop/Cargo.toml", &shop),
+        ("crates/shop/src/main.rs", "fn main() { HttpServer::new(x) }\n"),
+        ("crates/dump/Cargo.toml", &tool),
+        ("crates/dump/src/main.rs", "fn main() { core::dump() }\n"),
+        (
+            "crates/core/Cargo.toml",
+            "[package]\nname = \"core\"\n[dependencies]\nactix-web = \"4\"\n",
+        ),
+        ("crates/core/src/lib.rs", "pub fn dump() {}\n"),
+    ]);
+    assert_eq!(folders(&found), ["crates/shop"]);
+}
+
 const MAIN: &str = "package a;\nclass Main { public static void main(String[] x) {} }\n";
 
 #[test]

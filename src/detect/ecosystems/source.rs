@@ -139,13 +139,21 @@ fn number_of_name(line: &str) -> Option<u16> {
     let at = ["port", "addr", "listen"]
         .iter()
         .filter_map(|name| lower.find(name))
-        .filter(|at| !lower[*at..].starts_with("portal") && !lower[..*at].ends_with("im"))
+        .filter(|at| !lower[*at..].starts_with("portal") && begins_word(line, &lower, *at))
         .min()?;
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
     }
     // Only a proxy or a client names the port of HTTPS.
     own_number(line.get(at..)?).filter(|port| *port != 443)
+}
+
+/// Whether a word begins there: `httpPort`, `http_port` and `httpport`, but not `support` and `macaddr`.
+fn begins_word(line: &str, lower: &str, at: usize) -> bool {
+    let follows_letter = lower[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    let is_capital = line.as_bytes().get(at).is_some_and(u8::is_ascii_uppercase);
+    let known = ["http", "https", "web", "server", "app", "api", "listen", "bind", "grpc", "tcp"];
+    !follows_letter || is_capital || known.iter().any(|word| lower[..at].ends_with(word))
 }
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
@@ -398,6 +406,9 @@ mod tests {
         check("read_timeout: 3000", false, None);
         check("socket.bind(addr, 1024, 8085)", false, Some(8085));
         check("Pool.connect(host).bind(5432)", false, None);
+        check("httpPort = 8085", false, Some(8085));
+        check("macaddr = binary 1040", false, None);
+        check("the report 2024", false, None);
     }
 
     #[test]

@@ -78,7 +78,7 @@ static FRAMEWORKS: &[Framework] = &[
     of("jetty", &["org.eclipse.jetty:jetty-server", "org.eclipse.jetty:jetty-servlet"], 8080),
     of("grizzly", &["org.glassfish.grizzly:grizzly-http-server"], 8080),
     of("nanohttpd", &["org.nanohttpd"], 8080),
-    of("netty", &["io.netty:netty-codec-http", "io.netty:netty-all"], 8080),
+    of("netty", &["io.netty:netty-codec-http"], 8080),
     of("grpc", &["io.grpc:grpc-netty", "io.grpc:grpc-services"], 50051),
 ];
 

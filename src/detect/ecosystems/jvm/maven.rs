@@ -123,15 +123,15 @@ impl<'a> Module<'a> {
             _ => {}
         }
         let has_main = !self.sources.mains.is_empty();
+        let is_single = self.reactor == self.pom.dir && self.pom.modules.is_empty();
         if self.has_plugin("quarkus-maven-plugin") {
             // A library inherits the plugin too, but has nothing that is served.
-            let is_single = self.reactor == self.pom.dir && self.pom.modules.is_empty();
             let serves =
                 ["@Path(", "@Incoming(", "@QuarkusMain", "@Scheduled", "@GrpcService", "@Route("];
             let is_application = serves.iter().any(|mark| self.sources.mention(mark).is_some());
             return (is_single || is_application).then_some(Packaging::Quarkus);
         }
-        if is_boot && (has_main || self.reactor == self.pom.dir) {
+        if is_boot && (has_main || is_single) {
             return Some(Packaging::FatJar);
         }
         if self.facts.find("io.helidon").is_some()

@@ -53,13 +53,17 @@ pub(super) fn find(
     package: &Package,
 ) -> Option<(&'static Framework, Evidence)> {
     let closure = packages.closure(package);
-    let own = FRAMEWORKS.iter().find_map(|f| Some((f, package.depends(f.krate)?)));
-    own.or_else(|| {
+    of_package(package).or_else(|| {
         FRAMEWORKS.iter().find_map(|framework| {
             let mut members = closure.iter().skip(1);
             Some((framework, members.find_map(|member| member.depends(framework.krate))?))
         })
     })
+}
+
+/// The framework that a package itself depends on.
+pub(super) fn of_package(package: &Package) -> Option<(&'static Framework, Evidence)> {
+    FRAMEWORKS.iter().find_map(|framework| Some((framework, package.depends(framework.krate)?)))
 }
 
 /// Calls that make a program a server.

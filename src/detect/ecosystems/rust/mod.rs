@@ -63,7 +63,21 @@ fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) ->
         !(is_used && package.has_library(project)) || listens(project, package)
     });
     let is_worker = |package: &&Package| WORKERS.iter().any(|word| package.name.contains(word));
-    if chosen.iter().any(serves) {
+    let is_called_so = |package: &&Package| {
+        let mut parts = package.name.split(['-', '_']);
+        parts.any(|part| SERVERS.contains(&part))
+    };
+    let by_itself = |package: &&Package| {
+        framework::of_package(package).is_some()
+            || wasm::is_page(project, package)
+            || listens(project, package)
+    };
+    if chosen.iter().any(by_itself) {
+        // What has a server only among the libraries it uses is a tool beside those that have it themselves.
+        chosen.retain(|package| {
+            by_itself(package) || is_worker(package) || serves(package) && is_called_so(package)
+        });
+    } else if chosen.iter().any(serves) {
         chosen.retain(|package| serves(package) || is_worker(package));
     } else if let Some(root) = chosen.iter().find(|package| package.dir == package.root).copied() {
         chosen = vec![root];
