@@ -156,7 +156,19 @@ fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -
 }
 
 fn is_aside(dir: &str) -> bool {
-    let ends = ["-example", "-examples", "-tests", "-fixtures", "-e2e", "-playground"];
+    let ends = [
+        "-example",
+        "-examples",
+        "-sample",
+        "-samples",
+        "-test",
+        "-tests",
+        "-fixtures",
+        "-e2e",
+        "-playground",
+        "-benchmark",
+        "-benchmarks",
+    ];
     dir.split('/').any(|part| ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end)))
 }
 

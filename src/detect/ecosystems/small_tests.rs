@@ -253,6 +253,33 @@ fn what_php_serves_is_told_by_its_files() {
 }
 
 #[test]
+fn an_old_framework_gets_a_php_that_it_runs_on() {
+    let version = |require: &str| {
+        let composer = format!("{{\"require\": {require}}}");
+        let service = only(&[("composer.json", &composer), ("public/index.php", "<?php")]);
+        let base = super::draft::base_name(&service.spec.runtime.base);
+        base.rsplit(':').next().unwrap_or_default().split('-').next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(version(r#"{"php": ">=7.1.3", "laravel/framework": "5.8.*"}"#), "7.4");
+    assert_eq!(version(r#"{"laravel/lumen-framework": "^8.0"}"#), "8.1");
+    assert_eq!(version(r#"{"php": "^8.2", "laravel/framework": "^11.0"}"#), "8.4");
+    assert_eq!(version(r#"{"php": "^8.1", "symfony/framework-bundle": "5.4.*"}"#), "8.3");
+}
+
+#[test]
+fn sources_without_a_build_file_belong_to_the_folder_above_src() {
+    let service = only(&[("src/main.cpp", "int main() {}\n")]);
+    assert_eq!(service.dir, ".");
+    assert!(service.spec.build.commands[0].starts_with("cd src && "));
+}
+
+#[test]
+fn a_script_that_only_a_procfile_names_is_started() {
+    let service = only(&[("Procfile", "web: ./serve.sh --all\n"), ("serve.sh", "#!/bin/sh\n")]);
+    assert_eq!(service.spec.runtime.command, ["./serve.sh", "--all"]);
+}
+
+#[test]
 fn a_workspace_for_the_browser_within_laravel_belongs_to_it() {
     let found = services(&[
         ("composer.json", "{\"require\": {\"laravel/framework\": \"^11\"}}"),

@@ -144,8 +144,8 @@ fn number_of_name(line: &str) -> Option<u16> {
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
     }
-    // Only a proxy or a client names the port of HTTPS.
-    own_number(line.get(at..)?).filter(|port| *port != 443)
+    // Proxies and clients name these; a server that is on them says so where it listens.
+    own_number(line.get(at..)?).filter(|port| !matches!(port, 80 | 443))
 }
 
 /// Whether a word begins there: `httpPort`, `http_port` and `httpport`, but not `support` and `macaddr`.
@@ -409,6 +409,8 @@ mod tests {
         check("httpPort = 8085", false, Some(8085));
         check("macaddr = binary 1040", false, None);
         check("the report 2024", false, None);
+        check("defaultAddr = \":80\"", false, None);
+        check("listener.bind(\":80\")", false, Some(80));
     }
 
     #[test]

@@ -389,12 +389,19 @@ fn lone(project: &Project<'_>, dir: &str) -> Option<Service> {
         return None;
     }
     let path = join(dir, &main);
+    // The folder of the project is that in which `src` lies.
+    let sources = dir;
+    let dir = match dir.rsplit_once('/') {
+        Some((above, "src")) => above,
+        None if dir == "src" => ".",
+        _ => dir,
+    };
     let mut service = base(project, dir, "none", &path)?;
     let extension = main.rsplit_once('.')?.1;
     let compiler = if extension == "c" { "gcc" } else { "g++ -std=c++20" };
     let build =
         format!("mkdir -p {OUT_DIR} && {compiler} -O2 -o {OUT_DIR}/app *.{extension} -lpthread");
-    service.spec.build.commands = vec![within(dir, &build)];
+    service.spec.build.commands = vec![within(sources, &build)];
     service.decide(
         "build command",
         build,

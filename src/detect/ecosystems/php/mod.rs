@@ -52,6 +52,29 @@ const PORT: u16 = 8080;
 const ROOTS: &[&str] =
     &["public", "web", "webroot", "htdocs", "www", "public_html", "html", "pub", "."];
 
+/// Versions as major and minor.
+type Minor = (u32, u32);
+
+/// Frameworks below a version, and the newest PHP they run on (laravel.com/docs/releases, symfony.com/releases).
+const LIMITS: &[(&[&str], &[(Minor, Minor)])] = &[
+    (
+        &["laravel/framework", "laravel/lumen-framework"],
+        &[
+            ((5, 5), (7, 1)),
+            ((6, 0), (7, 4)),
+            ((8, 0), (8, 0)),
+            ((9, 0), (8, 1)),
+            ((10, 0), (8, 2)),
+            ((11, 0), (8, 3)),
+        ],
+    ),
+    (
+        &["symfony/framework-bundle", "symfony/symfony"],
+        &[((3, 4), (7, 1)), ((4, 4), (7, 4)), ((5, 4), (8, 1)), ((6, 0), (8, 3))],
+    ),
+];
+const SUITED: &str = "the newest that this version of the framework runs on";
+
 /// Services of PHP.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut found: Vec<Service> = Vec::new();
@@ -132,6 +155,22 @@ impl Composer {
 
     fn place(&self, package: &str) -> Evidence {
         Evidence::line(&self.path, self.require(package).map(|value| value.line))
+    }
+
+    /// The newest PHP that the framework's version runs on, where that is not told by what it requires.
+    fn suited(&self) -> Option<(Version, Evidence)> {
+        let (names, limits) = LIMITS
+            .iter()
+            .find(|(names, _)| names.iter().any(|name| self.require(name).is_some()))?;
+        let name = names.iter().find(|name| self.require(name).is_some())?;
+        let locked = self.locked().iter().find(|package| package.str_at(&["name"]) == Some(name));
+        let locked = locked.and_then(|package| Version::parse(package.str_at(&["version"])?));
+        let required = || Constraint::parse(self.require(name)?.as_str()?)?.lowest();
+        let version = locked.or_else(required)?.triple();
+        let (_, newest) =
+            limits.iter().find(|((major, minor), _)| version < (*major, *minor, 0))?;
+        let newest = Version { major: newest.0, minor: Some(newest.1), patch: None };
+        Some((newest, self.place(name)))
     }
 
     fn locked(&self) -> &[Value] {
@@ -293,12 +332,14 @@ fn version(project: &Project<'_>, dir: &str, composer: Option<&Composer>) -> (Ve
             let version = exact(&pin.version)?;
             Some((version, pin))
         });
+    let suited = composer.and_then(Composer::suited).filter(|(newest, _)| *newest < DEFAULT);
     let Some((composer, required)) =
         composer.and_then(|c| Some((c, c.require("php").or_else(|| c.require("php-64bit"))?)))
     else {
-        return match managed {
-            Some((version, pin)) => decided(version, pin.rule, pin.evidence),
-            None => (
+        return match (managed, suited) {
+            (Some((version, pin)), _) => decided(version, pin.rule, pin.evidence),
+            (None, Some((version, place))) => decided(version, SUITED.to_owned(), place),
+            (None, None) => (
                 DEFAULT,
                 Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []),
             ),
@@ -322,8 +363,12 @@ fn version(project: &Project<'_>, dir: &str, composer: Option<&Composer>) -> (Ve
         .iter()
         .filter_map(|package| Constraint::parse(package.str_at(&["require", "php"])?))
         .collect();
-    let version = best(&constraint, &locked);
+    let newest = best(&constraint, &locked);
     let mut rule = format!("require.php `{text}`");
+    if let Some((version, place)) = suited.filter(|(v, _)| *v < newest && constraint.allows(*v)) {
+        return decided(version, format!("{rule} and {SUITED}"), place);
+    }
+    let version = newest;
     if version != best(&constraint, &[]) {
         rule += &format!(" and what {} allows", composer.lock_path);
     }

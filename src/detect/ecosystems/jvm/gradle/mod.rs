@@ -262,7 +262,8 @@ impl<'a> Module<'a> {
 
     /// Whether a plugin starts what is built.
     fn applies(&self) -> bool {
-        ["application", "io.micronaut.application", "io.ktor.plugin"].iter().any(|id| self.has(id))
+        let plugins = ["application", "io.micronaut.application", "io.ktor.plugin"];
+        plugins.iter().chain(RATPACK).any(|id| self.has(id))
     }
 
     /// Whether a plugin makes something to run.
@@ -322,7 +323,8 @@ impl<'a> Module<'a> {
                 &format!("{OUT_DIR}/ROOT"),
             );
             Layout::Tomcat
-        } else if applies && self.main_class().is_some() {
+        } else if applies && (self.main_class().is_some() || RATPACK.iter().any(|id| self.has(id)))
+        {
             strong = framework.is_some() || has_main;
             commands.push(self.gradle_command(&self.task("installDist")));
             let name = self
@@ -398,6 +400,9 @@ impl<'a> Module<'a> {
 
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
 const LIBRARIES: &str = "allprojects { plugins.withId('java') { tasks.register('peelboxLibraries', Copy) { from tasks.named('jar'); from configurations.runtimeClasspath; into '/out/lib' } } }";
+
+/// Plugins that bring the main class along.
+const RATPACK: &[&str] = &["io.ratpack.ratpack-java", "io.ratpack.ratpack-groovy"];
 
 const SHADOW: &[&str] =
     &["com.github.johnrengelman.shadow", "com.gradleup.shadow", "io.github.goooler.shadow"];
