@@ -129,6 +129,11 @@ pub fn join(dir: &str, name: &str) -> String {
     if dir == "." { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
+/// A folder and all those it lies in, the root last.
+pub fn upward(dir: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)))
+}
+
 /// The folder a path lies in; `.` for what lies in the root.
 pub fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or(".", |(dir, _)| dir)

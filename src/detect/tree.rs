@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::detect::model::join;
+use crate::detect::model::{join, upward};
 
 /// Folders that hold what tools made or fetched; never searched, wherever they are.
 pub(super) const VENDORED: &[&str] = &[
@@ -287,14 +287,14 @@ impl Tree {
 
     /// What `found` gives for folders, in their order; below one that gives something nothing is looked for.
     pub fn outermost<T>(&self, mut found: impl FnMut(&str, &Entries) -> Option<T>) -> Vec<T> {
-        let mut roots: Vec<&str> = Vec::new();
+        let mut roots: BTreeSet<&str> = BTreeSet::new();
         let mut all = Vec::new();
         for (dir, entries) in self.dirs() {
-            if roots.iter().any(|root| is_below(dir, root)) {
+            if upward(dir).any(|above| roots.contains(above)) {
                 continue;
             }
             if let Some(one) = found(dir, entries) {
-                roots.push(dir);
+                roots.insert(dir);
                 all.push(one);
             }
         }

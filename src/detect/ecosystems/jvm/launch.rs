@@ -172,7 +172,13 @@ fn split_at_jar(words: &[String]) -> (String, String) {
 
 fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &str) {
     let set = settings::port(project, launch.dir, id);
-    let text = source::ports(&launch.sources.files, LISTENING);
+    // What Spring, Quarkus and Micronaut listen on stands in their settings, never in the text.
+    let by_settings =
+        matches!(id, "spring-boot" | "quarkus" | "micronaut" | "helidon" | "grails" | "play");
+    let text = match by_settings {
+        true => source::Ports::default(),
+        false => source::ports(&launch.sources.files, LISTENING),
+    };
     let is_spring = id == "spring-boot";
     let serves = match id {
         "spring-boot" => set.number.is_some() || framework::is_spring_web(launch.facts),
@@ -185,10 +191,7 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         }
         return;
     }
-    // What Spring, Quarkus and Micronaut listen on stands in their settings, never in the text.
-    let by_settings =
-        matches!(id, "spring-boot" | "quarkus" | "micronaut" | "helidon" | "grails" | "play");
-    let number = set.number.clone().or_else(|| text.number.clone().filter(|_| !by_settings));
+    let number = set.number.clone().or_else(|| text.number.clone());
     let default = launch.framework.map_or(8080, |framework| framework.port);
     match number {
         Some((port, evidence)) => service.port(port, "its settings or its text", [evidence]),
@@ -197,7 +200,7 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         }
     }
     let port = service.spec.runtime.ports.first().copied().unwrap_or(8080).to_string();
-    if set.env.is_some() || text.env.is_some() && !by_settings {
+    if set.env.is_some() || text.env.is_some() {
         service.env("PORT", port.clone());
     }
     match id {

@@ -4,6 +4,8 @@
 //! files that most projects bring along, runs as `www-data` and listens where it is told, in one process group. FrankenPHP
 //! would need 8.2, FPM a second server; `php -S` is for development.
 
+use std::collections::BTreeSet;
+
 use self::{
     extensions::Extensions,
     framework::{Framework, OWN_SERVERS, framework, server_file},
@@ -16,10 +18,10 @@ use super::{
 use crate::detect::{
     Evidence, Project, Service, Weight,
     images::{self, Family, Packaged},
-    is_below, join,
+    join,
     manifest::Value,
     procfile::procfile,
-    shell,
+    shell, upward,
     versions::Version,
 };
 
@@ -39,7 +41,7 @@ const ROOTS: &[&str] =
 /// Services of PHP.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut found: Vec<Service> = Vec::new();
-    let mut projects: Vec<String> = Vec::new();
+    let mut projects: BTreeSet<&str> = BTreeSet::new();
     for (folder, entries) in project.tree.dirs() {
         let dir = home(project, folder);
         let is_project = entries.has("composer.json")
@@ -49,11 +51,11 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             || server_file(project, dir).is_some()
             || folder == "." && entries.ending(".php").next().is_some())
             && !is_below_project(project, dir);
-        let above = projects.iter().any(|above| is_below(dir, above));
+        let above = upward(dir).any(|above| projects.contains(above));
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)
         {
-            projects.push(dir.to_owned());
+            projects.insert(dir);
             found.push(service);
         }
     }
@@ -288,8 +290,7 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
     }
     names.retain(|name| !["opcache", "zend-opcache"].contains(&name.as_str()));
     let basic = ["curl", "mbstring", "xml", "sqlite3", "zip"].map(str::to_owned);
-    let listed: std::collections::BTreeSet<String> =
-        names.iter().chain(&basic).map(|n| debian_package(n)).collect();
+    let listed: BTreeSet<String> = names.iter().chain(&basic).map(|n| debian_package(n)).collect();
     let (packaged, decision) = PACKAGED.nearest(project.bases, version);
     service.decisions.extend(decision);
     if let Some(base) = images::plain(project.bases) {
