@@ -106,6 +106,12 @@ fn heaviest_of_each_folder(found: Vec<Vec<Service>>) -> Vec<Service> {
 }
 
 fn heaviest(mut rivals: Vec<Vec<Service>>) -> Vec<Service> {
+    let starts = |services: &Vec<Service>| services.iter().any(|s| s.weight >= Weight::Starts);
+    if rivals.iter().filter(|services| starts(services)).count() > 1 {
+        // A Procfile beside a package.json for the browser speaks for the server that it starts.
+        let all = rivals.iter_mut().flatten();
+        all.filter(|service| is_of_another(service)).for_each(|s| s.weight = Weight::Starts);
+    }
     let weight = |services: &Vec<Service>| services.iter().map(|service| service.weight).max();
     let Some(most) = rivals.iter().map(weight).max() else { return Vec::new() };
     let Some(at) = rivals.iter().position(|services| weight(services) == most) else {
@@ -129,6 +135,41 @@ fn heaviest(mut rivals: Vec<Vec<Service>>) -> Vec<Service> {
     }
     winners
 }
+
+/// Whether a service of Node.js is only taken for one because of a command that starts something else.
+fn is_of_another(service: &Service) -> bool {
+    let language = service.spec.metadata.language.as_deref().unwrap_or_default();
+    let is_node = ["javascript", "typescript"].contains(&language);
+    let command = service.spec.runtime.command.join(" ");
+    let mut words = command.split([' ', '/', ';', '&']);
+    is_node && service.weight == Weight::Stated && !words.any(|word| NODE_TOOLS.contains(&word))
+}
+
+/// What starts a program of Node.js.
+const NODE_TOOLS: &[&str] = &[
+    "node",
+    "nodejs",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "bun",
+    "bunx",
+    "deno",
+    "next",
+    "nuxt",
+    "serve",
+    "pm2",
+    "pm2-runtime",
+    "ts-node",
+    "tsx",
+    "http-server",
+    "meteor",
+    "forever",
+    "nodemon",
+    "sails",
+    "nest",
+];
 
 /// A claim holds against everything that is not heavier than a framework, unless the claiming service is dropped itself.
 fn drop_claimed(services: &mut Vec<Service>) {

@@ -203,6 +203,22 @@ fn the_only_program_of_cmake_is_it_whatever_its_name_unless_it_tests_a_library()
 }
 
 #[test]
+fn a_procfile_speaks_for_the_server_that_it_starts() {
+    let check = |line: &str, language: &str| {
+        let service = only(&[
+            ("shard.yml", "name: shop\ndependencies:\n  kemal:\n    github: kemalcr/kemal\n"),
+            ("src/shop.cr", "Kemal.run\n"),
+            ("package.json", r#"{"scripts": {"build": "mix"}, "dependencies": {"express": "4"}}"#),
+            ("server.js", "require('express')().listen(3000)\n"),
+            ("Procfile", line),
+        ]);
+        assert_eq!(service.spec.metadata.language.as_deref(), Some(language), "{line}");
+    };
+    check("web: bin/shop\n", "crystal");
+    check("web: node server.js\n", "javascript");
+}
+
+#[test]
 fn a_program_of_crystal_may_lie_beside_its_manifest() {
     let service = only(&[
         ("shard.yml", "name: shop\ndependencies:\n  kemal:\n    github: kemalcr/kemal\n"),

@@ -566,7 +566,8 @@ const HELPERS: &[&str] = &[
 ];
 
 /// Names of packages that run in the background.
-const WORKERS: &[&str] = &["worker", "consumer", "scheduler", "daemon", "agent", "bot"];
+const WORKERS: &[&str] =
+    &["worker", "consumer", "scheduler", "daemon", "agent", "bot", "watcher", "indexer"];
 
 /// Names that the program among several has that is the service.
 const SERVERS: &[&str] = &["server", "api", "web", "app", "main", "backend", "service"];
