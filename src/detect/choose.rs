@@ -29,18 +29,23 @@ const ASIDE: &[&str] = &[
     "examples",
     "sample",
     "samples",
+    "demo",
+    "demos",
     "benchmark",
     "benchmarks",
     "bench",
     "benches",
-    "docs",
-    "doc",
-    "documentation",
     "storybook",
     "playground",
     "playgrounds",
     "templates",
+    "integration-tests",
+    "integration_tests",
 ];
+/// Folders that hold manuals.
+const MANUALS: &[&str] = &["docs", "doc", "documentation"];
+/// Folders whose name says that what lies in them is deployed: `apps/docs` is an application like the others there.
+const APPLICATIONS: &[&str] = &["apps", "applications", "services"];
 
 /// Drops what is no service of its own, applies `peelbox.toml` and names the rest; sorted by folder.
 ///
@@ -57,6 +62,8 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
         chosen.retain(|service| service.weight >= Weight::Starts);
+    } else if heaviest == Some(Weight::Manual) {
+        chosen.retain(|service| service.weight == Weight::Manual);
     } else if chosen.iter().any(|service| service.dir == ".") {
         // Nothing can be started: the root stands for the whole.
         chosen.retain(|service| service.dir == ".");
@@ -150,7 +157,12 @@ fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -
 
 fn is_aside(dir: &str) -> bool {
     let ends = ["-example", "-examples", "-tests", "-fixtures", "-e2e", "-playground"];
-    dir.split('/').any(|part| ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end)))
+    let mut above = "";
+    dir.split('/').any(|part| {
+        let is_manual = MANUALS.contains(&part) && !APPLICATIONS.contains(&above);
+        above = part;
+        is_manual || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
+    })
 }
 
 /// What `peelbox.toml` says wins over every rule.
@@ -313,6 +325,16 @@ mod tests {
             vec![vec![service(".", Manifest, "whole", &[]), service("a", Manifest, "", &[])]],
             &[(".", "whole")],
         );
+        let lot = |dirs: &[&str]| vec![dirs.iter().map(|d| service(d, Starts, "", &[])).collect()];
+        check(lot(&["apps/docs", "docs", "x", "x/demos/y"]), &[("apps/docs", "docs"), ("x", "x")]);
+    }
+
+    #[test]
+    fn a_manual_is_deployed_when_nothing_else_is() {
+        use Weight::{Manifest, Manual, Starts};
+        let manual = || vec![service("docs", Manual, "", &[]), service(".", Manifest, "l", &[])];
+        check(vec![manual()], &[("docs", "docs")]);
+        check(vec![manual(), vec![service("api", Starts, "", &[])]], &[("api", "api")]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Weight {
     Files,
     /// A manifest without a way to start it, or one that is there for tools (assets, linters).
     Manifest,
+    /// A manual: it is deployed when the tree has nothing else that is.
+    Manual,
     /// A manifest and a start command or an entry file.
     Starts,
     /// A known framework that serves HTTP.

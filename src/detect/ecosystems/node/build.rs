@@ -3,6 +3,7 @@
 use super::{
     Unit, in_folder,
     install::{self, Install},
+    manager::Installer,
     outcome::{Outcome, Runs, Server, Site},
     package::Package,
     start::Start,
@@ -145,7 +146,7 @@ fn environment(unit: &Unit<'_>, spec: &mut UniversalBuild) {
     if unit.package.has("puppeteer") {
         set("PUPPETEER_SKIP_DOWNLOAD", "true");
     }
-    if unit.package.has("next") {
+    if unit.has("next") {
         set("NEXT_TELEMETRY_DISABLED", "1");
     }
 }
@@ -176,7 +177,7 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
         return commands;
     }
     if install::schema(unit.project, unit.package).is_some()
-        && unit.package.has("prisma")
+        && unit.has("prisma")
         && !unit.package.scripts().any(|(_, line)| line.contains("prisma generate"))
     {
         commands.push(unit.in_package(&unit.manager.exec("prisma generate")));
@@ -214,8 +215,8 @@ fn member_commands(unit: &Unit<'_>, own: Option<&str>) -> Vec<String> {
             if package.dir == unit.package.dir { own } else { package.first_script(&["build"]) };
         if let Some(script) = script {
             let command = unit.manager.run_in(package, script);
-            // A member without a name is entered from the root of the tree.
-            commands.push(if package.name().is_some() { in_root(command) } else { command });
+            let is_selected = unit.manager.selects(package);
+            commands.push(if is_selected { in_root(command) } else { command });
         }
     }
     commands
@@ -235,8 +236,10 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// Whether what runs needs something that is a development dependency.
 fn needs_dev(unit: &Unit<'_>, outcome: &Outcome) -> bool {
     let Runs::Server(server) = &outcome.runs else { return true };
-    let is_dev =
-        |name: &str| unit.package.dependency(name).is_some_and(|dependency| dependency.is_dev);
+    let is_dev = |name: &str| {
+        let found = unit.package.dependency(name).or_else(|| unit.root.dependency(name));
+        found.is_some_and(|dependency| dependency.is_dev)
+    };
     let line = format!("{} {}", server.start.line, server.start.words.join(" "));
     let is_part = |c: char| c.is_alphanumeric() || "-_@/.".contains(c);
     let words = line.split(|c| !is_part(c)).filter(|word| !word.is_empty());
@@ -328,9 +331,16 @@ fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
 /// The member, the members it is built from, and what was installed at the root.
 fn member_files(unit: &Unit<'_>, has_modules: bool) -> Vec<Artifact> {
     let artifact = |from: String, to: &str| Artifact { from, to: join(APP, to) };
-    let mut copy = vec![artifact(unit.root.path.clone(), "package.json")];
+    let mut copy = Vec::new();
+    let modules = match unit.manager.installer {
+        Some(Installer::Rush(_)) => "common/temp/node_modules",
+        _ => "node_modules",
+    };
     if has_modules {
-        copy.insert(0, artifact(unit.root.join("node_modules"), "node_modules"));
+        copy.push(artifact(unit.root.join(modules), modules));
+    }
+    if unit.root.has_manifest() {
+        copy.push(artifact(unit.root.path.clone(), "package.json"));
     }
     let below = |package: &Package| match unit.root.dir.as_str() {
         "." => package.dir.clone(),

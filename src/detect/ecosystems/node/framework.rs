@@ -1,7 +1,6 @@
 //! The frameworks: by which package each is known, what it makes, and how it is served.
 
-use super::package::Package;
-use crate::detect::Project;
+use super::{Unit, package::Package};
 
 /// One framework.
 #[derive(Debug)]
@@ -331,13 +330,20 @@ pub(super) static BUNDLERS: &[Framework] = &[
 
 impl Framework {
     /// Whether a package is an application of this framework, and by which dependency.
-    pub(super) fn used_by(&self, project: &Project<'_>, package: &Package) -> Option<&'static str> {
-        let known = self.packages.iter().copied().find(|name| {
-            let own = ["dependencies", "devDependencies"];
-            own.iter().any(|group| package.json().at(&[group, name]).is_some())
-        })?;
+    ///
+    /// A member of a workspace may use what only the root depends on; then a script or a configuration has to say so.
+    pub(super) fn used_by(&self, unit: &Unit<'_>) -> Option<&'static str> {
+        let package = unit.package;
+        let of = |package: &Package| {
+            self.packages.iter().copied().find(|name| {
+                let own = ["dependencies", "devDependencies"];
+                own.iter().any(|group| package.json().at(&[group, name]).is_some())
+            })
+        };
+        let own = of(package);
+        let known = own.or_else(|| of(unit.root).filter(|_| unit.is_member()))?;
         let has_config = || {
-            let entries = project.tree.entries(&package.dir);
+            let entries = unit.project.tree.entries(&package.dir);
             entries.is_some_and(|entries| {
                 let is_config = |file: &String| {
                     self.configs.iter().any(|config| {
@@ -348,11 +354,14 @@ impl Framework {
                 entries.files.iter().any(is_config)
             })
         };
-        let is_called = || {
-            package.scripts().next().is_none()
-                || package.scripts().any(|(_, script)| calls_any(script, self.programs))
+        let mut scripts = package.scripts().peekable();
+        let has_none = scripts.peek().is_none();
+        let is_called = scripts.any(|(_, script)| calls_any(script, self.programs));
+        let is_used = match own {
+            Some(_) => self.programs.is_empty() || has_none || is_called,
+            None => is_called,
         };
-        (self.programs.is_empty() || is_called() || has_config()).then_some(known)
+        (is_used || has_config()).then_some(known)
     }
 }
 

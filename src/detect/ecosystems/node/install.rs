@@ -1,6 +1,11 @@
 //! How dependencies are installed: with which files, when, and what else they need.
 
-use super::{Unit, in_folder, manager::Tool, outcome::Runs, package::Package};
+use super::{
+    Unit, in_folder,
+    manager::{Installer, Tool},
+    outcome::Runs,
+    package::Package,
+};
 use crate::{
     detect::{Project, images::Family, join},
     spec::DependencyStep,
@@ -95,7 +100,7 @@ impl Install {
 
 /// Plans the install of a package or its workspace. `is_needed_to_run` tells that no development dependency is needed.
 pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool) -> Install {
-    let installed = installed(unit);
+    let installed: Vec<&Package> = installed(unit);
     let has_any = installed.iter().any(|package| package.dependencies().next().is_some());
     if !has_any && unit.manager.lock.is_none() {
         return Install::nothing();
@@ -113,11 +118,8 @@ pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool
     let command = production.unwrap_or_else(|| unit.manager.install());
     let mut commands = unit.manager.setup(unit.node, unit.project.bases, unit.is_bun);
     commands.push(in_folder(&unit.root.dir, &command));
-    let is_lerna = unit.project.tree.has(&unit.root.join("lerna.json")) && unit.root.has("lerna");
-    let has_workspaces = unit.root.json().has("workspaces") || unit.manager.tool == Tool::Pnpm;
-    if is_lerna && !has_workspaces {
-        // Before Lerna 7 it linked the packages itself.
-        commands.push(in_folder(&unit.root.dir, "npx lerna bootstrap"));
+    if let Some(Installer::Lerna(bootstrap)) = unit.manager.installer {
+        commands.push(in_folder(&unit.root.dir, bootstrap));
     }
     if needs_source {
         return Install { step: None, late: commands, is_production };
@@ -130,7 +132,7 @@ pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool
 fn installed<'a>(unit: &Unit<'a>) -> Vec<&'a Package> {
     let members = unit.packages.members(unit.root).unwrap_or_default();
     let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
-    std::iter::once(unit.root).chain(members).collect()
+    std::iter::once(unit.root).filter(|root| root.has_manifest()).chain(members).collect()
 }
 
 fn lifecycle(package: &Package) -> impl Iterator<Item = &str> {
@@ -177,11 +179,16 @@ fn files(unit: &Unit<'_>, installed: &[&Package]) -> Vec<String> {
         _ => files.push(join(&unit.root.dir, "**/package.json")),
     }
     files.extend(unit.manager.files(unit.project, unit.root));
+    let is_lerna = matches!(unit.manager.installer, Some(Installer::Lerna(_)));
     for package in installed {
+        // Each was installed for itself.
+        let locks = ["package-lock.json", "yarn.lock"].map(|name| package.join(name));
+        files.extend(locks.into_iter().filter(|lock| is_lerna && unit.project.tree.has(lock)));
         files.extend(schema(unit.project, package));
         files.extend(local(unit.project, package));
     }
-    files.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    files.retain(|file| seen.insert(file.clone()));
     files
 }
 

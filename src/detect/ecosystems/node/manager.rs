@@ -1,6 +1,6 @@
 //! The package manager: which one, which version, and how it is called.
 
-use super::package::Package;
+use super::{package::Package, workspace::RUSH};
 use crate::detect::{
     Decision, Evidence, Project, images::Family, join, shell::quote, versions::Version,
 };
@@ -27,7 +27,18 @@ pub(super) struct Manager {
     pub(super) lock: Option<String>,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
+    /// The tool that installs a workspace in place of the package manager.
+    pub(super) installer: Option<Installer>,
     pub(super) decision: Decision,
+}
+
+/// Tools that have workspaces of their own, for which they call the package manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Installer {
+    /// <https://rushjs.io/pages/intro/get_started/>: the command that calls it. Everything lies in `common/temp`.
+    Rush(String),
+    /// Lerna before 7, where `bootstrap` linked the packages, if no workspaces of the package manager did.
+    Lerna(&'static str),
 }
 
 /// Lock files in the order in which they count.
@@ -56,6 +67,9 @@ const SETTINGS: &[&str] = &[
 impl Manager {
     /// `packageManager`, `devEngines`, the lock file, settings, `engines`: the first that says something.
     pub(super) fn of(project: &Project<'_>, root: &Package) -> Self {
+        if let Some(rush) = Self::rush(project, root) {
+            return rush;
+        }
         let tree = project.tree;
         let locks: Vec<(&str, Tool)> =
             LOCKS.iter().copied().filter(|(name, _)| tree.has(&root.join(name))).collect();
@@ -92,7 +106,42 @@ impl Manager {
             Tool::Classic | Tool::Bun => Some("1".to_owned()),
             Tool::Npm => None,
         });
-        Self { tool, version, lock, has_own_yarn, decision }
+        let is_lerna = tree.has(&root.join("lerna.json"))
+            && !root.json().has("workspaces")
+            && tool != Tool::Pnpm
+            && root.major("lerna").is_none_or(|major| major < 7);
+        let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
+        let installer = is_lerna.then_some(Installer::Lerna(lerna));
+        Self { tool, version, lock, has_own_yarn, installer, decision }
+    }
+
+    /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
+    fn rush(project: &Project<'_>, root: &Package) -> Option<Self> {
+        let path = root.join(RUSH);
+        let json = project.tree.json(&path)?;
+        let tools = [
+            ("pnpmVersion", Tool::Pnpm, "pnpm-lock.yaml"),
+            ("yarnVersion", Tool::Classic, "yarn.lock"),
+            ("npmVersion", Tool::Npm, "npm-shrinkwrap.json"),
+        ];
+        let (version, tool, lock) =
+            tools.into_iter().find_map(|(key, tool, lock)| Some((json.get(key)?, tool, lock)))?;
+        let lock = root.join(&format!("common/config/rush/{lock}"));
+        let script = "common/scripts/install-run-rush.js";
+        let rush = json.str_at(&["rushVersion"]).filter(|text| text.chars().all(is_version_char));
+        let command = match project.tree.has(&root.join(script)) {
+            true => format!("node {script}"),
+            false => format!("npx @microsoft/rush@{}", rush.unwrap_or("latest")),
+        };
+        let place = Evidence::line(path, Some(version.line));
+        Some(Self {
+            tool,
+            version: version.text(),
+            lock: project.tree.has(&lock).then_some(lock),
+            has_own_yarn: false,
+            installer: Some(Installer::Rush(command)),
+            decision: Decision::new("build system", tool.id(), RUSH, [place]),
+        })
     }
 
     /// Globs of the files that an install sees besides the manifests.
@@ -105,6 +154,12 @@ impl Manager {
             files
                 .extend([".yarn/releases", ".yarn/plugins", ".yarn/patches"].map(|f| root.join(f)));
         }
+        if matches!(self.installer, Some(Installer::Rush(_))) {
+            let folders = ["common/config", "common/scripts", "common/autoinstallers"];
+            let here = folders.map(|dir| root.join(dir));
+            files.push(root.join(RUSH));
+            files.extend(here.into_iter().filter(|dir| project.tree.has_dir(dir)));
+        }
         if project.tree.has_dir(&root.join("patches")) {
             files.push(root.join("patches"));
         }
@@ -115,6 +170,8 @@ impl Manager {
     pub(super) fn setup(&self, node: u32, family: Family, is_bun_image: bool) -> Vec<String> {
         let version = self.version.as_deref().unwrap_or("latest");
         let package = match self.tool {
+            // It fetches the package manager itself.
+            _ if matches!(self.installer, Some(Installer::Rush(_))) => return Vec::new(),
             Tool::Npm => return Vec::new(),
             Tool::Bun if is_bun_image => return Vec::new(),
             Tool::Bun => format!("bun@{version}"),
@@ -154,6 +211,9 @@ impl Manager {
     /// Installs everything.
     pub(super) fn install(&self) -> String {
         let is_locked = self.lock.is_some();
+        if let Some(Installer::Rush(rush)) = &self.installer {
+            return format!("{rush} {}", if is_locked { "install" } else { "update" });
+        }
         match (self.tool, is_locked) {
             (Tool::Npm, true) => "npm ci --no-audit --no-fund",
             (Tool::Npm, false) => "npm install --no-audit --no-fund",
@@ -172,6 +232,9 @@ impl Manager {
 
     /// Installs what is needed to run; `None` where the tool can't but by another way.
     pub(super) fn install_production(&self, node: u32) -> Option<String> {
+        if self.installer.is_some() {
+            return None;
+        }
         let flag = match self.tool {
             // npm 6 came with Node.js up to 14.
             Tool::Npm if node < 15 => "--production",
@@ -185,6 +248,9 @@ impl Manager {
 
     /// Removes what is not needed to run, without running scripts of the project.
     pub(super) fn prune(&self, node: u32, is_workspace: bool) -> Option<String> {
+        if self.installer.is_some() {
+            return None;
+        }
         let is_new_berry =
             self.version.as_deref().and_then(Version::parse).is_some_and(|v| v.major >= 4);
         let command = match self.tool {
@@ -207,10 +273,15 @@ impl Manager {
         format!("{} run {}", self.program(), quote(script))
     }
 
-    /// Runs a script of a member from the root of its workspace.
+    /// Whether scripts of a member can be run by its name.
+    pub(super) fn selects(&self, member: &Package) -> bool {
+        member.name().is_some() && self.installer.is_none()
+    }
+
+    /// Runs a script of a member: from the root of its workspace, or, where none is selected, of the tree.
     pub(super) fn run_in(&self, member: &Package, script: &str) -> String {
         let script = quote(script);
-        let Some(name) = member.name() else {
+        let Some(name) = member.name().filter(|_| self.selects(member)) else {
             return format!("cd {} && {} run {script}", quote(&member.dir), self.program());
         };
         let name = quote(name);
@@ -225,6 +296,7 @@ impl Manager {
     /// Runs a program of a dependency.
     pub(super) fn exec(&self, command: &str) -> String {
         let runner = match self.tool {
+            _ if self.installer.is_some() => "npx",
             Tool::Npm => "npx",
             Tool::Classic | Tool::Berry => "yarn run",
             Tool::Pnpm => "pnpm exec",
@@ -244,12 +316,17 @@ impl Manager {
     }
 
     pub(super) fn program(&self) -> &'static str {
-        self.tool.id()
+        match self.installer {
+            // Its package manager is not there by itself.
+            Some(Installer::Rush(_)) => "npm",
+            _ => self.tool.id(),
+        }
     }
 
     /// Where the tool keeps what it fetched, for the user root.
     pub(super) fn cache(&self) -> &'static str {
         match self.tool {
+            _ if matches!(self.installer, Some(Installer::Rush(_))) => "/root/.rush",
             Tool::Npm => "/root/.npm",
             Tool::Classic => "/usr/local/share/.cache/yarn",
             Tool::Berry => "/root/.yarn/berry/cache",

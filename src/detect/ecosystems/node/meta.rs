@@ -24,8 +24,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         Kind::Angular => angular(unit),
         Kind::Adonis => adonis(unit),
         Kind::Redwood => {
-            let start =
-                by_words("redwood's own server", "npx rw serve", unit.package.place(dependency));
+            let start = by_words("redwood's own server", "npx rw serve", unit.place(dependency));
             built_server(unit, "rw build", start, 8910)
         }
         Kind::Expo => expo(unit),
@@ -37,7 +36,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         Kind::VitePress => site::documentation(unit, "vitepress", ".vitepress/dist"),
         Kind::VuePress => site::documentation(unit, "vuepress", ".vuepress/dist"),
         Kind::Built { build, start, port } => {
-            let place = unit.package.place(dependency);
+            let place = unit.place(dependency);
             let start = match production(unit) {
                 Some(found) if framework.id != "nestjs" || !found.line.starts_with("nest ") => {
                     found
@@ -47,9 +46,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
                 }
                 _ => by_words("the framework's own server", &format!("npx {start}"), place),
             };
-            let has_cli = framework.id != "nestjs"
-                || unit.package.has("@nestjs/cli")
-                || unit.root.has("@nestjs/cli");
+            let has_cli = framework.id != "nestjs" || unit.has("@nestjs/cli");
             built_server(unit, if has_cli { build } else { "tsc" }, start, port)
         }
         Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
@@ -68,8 +65,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         server.copy.clear();
         server.is_self_contained = false;
     }
-    let ionic =
-        ["@ionic/angular", "@ionic/react", "@ionic/vue"].iter().any(|name| unit.package.has(name));
+    let ionic = ["@ionic/angular", "@ionic/react", "@ionic/vue"].iter().any(|name| unit.has(name));
     outcome.framework =
         Some(if ionic && framework.id == "angular" { "ionic" } else { framework.id });
     outcome.decisions.insert(0, known_by(unit, framework, dependency));
@@ -79,9 +75,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
 /// The script that starts it in production.
 fn production(unit: &Unit<'_>) -> Option<Start> {
     let start = start::script(unit.package)?;
-    let is_fine = !start.is_development()
-        && start.served_folder().is_none()
-        && !start::delegates(&start.line);
+    let is_fine = !start.is_development() && start.served_folder().is_none() && !start.delegates();
     is_fine.then_some(start)
 }
 
@@ -181,7 +175,7 @@ fn next(unit: &Unit<'_>) -> Outcome {
         }
         return with_env(contained("next build", start, 3000, copy, true), "HOSTNAME", "0.0.0.0");
     }
-    let place = unit.package.place("next");
+    let place = unit.place("next");
     let start =
         script.unwrap_or_else(|| by_words("the framework's own server", "npx next start", place));
     built_server(unit, "next build", start, 3000)
@@ -190,10 +184,9 @@ fn next(unit: &Unit<'_>) -> Outcome {
 fn nuxt(unit: &Unit<'_>) -> Outcome {
     let config = Config::find(unit, &["nuxt.config"]);
     let text_of = |key: &str| config.as_ref().and_then(|config| config.text_of(key));
-    let place = unit.package.place("nuxt");
+    let place = unit.place("nuxt");
     let generates = unit.build_script().is_some_and(|(_, line)| line.contains("generate"));
-    let is_old =
-        unit.package.major("nuxt").is_some_and(|major| major < 3) || unit.package.has("nuxt-edge");
+    let is_old = unit.major("nuxt").is_some_and(|major| major < 3) || unit.has("nuxt-edge");
     if is_old {
         let is_static = text_of("target").is_some_and(|(target, _)| target == "static");
         if is_static || generates {
@@ -219,9 +212,9 @@ fn nitro(unit: &Unit<'_>) -> Outcome {
     let is_own = script.as_ref().is_some_and(|start| {
         !start.line.contains(".output/") && !framework::calls_any(&start.line, &["vinxi"])
     });
-    let build = if unit.package.has("vinxi") {
+    let build = if unit.has("vinxi") {
         "vinxi build"
-    } else if unit.package.has("vite") {
+    } else if unit.has("vite") {
         "vite build"
     } else {
         "nitro build"
@@ -238,7 +231,7 @@ fn nitro(unit: &Unit<'_>) -> Outcome {
 }
 
 fn remix(unit: &Unit<'_>) -> Outcome {
-    let is_vite = unit.package.has("vite");
+    let is_vite = unit.has("vite");
     let config = Config::find(unit, &["vite.config"]);
     if is_vite && config.is_some_and(|config| config.says("ssr", "false")) {
         return files(unit, "remix vite:build", "build/client", true);
@@ -258,7 +251,7 @@ fn react_router(unit: &Unit<'_>) -> Outcome {
     if config.is_some_and(|config| config.says("ssr", "false")) {
         return files(unit, "react-router build", "build/client", true);
     }
-    let place = unit.package.place("@react-router/dev");
+    let place = unit.place("@react-router/dev");
     let server = "npx react-router-serve build/server/index.js";
     let start =
         production(unit).unwrap_or_else(|| by_words("where the build writes", server, place));
@@ -267,14 +260,14 @@ fn react_router(unit: &Unit<'_>) -> Outcome {
 
 fn astro(unit: &Unit<'_>) -> Outcome {
     let config = Config::find(unit, &["astro.config"]);
-    let has_adapter = unit.package.has("@astrojs/node")
+    let has_adapter = unit.has("@astrojs/node")
         && config.as_ref().is_none_or(|config| config.text().contains("@astrojs/node"));
     if !has_adapter {
         return files(unit, "astro build", "dist", false);
     }
     let is_middleware =
         config.is_some_and(|c| c.text_of("mode").is_some_and(|(mode, _)| mode == "middleware"));
-    let place = unit.package.place("@astrojs/node");
+    let place = unit.place("@astrojs/node");
     let outcome = match production(unit) {
         Some(start) if is_middleware => built_server(unit, "astro build", start, 4321),
         _ => {
@@ -310,7 +303,7 @@ fn sveltekit(unit: &Unit<'_>) -> Outcome {
     let start = by_words("adapter-node's output", "node build", place);
     let mut outcome = contained("vite build", start, 3000, copy, false);
     if !names("@sveltejs/adapter-node") {
-        let major = unit.package.major("@sveltejs/kit").unwrap_or(2);
+        let major = unit.major("@sveltejs/kit").unwrap_or(2);
         let adapter =
             if major < 2 { "@sveltejs/adapter-node@1" } else { "@sveltejs/adapter-node@5" };
         let file = config.as_ref().map(|config| config.place().file);
@@ -355,12 +348,12 @@ fn angular(unit: &Unit<'_>) -> Outcome {
 }
 
 fn adonis(unit: &Unit<'_>) -> Outcome {
-    let is_new = unit.package.major("@adonisjs/core").is_none_or(|major| major >= 6);
+    let is_new = unit.major("@adonisjs/core").is_none_or(|major| major >= 6);
     let (build, server) = match is_new {
         true => ("node ace build", "node build/bin/server.js"),
         false => ("node ace build --production", "node build/server.js"),
     };
-    let place = unit.package.place("@adonisjs/core");
+    let place = unit.place("@adonisjs/core");
     let start = by_words("where node ace build writes", server, place);
     let mut outcome = built_server(unit, "", start, 3333);
     if unit.build_script().is_none() {
@@ -371,7 +364,7 @@ fn adonis(unit: &Unit<'_>) -> Outcome {
 }
 
 fn expo(unit: &Unit<'_>) -> Outcome {
-    if !unit.package.has("react-native-web") {
+    if !unit.has("react-native-web") {
         return nothing("an application for phones");
     }
     files(unit, "expo export --platform web", "dist", true)

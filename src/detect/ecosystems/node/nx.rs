@@ -198,15 +198,8 @@ impl App<'_> {
 
     fn server(&self, words: Vec<String>, default_port: Option<u16>) -> Runs {
         let source = source::scan(self.unit.project, &self.dir, Some("src/main.ts"));
-        let start = Start {
-            line: words.join(" "),
-            words: words.clone(),
-            env: Vec::new(),
-            script: None,
-            hook: None,
-            rule: "where nx build writes".to_owned(),
-            place: self.place.clone(),
-        };
+        let place = self.place.clone();
+        let start = Start::new(words.clone(), words.join(" "), "where nx build writes", place);
         Runs::Server(Server {
             command: Some(words),
             start,

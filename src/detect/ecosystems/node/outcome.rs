@@ -59,7 +59,7 @@ pub(super) struct Site {
 
 pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let project = unit.project;
-    let found = META.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    let found = META.iter().find_map(|f| Some((f, f.used_by(unit)?)));
     if let Some((framework, dependency)) = found {
         return meta::of(unit, framework, dependency);
     }
@@ -70,17 +70,12 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let production = script.filter(|start| {
         !start.is_development()
             && start.served_folder().is_none()
-            && !start::delegates(&start.line)
+            && !start.delegates()
             && !is_ejected(unit, start)
     });
-    let stated = procfile(project, &unit.package.dir).map(|process| Start {
-        words: process.command,
-        env: Vec::new(),
-        line: process.line,
-        script: None,
-        hook: None,
-        rule: format!("Procfile {}", process.name),
-        place: process.evidence,
+    let stated = procfile(project, &unit.package.dir).map(|process| {
+        let rule = format!("Procfile {}", process.name);
+        Start::new(process.command, process.line, &rule, process.evidence)
     });
     let stated = stated.filter(|start| !is_other_program(&start.line));
     let function = || functions_framework(unit);
@@ -108,7 +103,7 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
             decisions,
         };
     }
-    if let Some(dependency) = NITRO.used_by(project, unit.package) {
+    if let Some(dependency) = NITRO.used_by(unit) {
         return meta::of(unit, &NITRO, dependency);
     }
     let has_build = unit.build_script().is_some();
@@ -186,14 +181,15 @@ fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
 
 pub(super) fn known_by(unit: &Unit<'_>, framework: &Framework, dependency: &str) -> Decision {
     let rule = format!("dependency `{dependency}`");
-    Decision::new("framework", framework.id, rule, [unit.package.place(dependency)])
+    Decision::new("framework", framework.id, rule, [unit.place(dependency)])
 }
 
 // Servers that the project's own code starts.
 
 fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     let project = unit.project;
-    let found = SERVERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    let found = SERVERS.iter().find_map(|f| Some((f, f.used_by(unit)?)));
+    let found = found.or_else(|| hoisted(unit, &start));
     let mut decisions = Vec::new();
     let mut default_port = None;
     let mut is_worker = false;
@@ -209,7 +205,12 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     // A library has a `main` too.
     let is_started = found.is_some() || source.listens || source.reads_port.is_some();
     let is_member = unit.is_member() && !source.listens && source.reads_port.is_none();
-    if is_guess && (!is_started || is_member) && is_library(unit) && start.rule != "bin" {
+    let is_offered = unit.is_member() && offers_code(unit) && !source.entry_listens;
+    if is_guess
+        && (!is_started || is_member || is_offered)
+        && is_library(unit)
+        && start.rule != "bin"
+    {
         return nothing("a library: its code starts nothing that listens");
     }
     let mut start = start;
@@ -230,12 +231,29 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     }
 }
 
+/// A framework of the workspace's root that the start file imports.
+fn hoisted(unit: &Unit<'_>, start: &Start) -> Option<(&'static Framework, &'static str)> {
+    let path = unit.package.join(start.file()?);
+    let text = unit.project.tree.read(&path).filter(|_| unit.is_member())?;
+    SERVERS.iter().find_map(|framework| {
+        let is_imported = |name: &&&str| {
+            unit.root.has(name)
+                && ['\'', '"'].iter().any(|q| text.text.contains(&format!("{q}{name}{q}")))
+        };
+        Some((framework, *framework.packages.iter().find(is_imported)?))
+    })
+}
+
 fn is_library(unit: &Unit<'_>) -> bool {
+    offers_code(unit) || unit.is_member() || unit.package.json().has("bin")
+}
+
+/// Whether the manifest tells others what they may import.
+fn offers_code(unit: &Unit<'_>) -> bool {
     let json = unit.package.json();
-    ["files", "exports", "types", "typings", "module", "bin", "publishConfig", "peerDependencies"]
+    ["files", "exports", "types", "typings", "module", "publishConfig", "peerDependencies"]
         .iter()
         .any(|key| json.has(key))
-        || unit.package.dir != unit.root.dir
 }
 
 /// A server by its start command, what its code says, and the framework's default.
@@ -302,7 +320,7 @@ fn stated_port(start: &Start) -> Option<u16> {
 
 /// A start file in TypeScript: built where a build says where to, else run as it is.
 fn typescript(unit: &Unit<'_>, start: Start) -> (Start, Option<String>, Option<Decision>) {
-    let has_compiler = unit.package.has("typescript") || unit.root.has("typescript");
+    let has_compiler = unit.has("typescript");
     let file = start.file().map(str::to_owned);
     let Some(file) = file else { return (start, None, None) };
     let is_source = [".ts", ".mts", ".cts"].iter().any(|end| file.ends_with(end));
@@ -336,7 +354,7 @@ fn typescript(unit: &Unit<'_>, start: Start) -> (Start, Option<String>, Option<D
     if runs_it || is_stated {
         return (start, None, None);
     }
-    let runner = ["tsx", "ts-node"].into_iter().find(|runner| unit.package.has(runner));
+    let runner = ["tsx", "ts-node"].into_iter().find(|runner| unit.has(runner));
     match runner {
         Some(runner) => {
             let words = ["npx", runner, &file].map(str::to_owned).to_vec();
@@ -353,15 +371,7 @@ pub(super) fn clean(path: &str) -> String {
 
 pub(super) fn by_words(rule: &str, line: &str, place: Evidence) -> Start {
     let words = line.split_whitespace().map(str::to_owned).collect();
-    Start {
-        words,
-        env: Vec::new(),
-        line: line.to_owned(),
-        script: None,
-        hook: None,
-        rule: rule.to_owned(),
-        place,
-    }
+    Start::new(words, line.to_owned(), rule, place)
 }
 
 /// A folder of files that a build makes.
@@ -388,7 +398,6 @@ pub(super) fn files(unit: &Unit<'_>, build: &str, output: &str, is_spa: bool) ->
 // Bundlers.
 
 fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
-    let project = unit.project;
     let desktop = ["electron", "@tauri-apps/cli", "@neutralinojs/neu"];
     if desktop.iter().any(|name| unit.package.has(name)) {
         return Some(nothing("an application for desktops"));
@@ -407,8 +416,7 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
             ..outcome
         });
     }
-    let (framework, dependency) =
-        BUNDLERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)))?;
+    let (framework, dependency) = BUNDLERS.iter().find_map(|f| Some((f, f.used_by(unit)?)))?;
     let outcome = match framework.kind {
         Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
         Kind::Bundler { build, output } if site::has_page(unit) => files(unit, build, output, true),

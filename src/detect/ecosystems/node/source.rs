@@ -15,6 +15,8 @@ pub(super) struct Source {
     pub(super) reads_host: bool,
     /// It opens a port at all.
     pub(super) listens: bool,
+    /// The entry file itself does.
+    pub(super) entry_listens: bool,
     /// A path that answers whether it is well.
     pub(super) health: Option<(String, Evidence)>,
 }
@@ -60,6 +62,7 @@ const HEALTH: &[&str] = &[
 pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Source {
     let mut source = Source::default();
     let mut fixed = None;
+    let entry_path = entry.map(|entry| join(dir, entry));
     for text in files(project, dir, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
             if content.len() > LINE_BYTES_MAX || content.trim_start().starts_with("//") {
@@ -67,6 +70,9 @@ pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Sou
             }
             let place = || Evidence::line(&text.path, Some(line));
             read_line(content, place, &mut source, &mut fixed);
+        }
+        if entry_path.as_ref() == Some(&text.path) {
+            source.entry_listens = source.listens || source.reads_port.is_some();
         }
     }
     source.port = source.port.or(fixed);
@@ -137,14 +143,15 @@ fn after_port_variable(line: &str) -> Option<&str> {
 
 /// `|| 3000`, `?? "3000"`, `, 3000)`: a number soon after.
 fn fallback(after: &str) -> Option<u16> {
-    let near = prefix(after, 40);
+    let near = prefix(after, 80);
     let at = ["||", "??", ",", "?"]
         .iter()
         .filter_map(|sign| near.find(sign).map(|at| at + sign.len()))
         .min()?;
     let digits = near[at..].find(|c: char| c.is_ascii_digit())?;
-    // Another expression in between, such as `|| config.port2`.
+    // Another expression in between, such as `|| config.port2`; other variables may come first.
     let between = &near[at..at + digits];
+    let between = between.rsplit(['|', '?']).next().unwrap_or(between);
     let is_plain = between.chars().all(|c| " '\"`(|?:".contains(c))
         || ["Number", "parseInt"].iter().any(|call| between.contains(call));
     number(&near[at + digits..]).filter(|_| is_plain)
@@ -249,6 +256,7 @@ mod tests {
         check("import x from './report'", None, false);
         check("process.env.PORT_X || 1234", None, false);
         check("process.env.PORT || config.port", None, true);
+        check("set('port', process.env.PORT || process.env.X_PORT || 8080)", Some(8080), true);
     }
 
     #[test]
