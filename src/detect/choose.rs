@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     detect::{
-        Decision, Evidence, Project, Service, Weight,
+        Decision, Evidence, Project, Service, Weight, ecosystems,
+        model::parent,
         settings::{self, ServiceSettings},
         tree::is_below,
     },
@@ -47,6 +48,9 @@ const MANUALS: &[&str] = &["docs", "doc", "documentation"];
 /// Folders whose name says that what lies in them is deployed: `apps/docs` is an application like the others there.
 const APPLICATIONS: &[&str] = &["apps", "applications", "services"];
 
+/// Folders that a build fills where the folder they lie in has a manifest; elsewhere they may be anybody's.
+const OUTPUT: &[&str] = &["build", "dist", "out", "obj", "publish"];
+
 /// Drops what is no service of its own, applies `peelbox.toml` and names the rest; sorted by folder.
 ///
 /// `found` holds the services of each ecosystem, in the order of `ecosystems::ALL`.
@@ -59,6 +63,7 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
     }
     drop_claimed(&mut chosen);
     drop_unless_last(&mut chosen, |service| is_aside(&service.dir));
+    drop_unless_last(&mut chosen, |service| is_output(project, &service.dir));
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
         chosen.retain(|service| service.weight >= Weight::Starts);
@@ -163,6 +168,19 @@ fn is_aside(dir: &str) -> bool {
         above = part;
         is_manual || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
     })
+}
+
+/// Whether a folder lies in what a build made: copies of manifests are often part of that.
+fn is_output(project: &Project<'_>, dir: &str) -> bool {
+    let mut above = dir;
+    while above != "." {
+        let (folder, name) = (parent(above), above.rsplit('/').next().unwrap_or(above));
+        if OUTPUT.contains(&name) && ecosystems::has_manifest(project, folder) {
+            return true;
+        }
+        above = folder;
+    }
+    false
 }
 
 /// What `peelbox.toml` says wins over every rule.

@@ -41,6 +41,14 @@ const VENDORED_BESIDE: &[(&str, &[&str])] = &[
     ("deps", &["mix.exs", "rebar.config"]),
     ("obj", &["*.csproj", "*.fsproj", "*.vbproj"]),
     ("bin", &["*.csproj", "*.fsproj", "*.vbproj"]),
+    // Eclipse copies whole modules there, manifests included.
+    ("bin", &["pom.xml", "build.gradle", "build.gradle.kts", ".classpath"]),
+    (
+        "build",
+        &["pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"],
+    ),
+    ("out", &["pom.xml", "build.gradle", "build.gradle.kts", "*.iml"]),
+    ("dist", &["setup.py", "setup.cfg", "pyproject.toml"]),
     ("env", &["requirements.txt", "manage.py", "pyproject.toml", "Pipfile"]),
 ];
 
@@ -190,8 +198,8 @@ impl Tree {
             if left == 0 {
                 return Err(WalkError::TooLarge);
             }
-            // A virtual environment may have any name.
-            if dir != "." && entries.has("pyvenv.cfg") {
+            // A virtual environment and what CMake builds may have any name.
+            if dir != "." && entries.first_of(&["pyvenv.cfg", "CMakeCache.txt"]).is_some() {
                 continue;
             }
             let here = &entries.files;
@@ -450,12 +458,31 @@ mod tests {
             "deps/main.go",
             "elixir/mix.exs",
             "elixir/deps/phoenix/mix.exs",
+            "native/CMakeLists.txt",
+            "native/anywhere/CMakeCache.txt",
+            "native/anywhere/Makefile",
             "net/a.csproj",
             "net/obj/b.json",
+            "shop/pom.xml",
+            "shop/bin/pom.xml",
+            "shop/bin/src/App.java",
+            "tools/bin/main.go",
             ".mvn/wrapper/maven-wrapper.properties",
             ".git/config",
         ]);
-        let expected = [".", ".mvn", ".mvn/wrapper", "app", "deps", "elixir", "net"];
+        let expected = [
+            ".",
+            ".mvn",
+            ".mvn/wrapper",
+            "app",
+            "deps",
+            "elixir",
+            "native",
+            "net",
+            "shop",
+            "tools",
+            "tools/bin",
+        ];
         assert_eq!(dirs(&tree), expected);
         assert!(tree.has("deps/main.go") && !tree.has("app/odd-name/pyvenv.cfg"));
         assert!(tree.entries("app").unwrap().dirs.is_empty());

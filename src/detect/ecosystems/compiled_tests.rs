@@ -369,3 +369,42 @@ fn saved_queries_of_sqlx_are_used_where_there_is_no_database() {
     ]);
     assert_eq!(found.spec.build.env["SQLX_OFFLINE"], "true");
 }
+
+#[test]
+fn a_crate_that_others_stand_on_is_a_library_whatever_helps_its_developers() {
+    const SERVER: &str = "fn main() { HttpServer::new(x).bind(\"0.0.0.0:8085\") }\n";
+    let files = |db_main: &'static str| {
+        [
+            ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n"),
+            (
+                "crates/server/Cargo.toml",
+                "[package]\nname = \"server\"\n[dependencies]\nactix-web = \"4\"\ndb = { path = \"../db\" }\n",
+            ),
+            ("crates/server/src/main.rs", SERVER),
+            (
+                "crates/db/Cargo.toml",
+                "[package]\nname = \"db\"\n[dependencies]\nactix-web = \"4\"\n",
+            ),
+            ("crates/db/src/lib.rs", "pub fn f() {}\n"),
+            ("crates/db/src/main.rs", db_main),
+        ]
+    };
+    assert_eq!(folders(&services(&files("fn main() { dump() }\n"))), ["crates/server"]);
+    assert_eq!(folders(&services(&files(SERVER))), ["crates/db", "crates/server"]);
+}
+
+#[test]
+fn what_a_build_left_is_no_service() {
+    const POM: &str = "<project><modelVersion>4.0.0</modelVersion><groupId>g</groupId><artifactId>shop</artifactId><version>1</version><build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>";
+    const MAIN: &str = "class App { public static void main(String[] args) {} }\n";
+    for folder in ["bin", "build", "out", "target", "dist"] {
+        let (pom, main) = (format!("{folder}/pom.xml"), format!("{folder}/src/main/java/App.java"));
+        let found = services(&[
+            ("pom.xml", POM),
+            ("src/main/java/App.java", MAIN),
+            (&pom, POM),
+            (&main, MAIN),
+        ]);
+        assert_eq!(folders(&found), ["."], "{folder}");
+    }
+}

@@ -6,12 +6,12 @@
 
 use self::extensions::Extensions;
 use super::{
-    draft::{OUT_DIR, debian, draft, image, official, within, wolfi},
+    draft::{OUT_DIR, draft, official, within},
     node, pins, source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Weight,
-    images::{self, Family},
+    images::{self, Family, Packaged},
     is_below, join,
     manifest::Value,
     procfile::procfile,
@@ -39,6 +39,8 @@ const IMAGES: &[(u32, u32, &str)] = &[
 ];
 
 const DEFAULT: Version = Version { major: 8, minor: Some(4), patch: None };
+/// What the other families have.
+const PACKAGED: Packaged = Packaged { language: "PHP", wolfi: ((8, 2), (8, 5)), debian: (8, 2) };
 const HOME: &str = "/var/www/html";
 const PORT: u16 = 8080;
 
@@ -429,21 +431,14 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
     let basic = ["curl", "mbstring", "xml", "sqlite3", "zip"].map(str::to_owned);
     let listed: std::collections::BTreeSet<String> =
         names.iter().chain(&basic).map(|n| debian_package(n)).collect();
+    let (packaged, decision) = PACKAGED.nearest(project.bases, version);
+    service.decisions.extend(decision);
+    if let Some(base) = images::plain(project.bases) {
+        (service.spec.build.base, service.spec.runtime.base) = (base.clone(), base);
+    }
     match project.bases {
         Family::Wolfi => {
-            let asked = version;
-            let version = asked.clamped((8, 2), (8, 5));
-            if version != asked {
-                let base =
-                    Decision::new("base", "wolfi-base", "the nearest PHP that Wolfi has", []);
-                service.decisions.push(base.not(
-                    asked.to_string(),
-                    None,
-                    "Wolfi has no such version",
-                ));
-            }
-            let name = format!("php-{version}");
-            (service.spec.build.base, service.spec.runtime.base) = (wolfi(), wolfi());
+            let name = format!("php-{packaged}");
             service.spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
             let packages: Vec<String> = [
                 "ctype", "curl", "dom", "fileinfo", "iconv", "mbstring", "openssl", "pdo", "phar",
@@ -458,16 +453,11 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
             service.runtime_packages(packages.iter().map(String::as_str));
         }
         _ => {
-            (service.spec.build.base, service.spec.runtime.base) =
-                (debian(), image(images::DEBIAN));
             service.spec.runtime.user = Some("www-data".to_owned());
             service.build_packages(["composer", "git", "php-cli", "unzip"]);
             service.runtime_packages(["ca-certificates", "php-cli"]);
             service.build_packages(listed.iter().map(String::as_str));
             service.runtime_packages(listed.iter().map(String::as_str));
-            let base =
-                Decision::new("base", images::DEBIAN, "the only PHP of Debian 12 is 8.2", []);
-            service.decisions.push(base.not(version.to_string(), None, "Debian has one version"));
         }
     }
     Extensions::default()

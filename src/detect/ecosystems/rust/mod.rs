@@ -52,10 +52,16 @@ fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) ->
     let serves = |package: &&Package| {
         framework::find(packages, package).is_some()
             || wasm::is_page(project, package)
-            || package_files(project, package)
-                .iter()
-                .any(|file| LISTENING[..3].iter().any(|call| file.text.contains(call)))
+            || listens(project, package)
     };
+    // What others stand on, and does not listen itself, is a library with a program to help its developers.
+    let users = chosen.clone();
+    chosen.retain(|package| {
+        let is_used = users.iter().any(|user| {
+            user.dir != package.dir && packages.closure(user).iter().any(|p| p.dir == package.dir)
+        });
+        !(is_used && package.has_library(project)) || listens(project, package)
+    });
     let is_worker = |package: &&Package| WORKERS.iter().any(|word| package.name.contains(word));
     if chosen.iter().any(serves) {
         chosen.retain(|package| serves(package) || is_worker(package));
@@ -76,6 +82,12 @@ fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) ->
         services.iter_mut().for_each(|service| service.weight = Weight::Manifest);
     }
     services
+}
+
+/// Whether the text of a package, not of what it depends on, opens a port.
+fn listens(project: &Project<'_>, package: &Package) -> bool {
+    let files = package_files(project, package);
+    files.iter().any(|file| LISTENING[..3].iter().any(|call| file.text.contains(call)))
 }
 
 /// A program for servers, or a page. What Tauri builds is a program for a desktop.
