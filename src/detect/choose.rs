@@ -63,6 +63,9 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
     }
     drop_claimed(&mut chosen);
     drop_unless_last(&mut chosen, |service| is_aside(&service.dir));
+    if chosen.iter().any(|service| !is_manual(service) && service.weight >= Weight::Starts) {
+        chosen.retain(|service| !is_manual(service));
+    }
     drop_unless_last(&mut chosen, |service| is_output(project, &service.dir));
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
@@ -154,7 +157,8 @@ fn drop_claimed(services: &mut Vec<Service>) {
 }
 
 fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -> bool) {
-    let stays = |service: &Service| !is_dropped(service) && service.weight >= Weight::Starts;
+    let counts = |weight: Weight| weight >= Weight::Starts || weight == Weight::Library;
+    let stays = |service: &Service| !is_dropped(service) && counts(service.weight);
     if services.iter().any(stays) {
         services.retain(|service| !is_dropped(service));
     }
@@ -162,11 +166,19 @@ fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -
 
 fn is_aside(dir: &str) -> bool {
     let ends = ["-example", "-examples", "-tests", "-fixtures", "-e2e", "-playground"];
-    let mut above = "";
     dir.split('/').any(|part| {
+        // `{{cookiecutter.name}}` is a template too.
+        let is_template = part.contains("{{");
+        is_template || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
+    })
+}
+
+fn is_manual(service: &Service) -> bool {
+    let mut above = "";
+    service.dir.split('/').any(|part| {
         let is_manual = MANUALS.contains(&part) && !APPLICATIONS.contains(&above);
         above = part;
-        is_manual || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
+        is_manual
     })
 }
 
@@ -345,6 +357,16 @@ mod tests {
         );
         let lot = |dirs: &[&str]| vec![dirs.iter().map(|d| service(d, Starts, "", &[])).collect()];
         check(lot(&["apps/docs", "docs", "x", "x/demos/y"]), &[("apps/docs", "docs"), ("x", "x")]);
+    }
+
+    #[test]
+    fn examples_of_a_library_are_no_services_but_its_manual_is() {
+        use Weight::{Framework, Library, Manual};
+        let found =
+            || vec![service(".", Library, "l", &[]), service("demos/x", Framework, "", &[])];
+        check(vec![found()], &[(".", "l")]);
+        check(vec![found(), vec![service("docs", Manual, "", &[])]], &[("docs", "docs")]);
+        check(vec![found(), vec![service("docs", Framework, "", &[])]], &[("docs", "docs")]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Weight {
     Files,
     /// A manifest without a way to start it, or one that is there for tools (assets, linters).
     Manifest,
+    /// A manifest of a package that others use. What shows or checks it is no service.
+    Library,
     /// A manual: it is deployed when the tree has nothing else that is.
     Manual,
     /// A manifest and a start command or an entry file.

@@ -283,6 +283,7 @@ pub(super) const NOT_PRODUCT: &[&str] = &[
     "examples",
     "samples",
     "sample",
+    "demos",
     "benches",
     "bench",
     "benchmark",

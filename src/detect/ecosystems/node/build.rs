@@ -12,7 +12,10 @@ use super::{
 use crate::{
     detect::{
         Decision, Evidence,
-        ecosystems::file_server::{self, Missing},
+        ecosystems::{
+            draft::OUT_DIR,
+            file_server::{self, Missing},
+        },
         images::{self, Family},
         join,
     },
@@ -198,6 +201,7 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
     {
         commands.push(unit.in_package(&unit.manager.exec(build)));
     }
+    commands.extend(outcome.after_build.iter().cloned());
     commands
 }
 
@@ -241,13 +245,18 @@ fn needs_dev(unit: &Unit<'_>, outcome: &Outcome) -> bool {
         found.is_some_and(|dependency| dependency.is_dev)
     };
     let line = format!("{} {}", server.start.line, server.start.words.join(" "));
+    // What the build adds is in no manifest, and would be removed with the rest.
+    let is_added = |word: &str| {
+        let mut added = outcome.before_build.iter().flat_map(|command| command.split(' ').skip(2));
+        word != "npx" && added.any(|name| name.split('@').next() == Some(word))
+    };
     let is_part = |c: char| c.is_alphanumeric() || "-_@/.".contains(c);
     let words = line.split(|c| !is_part(c)).filter(|word| !word.is_empty());
     let needs = |word: &str| {
         let known =
             PROGRAMS.iter().find(|(program, _)| *program == word).map(|(_, package)| *package);
         let module = word.split('/').next().unwrap_or(word);
-        is_dev(word) || is_dev(module) || known.is_some_and(is_dev)
+        is_dev(word) || is_dev(module) || known.is_some_and(is_dev) || is_added(word)
     };
     let framework = super::framework::SERVERS.iter().find(|f| Some(f.id) == outcome.framework);
     let hosts_framework = framework.is_some_and(|f| f.packages.iter().any(|name| is_dev(name)));
@@ -264,18 +273,18 @@ fn server(
     decisions: &mut Vec<Decision>,
 ) {
     let is_member = unit.is_member();
-    let runtime = &mut spec.runtime;
     let workdir = if is_member && !server.is_self_contained {
         join(APP, unit.below_root())
     } else {
         APP.to_owned()
     };
-    runtime.copy =
+    spec.runtime.copy =
         match (server.copy.is_empty() || is_member && !server.is_self_contained, is_member) {
             (false, _) => listed(unit, server),
             (true, true) => member_files(unit, has_modules),
-            (true, false) => vec![Artifact { from: unit.package.dir.clone(), to: APP.to_owned() }],
+            (true, false) => whole(unit, server, spec, decisions),
         };
+    let runtime = &mut spec.runtime;
     runtime.workdir = Some(workdir);
     let script = server.start.script.as_deref().unwrap_or("start");
     let runner = if unit.is_bun { "bun" } else { "npm" };
@@ -309,6 +318,54 @@ fn server(
     runtime.health = server.health.clone();
 }
 
+/// The folder of the package; where the program writes beside itself, so that everybody may.
+fn whole(
+    unit: &Unit<'_>,
+    server: &Server,
+    spec: &mut UniversalBuild,
+    decisions: &mut Vec<Decision>,
+) -> Vec<Artifact> {
+    let Some(place) = writes(unit, server) else {
+        return vec![Artifact { from: unit.package.dir.clone(), to: APP.to_owned() }];
+    };
+    let (out, from) = (format!("{OUT_DIR}{APP}"), crate::detect::shell::quote(&unit.package.dir));
+    // Only a folder that is copied with what holds it keeps its mode.
+    spec.build.commands.push(format!(
+        "mkdir -p {OUT_DIR} && cp -a {from} {out} && \
+         find {out} -path {out}/node_modules -prune -o -exec chmod a+rwX {{}} +"
+    ));
+    decisions.push(Decision::new("artifacts", APP, "the program writes beside itself", [place]));
+    vec![Artifact { from: OUT_DIR.to_owned(), to: "/".to_owned() }]
+}
+
+/// Packages of databases in a file, and of what else is kept in files.
+const KEEPS_FILES: &[&str] = &[
+    "@keystone-6/core",
+    "@seald-io/nedb",
+    "@strapi/strapi",
+    "better-sqlite3",
+    "directus",
+    "level",
+    "lowdb",
+    "nedb",
+    "nedb-promises",
+    "node-json-db",
+    "session-file-store",
+    "sqlite",
+    "sqlite3",
+    "strapi",
+];
+
+fn writes(unit: &Unit<'_>, server: &Server) -> Option<Evidence> {
+    let package = KEEPS_FILES.iter().find(|name| unit.package.has(name));
+    let schema = || {
+        let path = install::schema(unit.project, unit.package)?;
+        let text = unit.project.tree.read(&path)?;
+        Some(Evidence::line(&path, Some(text.line_of("\"sqlite\"")?)))
+    };
+    package.map(|name| unit.package.place(name)).or_else(schema).or_else(|| server.writes.clone())
+}
+
 /// What a framework says the image needs; `@` is the package's folder in its workspace.
 fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
     let below = match unit.below_root() {
@@ -322,8 +379,11 @@ fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
             (to, None) => format!("{APP}/{to}"),
         };
         // The content of a folder goes to `/app` itself.
-        let to = if from.ends_with("standalone") { APP.to_owned() } else { to };
-        Artifact { from: join(&unit.package.dir, from), to }
+        let is_all = from.ends_with("standalone") || from.starts_with('/');
+        let to = if is_all { APP.to_owned() } else { to };
+        let is_outside = from.starts_with('/');
+        let from = if is_outside { from.clone() } else { join(&unit.package.dir, from) };
+        Artifact { from, to }
     };
     server.copy.iter().map(artifact).collect()
 }

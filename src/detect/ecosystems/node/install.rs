@@ -184,6 +184,9 @@ fn files(unit: &Unit<'_>, installed: &[&Package]) -> Vec<String> {
         // Each was installed for itself.
         let locks = ["package-lock.json", "yarn.lock"].map(|name| package.join(name));
         files.extend(locks.into_iter().filter(|lock| is_lerna && unit.project.tree.has(lock)));
+        if installed.len() > 1 {
+            files.extend(programs(unit.project, package));
+        }
         files.extend(schema(unit.project, package));
         files.extend(local(unit.project, package));
     }
@@ -191,6 +194,17 @@ fn files(unit: &Unit<'_>, installed: &[&Package]) -> Vec<String> {
     files.retain(|file| seen.insert(file.clone()));
     files
 }
+
+/// Programs that a member offers: pnpm links only what is there.
+fn programs(project: &Project<'_>, package: &Package) -> Vec<String> {
+    let Some(bin) = package.json().get("bin") else { return Vec::new() };
+    let named = bin.as_str().into_iter().chain(bin.members().filter_map(|(_, v)| v.as_str()));
+    let paths = named.map(|path| package.join(path.trim_start_matches("./")));
+    paths.filter(|path| project.tree.has(path)).take(PROGRAMS_MAX).collect()
+}
+
+/// Programs of one package that are looked at.
+const PROGRAMS_MAX: usize = 20;
 
 /// Prisma makes its client from this when it is installed.
 pub(super) fn schema(project: &Project<'_>, package: &Package) -> Option<String> {

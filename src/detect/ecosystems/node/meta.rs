@@ -5,13 +5,16 @@ use super::{
     config::Config,
     framework::{self, Framework, Kind},
     outcome::{
-        Outcome, Runs, Server, by_words, clean, files, is_other_program, known_by, nothing, server,
+        METEOR, Outcome, Runs, Server, by_words, clean, files, is_other_program, known_by, nothing,
+        server,
     },
     site,
     source::{self, Source},
     start::{self, Start},
 };
-use crate::detect::{Decision, Evidence, join, procfile::procfile};
+use crate::detect::{
+    Decision, Evidence, ecosystems::draft::OUT_DIR, join, procfile::procfile, shell::quote,
+};
 
 pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &str) -> Outcome {
     let mut outcome = match framework.kind {
@@ -32,7 +35,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
             Some(start) => built_server(unit, "qwik build", start, 3000),
             None => files(unit, "vite build", "dist", true),
         },
-        Kind::Nitro => nitro(unit),
+        Kind::Nitro => nitro(unit, framework.id),
         Kind::VitePress => site::documentation(unit, "vitepress", ".vitepress/dist"),
         Kind::VuePress => site::documentation(unit, "vuepress", ".vuepress/dist"),
         Kind::Built { build, start, port } => {
@@ -97,6 +100,7 @@ fn built_server(unit: &Unit<'_>, build: &str, start: Start, default: u16) -> Out
         build,
         whole_build: None,
         before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Server(server),
         decisions,
     }
@@ -120,12 +124,14 @@ fn contained(
         health: None,
         copy,
         is_self_contained,
+        writes: None,
     };
     Outcome {
         framework: None,
         build: Some(build.to_owned()),
         whole_build: None,
         before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Server(server),
         decisions: vec![port_decision],
     }
@@ -178,7 +184,10 @@ fn next(unit: &Unit<'_>) -> Outcome {
     let place = unit.place("next");
     let start =
         script.unwrap_or_else(|| by_words("the framework's own server", "npx next start", place));
-    built_server(unit, "next build", start, 3000)
+    let mut outcome = built_server(unit, "next build", start, 3000);
+    // Pages and images that it makes anew are kept there.
+    outcome.after_build = vec![unit.in_package(&format!("chmod -R a+rwX {}", quote(&dist)))];
+    outcome
 }
 
 fn nuxt(unit: &Unit<'_>) -> Outcome {
@@ -207,8 +216,29 @@ fn nuxt(unit: &Unit<'_>) -> Outcome {
     contained("nuxt build", start, 3000, vec![(".output".to_owned(), ".output")], true)
 }
 
-fn nitro(unit: &Unit<'_>) -> Outcome {
+/// What TanStack Start builds without Nitro is for a server of the web's `fetch` (tanstack.com/start, hosting).
+fn without_nitro(unit: &Unit<'_>) -> Outcome {
+    let place = unit.place("@tanstack/react-start");
+    let line = "npx srvx --prod -s ../client dist/server/server.js";
+    let start = by_words("where vite build writes", line, place);
+    let copy = ["node_modules", "dist"].map(|folder| (folder.to_owned(), folder));
+    let copy = copy.into_iter().chain([("package.json".to_owned(), ".")]).collect();
+    let mut outcome = contained("vite build", start, 3000, copy, false);
+    outcome.before_build = vec![unit.manager.add("srvx")];
+    outcome
+}
+
+fn nitro(unit: &Unit<'_>, id: &str) -> Outcome {
     let script = production(unit);
+    let config = Config::find(unit, &["vite.config"]);
+    let brings = ["nitro", "nitropack", "vinxi", "@tanstack/nitro-v2-vite-plugin"];
+    let has_nitro = brings.iter().any(|name| unit.has(name))
+        || config
+            .as_ref()
+            .is_none_or(|config| config.says("target", "") || config.text().contains("nitro"));
+    if id == "tanstack-start" && script.is_none() && !has_nitro {
+        return without_nitro(unit);
+    }
     let is_own = script.as_ref().is_some_and(|start| {
         !start.line.contains(".output/") && !framework::calls_any(&start.line, &["vinxi"])
     });
@@ -361,6 +391,25 @@ fn adonis(unit: &Unit<'_>) -> Outcome {
     }
     outcome.build = None;
     with_env(outcome, "HOST", "0.0.0.0")
+}
+
+/// <https://docs.meteor.com/cli/#meteorbuild>: the bundle is a project of npm of its own.
+pub(super) fn meteor(unit: &Unit<'_>) -> Outcome {
+    let place = Evidence::file(unit.package.join(METEOR));
+    let start = by_words("meteor's bundle", "node main.js", place.clone());
+    let copy = vec![(format!("{OUT_DIR}/bundle"), ".")];
+    let outcome = contained("", start, 3000, copy, true);
+    let mut outcome = with_env(outcome, "ROOT_URL", "http://localhost:3000");
+    outcome.whole_build = Some(vec![
+        "npm install -g meteor --foreground-scripts".to_owned(),
+        unit.in_package(&format!(
+            "meteor build --directory {OUT_DIR} --server-only --allow-superuser"
+        )),
+        format!("cd {OUT_DIR}/bundle/programs/server && npm install --omit=dev"),
+    ]);
+    outcome.framework = Some("meteor");
+    outcome.decisions.insert(0, Decision::new("framework", "meteor", METEOR, [place]));
+    outcome
 }
 
 fn expo(unit: &Unit<'_>) -> Outcome {

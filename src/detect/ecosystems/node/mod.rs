@@ -223,9 +223,14 @@ fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
         entries.first_of(OTHERS).is_some() || entries.ending(".csproj").next().is_some()
     });
     match &outcome.runs {
+        Runs::Nothing { .. } if outcome::offers_code(unit) => Weight::Library,
         Runs::Nothing { .. } => Weight::Manifest,
         Runs::Server(server) if server.start.rule.starts_with("Procfile") => Weight::Stated,
         Runs::Site(_) if is_beside => Weight::Manifest,
+        // A page of a library shows what it does.
+        Runs::Site(_) if outcome.framework.is_none() && outcome::offers_code(unit) => {
+            Weight::Library
+        }
         Runs::Site(_) if outcome.framework.is_some_and(|id| MANUALS.contains(&id)) => {
             Weight::Manual
         }

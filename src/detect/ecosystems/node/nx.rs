@@ -73,6 +73,7 @@ impl App<'_> {
             build: None,
             whole_build: Some(vec![super::in_folder(&self.unit.package.dir, &command)]),
             before_build: Vec::new(),
+            after_build: Vec::new(),
             runs,
             decisions: Vec::new(),
         };
@@ -209,6 +210,7 @@ impl App<'_> {
             health: source.health.map(|(path, _)| path),
             copy: Vec::new(),
             is_self_contained: false,
+            writes: source.writes,
         })
     }
 }

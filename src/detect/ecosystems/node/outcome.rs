@@ -8,7 +8,10 @@ use super::{
     source::{self, Source},
     start::{self, Start},
 };
-use crate::detect::{Decision, Evidence, join, procfile::procfile};
+use crate::detect::{Decision, Evidence, join, manifest::Value, procfile::procfile};
+
+/// What only projects of Meteor have; it names the release.
+pub(super) const METEOR: &str = ".meteor/release";
 
 /// What was found out about a package.
 pub(super) struct Outcome {
@@ -19,6 +22,8 @@ pub(super) struct Outcome {
     pub(super) whole_build: Option<Vec<String>>,
     /// Commands right before the build.
     pub(super) before_build: Vec<String>,
+    /// Commands after it.
+    pub(super) after_build: Vec<String>,
     pub(super) runs: Runs,
     pub(super) decisions: Vec<Decision>,
 }
@@ -45,6 +50,8 @@ pub(super) struct Server {
     pub(super) copy: Vec<(String, &'static str)>,
     /// The output holds what it needs of the dependencies.
     pub(super) is_self_contained: bool,
+    /// Where it says that it writes files.
+    pub(super) writes: Option<Evidence>,
 }
 
 /// Files for a browser.
@@ -59,6 +66,9 @@ pub(super) struct Site {
 
 pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let project = unit.project;
+    if project.tree.has(&unit.package.join(METEOR)) {
+        return meta::meteor(unit);
+    }
     let found = META.iter().find_map(|f| Some((f, f.used_by(unit)?)));
     if let Some((framework, dependency)) = found {
         return meta::of(unit, framework, dependency);
@@ -78,9 +88,13 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
         Start::new(process.command, process.line, &rule, process.evidence)
     });
     let stated = stated.filter(|start| !is_other_program(&start.line));
-    let function = || functions_framework(unit);
-    if let Some(start) = stated.or(production).or_else(function) {
+    if let Some(start) = stated {
         return own_server(unit, start);
+    }
+    let function = || functions_framework(unit);
+    if let Some(start) = production.or_else(function) {
+        let outcome = own_server(unit, start);
+        return if serves(&outcome) { outcome } else { page(unit).unwrap_or(outcome) };
     }
     if let Some(outcome) = bundled(unit, served.clone()) {
         return outcome;
@@ -93,35 +107,59 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
             rule: "the script serves it",
         };
         let build = None;
-        let (before_build, decisions) = (Vec::new(), Vec::new());
         return Outcome {
             framework: None,
             build,
             whole_build: None,
-            before_build,
+            before_build: Vec::new(),
+            after_build: Vec::new(),
             runs: Runs::Site(site),
-            decisions,
+            decisions: Vec::new(),
         };
     }
     if let Some(dependency) = NITRO.used_by(unit) {
         return meta::of(unit, &NITRO, dependency);
     }
     let has_build = unit.build_script().is_some();
-    match start::entry(project, unit.package, has_build) {
+    let outcome = match start::entry(project, unit.package, has_build) {
         Some(start) => own_server(unit, start),
         None => nothing("no script, `main` or entry file starts it"),
-    }
+    };
+    if serves(&outcome) { outcome } else { page(unit).unwrap_or(outcome) }
 }
 
+/// Whether something listens, or works for a framework.
+fn serves(outcome: &Outcome) -> bool {
+    outcome.framework.is_some()
+        || matches!(&outcome.runs, Runs::Server(server) if server.port.is_some())
+}
+
+/// Files with a first page, beside which the manifest is there for tools.
+fn page(unit: &Unit<'_>) -> Option<Outcome> {
+    let has_page = |folder: &&&str| {
+        let pages = ["index.html", "index.htm"].map(|page| join(folder, page));
+        pages.iter().any(|page| unit.project.tree.has(&unit.package.join(page)))
+    };
+    let folder = *PAGES.iter().find(has_page)?;
+    let rule = "the folder of the first page";
+    let place = Some(Evidence::file(unit.package.join(&join(folder, "index.html"))));
+    let mut outcome = nothing(rule);
+    outcome.runs = Runs::Site(Site { folder: folder.to_owned(), is_spa: false, place, rule });
+    Some(outcome)
+}
+
+/// Folders that hold a site, before that of the package.
+const PAGES: &[&str] = &["dist", "build", "public", "_site", "www", "site", "."];
+
 pub(super) fn nothing(why: &'static str) -> Outcome {
-    let (before_build, decisions) = (Vec::new(), Vec::new());
     Outcome {
         framework: None,
         build: None,
         whole_build: None,
-        before_build,
+        before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Nothing { why },
-        decisions,
+        decisions: Vec::new(),
     }
 }
 
@@ -226,6 +264,7 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         build,
         whole_build: None,
         before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Server(server),
         decisions,
     }
@@ -248,8 +287,14 @@ fn is_library(unit: &Unit<'_>) -> bool {
     offers_code(unit) || unit.is_member() || unit.package.json().has("bin")
 }
 
+/// Whether others get it from a registry.
+fn is_published(unit: &Unit<'_>) -> bool {
+    let is_private = unit.package.json().get("private").is_some_and(Value::is_true);
+    !is_private && offers_code(unit)
+}
+
 /// Whether the manifest tells others what they may import.
-fn offers_code(unit: &Unit<'_>) -> bool {
+pub(super) fn offers_code(unit: &Unit<'_>) -> bool {
     let json = unit.package.json();
     ["files", "exports", "types", "typings", "module", "publishConfig", "peerDependencies"]
         .iter()
@@ -307,6 +352,7 @@ pub(super) fn server(
         start,
         copy: Vec::new(),
         is_self_contained: false,
+        writes: source.writes.clone(),
     }
 }
 
@@ -383,15 +429,14 @@ pub(super) fn files(unit: &Unit<'_>, build: &str, output: &str, is_spa: bool) ->
         "output folder of the framework"
     };
     let site = Site { folder, is_spa, place, rule };
-    let build = Some(build.to_owned());
-    let (before_build, decisions) = (Vec::new(), Vec::new());
     Outcome {
         framework: None,
-        build,
+        build: Some(build.to_owned()),
         whole_build: None,
-        before_build,
+        before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Site(site),
-        decisions,
+        decisions: Vec::new(),
     }
 }
 
@@ -419,6 +464,9 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
     let (framework, dependency) = BUNDLERS.iter().find_map(|f| Some((f, f.used_by(unit)?)))?;
     let outcome = match framework.kind {
         Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
+        Kind::Bundler { .. } if is_published(unit) => {
+            return Some(nothing("a library: its page only shows it"));
+        }
         Kind::Bundler { build, output } if site::has_page(unit) => files(unit, build, output, true),
         _ => return None,
     };

@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub(super) listens: bool,
     /// The entry file itself does.
     pub(super) entry_listens: bool,
+    /// It writes files, most likely beside itself.
+    pub(super) writes: Option<Evidence>,
     /// A path that answers whether it is well.
     pub(super) health: Option<(String, Evidence)>,
 }
@@ -58,6 +60,20 @@ const HEALTH: &[&str] = &[
     "/ping",
 ];
 
+/// Calls and modules of programs that write files.
+const WRITES: &[&str] = &[
+    "node:sqlite",
+    "bun:sqlite",
+    "mkdirSync(",
+    "writeFileSync(",
+    "appendFileSync(",
+    "createWriteStream(",
+    ".writeFile(",
+    ".appendFile(",
+    "multer({ dest",
+    "multer({dest",
+];
+
 /// Reads the entry file first, then others near it.
 pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Source {
     let mut source = Source::default();
@@ -94,6 +110,9 @@ fn read_line(
         "WebSocket.Server(",
     ];
     source.listens |= opens.iter().any(|call| line.contains(call));
+    if source.writes.is_none() && WRITES.iter().any(|call| line.contains(call)) {
+        source.writes = Some(place());
+    }
     source.reads_host |= line.contains("env.HOST ") || line.contains("env('HOST'");
     if let Some(after) = after_port_variable(line) {
         source.reads_port.get_or_insert_with(&place);

@@ -115,6 +115,8 @@ const DEVELOPMENT: &[&str] = &[
     "wrangler",
     "strapi develop",
     "vite preview",
+    "vite start",
+    "browser-sync",
     "echo",
     "solid-start dev",
     "qwik dev",

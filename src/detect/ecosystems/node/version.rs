@@ -1,6 +1,6 @@
 //! Which Node.js: what the project pins, resolved to a major of the official images.
 
-use super::{package::Package, workspace::RUSH};
+use super::{outcome::METEOR, package::Package, workspace::RUSH};
 use crate::detect::{
     Decision, Evidence, Project, join,
     versions::{Version, npm::Range},
@@ -167,7 +167,7 @@ fn rush(project: &Project<'_>, root: &Package) -> Option<Pin> {
 
 fn pins(project: &Project<'_>, package: &Package) -> Vec<Pin> {
     let tree = project.tree;
-    let mut pins = Vec::new();
+    let mut pins: Vec<Pin> = meteor(project, package).into_iter().collect();
     let json = package.json();
     if let Some(node) = json.at(&["volta", "node"]).filter(|node| node.as_str().is_some()) {
         let place = Evidence::line(&package.path, Some(node.line));
@@ -199,6 +199,21 @@ fn pins(project: &Project<'_>, package: &Package) -> Vec<Pin> {
         }
     }
     pins
+}
+
+/// Each release of Meteor runs on the Node.js it was made with (docs.meteor.com, changelog).
+fn meteor(project: &Project<'_>, package: &Package) -> Option<Pin> {
+    let path = package.join(METEOR);
+    let text = project.tree.read(&path)?;
+    let release = Version::parse(text.text.trim().strip_prefix("METEOR@")?)?;
+    let node = match (release.major, release.minor.unwrap_or(0)) {
+        (3.., 1..) | (4.., _) => "22",
+        (3, 0) => "20",
+        (2, 3..) => "14",
+        (2, _) | (1, 9..) => "12",
+        _ => "8",
+    };
+    Some(Pin { rule: METEOR, text: node.to_owned(), place: Evidence::line(path, Some(1)) })
 }
 
 fn tool_versions(project: &Project<'_>, dir: &str) -> Option<Pin> {

@@ -246,7 +246,10 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         }
         let is_asgi =
             module.contains("asgi") || imported.iter().any(|(m, _)| m.starts_with("falcon.asgi"));
-        let found = object(file, framework.classes)?;
+        let derived = derived(&file.text, framework.classes);
+        let classes: Vec<&str> =
+            framework.classes.iter().copied().chain(derived.iter().map(String::as_str)).collect();
+        let found = object(file, &classes)?;
         Some(App {
             framework,
             is_asgi: is_asgi || file.text.contains("falcon.asgi.App("),
@@ -254,6 +257,21 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         })
     })
 }
+
+/// Calls of classes that the file derives from those of the framework: `class Shop(Flask):`.
+fn derived(text: &str, classes: &[&str]) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().trim().to_owned();
+    let known: Vec<String> = classes.iter().map(|call| last(call.trim_end_matches('('))).collect();
+    let definitions = text.lines().filter_map(|line| line.strip_prefix("class ")?.split_once('('));
+    let is_derived = |(_, bases): &(&str, &str)| {
+        let bases = bases.split(')').next().unwrap_or_default();
+        bases.split(',').any(|base| known.contains(&last(base)))
+    };
+    let names = definitions.filter(is_derived).filter(|(name, _)| is_name(name));
+    names.map(|(name, _)| format!("{name}(")).take(DERIVED_MAX).collect()
+}
+
+const DERIVED_MAX: usize = 10;
 
 struct Object {
     name: String,
@@ -553,6 +571,14 @@ mod tests {
         check(&[("shop.py", &both)], "flask", "shop.py", "app", false);
         let wants = "from flask import Flask\ndef create_app(config):\n    app = Flask(__name__)\n";
         check(&[("a.py", wants)], "flask", "a.py", "", false);
+    }
+
+    #[test]
+    fn an_application_may_be_of_a_class_of_its_own() {
+        let own = "from flask import Flask\nclass Shop(Flask):\n    pass\ndef create_app():\n    app = Shop(__name__)\n    return app\n";
+        check(&[("shop/app.py", own)], "flask", "shop/app.py", "create_app", true);
+        let served = ("shop/wsgi.py", "from shop.app import create_app\napp = create_app()\n");
+        check(&[("shop/app.py", own), served], "flask", "shop/wsgi.py", "app", false);
     }
 
     #[test]

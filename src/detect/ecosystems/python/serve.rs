@@ -36,6 +36,8 @@ pub(super) struct Start {
     pub(super) build: Vec<String>,
     /// The program is one of the project's own.
     pub(super) needs_project: bool,
+    /// The file has no name that tells of an entry.
+    pub(super) is_guess: bool,
 }
 
 /// Where a file is run, and what it is called there as a module.
@@ -387,8 +389,10 @@ pub(super) fn plain(
                 Some(package) => format!("python -m {package}"),
                 None => script(&quote(&name), text, &at.name),
             };
+            let named = path.rsplit('/').next().unwrap_or_default();
             Start {
                 line,
+                is_guess: !ENTRIES.contains(&named),
                 rule: "entry file".to_owned(),
                 place: Some(Evidence::file(path)),
                 run_dir: at.run_dir,
