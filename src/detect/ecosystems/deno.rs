@@ -207,9 +207,18 @@ impl Found<'_> {
         (tag, decision)
     }
 
+    /// `importMap` of `deno.json` names a file with more of them.
+    fn import_map(&self) -> Option<(String, Value)> {
+        let (_, config) = self.config.as_ref()?;
+        let path = join(self.dir, config.str_at(&["importMap"])?.trim_start_matches("./"));
+        let map = self.project.tree.json(&path)?;
+        Some((path, map))
+    }
+
     /// Where a module is imported: in the import map, else in the entry file.
     fn imports(&self, sign: &str) -> Option<Evidence> {
-        if let Some((path, config)) = &self.config {
+        let map = self.import_map();
+        for (path, config) in self.config.iter().chain(&map) {
             let imports = config.get("imports").into_iter().flat_map(Value::members);
             for (name, target) in imports {
                 let target_text = target.as_str().unwrap_or_default();
@@ -294,6 +303,7 @@ impl Found<'_> {
             )
         } else if let Some((line, place, name)) = self.start_task() {
             let words = shell::words(line).filter(|words| words[0] == "deno").map(without_watch);
+            let words = words.map(|words| self.without_dev(words, framework));
             let command =
                 words.unwrap_or_else(|| ["deno", "task", name].map(str::to_owned).to_vec());
             (command, format!("tasks.{name}"), Some(place), Weight::Starts)
@@ -345,6 +355,19 @@ impl Found<'_> {
         spec.runtime.user = Some("deno".to_owned());
         spec.runtime.workdir = Some("/app".to_owned());
         weight
+    }
+
+    /// Before version 2, Fresh starts for development with `dev.ts`, and in production with `main.ts`
+    /// (fresh.deno.dev/docs/1.x).
+    fn without_dev(&self, mut words: Vec<String>, framework: Option<&str>) -> Vec<String> {
+        let has_main = self.project.tree.has(&join(self.dir, "main.ts"));
+        if let Some(dev) = words.last_mut().filter(|word| *word == "dev.ts")
+            && framework == Some("fresh")
+            && has_main
+        {
+            *dev = "main.ts".to_owned();
+        }
+        words
     }
 
     fn start_task(&self) -> Option<(&str, Evidence, &'static str)> {

@@ -197,6 +197,12 @@ pub(super) static META: &[Framework] = &[
         Kind::Built { build: "strapi build", start: "strapi start", port: 1337 },
     ),
     row(
+        "medusa",
+        &["@medusajs/medusa"],
+        &["medusa"],
+        Kind::Built { build: "medusa build", start: "medusa start", port: 9000 },
+    ),
+    row(
         "nestjs",
         &["@nestjs/core"],
         &[],

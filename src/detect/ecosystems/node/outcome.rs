@@ -251,6 +251,11 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     {
         return nothing("a library: its code starts nothing that listens");
     }
+    if is_guess && unit.has("wrangler") && !source.listens {
+        let runs = Runs::Nothing { why: "a worker for the machines of Cloudflare" };
+        let framework = found.map(|(framework, _)| framework.id);
+        return Outcome { framework, runs, decisions, ..nothing("") };
+    }
     let mut start = start;
     if unit.is_bun && is_guess && start.words.first().is_some_and(|program| program == "node") {
         start.words[0] = "bun".to_owned();

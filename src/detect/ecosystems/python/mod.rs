@@ -122,8 +122,16 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
     let mut start = start.unwrap_or_default();
     if manager == Manager::None {
         let framework = service.spec.metadata.framework.as_deref().and_then(package_of);
+        let inline = files.iter().find_map(|file| apps::inline(&file.text));
+        let stated = inline.as_ref().and_then(|inline| inline.get("dependencies"));
         let mut adds: Vec<String> = framework.into_iter().map(str::to_owned).collect();
-        adds.extend(apps::imported(&files).into_iter().map(str::to_owned));
+        match stated {
+            Some(list) => {
+                adds.clear();
+                adds.extend(list.texts().into_iter().map(str::to_owned));
+            }
+            None => adds.extend(apps::imported(&files).into_iter().map(str::to_owned)),
+        }
         adds.append(&mut start.adds);
         let mut seen = BTreeSet::new();
         adds.retain(|name| seen.insert(name.clone()));
@@ -207,11 +215,20 @@ fn start(
         let start = serve::django(manifest, &django, files);
         return Some(start);
     }
+    if let Some(start) = serve::function(project, manifest) {
+        service.framework("functions-framework", "dependency", start.place.clone());
+        return Some(start);
+    }
     if let Some(app) = apps::find(&manifest.dir, files) {
         framework(project, manifest, &app, service);
         return Some(serve::app(project, manifest, &app, files));
     }
-    let start = serve::plain(project, manifest, files);
+    if let Some(start) = serve::notebooks(project, manifest) {
+        service.framework("voila", "dependency", start.place.clone());
+        return Some(start);
+    }
+    let start = serve::bare(project, manifest, files)
+        .or_else(|| serve::plain(project, manifest, files));
     // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
     // service.
     let is_tool = |start: &Start| {
