@@ -42,6 +42,8 @@ const ASIDE: &[&str] = &[
     "templates",
     "integration-tests",
     "integration_tests",
+    "scripts",
+    "tools",
 ];
 /// Folders that hold manuals.
 const MANUALS: &[&str] = &["docs", "doc", "documentation"];

@@ -30,7 +30,7 @@ pub enum Weight {
     Manifest,
     /// A manifest of a package that others use. What shows or checks it is no service.
     Library,
-    /// A manual: it is deployed when the tree has nothing else that is.
+    /// A manual, or what is made for phones first: it is deployed when the tree has nothing else that is.
     Manual,
     /// A manifest and a start command or an entry file.
     Starts,

@@ -361,7 +361,9 @@ impl Framework {
             })
         };
         let mut scripts = package.scripts().peekable();
-        let has_none = scripts.peek().is_none();
+        // The root of a workspace has dependencies for its members, and libraries among them know frameworks too.
+        let is_alone = !unit.is_member() && unit.packages.members(package).is_none();
+        let has_none = scripts.peek().is_none() && is_alone;
         let is_called = scripts.any(|(_, script)| calls_any(script, self.programs));
         let is_used = match own {
             Some(_) => self.programs.is_empty() || has_none || is_called,

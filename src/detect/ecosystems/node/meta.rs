@@ -367,6 +367,8 @@ fn angular(unit: &Unit<'_>) -> Outcome {
         {
             server.copy.clear();
         }
+        let both = unit.package.first_script(&["build:ssr"]).filter(|_| !found.is_bundled);
+        outcome.whole_build = both.map(|both| vec![unit.in_package(&unit.manager.run(both))]);
         return outcome;
     }
     let mut outcome = files(unit, "ng build", &found.folder, true);

@@ -39,8 +39,17 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let (node, version) = version::decide(project, package, root);
         let is_bun = runs_on_bun(package, &manager);
         let unit = Unit { project, packages: &packages, package, root, manager, node, is_bun };
-        services.extend(nx::services(&unit, &language(&unit), &version));
-        services.extend(service(&unit, version));
+        let applications = nx::services(&unit, &language(&unit), &version);
+        let mut own = service(&unit, version);
+        if let Some(root) = own.as_mut().filter(|root| root.weight < Weight::Stated)
+            && !applications.is_empty()
+        {
+            // Its dependencies are those of the applications.
+            root.weight = root.weight.min(Weight::Manifest);
+            root.claims.clear();
+        }
+        services.extend(applications);
+        services.extend(own);
     }
     lighten_roots(&packages, &mut services);
     services.extend(bare::services(project, &packages));
@@ -214,8 +223,8 @@ const OTHERS: &[&str] = &[
     "gleam.toml",
 ];
 
-/// Generators of manuals.
-const MANUALS: &[&str] = &["docusaurus", "vitepress", "vuepress"];
+/// Generators of manuals, and what makes applications for phones that have a page for browsers, too.
+const SECONDARY: &[&str] = &["docusaurus", "vitepress", "vuepress", "expo"];
 
 fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
     let entries = unit.project.tree.entries(&unit.package.dir);
@@ -231,7 +240,7 @@ fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
         Runs::Site(_) if outcome.framework.is_none() && outcome::offers_code(unit) => {
             Weight::Library
         }
-        Runs::Site(_) if outcome.framework.is_some_and(|id| MANUALS.contains(&id)) => {
+        Runs::Site(_) if outcome.framework.is_some_and(|id| SECONDARY.contains(&id)) => {
             Weight::Manual
         }
         Runs::Server(_) | Runs::Site(_) if outcome.framework.is_some() => Weight::Framework,

@@ -8,7 +8,7 @@ use super::{
     source::{self, Source},
     start::{self, Start},
 };
-use crate::detect::{Decision, Evidence, join, manifest::Value, procfile::procfile};
+use crate::detect::{Decision, Evidence, join, manifest::Value, procfile::procfile, shell};
 
 /// What only projects of Meteor have; it names the release.
 pub(super) const METEOR: &str = ".meteor/release";
@@ -261,6 +261,7 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         start.words[0] = "bun".to_owned();
         start.line = start.words.join(" ");
     }
+    drop_missing_environment(unit, &mut start);
     let (start, build, typescript) = typescript(unit, start);
     decisions.extend(typescript);
     let server = server(start, default_port, is_worker, &source, &mut decisions);
@@ -272,6 +273,20 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         after_build: Vec::new(),
         runs: Runs::Server(server),
         decisions,
+    }
+}
+
+/// Node.js does not start when `--env-file` names a file that is not there, and secrets are not in the tree.
+fn drop_missing_environment(unit: &Unit<'_>, start: &mut Start) {
+    let is_missing = |file: &str| !unit.project.tree.has(&unit.package.join(file));
+    start
+        .words
+        .retain(|word| word.strip_prefix("--env-file=").is_none_or(|file| !is_missing(file)));
+    let at = start.words.iter().position(|word| word == "--env-file");
+    if let Some(at) = at
+        && start.words.get(at + 1).is_some_and(|file| is_missing(file))
+    {
+        start.words.drain(at..at + 2);
     }
 }
 
@@ -321,12 +336,10 @@ pub(super) fn server(
             let place = start.place.clone();
             Some(Decision::new("port", port.to_string(), "the start command sets it", [place]))
         }
-        (None, Some((port, place)), _) if !is_worker || listens => Some(Decision::new(
-            "port",
-            port.to_string(),
-            "what the code listens on",
-            [place.clone()],
-        )),
+        // A number alone may be a port of anything.
+        (None, Some((port, place)), default) if listens || !is_worker && default.is_some() => Some(
+            Decision::new("port", port.to_string(), "what the code listens on", [place.clone()]),
+        ),
         (None, None, Some((port, id))) => {
             let place = source.reads_port.clone();
             Some(Decision::new("port", port.to_string(), format!("default of {id}"), place))
@@ -343,7 +356,7 @@ pub(super) fn server(
         decisions.push(Decision::new("health", path, "a route of the code", [place.clone()]));
     }
     let reads_port = source.reads_port.is_some() || source.port.is_none() && stated.is_none();
-    let command = (!start.words.is_empty()).then(|| start.words.clone());
+    let command = (!start.words.is_empty()).then(|| start.words.clone()).or_else(|| open(&start));
     // Code that asks for it has `localhost` for its default more often than not.
     let host = source.reads_host.then(|| ("HOST", "0.0.0.0".to_owned()));
     let fastify =
@@ -359,6 +372,17 @@ pub(super) fn server(
         is_self_contained: false,
         writes: source.writes.clone(),
     }
+}
+
+/// A command that listens for its own machine alone unless it is told otherwise, told otherwise.
+fn open(start: &Start) -> Option<Vec<String>> {
+    let mut words = shell::words(&start.line)?;
+    let says_host = words.iter().any(|word| word == "-H" || word.starts_with("--host"));
+    if words.first()? != "json-server" || says_host {
+        return None;
+    }
+    words.extend(["--host", "0.0.0.0"].map(str::to_owned));
+    Some(std::iter::once("npx".to_owned()).chain(words).collect())
 }
 
 /// `PORT=3000 …`, `-p 3000`, `--port=3000`.
@@ -448,9 +472,17 @@ pub(super) fn files(unit: &Unit<'_>, build: &str, output: &str, is_spa: bool) ->
 // Bundlers.
 
 fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
+    let extension = ["@crxjs/vite-plugin", "wxt", "plasmo", "web-ext"];
+    if extension.iter().any(|name| unit.package.has(name)) {
+        return Some(nothing("an extension for browsers"));
+    }
     let desktop = ["electron", "@tauri-apps/cli", "@neutralinojs/neu"];
     if desktop.iter().any(|name| unit.package.has(name)) {
         return Some(nothing("an application for desktops"));
+    }
+    let is_mobile = unit.package.has("react-native") && !unit.has("react-native-web");
+    if is_mobile && !SERVERS.iter().any(|server| server.used_by(unit).is_some()) {
+        return Some(nothing("an application for phones"));
     }
     if start::script(unit.package).is_some_and(|start| is_ejected(unit, &start)) {
         let outcome = files(unit, "", "build", true);

@@ -238,7 +238,8 @@ fn files(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Vec<Rc<Text>>
 
 /// Ports of what a service speaks to: databases, queues, mail.
 const OTHERS: &[u16] = &[
-    465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211, 27017,
+    443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,
+    27017,
 ];
 /// Code that people write has neither.
 const LINES_MAX: usize = 20_000;

@@ -615,7 +615,8 @@ mod tests {
 
     #[test]
     fn what_a_program_says_of_itself_is_read() {
-        let text = "#!/x\n# /// script\n# dependencies = [\n#   'flask',\n# ]\n# ///\nimport flask\n";
+        let text =
+            "#!/x\n# /// script\n# dependencies = [\n#   'flask',\n# ]\n# ///\nimport flask\n";
         let found = inline(text).unwrap();
         assert_eq!(found.get("dependencies").unwrap().texts(), ["flask"]);
         assert!(inline("# /// script\n").is_none() && inline("x").is_none());

@@ -227,8 +227,8 @@ fn start(
         service.framework("voila", "dependency", start.place.clone());
         return Some(start);
     }
-    let start = serve::bare(project, manifest, files)
-        .or_else(|| serve::plain(project, manifest, files));
+    let start =
+        serve::bare(project, manifest, files).or_else(|| serve::plain(project, manifest, files));
     // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
     // service.
     let is_tool = |start: &Start| {
