@@ -13,7 +13,7 @@ use crate::{
     detect::{
         Decision, Evidence,
         ecosystems::{
-            draft::OUT_DIR,
+            draft::{self, OUT_DIR},
             file_server::{self, Missing},
         },
         images::{self, Family},
@@ -412,10 +412,9 @@ fn member_files(unit: &Unit<'_>, has_modules: bool) -> Vec<Artifact> {
 }
 
 fn site(unit: &Unit<'_>, site: &Site, spec: &mut UniversalBuild, decisions: &mut Vec<Decision>) {
-    let folder = match site.folder.as_str() {
-        "." => unit.package.dir.clone(),
-        folder => join(&unit.package.dir, folder),
-    };
+    // A script may serve what lies beside the package.
+    let folder = draft::resolve(&unit.package.dir, &site.folder);
+    let folder = folder.unwrap_or_else(|| unit.package.dir.clone());
     decisions.push(Decision::new("artifacts", &*folder, site.rule, site.place.clone()));
     let missing = if site.is_spa { Missing::Index } else { Missing::NotFound };
     spec.runtime = Default::default();

@@ -258,8 +258,7 @@ fn served_folder(line: &str) -> Option<(String, bool)> {
     }
     let folder = folder.unwrap_or(".").trim_start_matches("./").trim_end_matches('/');
     let folder = if folder.is_empty() { "." } else { folder };
-    let leaves = folder.starts_with('/') || folder.split('/').any(|part| part == "..");
-    (!leaves).then(|| (folder.to_owned(), is_spa))
+    (!folder.starts_with('/')).then(|| (folder.to_owned(), is_spa))
 }
 
 /// The script that starts what is deployed.
@@ -584,7 +583,8 @@ mod tests {
         check("serve -s build -l 3000", Some(("build", true)));
         check("http-server ./public/ -p $PORT", Some(("public", false)));
         check("npx serve", Some((".", false)));
-        check("serve ../x", None);
+        check("serve ../x", Some(("../x", false)));
+        check("serve /x", None);
         check("node x", None);
         check("npm run build && serve dist", None);
     }
