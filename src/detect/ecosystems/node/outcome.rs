@@ -136,13 +136,14 @@ fn serves(outcome: &Outcome) -> bool {
 
 /// Files with a first page, beside which the manifest is there for tools.
 fn page(unit: &Unit<'_>) -> Option<Outcome> {
-    let has_page = |folder: &&&str| {
-        let pages = ["index.html", "index.htm"].map(|page| join(folder, page));
-        pages.iter().any(|page| unit.project.tree.has(&unit.package.join(page)))
+    let find = |folder: &&'static str| {
+        let pages = ["index.html", "index.htm"].map(|page| unit.package.join(&join(folder, page)));
+        let page = pages.into_iter().find(|page| unit.project.tree.has(page))?;
+        Some((*folder, page))
     };
-    let folder = *PAGES.iter().find(has_page)?;
+    let (folder, page) = PAGES.iter().find_map(find)?;
     let rule = "the folder of the first page";
-    let place = Some(Evidence::file(unit.package.join(&join(folder, "index.html"))));
+    let place = Some(Evidence::file(page));
     let mut outcome = nothing(rule);
     outcome.runs = Runs::Site(Site { folder: folder.to_owned(), is_spa: false, place, rule });
     Some(outcome)

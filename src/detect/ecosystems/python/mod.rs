@@ -10,7 +10,9 @@ use self::{
 };
 use super::{
     draft::{APP_DIR, OUT_DIR, draft, official, within},
-    node, source,
+    node,
+    pins::Pin,
+    source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Text, Weight,
@@ -77,6 +79,19 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
         // A workspace runs on one Python.
         manifest.pythons.extend(Manifest::load(project, &root).pythons);
     }
+    let inline = files.iter().filter(|_| manager == Manager::None).find_map(|file| {
+        let stated = apps::inline(&file.text)?;
+        Some((file.path.clone(), stated))
+    });
+    if let Some((path, python)) =
+        inline.as_ref().and_then(|(path, stated)| Some((path, stated.get("requires-python")?)))
+    {
+        manifest.pythons.push(Pin {
+            version: python.text().unwrap_or_default(),
+            rule: "requires-python".to_owned(),
+            evidence: Evidence::file(path),
+        });
+    }
     let mut service = draft(dir, "python", manager.id());
     let place = files.first().map(|file| Evidence::file(file.path.clone())).into_iter();
     let place: Vec<Evidence> = build_system.evidence.iter().cloned().chain(place).take(1).collect();
@@ -122,8 +137,7 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
     let mut start = start.unwrap_or_default();
     if manager == Manager::None {
         let framework = service.spec.metadata.framework.as_deref().and_then(package_of);
-        let inline = files.iter().find_map(|file| apps::inline(&file.text));
-        let stated = inline.as_ref().and_then(|inline| inline.get("dependencies"));
+        let stated = inline.as_ref().and_then(|(_, stated)| stated.get("dependencies"));
         let mut adds: Vec<String> = framework.into_iter().map(str::to_owned).collect();
         match stated {
             Some(list) => {
