@@ -115,7 +115,7 @@ pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool
     let may_omit = is_server && !is_built && !has_hooks && !needs_dev && !unit.is_member();
     let production = unit.manager.install_production(unit.node).filter(|_| may_omit && has_dev);
     let is_production = production.is_some() || !has_dev;
-    let command = production.unwrap_or_else(|| unit.manager.install());
+    let command = production.unwrap_or_else(|| unit.manager.install(unit.node));
     let mut commands = unit.manager.setup(unit.node, unit.project.bases, unit.is_bun);
     commands.push(in_folder(&unit.root.dir, &command));
     if let Some(Installer::Lerna(bootstrap)) = unit.manager.installer {

@@ -27,10 +27,36 @@ pub(super) struct Manager {
     pub(super) lock: Option<String>,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
+    /// How npm takes it when versions of peers do not fit.
+    peers: Peers,
     /// The tool that installs a workspace in place of the package manager.
     pub(super) installer: Option<Installer>,
     pub(super) decision: Decision,
 }
+
+/// Since npm 7 peers are installed too, and it is an error when their versions do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peers {
+    Strict,
+    /// The lock file is one of npm 6, which let them be.
+    Ignored,
+    /// Nothing says what was installed when it last worked, and there are packages with many peers.
+    IgnoredIfNeeded,
+}
+
+/// Packages whose plugins have them for a peer.
+const HOSTS: &[&str] = &[
+    "@angular/core",
+    "@nestjs/core",
+    "eslint",
+    "expo",
+    "gatsby",
+    "next",
+    "react",
+    "svelte",
+    "vue",
+    "webpack",
+];
 
 /// Tools that have workspaces of their own, for which they call the package manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +138,12 @@ impl Manager {
             && root.major("lerna").is_none_or(|major| major < 7);
         let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
         let installer = is_lerna.then_some(Installer::Lerna(lerna));
-        Self { tool, version, lock, has_own_yarn, installer, decision }
+        let peers = match (&lock, HOSTS.iter().any(|name| root.has(name))) {
+            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => Peers::Ignored,
+            (None, true) => Peers::IgnoredIfNeeded,
+            _ => Peers::Strict,
+        };
+        Self { tool, version, lock, has_own_yarn, peers, installer, decision }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
@@ -139,6 +170,7 @@ impl Manager {
             version: version.text(),
             lock: project.tree.has(&lock).then_some(lock),
             has_own_yarn: false,
+            peers: Peers::Strict,
             installer: Some(Installer::Rush(command)),
             decision: Decision::new("build system", tool.id(), RUSH, [place]),
         })
@@ -209,7 +241,26 @@ impl Manager {
     }
 
     /// Installs everything.
-    pub(super) fn install(&self) -> String {
+    pub(super) fn install(&self, node: u32) -> String {
+        self.install_with(node, "")
+    }
+
+    fn install_with(&self, node: u32, flag: &str) -> String {
+        let command = format!("{}{flag}", self.plain_install());
+        // npm 6 came with Node.js up to 14.
+        let is_new = self.tool == Tool::Npm && node >= 15;
+        if is_new { self.with_peers(&command) } else { command }
+    }
+
+    fn with_peers(&self, command: &str) -> String {
+        match self.peers {
+            Peers::Strict => command.to_owned(),
+            Peers::Ignored => format!("{command} --legacy-peer-deps"),
+            Peers::IgnoredIfNeeded => format!("{command} || {command} --legacy-peer-deps"),
+        }
+    }
+
+    fn plain_install(&self) -> String {
         let is_locked = self.lock.is_some();
         if let Some(Installer::Rush(rush)) = &self.installer {
             return format!("{rush} {}", if is_locked { "install" } else { "update" });
@@ -236,14 +287,13 @@ impl Manager {
             return None;
         }
         let flag = match self.tool {
-            // npm 6 came with Node.js up to 14.
-            Tool::Npm if node < 15 => "--production",
-            Tool::Npm => "--omit=dev",
-            Tool::Classic | Tool::Bun => "--production",
-            Tool::Pnpm => "--prod",
+            Tool::Npm if node < 15 => " --production",
+            Tool::Npm => " --omit=dev",
+            Tool::Classic | Tool::Bun => " --production",
+            Tool::Pnpm => " --prod",
             Tool::Berry => return None,
         };
-        Some(format!("{} {flag}", self.install()))
+        Some(self.install_with(node, flag))
     }
 
     /// Removes what is not needed to run, without running scripts of the project.
@@ -255,7 +305,7 @@ impl Manager {
             self.version.as_deref().and_then(Version::parse).is_some_and(|v| v.major >= 4);
         let command = match self.tool {
             Tool::Npm if node < 15 => "npm prune --production",
-            Tool::Npm => "npm prune --omit=dev --no-audit --no-fund",
+            Tool::Npm => return Some(self.with_peers("npm prune --omit=dev --no-audit --no-fund")),
             Tool::Classic if !is_workspace => {
                 "yarn install --production --ignore-scripts --prefer-offline"
             }
