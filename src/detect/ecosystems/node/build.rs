@@ -234,6 +234,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tsc", "typescript"),
     ("ng", "@angular/cli"),
     ("strapi", "@strapi/strapi"),
+    ("modern", "@modern-js/app-tools"),
+    ("vike", "vite"),
     ("tsconfig-paths", "tsconfig-paths"),
 ];
 

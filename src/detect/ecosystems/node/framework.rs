@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Qwik,
     VitePress,
     VuePress,
+    Vike,
     /// `.output/server/index.mjs` of Nitro.
     Nitro,
     /// A server with a build of its own: commands for when there are no scripts.
@@ -197,6 +198,31 @@ pub(super) static META: &[Framework] = &[
         Kind::Built { build: "strapi build", start: "strapi start", port: 1337 },
     ),
     row(
+        "directus",
+        &["directus"],
+        &["directus"],
+        Kind::Built { build: "", start: "directus start", port: 8055 },
+    ),
+    row(
+        "modernjs",
+        &["@modern-js/app-tools"],
+        &["modern"],
+        Kind::Built { build: "modern build", start: "modern serve", port: 8080 },
+    ),
+    row(
+        "waku",
+        &["waku"],
+        &["waku"],
+        Kind::Built { build: "waku build", start: "waku start", port: 8080 },
+    ),
+    row("vike", &["vike", "vite-plugin-ssr"], &["vike"], Kind::Vike),
+    row(
+        "analog",
+        &["@analogjs/platform"],
+        &[],
+        Kind::Built { build: "vite build", start: "node dist/analog/server/index.mjs", port: 3000 },
+    ),
+    row(
         "medusa",
         &["@medusajs/medusa"],
         &["medusa"],
@@ -292,6 +318,12 @@ pub(super) static BUNDLERS: &[Framework] = &[
         &["ember-cli"],
         &["ember"],
         site("ember build --environment=production", "dist", true),
+    ),
+    row(
+        "quasar",
+        &["@quasar/app-vite", "@quasar/app-webpack", "@quasar/app"],
+        &["quasar"],
+        site("quasar build", "dist/spa", true),
     ),
     row("preact", &["preact-cli"], &["preact"], site("preact build", "build", true)),
     row("umi", &["umi", "@umijs/max"], &["umi", "max"], site("umi build", "dist", true)),

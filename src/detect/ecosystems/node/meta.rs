@@ -36,6 +36,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
             None => files(unit, "vite build", "dist", true),
         },
         Kind::Nitro => nitro(unit, framework.id),
+        Kind::Vike => vike(unit, unit.place(dependency)),
         Kind::VitePress => site::documentation(unit, "vitepress", ".vitepress/dist"),
         Kind::VuePress => site::documentation(unit, "vuepress", ".vuepress/dist"),
         Kind::Built { build, start, port } => {
@@ -47,6 +48,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
                 _ if framework.id == "nestjs" => {
                     by_words("where nest build writes", "node dist/main", place)
                 }
+                _ if start.starts_with("node ") => by_words("where the build writes", start, place),
                 _ => by_words("the framework's own server", &format!("npx {start}"), place),
             };
             let has_cli = framework.id != "nestjs" || unit.has("@nestjs/cli");
@@ -412,6 +414,14 @@ pub(super) fn meteor(unit: &Unit<'_>) -> Outcome {
     outcome.framework = Some("meteor");
     outcome.decisions.insert(0, Decision::new("framework", "meteor", METEOR, [place]));
     outcome
+}
+
+/// A server of the project's own, else that of Vike, which listens for its own machine alone (vike.dev/preview).
+fn vike(unit: &Unit<'_>, place: Evidence) -> Outcome {
+    let own = production(unit).filter(|start| !framework::calls_any(&start.line, &["vike"]));
+    let line = "npx vike preview --host 0.0.0.0 --port 3000";
+    let start = own.unwrap_or_else(|| by_words("the framework's own server", line, place));
+    built_server(unit, "vike build", start, 3000)
 }
 
 fn expo(unit: &Unit<'_>) -> Outcome {

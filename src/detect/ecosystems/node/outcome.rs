@@ -263,6 +263,7 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         start.line = start.words.join(" ");
     }
     drop_missing_environment(unit, &mut start);
+    start.words = in_foreground(unit, &start).unwrap_or(start.words);
     let (start, build, typescript) = typescript(unit, start);
     decisions.extend(typescript);
     let server = server(start, default_port, is_worker, &source, &mut decisions);
@@ -289,6 +290,29 @@ fn drop_missing_environment(unit: &Unit<'_>, start: &mut Start) {
     {
         start.words.drain(at..at + 2);
     }
+}
+
+/// `pm2 start ecosystem.config.js` goes to the background, and the container would end: the program it starts.
+fn in_foreground(unit: &Unit<'_>, start: &Start) -> Option<Vec<String>> {
+    let is_background = start.line.contains("pm2 start") && !start.line.contains("--no-daemon");
+    if !is_background || !start.words.is_empty() {
+        return None;
+    }
+    let script = match Config::find(unit, &["ecosystem.config", "pm2.config"]) {
+        Some(config) => config.text_of("script")?.0,
+        None => {
+            let names = ["ecosystem.config.json", "ecosystem.json", "pm2.json"];
+            let (json, _) = names.iter().find_map(|name| Config::json(unit, name))?;
+            let apps = json.get("apps").unwrap_or(&json);
+            apps.items().first().unwrap_or(apps).str_at(&["script"])?.to_owned()
+        }
+    };
+    let script = clean(&script);
+    is_code_file(&script).then(|| vec!["node".to_owned(), script])
+}
+
+fn is_code_file(path: &str) -> bool {
+    [".js", ".cjs", ".mjs"].iter().any(|end| path.ends_with(end)) && !path.starts_with('/')
 }
 
 /// A framework of the workspace's root that the start file imports.

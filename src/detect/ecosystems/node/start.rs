@@ -264,8 +264,10 @@ fn served_folder(line: &str) -> Option<(String, bool)> {
 /// The script that starts what is deployed.
 pub(super) fn script(package: &Package) -> Option<Start> {
     let found = STARTS.iter().filter_map(|name| resolve(package, name));
+    // What shows a build may be the server of production as well, when it is a program of the project's own.
+    let shown = resolve(package, "preview").filter(|start| !start.words.is_empty());
     // One that serves for production, else whatever there is.
-    let all: Vec<Start> = found.collect();
+    let all: Vec<Start> = found.chain(shown).collect();
     let production = all.iter().position(|start| !start.is_development());
     all.into_iter().nth(production.unwrap_or(0))
 }
