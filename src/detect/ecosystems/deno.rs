@@ -52,7 +52,17 @@ const FETCHED: &str = "/deno-dir";
 
 /// Projects of Deno in the tree.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    project.tree.dirs().filter_map(|(dir, entries)| service(project, dir, entries)).collect()
+    let mut services: Vec<Service> = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        // `src/` of a folder whose entry file lies there.
+        let is_part = services.iter().any(|service| {
+            dir.strip_suffix("/src").unwrap_or(if dir == "src" { "." } else { dir }) == service.dir
+        });
+        if !is_part || entries.first_of(CONFIGS).is_some() {
+            services.extend(service(project, dir, entries));
+        }
+    }
+    services
 }
 
 struct Found<'a> {

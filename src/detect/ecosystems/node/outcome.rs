@@ -93,8 +93,13 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     }
     let function = || functions_framework(unit);
     if let Some(start) = production.or_else(function) {
+        // What shows the page while somebody works on it.
+        let is_tool = start.file().is_some_and(|file| {
+            TOOLS.contains(&file.split('/').next().unwrap_or_default()) && file.contains('/')
+        });
         let outcome = own_server(unit, start);
-        return if serves(&outcome) { outcome } else { page(unit).unwrap_or(outcome) };
+        let has_page = is_tool && !serves(&outcome);
+        return page(unit).filter(|_| has_page).unwrap_or(outcome);
     }
     if let Some(outcome) = bundled(unit, served.clone()) {
         return outcome;
@@ -148,6 +153,9 @@ fn page(unit: &Unit<'_>) -> Option<Outcome> {
     outcome.runs = Runs::Site(Site { folder: folder.to_owned(), is_spa: false, place, rule });
     Some(outcome)
 }
+
+/// Folders of programs that build.
+const TOOLS: &[&str] = &["scripts", "tools", "tasks", "build", "gulp"];
 
 /// Folders that hold a site, before that of the package.
 const PAGES: &[&str] = &["dist", "build", "public", "_site", "www", "site", "."];

@@ -343,7 +343,8 @@ fn expanded(package: &Package, line: &str) -> String {
         let next = next.trim();
         // Elsewhere, scripts are another package's.
         let is_elsewhere = next.starts_with("cd ");
-        if !is_elsewhere && let Some((first, rest)) = next.split_once("&&") {
+        let chain = next.split_once("&&").or_else(|| next.split_once(';'));
+        if let Some((first, rest)) = chain.filter(|_| !is_elsewhere) {
             pending.extend([rest.to_owned(), first.to_owned()]);
             continue;
         }
