@@ -30,20 +30,27 @@ const ASIDE: &[&str] = &[
     "examples",
     "sample",
     "samples",
+    "demo",
+    "demos",
     "benchmark",
     "benchmarks",
     "bench",
     "benches",
     "fuzz",
     "fuzzing",
-    "docs",
-    "doc",
-    "documentation",
     "storybook",
     "playground",
     "playgrounds",
     "templates",
+    "integration-tests",
+    "integration_tests",
+    "scripts",
+    "tools",
 ];
+/// Folders that hold manuals.
+const MANUALS: &[&str] = &["docs", "doc", "documentation"];
+/// Folders whose name says that what lies in them is deployed: `apps/docs` is an application like the others there.
+const APPLICATIONS: &[&str] = &["apps", "applications", "services"];
 
 /// Folders that a build fills where the folder they lie in has a manifest; elsewhere they may be anybody's.
 const OUTPUT: &[&str] = &["build", "dist", "out", "obj", "publish"];
@@ -60,10 +67,15 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
     }
     drop_claimed(&mut chosen);
     drop_unless_last(&mut chosen, |service| is_aside(&service.dir));
+    if chosen.iter().any(|service| !is_manual(service) && service.weight >= Weight::Starts) {
+        chosen.retain(|service| !is_manual(service));
+    }
     drop_unless_last(&mut chosen, |service| is_output(project, &service.dir));
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
         chosen.retain(|service| service.weight >= Weight::Starts);
+    } else if heaviest == Some(Weight::Manual) {
+        chosen.retain(|service| service.weight == Weight::Manual);
     } else if chosen.iter().any(|service| service.dir == ".") {
         // Nothing can be started: the root stands for the whole.
         chosen.retain(|service| service.dir == ".");
@@ -190,7 +202,8 @@ fn drop_claimed(services: &mut Vec<Service>) {
 }
 
 fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -> bool) {
-    let stays = |service: &Service| !is_dropped(service) && service.weight >= Weight::Starts;
+    let counts = |weight: Weight| weight >= Weight::Starts || weight == Weight::Library;
+    let stays = |service: &Service| !is_dropped(service) && counts(service.weight);
     if services.iter().any(stays) {
         services.retain(|service| !is_dropped(service));
     }
@@ -210,7 +223,20 @@ fn is_aside(dir: &str) -> bool {
         "-benchmark",
         "-benchmarks",
     ];
-    dir.split('/').any(|part| ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end)))
+    dir.split('/').any(|part| {
+        // `{{cookiecutter.name}}` is a template too.
+        let is_template = part.contains("{{");
+        is_template || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
+    })
+}
+
+fn is_manual(service: &Service) -> bool {
+    let mut above = "";
+    service.dir.split('/').any(|part| {
+        let is_manual = MANUALS.contains(&part) && !APPLICATIONS.contains(&above);
+        above = part;
+        is_manual
+    })
 }
 
 /// Whether a folder lies in what a build made: copies of manifests are often part of that.
@@ -386,6 +412,26 @@ mod tests {
             vec![vec![service(".", Manifest, "whole", &[]), service("a", Manifest, "", &[])]],
             &[(".", "whole")],
         );
+        let lot = |dirs: &[&str]| vec![dirs.iter().map(|d| service(d, Starts, "", &[])).collect()];
+        check(lot(&["apps/docs", "docs", "x", "x/demos/y"]), &[("apps/docs", "docs"), ("x", "x")]);
+    }
+
+    #[test]
+    fn examples_of_a_library_are_no_services_but_its_manual_is() {
+        use Weight::{Framework, Library, Manual};
+        let found =
+            || vec![service(".", Library, "l", &[]), service("demos/x", Framework, "", &[])];
+        check(vec![found()], &[(".", "l")]);
+        check(vec![found(), vec![service("docs", Manual, "", &[])]], &[("docs", "docs")]);
+        check(vec![found(), vec![service("docs", Framework, "", &[])]], &[("docs", "docs")]);
+    }
+
+    #[test]
+    fn a_manual_is_deployed_when_nothing_else_is() {
+        use Weight::{Manifest, Manual, Starts};
+        let manual = || vec![service("docs", Manual, "", &[]), service(".", Manifest, "l", &[])];
+        check(vec![manual()], &[("docs", "docs")]);
+        check(vec![manual(), vec![service("api", Starts, "", &[])]], &[("api", "api")]);
     }
 
     #[test]

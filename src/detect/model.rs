@@ -28,6 +28,10 @@ pub enum Weight {
     Files,
     /// A manifest without a way to start it, or one that is there for tools (assets, linters).
     Manifest,
+    /// A manifest of a package that others use. What shows or checks it is no service.
+    Library,
+    /// A manual, or what is made for phones first: it is deployed when the tree has nothing else that is.
+    Manual,
     /// A manifest and a start command or an entry file.
     Starts,
     /// A known framework that serves HTTP.

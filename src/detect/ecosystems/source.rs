@@ -311,6 +311,7 @@ pub(super) const NOT_PRODUCT: &[&str] = &[
     "examples",
     "samples",
     "sample",
+    "demos",
     "benches",
     "bench",
     "benchmark",

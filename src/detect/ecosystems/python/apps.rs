@@ -27,6 +27,8 @@ pub(super) enum Serve {
     Dash,
     Gradio,
     NiceGui,
+    Marimo,
+    Taipy,
     Robyn,
     /// The file is run and listens on its own.
     Script,
@@ -90,6 +92,8 @@ pub(super) const FRAMEWORKS: &[Framework] = frameworks! {
     "solara" ["solara"], ["solara"], [], Solara 8765;
     "shiny" ["shiny"], ["shiny"], [], Shiny 8000;
     "panel" ["panel"], ["panel"], [], Panel 5006;
+    "marimo" ["marimo"], ["marimo"], ["marimo.App("], Marimo 2718;
+    "taipy" ["taipy", "taipy-gui"], ["taipy"], ["Gui("], Taipy 5000;
     "celery" ["celery"], ["celery"], ["Celery("], Celery 0;
     "discord.py" ["discord-py", "discord", "py-cord", "nextcord", "disnake"], ["discord", "nextcord", "disnake"], [], Worker 0;
     "python-telegram-bot" ["python-telegram-bot"], ["telegram"], [], Worker 0;
@@ -210,7 +214,7 @@ fn below<'p>(dir: &str, path: &'p str) -> &'p str {
 }
 
 /// Tests and tools have applications of their own.
-fn is_aside(dir: &str, path: &str) -> bool {
+pub(super) fn is_aside(dir: &str, path: &str) -> bool {
     let below = below(dir, path);
     let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
     let is_test = name.starts_with("test_")
@@ -246,7 +250,10 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         }
         let is_asgi =
             module.contains("asgi") || imported.iter().any(|(m, _)| m.starts_with("falcon.asgi"));
-        let found = object(file, framework.classes)?;
+        let derived = derived(&file.text, framework.classes);
+        let classes: Vec<&str> =
+            framework.classes.iter().copied().chain(derived.iter().map(String::as_str)).collect();
+        let found = object(file, &classes)?;
         Some(App {
             framework,
             is_asgi: is_asgi || file.text.contains("falcon.asgi.App("),
@@ -254,6 +261,21 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         })
     })
 }
+
+/// Calls of classes that the file derives from those of the framework: `class Shop(Flask):`.
+fn derived(text: &str, classes: &[&str]) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().trim().to_owned();
+    let known: Vec<String> = classes.iter().map(|call| last(call.trim_end_matches('('))).collect();
+    let definitions = text.lines().filter_map(|line| line.strip_prefix("class ")?.split_once('('));
+    let is_derived = |(_, bases): &(&str, &str)| {
+        let bases = bases.split(')').next().unwrap_or_default();
+        bases.split(',').any(|base| known.contains(&last(base)))
+    };
+    let names = definitions.filter(is_derived).filter(|(name, _)| is_name(name));
+    names.map(|(name, _)| format!("{name}(")).take(DERIVED_MAX).collect()
+}
+
+const DERIVED_MAX: usize = 10;
 
 struct Object {
     name: String,
@@ -414,6 +436,19 @@ pub(super) fn imported(files: &[Rc<Text>]) -> Vec<&'static str> {
     IMPORTED.iter().filter(|(module, _)| is_known(module)).map(|(_, package)| *package).collect()
 }
 
+/// What a program says of itself in a comment: <https://peps.python.org/pep-0723/>.
+pub(super) fn inline(text: &str) -> Option<crate::detect::manifest::Value> {
+    let mut lines = text.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);
+    let block: Vec<&str> = lines
+        .by_ref()
+        .take_while(|line| line.trim_end() != "# ///")
+        .map_while(|line| line.strip_prefix('#'))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    (!block.is_empty()).then_some(())?;
+    crate::detect::manifest::toml(&block.join("\n")).ok()
+}
+
 const IMPORTED: &[(&str, &str)] = &[
     ("PIL", "pillow"),
     ("aiohttp", "aiohttp"),
@@ -556,6 +591,14 @@ mod tests {
     }
 
     #[test]
+    fn an_application_may_be_of_a_class_of_its_own() {
+        let own = "from flask import Flask\nclass Shop(Flask):\n    pass\ndef create_app():\n    app = Shop(__name__)\n    return app\n";
+        check(&[("shop/app.py", own)], "flask", "shop/app.py", "create_app", true);
+        let served = ("shop/wsgi.py", "from shop.app import create_app\napp = create_app()\n");
+        check(&[("shop/app.py", own), served], "flask", "shop/wsgi.py", "app", false);
+    }
+
+    #[test]
     fn tests_have_applications_of_their_own() {
         let app = "from flask import Flask\napp = Flask(__name__)\n";
         check(&[("tests/app.py", app), ("web/site.py", app)], "flask", "web/site.py", "app", false);
@@ -568,6 +611,15 @@ mod tests {
         check(&[worker], "celery", "celery_app.py", "celery", false);
         let deep = ("a/b/c.py", "from fastapi import FastAPI\napp = FastAPI()\n");
         check(&[worker, deep], "fastapi", "a/b/c.py", "app", false);
+    }
+
+    #[test]
+    fn what_a_program_says_of_itself_is_read() {
+        let text =
+            "#!/x\n# /// script\n# dependencies = [\n#   'flask',\n# ]\n# ///\nimport flask\n";
+        let found = inline(text).unwrap();
+        assert_eq!(found.get("dependencies").unwrap().texts(), ["flask"]);
+        assert!(inline("# /// script\n").is_none() && inline("x").is_none());
     }
 
     #[test]
