@@ -6,7 +6,6 @@ use super::{
     manager::Installer,
     outcome::{Outcome, Runs, Server, Site},
     package::Package,
-    start::Start,
     version,
 };
 use crate::{
@@ -193,7 +192,8 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
         commands.push(unit.in_package(&unit.manager.run(name)));
     }
     if own.is_none()
-        && let Runs::Server(Server { start: Start { hook: Some(hook), .. }, .. }) = &outcome.runs
+        && let Runs::Server(server) = &outcome.runs
+        && let Some(hook) = &server.start.hook
     {
         commands.push(unit.in_package(&unit.manager.run(hook)));
     } else if own.is_none()
