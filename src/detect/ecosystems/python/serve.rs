@@ -348,13 +348,17 @@ pub(super) fn django(manifest: &Manifest, django: &Django, files: &[Rc<Text>]) -
         }
         (None, None) => start.line = "python manage.py runserver 0.0.0.0:$PORT".to_owned(),
     }
+    let values: String = django
+        .stand_ins()
+        .iter()
+        .map(|(name, value)| format!("{name}={} ", quote(value)))
+        .collect();
+    if django.keeps_a_file() {
+        // Tables of a database that is there from the first start on.
+        start.build.push(format!("{values}python manage.py migrate --noinput"));
+    }
     let collects = has("whitenoise") || django.setting("whitenoise").is_some();
     if collects && django.setting("STATIC_ROOT").is_some() {
-        let values: String = django
-            .stand_ins()
-            .iter()
-            .map(|(name, value)| format!("{name}={} ", quote(value)))
-            .collect();
         start.build.push(format!("{values}python manage.py collectstatic --noinput"));
     }
     start
