@@ -35,6 +35,7 @@ const FRAMEWORKS: &[(&str, &[&str], u16)] = &[
     ("hono", &["@hono/hono", "npm:hono", "deno.land/x/hono"], 8000),
     ("express", &["npm:express"], 3000),
     ("aleph", &["deno.land/x/aleph"], 3000),
+    ("react-router", &["npm:@react-router/dev"], 8000),
 ];
 /// One release of each line, as the images are tagged by release alone.
 const RELEASES: &[(u32, u32, &str)] = &[
@@ -235,6 +236,16 @@ impl Found<'_> {
                 if name.contains(sign) || target_text.contains(sign) {
                     return Some(Evidence::line(path, Some(target.line)));
                 }
+            }
+        }
+        let path = join(self.dir, "package.json");
+        if let Some(name) = sign.strip_prefix("npm:")
+            && let Some(package) = self.project.tree.json(&path)
+        {
+            let groups = ["dependencies", "devDependencies"];
+            let found = groups.iter().find_map(|group| package.at(&[group, name]));
+            if let Some(found) = found {
+                return Some(Evidence::line(path, Some(found.line)));
             }
         }
         let (entry, text) = self.entry.as_ref()?;

@@ -4,7 +4,9 @@ use super::{
     Unit,
     config::{self, Config},
     framework::{BUNDLERS, Framework, Kind, META, NITRO, SERVERS},
-    meta, site,
+    meta,
+    package::Package,
+    site,
     source::{self, Source},
     start::{self, Start},
 };
@@ -85,9 +87,20 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     });
     let stated = procfile(project, &unit.package.dir).map(|process| {
         let rule = format!("Procfile {}", process.name);
-        Start::new(process.command, process.line, &rule, process.evidence)
+        Start::new(process.command, process.line, &rule, process.evidence).within(unit.package)
     });
-    let stated = stated.filter(|start| !is_other_program(&start.line));
+    let stated =
+        stated.filter(|start| !is_other_program(&start.line) && !calls_root(unit, &start.line));
+    // What a bundler makes is files, whatever shows them.
+    let shown = stated.as_ref().filter(|start| {
+        let is_bundled = || BUNDLERS.iter().any(|f| f.used_by(unit).is_some());
+        (start.is_development() || start.served_folder().is_some()) && is_bundled()
+    });
+    if let Some(start) = shown
+        && let Some(outcome) = bundled(unit, start.served_folder().or_else(|| served.clone()))
+    {
+        return outcome;
+    }
     if let Some(start) = stated {
         return own_server(unit, start);
     }
@@ -170,6 +183,14 @@ pub(super) fn nothing(why: &'static str) -> Outcome {
         runs: Runs::Nothing { why },
         decisions: Vec::new(),
     }
+}
+
+/// A script of the workspace's root, which can't be called where the member is.
+fn calls_root(unit: &Unit<'_>, line: &str) -> bool {
+    start::call(line).is_some_and(|(name, _)| {
+        let is_there = |package: &Package| package.script(name).is_some();
+        unit.is_member() && !is_there(unit.package) && is_there(unit.root)
+    })
 }
 
 /// A `Procfile` beside a `package.json` may be another language's.

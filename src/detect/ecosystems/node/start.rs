@@ -65,6 +65,12 @@ impl Start {
         Self { words, env, line, expanded, script: None, hook: None, rule, place }
     }
 
+    /// The same, for a package whose scripts it may call.
+    pub(super) fn within(mut self, package: &Package) -> Self {
+        self.expanded = expanded(package, without_build(&self.line));
+        self
+    }
+
     /// Whether it only serves while somebody develops.
     pub(super) fn is_development(&self) -> bool {
         is_development(&self.expanded)
@@ -186,7 +192,7 @@ fn called_script(line: &str) -> Option<&str> {
 }
 
 /// A script that is called, and what it is given.
-fn call(line: &str) -> Option<(&str, Vec<&str>)> {
+pub(super) fn call(line: &str) -> Option<(&str, Vec<&str>)> {
     let words = line.split_whitespace().filter(|word| !SILENT.contains(word));
     let words: Vec<&str> = words.collect();
     match words[..] {
