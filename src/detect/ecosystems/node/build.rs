@@ -6,7 +6,6 @@ use super::{
     manager::Installer,
     outcome::{Outcome, Runs, Server, Site},
     package::Package,
-    start::Start,
     version,
 };
 use crate::{
@@ -149,10 +148,27 @@ fn environment(unit: &Unit<'_>, spec: &mut UniversalBuild) {
     if unit.package.has("puppeteer") {
         set("PUPPETEER_SKIP_DOWNLOAD", "true");
     }
+    let members = unit.packages.members(unit.root).unwrap_or_default();
+    let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
+    let installed: Vec<&Package> = members.chain([unit.root, unit.package]).collect();
+    for (name, variable, value) in DOWNLOADS {
+        if installed.iter().any(|package| package.dependency(name).is_some_and(|d| d.is_dev)) {
+            set(variable, value);
+        }
+    }
     if unit.has("next") {
         set("NEXT_TELEMETRY_DISABLED", "1");
     }
 }
+
+/// What packages for tests and desktops fetch when they are installed, and how to keep them from it.
+const DOWNLOADS: &[(&str, &str, &str)] = &[
+    ("chromedriver", "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
+    ("cypress", "CYPRESS_INSTALL_BINARY", "0"),
+    ("electron", "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
+    ("playwright", "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
+    ("puppeteer", "PUPPETEER_SKIP_DOWNLOAD", "true"),
+];
 
 fn install_decision(unit: &Unit<'_>, install: &Install) -> Option<Decision> {
     let commands = install.step.as_ref().map_or(&install.late, |step| &step.commands);
@@ -193,7 +209,8 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
         commands.push(unit.in_package(&unit.manager.run(name)));
     }
     if own.is_none()
-        && let Runs::Server(Server { start: Start { hook: Some(hook), .. }, .. }) = &outcome.runs
+        && let Runs::Server(server) = &outcome.runs
+        && let Some(hook) = &server.start.hook
     {
         commands.push(unit.in_package(&unit.manager.run(hook)));
     } else if own.is_none()

@@ -103,7 +103,7 @@ fn built_server(unit: &Unit<'_>, build: &str, start: Start, default: u16) -> Out
         whole_build: None,
         before_build: Vec::new(),
         after_build: Vec::new(),
-        runs: Runs::Server(server),
+        runs: Runs::Server(Box::new(server)),
         decisions,
     }
 }
@@ -134,7 +134,7 @@ fn contained(
         whole_build: None,
         before_build: Vec::new(),
         after_build: Vec::new(),
-        runs: Runs::Server(server),
+        runs: Runs::Server(Box::new(server)),
         decisions: vec![port_decision],
     }
 }

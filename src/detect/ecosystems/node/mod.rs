@@ -14,6 +14,7 @@ mod assets;
 mod bare;
 mod build;
 mod config;
+mod development;
 mod framework;
 mod install;
 mod manager;

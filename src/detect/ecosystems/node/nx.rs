@@ -204,7 +204,7 @@ impl App<'_> {
         let source = source::scan(self.unit.project, &self.dir, Some("src/main.ts"));
         let place = self.place.clone();
         let start = Start::new(words.clone(), words.join(" "), "where nx build writes", place);
-        Runs::Server(Server {
+        Runs::Server(Box::new(Server {
             command: Some(words),
             start,
             port: source.port.as_ref().map(|(port, _)| *port).or(default_port),
@@ -214,7 +214,7 @@ impl App<'_> {
             copy: Vec::new(),
             is_self_contained: false,
             writes: source.writes,
-        })
+        }))
     }
 }
 

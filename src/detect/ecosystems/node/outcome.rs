@@ -29,7 +29,7 @@ pub(super) struct Outcome {
 }
 
 pub(super) enum Runs {
-    Server(Server),
+    Server(Box<Server>),
     Site(Site),
     /// A library, or something for other machines than servers.
     Nothing {
@@ -281,7 +281,7 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         whole_build: None,
         before_build: Vec::new(),
         after_build: Vec::new(),
-        runs: Runs::Server(server),
+        runs: Runs::Server(Box::new(server)),
         decisions,
     }
 }

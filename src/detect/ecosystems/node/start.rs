@@ -1,6 +1,6 @@
 //! How a package is started: scripts, `main`, and the names that entry files have.
 
-use super::{framework::calls_any, package::Package};
+use super::{development::is_development, framework::calls_any, package::Package};
 use crate::detect::{Evidence, Project, join, shell};
 
 /// What runs, found in the manifest or by the name of a file.
@@ -44,96 +44,6 @@ const REQUIRES: &[&str] = &["-r", "--require"];
 const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "start"];
 const FOLDERS: &[&str] = &["", "src", "server", "src/server", "app", "lib"];
 const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
-
-/// Programs that serve while somebody develops; what they show is built for production.
-const DEVELOPMENT: &[&str] = &[
-    "vite",
-    "vite dev",
-    "vite serve",
-    "react-scripts start",
-    "react-app-rewired start",
-    "craco start",
-    "vue-cli-service serve",
-    "ng serve",
-    "ng s",
-    "next dev",
-    "nuxt dev",
-    "nuxi dev",
-    "nuxt",
-    "gatsby develop",
-    "gatsby start",
-    "astro dev",
-    "astro start",
-    "webpack serve",
-    "webpack-dev-server",
-    "webpack server",
-    "ember serve",
-    "ember server",
-    "rsbuild dev",
-    "expo start",
-    "ionic serve",
-    "docusaurus start",
-    "vuepress dev",
-    "vitepress dev",
-    "snowpack dev",
-    "snowpack start",
-    "rollup -c -w",
-    "preact watch",
-    "stencil build",
-    "remix dev",
-    "remix vite:dev",
-    "nest start --watch",
-    "vinxi dev",
-    "parcel",
-    "eleventy --serve",
-    "hexo server",
-    "hexo s",
-    "slidev",
-    "umi dev",
-    "max dev",
-    "svelte-kit dev",
-    "react-router dev",
-    "turbo",
-    "concurrently",
-    "lerna",
-    "nx",
-    "npm-run-all",
-    "run-p",
-    "gulp",
-    "grunt",
-    "electron",
-    "electron-forge start",
-    "electron-vite",
-    "electron-builder",
-    "electron-webpack",
-    "tauri",
-    "neu run",
-    "expo",
-    "react-native start",
-    "storybook",
-    "start-storybook",
-    "tsc -w",
-    "tsc --watch",
-    "docker",
-    "docker-compose",
-    "ionic-app-scripts serve",
-    "wrangler",
-    "strapi develop",
-    "vite preview",
-    "vite start",
-    "browser-sync",
-    "echo",
-    "solid-start dev",
-    "qwik dev",
-    "gridsome develop",
-    "meteor",
-    "sst",
-    "netlify",
-    "vercel",
-    "serverless",
-    "sls",
-    "func",
-];
 
 /// Programs that serve a folder of files.
 const FILE_SERVERS: &[&str] = &[
@@ -189,48 +99,6 @@ impl Start {
             .or_else(|| self.words.iter().skip(1).find(|word| !word.starts_with('-')));
         file.map(|file| file.trim_start_matches("./"))
     }
-}
-
-/// A chain of commands is what its last one is.
-fn is_development(line: &str) -> bool {
-    let last = line.rsplit("&&").next().unwrap_or(line).rsplit(';').next().unwrap_or(line).trim();
-    serves_development(if last.is_empty() { line } else { last })
-}
-
-fn serves_development(line: &str) -> bool {
-    let watchers = [
-        "webpack",
-        "rollup",
-        "esbuild",
-        "tailwindcss",
-        "sass",
-        "tsc",
-        "babel",
-        "postcss",
-        "parcel",
-    ];
-    let watches = line.contains("--watch") || line.ends_with(" -w") || line.contains(" -w ");
-    let words: Vec<&str> = line.split_whitespace().collect();
-    // A configuration of a bundler is a build, not a server.
-    let runs_config =
-        words.first() == Some(&"node") && words.iter().any(|word| word.contains(".config."));
-    if watches && (calls_any(line, &watchers) || runs_config) {
-        return true;
-    }
-    let bare = without_environment(line).1;
-    // Without a file it watches what `main` or its configuration names.
-    if bare == "nodemon" {
-        return true;
-    }
-    let bare = bare.strip_prefix("npx ").unwrap_or(bare).trim();
-    DEVELOPMENT.iter().any(|dev| match bare.strip_prefix(dev) {
-        // `vite` alone, or with options.
-        Some(rest) if *dev == "vite" || *dev == "nuxt" => {
-            rest.is_empty() || rest.starts_with(" -") || rest.starts_with(" .")
-        }
-        Some(rest) => rest.is_empty() || rest.starts_with(' '),
-        None => false,
-    })
 }
 
 fn served_folder(line: &str) -> Option<(String, bool)> {
@@ -393,7 +261,7 @@ fn without_build(line: &str) -> &str {
 }
 
 /// Takes `NAME=value`, `cross-env` and `env` off the front.
-fn without_environment(line: &str) -> (Vec<(String, String)>, &str) {
+pub(super) fn without_environment(line: &str) -> (Vec<(String, String)>, &str) {
     let mut env = Vec::new();
     let mut rest = line.trim();
     loop {
@@ -557,24 +425,6 @@ const HOPS_MAX: usize = 6;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_serves_for_development_is_told_apart() {
-        let check =
-            |line: &str, expected: bool| assert_eq!(is_development(line), expected, "{line}");
-        check("vite", true);
-        check("vite --port 3000", true);
-        check("vite build", false);
-        check("NODE_ENV=development react-scripts start", true);
-        check("cross-env PORT=1 ng serve --open", true);
-        check("next start", false);
-        check("nuxt start", false);
-        check("node server.js", false);
-        check("npx webpack serve", true);
-        check("nodemon", true);
-        check("yarn && vite", true);
-        check("docker compose up -d && node server.js", false);
-    }
 
     #[test]
     fn the_folder_of_a_file_server_is_found() {

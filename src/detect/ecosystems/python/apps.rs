@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::imports::imports;
 use crate::detect::{Evidence, Text, ecosystems::source};
 
 /// How an application is served.
@@ -407,94 +408,6 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
     })
 }
 
-/// Modules that are imported, with their lines.
-fn imports(text: &str) -> Vec<(&str, usize)> {
-    let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        if let Some(rest) = line.strip_prefix("from ") {
-            let module = rest.split_whitespace().next().unwrap_or_default();
-            if rest.contains(" import") {
-                found.push((module, at + 1));
-            }
-        } else if let Some(rest) = line.strip_prefix("import ") {
-            let names = rest.split(',').filter_map(|name| name.split_whitespace().next());
-            found.extend(names.map(|name| (name.trim_end_matches(';'), at + 1)));
-        }
-        if found.len() > IMPORTS_MAX {
-            break;
-        }
-    }
-    found
-}
-
-/// Packages of PyPI for what files import, where no manifest says; modules that few use are not known.
-pub(super) fn imported(files: &[Rc<Text>]) -> Vec<&'static str> {
-    let is_known = |module: &str| {
-        files.iter().any(|file| file.text.contains(module) && imports_module(&file.text, module))
-    };
-    IMPORTED.iter().filter(|(module, _)| is_known(module)).map(|(_, package)| *package).collect()
-}
-
-/// What a program says of itself in a comment: <https://peps.python.org/pep-0723/>.
-pub(super) fn inline(text: &str) -> Option<crate::detect::manifest::Value> {
-    let mut lines = text.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);
-    let block: Vec<&str> = lines
-        .by_ref()
-        .take_while(|line| line.trim_end() != "# ///")
-        .map_while(|line| line.strip_prefix('#'))
-        .map(|line| line.strip_prefix(' ').unwrap_or(line))
-        .collect();
-    (!block.is_empty()).then_some(())?;
-    crate::detect::manifest::toml(&block.join("\n")).ok()
-}
-
-const IMPORTED: &[(&str, &str)] = &[
-    ("PIL", "pillow"),
-    ("aiohttp", "aiohttp"),
-    ("anthropic", "anthropic"),
-    ("boto3", "boto3"),
-    ("bs4", "beautifulsoup4"),
-    ("cv2", "opencv-python-headless"),
-    ("dotenv", "python-dotenv"),
-    ("flask_cors", "flask-cors"),
-    ("flask_login", "flask-login"),
-    ("flask_sqlalchemy", "flask-sqlalchemy"),
-    ("httpx", "httpx"),
-    ("jinja2", "jinja2"),
-    ("jwt", "pyjwt"),
-    ("matplotlib", "matplotlib"),
-    ("numpy", "numpy"),
-    ("openai", "openai"),
-    ("pandas", "pandas"),
-    ("plotly", "plotly"),
-    ("psutil", "psutil"),
-    ("psycopg2", "psycopg2-binary"),
-    ("pydantic", "pydantic"),
-    ("pymongo", "pymongo"),
-    ("pymysql", "pymysql"),
-    ("redis", "redis"),
-    ("requests", "requests"),
-    ("scipy", "scipy"),
-    ("sklearn", "scikit-learn"),
-    ("sqlalchemy", "sqlalchemy"),
-    ("websockets", "websockets"),
-    ("yaml", "pyyaml"),
-];
-
-/// Whether the file imports this package.
-pub(super) fn imports_module(text: &str, module: &str) -> bool {
-    imports(text).iter().any(|(name, _)| name.split('.').next() == Some(module))
-}
-
-/// Whether a file takes modules from its own folder, so that it has to be run there.
-pub(super) fn imports_sibling(text: &str, is_beside: &dyn Fn(&str) -> bool) -> bool {
-    imports(text).iter().any(|(name, _)| {
-        let first = name.split('.').next().unwrap_or_default();
-        !first.is_empty() && is_beside(first)
-    })
-}
-
 /// Where `word` stands in the line, not as the end of a longer name.
 fn find_word(line: &str, word: &str) -> Option<usize> {
     let mut from = 0;
@@ -513,8 +426,6 @@ fn is_name(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
-
-const IMPORTS_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -611,15 +522,6 @@ mod tests {
         check(&[worker], "celery", "celery_app.py", "celery", false);
         let deep = ("a/b/c.py", "from fastapi import FastAPI\napp = FastAPI()\n");
         check(&[worker, deep], "fastapi", "a/b/c.py", "app", false);
-    }
-
-    #[test]
-    fn what_a_program_says_of_itself_is_read() {
-        let text =
-            "#!/x\n# /// script\n# dependencies = [\n#   'flask',\n# ]\n# ///\nimport flask\n";
-        let found = inline(text).unwrap();
-        assert_eq!(found.get("dependencies").unwrap().texts(), ["flask"]);
-        assert!(inline("# /// script\n").is_none() && inline("x").is_none());
     }
 
     #[test]

@@ -105,6 +105,13 @@ impl Django {
         })
     }
 
+    /// Whether its database is a file of SQLite, and never anything else.
+    pub(super) fn keeps_a_file(&self) -> bool {
+        let others = ["postgres", "mysql", "oracle", "DATABASE_URL", "dj_database_url", "env.db("];
+        let names = |needle: &str| self.setting(needle).is_some();
+        names("django.db.backends.sqlite3") && !others.iter().any(|other| names(other))
+    }
+
     /// Variables that the settings can't be loaded without, with values that will do while files are collected.
     pub(super) fn stand_ins(&self) -> Vec<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();

@@ -25,7 +25,9 @@ use crate::detect::{
 };
 
 mod apps;
+mod bare;
 mod django;
+mod imports;
 mod manager;
 mod manifest;
 mod serve;
@@ -80,7 +82,7 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
         manifest.pythons.extend(Manifest::load(project, &root).pythons);
     }
     let inline = files.iter().filter(|_| manager == Manager::None).find_map(|file| {
-        let stated = apps::inline(&file.text)?;
+        let stated = imports::inline(&file.text)?;
         Some((file.path.clone(), stated))
     });
     if let Some((path, python)) =
@@ -144,7 +146,7 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
                 adds.clear();
                 adds.extend(list.texts().into_iter().map(str::to_owned));
             }
-            None => adds.extend(apps::imported(&files).into_iter().map(str::to_owned)),
+            None => adds.extend(imports::imported(&files).into_iter().map(str::to_owned)),
         }
         adds.append(&mut start.adds);
         let mut seen = BTreeSet::new();
@@ -229,7 +231,7 @@ fn start(
         let start = serve::django(manifest, &django, files);
         return Some(start);
     }
-    if let Some(start) = serve::function(project, manifest) {
+    if let Some(start) = bare::function(project, manifest) {
         service.framework("functions-framework", "dependency", start.place.clone());
         return Some(start);
     }
@@ -237,12 +239,12 @@ fn start(
         framework(project, manifest, &app, service);
         return Some(serve::app(project, manifest, &app, files));
     }
-    if let Some(start) = serve::notebooks(project, manifest) {
+    if let Some(start) = bare::notebooks(project, manifest) {
         service.framework("voila", "dependency", start.place.clone());
         return Some(start);
     }
     let start =
-        serve::bare(project, manifest, files).or_else(|| serve::plain(project, manifest, files));
+        bare::callable(project, manifest, files).or_else(|| serve::plain(project, manifest, files));
     // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
     // service.
     let is_tool = |start: &Start| {

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::{
-    apps::{self, App, Serve},
+    apps::{App, Serve},
     django::Django,
+    imports,
     manifest::Manifest,
 };
 use crate::detect::{
@@ -41,13 +42,13 @@ pub(super) struct Start {
 }
 
 /// Where a file is run, and what it is called there as a module.
-struct Module {
-    name: String,
-    run_dir: String,
-    module_dir: Option<String>,
+pub(super) struct Module {
+    pub(super) name: String,
+    pub(super) run_dir: String,
+    pub(super) module_dir: Option<String>,
 }
 
-fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> Module {
+pub(super) fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> Module {
     let below = if dir == "." { file } else { file.get(dir.len() + 1..).unwrap_or(file) };
     let stem = below.strip_suffix(".py").unwrap_or(below);
     let folder = parent(below);
@@ -64,7 +65,7 @@ fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> M
     let inner = join(dir, folder);
     let uses_sibling = |top: &str| {
         let is_sibling = |name: &str| is_in(&inner, name) && !is_in(top, name);
-        inner != top && text.is_some_and(|text| apps::imports_sibling(&text.text, &is_sibling))
+        inner != top && text.is_some_and(|text| imports::imports_sibling(&text.text, &is_sibling))
     };
     let here = |stem: &str| Module {
         name: stem.rsplit('/').next().unwrap_or(stem).to_owned(),
@@ -72,7 +73,7 @@ fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> M
         module_dir: None,
     };
     if let Some(rest) = stem.strip_prefix("src/")
-        && !files.iter().any(|text| apps::imports_module(&text.text, "src"))
+        && !files.iter().any(|text| imports::imports_module(&text.text, "src"))
     {
         let src = join(dir, "src");
         if uses_sibling(&src) {
@@ -260,7 +261,7 @@ fn pyramid(project: &Project<'_>, dir: &str) -> Option<&'static str> {
 }
 
 impl Start {
-    fn needs(&mut self, manifest: &Manifest, server: &str) {
+    pub(super) fn needs(&mut self, manifest: &Manifest, server: &str) {
         if !manifest.has(server) {
             self.adds.push(server.to_owned());
         }
@@ -272,7 +273,7 @@ fn script(file: &str, text: &str, module: &str) -> String {
     let first = module.split('.').next().unwrap_or(module);
     let is_nested = module.contains('.');
     let is_relative = text.lines().any(|line| line.trim_start().starts_with("from ."));
-    if is_nested && (is_relative || apps::imports_module(text, first)) {
+    if is_nested && (is_relative || imports::imports_module(text, first)) {
         return format!("python -m {module}");
     }
     format!("python {file}")
@@ -347,104 +348,20 @@ pub(super) fn django(manifest: &Manifest, django: &Django, files: &[Rc<Text>]) -
         }
         (None, None) => start.line = "python manage.py runserver 0.0.0.0:$PORT".to_owned(),
     }
+    let values: String = django
+        .stand_ins()
+        .iter()
+        .map(|(name, value)| format!("{name}={} ", quote(value)))
+        .collect();
+    if django.keeps_a_file() {
+        // Tables of a database that is there from the first start on.
+        start.build.push(format!("{values}python manage.py migrate --noinput"));
+    }
     let collects = has("whitenoise") || django.setting("whitenoise").is_some();
     if collects && django.setting("STATIC_ROOT").is_some() {
-        let values: String = django
-            .stand_ins()
-            .iter()
-            .map(|(name, value)| format!("{name}={} ", quote(value)))
-            .collect();
         start.build.push(format!("{values}python manage.py collectstatic --noinput"));
     }
     start
-}
-
-/// What Google's framework for functions serves: the function of `main.py` that has its decorator, or takes a request
-/// (github.com/GoogleCloudPlatform/functions-framework-python).
-pub(super) fn function(project: &Project<'_>, manifest: &Manifest) -> Option<Start> {
-    let dependency = manifest.dependencies.get("functions-framework")?;
-    let text = project.tree.read(&join(&manifest.dir, "main.py"))?;
-    let mut kind = None;
-    let (line, target) = text.lines().find_map(|(at, line)| {
-        if let Some(decorator) = line.strip_prefix("@functions_framework.") {
-            kind = Some(decorator.trim_end_matches("()").trim());
-        }
-        let (name, arguments) = line.strip_prefix("def ")?.split_once('(')?;
-        let is_plain = arguments.starts_with("request") || arguments.starts_with("req)");
-        (kind.is_some() || is_plain).then_some((at, name.trim()))
-    })?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let signature = match kind {
-        Some("cloud_event") => " --signature-type=cloudevent",
-        _ => "",
-    };
-    target.chars().all(fits).then(|| Start {
-        line: format!("functions-framework --target={target}{signature} --port=$PORT"),
-        rule: format!("the function of functions-framework, {}", dependency.place),
-        place: Some(Evidence::line(&text.path, Some(line))),
-        run_dir: manifest.dir.clone(),
-        port: Some((8080, "default of functions-framework".to_owned(), None)),
-        ..Start::default()
-    })
-}
-
-/// `def app(environ, start_response):` of PEP 3333, `async def app(scope, receive, send):` of ASGI, without a framework.
-pub(super) fn bare(
-    project: &Project<'_>,
-    manifest: &Manifest,
-    files: &[Rc<Text>],
-) -> Option<Start> {
-    let dir = manifest.dir.as_str();
-    let found = files.iter().filter(|file| !apps::is_aside(dir, &file.path)).find_map(|file| {
-        let callable = |(at, line): (usize, &str)| {
-            let wsgi = line.strip_prefix("def ").map(|rest| (rest, "environ", false));
-            let asgi = line.strip_prefix("async def ").map(|rest| (rest, "scope", true));
-            let (rest, first, is_asgi) = wsgi.or(asgi)?;
-            let (name, arguments) = rest.split_once('(')?;
-            let is_one = arguments.trim_start().starts_with(first)
-                && matches!(name, "app" | "application" | "simple_app" | "handler");
-            is_one.then(|| (name.to_owned(), at, is_asgi))
-        };
-        file.lines().find_map(callable).map(|found| (file, found))
-    });
-    let (file, (name, at, is_asgi)) = found?;
-    // A file that runs a server of its own knows better.
-    if LISTENS[..5].iter().any(|word| file.text.contains(word)) {
-        return None;
-    }
-    let module = module(project, dir, &file.path, files);
-    let target = format!("{}:{name}", module.name);
-    let mut start = Start {
-        rule: "a function with the interface of WSGI or ASGI".to_owned(),
-        place: Some(Evidence::line(&file.path, Some(at))),
-        run_dir: module.run_dir,
-        module_dir: module.module_dir,
-        port: Some((8000, "default of the server".to_owned(), None)),
-        ..Start::default()
-    };
-    let server = if is_asgi { "uvicorn" } else { "gunicorn" };
-    start.needs(manifest, server);
-    start.line = match is_asgi {
-        true => format!("uvicorn --host 0.0.0.0 --port $PORT {target}"),
-        false => format!("gunicorn --bind 0.0.0.0:$PORT {target}"),
-    };
-    Some(start)
-}
-
-/// Voilà serves the notebooks of a folder.
-pub(super) fn notebooks(project: &Project<'_>, manifest: &Manifest) -> Option<Start> {
-    let dependency = manifest.dependencies.get("voila")?;
-    let entries = project.tree.entries(&manifest.dir)?;
-    entries.ending(".ipynb").next()?;
-    Some(Start {
-        line: "voila --no-browser --Voila.ip=0.0.0.0 --port=$PORT".to_owned(),
-        rule: "notebooks beside voila".to_owned(),
-        place: Some(dependency.place.clone()),
-        run_dir: manifest.dir.clone(),
-        port: Some((8866, "default of voila".to_owned(), None)),
-        env: vec![("HOME", "/tmp".to_owned())],
-        ..Start::default()
-    })
 }
 
 /// Names of files that are run where nothing else tells.
@@ -524,7 +441,7 @@ pub(super) fn plain(
 }
 
 /// Words of programs that listen; a number elsewhere is no port of theirs.
-const LISTENS: &[&str] = &[
+pub(super) const LISTENS: &[&str] = &[
     "HTTPServer",
     "TCPServer",
     "make_server",
