@@ -96,6 +96,22 @@ fn a_module_of_maven_that_nothing_packs_is_a_tool_beside_those_that_are_packed()
 }
 
 #[test]
+fn a_class_with_a_main_method_is_a_tool_beside_services_and_what_there_is_without() {
+    const POM: &str =
+        "<project><groupId>g</groupId><artifactId>sums</artifactId><version>1</version></project>";
+    let tool = [("sums/pom.xml", POM), ("sums/src/main/java/a/Main.java", MAIN)];
+    assert_eq!(folders(&services(&tool)), ["sums"]);
+    let server = [
+        (
+            "web/package.json",
+            r#"{"scripts": {"start": "node x.js"}, "dependencies": {"express": "4"}}"#,
+        ),
+        ("web/x.js", "require('express')().listen(3000)\n"),
+    ];
+    assert_eq!(folders(&services(&[tool.as_slice(), &server].concat())), ["web"]);
+}
+
+#[test]
 fn a_module_of_gradle_that_others_are_built_with_is_a_library() {
     let micronaut = "dependencies {\n    implementation 'io.micronaut:micronaut-http-server'\n";
     let app = format!(

@@ -328,8 +328,9 @@ pub(super) const NOT_PRODUCT: &[&str] = &[
 /// Numbers that are sizes of buffers more often than ports.
 const SIZES: &[u16] = &[1024, 2048, 4096, 8192, 16384, 32768, 65535];
 
-/// Ports of databases and brokers, which no application listens on.
-const FOREIGN: &[u16] = &[1433, 1521, 2181, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017];
+/// Ports of databases, brokers and proxies, which no application listens on.
+const FOREIGN: &[u16] =
+    &[1080, 1433, 1521, 2181, 3128, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017];
 
 /// Words of lines that are about a server this program is a client of, or about no port.
 const ELSEWHERE: &[&str] = &[

@@ -197,14 +197,14 @@ fn cmake(project: &Project<'_>, dir: &str) -> Option<Service> {
             }
         }
     }
-    // Alone, a program is what there is, whatever it is called.
-    let is_test = |target: &Target| {
-        let name = target.0.to_lowercase();
-        name.contains("test") || name.contains("bench")
-    };
-    let tests_a_library = !calls(&all, "add_library").is_empty();
-    if tests_a_library || !targets.iter().all(is_test) {
-        targets.retain(|target| !is_test(target));
+    // Alone, a program is what there is, whatever it is called, unless it tests a library.
+    let is_called = |target: &Target, word: &str| target.0.to_lowercase().contains(word);
+    if !calls(&all, "add_library").is_empty() {
+        targets.retain(|target| !is_called(target, "test"));
+    }
+    let is_check = |target: &Target| is_called(target, "test") || is_called(target, "bench");
+    if !targets.iter().all(is_check) {
+        targets.retain(|target| !is_check(target));
     }
     let target = prefer(&mut service, targets, project_name.as_deref());
     if let Some((name, _)) = &target {

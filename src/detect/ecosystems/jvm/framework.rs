@@ -172,7 +172,13 @@ pub(super) const LISTENING: &[&str] = &[
 
 /// Whether the sources serve without any framework: the JDK's own HTTP server, sockets.
 pub(super) fn serves(sources: &Sources) -> bool {
-    ["HttpServer.create(", "ServerSocket(", "new Server(", "ServerBuilder.forPort("]
-        .iter()
-        .any(|call| sources.mention(call).is_some())
+    [
+        "HttpServer.create(",
+        "ServerSocket(",
+        "new Server(",
+        "ServerBuilder.forPort(",
+        "ServerBootstrap(",
+    ]
+    .iter()
+    .any(|call| sources.mention(call).is_some())
 }

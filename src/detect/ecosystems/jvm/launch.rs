@@ -126,6 +126,17 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
     }
     port(project, service, launch, id);
     if service.spec.runtime.ports.is_empty() {
+        let works = source::is_background(launch.dir)
+            || launch.facts.names.iter().any(|(name, _)| source::is_background(name));
+        if is_class
+            && id.is_empty()
+            && !works
+            && launch.dir != "."
+            && service.weight < Weight::Stated
+        {
+            // A program that nothing packs and that neither serves nor waits for work is a tool beside services.
+            service.weight = Weight::Manifest;
+        }
         return;
     }
     if let Some((path, evidence)) = framework::health(id, launch.facts) {

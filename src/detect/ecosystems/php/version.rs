@@ -24,11 +24,14 @@ const IMAGES: &[(u32, u32, &str)] = &[
 ];
 
 const DEFAULT: Version = Version { major: 8, minor: Some(4), patch: None };
+
 /// Versions as major and minor.
 type Minor = (u32, u32);
+/// Packages of a framework, and up to which of its versions which PHP is the newest.
+type Limits = (&'static [&'static str], &'static [(Minor, Minor)]);
 
 /// Frameworks below a version, and the newest PHP they run on (laravel.com/docs/releases, symfony.com/releases).
-const LIMITS: &[(&[&str], &[(Minor, Minor)])] = &[
+const LIMITS: &[Limits] = &[
     (
         &["laravel/framework", "laravel/lumen-framework"],
         &[
@@ -47,6 +50,7 @@ const LIMITS: &[(&[&str], &[(Minor, Minor)])] = &[
 ];
 const SUITED: &str = "the newest that this version of the framework runs on";
 
+/// The version and why: what is pinned, else what the project, its framework and its locked packages allow.
 pub(super) fn version(
     project: &Project<'_>,
     dir: &str,
