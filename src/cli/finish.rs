@@ -21,9 +21,8 @@ use crate::{
     docker::load::LoadProgress,
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},
-    progress::{
-        ContextTotals, Failure, Loaded, Outcome, Progress, StepState, Summary, VertexDigest,
-    },
+    progress::{ContextTotals, Loaded, Outcome, Progress, StepState, Summary, VertexDigest},
+    session::context::Upload,
     spec::reference::familiar,
 };
 
@@ -70,7 +69,6 @@ pub(crate) fn finish(
             // In Docker it is asked for by this, and the classic store knows no other.
             let digest = load.id.get().or_else(|| response.get("containerimage.digest"));
             let digest = digest.cloned().unwrap_or_default();
-            let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let tags = match request.output {
                 Output::None => Vec::new(),
                 Output::Docker { .. } | Output::Oci { .. } | Output::Image { .. } => {
@@ -88,15 +86,7 @@ pub(crate) fn finish(
                     place: describe(engine),
                     is_unchanged: load.is_unchanged.load(Ordering::Relaxed),
                 }),
-                steps: work.len(),
-                cached: work.len() - ran,
-                warnings,
-                context: Some(ContextTotals {
-                    entries: upload.counters.entries.load(Ordering::Relaxed),
-                    bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),
-                }),
-                elapsed: now,
-                builder,
+                ..totals(&progress, &work, &upload, warnings, now, builder)
             };
             progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
             if args.quiet && !digest.is_empty() && !is_stdout(request) {
@@ -105,14 +95,44 @@ pub(crate) fn finish(
             Ok(())
         }
         Err(error) => {
-            let outcome = match error.kind {
-                Kind::Interrupted => Outcome::Interrupted,
-                _ => Outcome::Failed(failures(&progress, &error, now)),
-            };
-            progress.finish(&outcome, now);
+            show_failure(progress, &error, now);
             Err(error)
         }
     }
+}
+
+/// What a summary says of every build.
+pub(crate) fn totals(
+    progress: &Progress,
+    work: &[String],
+    upload: &Upload,
+    warnings: usize,
+    elapsed: Duration,
+    builder: String,
+) -> Summary {
+    let ran = work.iter().filter(|digest| has_run(progress, digest)).count();
+    Summary {
+        steps: work.len(),
+        cached: work.len() - ran,
+        warnings,
+        context: Some(ContextTotals {
+            entries: upload.counters.entries.load(Ordering::Relaxed),
+            bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),
+        }),
+        elapsed,
+        builder,
+        ..Summary::default()
+    }
+}
+
+/// Ends the progress of a build that came to nothing; steps are shown when the fault lies with them.
+pub(crate) fn show_failure(progress: Progress, error: &Error, now: Duration) {
+    let outcome = match error.kind {
+        Kind::Interrupted => Outcome::Interrupted,
+        Kind::Build => Outcome::Failed(progress.failures(now)),
+        _ => Outcome::Failed(Vec::new()),
+    };
+    progress.finish(&outcome, now);
 }
 
 /// Where it was pushed to.
@@ -176,15 +196,10 @@ fn said(request: &Request, attested: &Attested, beside: &[PathBuf]) -> Vec<(Stri
 }
 
 /// Whether a step did its work in this build; of what was found in the cache the daemon may not even speak.
-pub(crate) fn has_run(progress: &Progress, digest: &str) -> bool {
+fn has_run(progress: &Progress, digest: &str) -> bool {
     let model = progress.model();
     let step = model.step_of(&VertexDigest(digest.to_owned()));
     step.is_some_and(|id| model.step(id).state() == StepState::Done)
-}
-
-/// Reports of the steps that failed; none when the fault lies elsewhere.
-pub(crate) fn failures(progress: &Progress, error: &Error, now: Duration) -> Vec<Failure> {
-    if error.kind == Kind::Build { progress.failures(now) } else { Vec::new() }
 }
 
 fn is_stdout(request: &Request) -> bool {

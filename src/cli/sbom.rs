@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 
@@ -15,7 +15,7 @@ use crate::{
         connect,
         env::Environment,
         failure::{output_error, system},
-        finish::{failures, has_run},
+        finish::{show_failure, totals},
         follow::{End, Interrupt, follow, progress, watch_signals},
         inspect::{damaged, image_error},
         job::{Build, Request},
@@ -27,7 +27,7 @@ use crate::{
     image_file::{Depth, Facts, ImageFile, Manifest, Report, predicate},
     output::{Dest, Output, check_dest, write_atomically},
     plan::Platform,
-    progress::{ContextTotals, Outcome, Summary},
+    progress::{Outcome, Summary},
     sbom::{self, Origin, Subject},
 };
 
@@ -215,31 +215,17 @@ fn finish(
     let now = started.elapsed();
     match result {
         Ok(built) => {
-            let ran = work.iter().filter(|digest| has_run(&progress, digest)).count();
             let packages = built.attested.packages;
             let summary = Summary {
                 outputs: output.iter().map(|path| path.display().to_string()).collect(),
                 attested: vec![("SBOM".to_owned(), format!("{packages} packages"))],
-                steps: work.len(),
-                cached: work.len() - ran,
-                warnings,
-                context: Some(ContextTotals {
-                    entries: upload.counters.entries.load(Ordering::Relaxed),
-                    bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),
-                }),
-                elapsed: now,
-                builder,
-                ..Summary::default()
+                ..totals(&progress, &work, &upload, warnings, now, builder)
             };
             progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
             Ok(built.attested)
         }
         Err(error) => {
-            let outcome = match error.kind {
-                Kind::Interrupted => Outcome::Interrupted,
-                _ => Outcome::Failed(failures(&progress, &error, now)),
-            };
-            progress.finish(&outcome, now);
+            show_failure(progress, &error, now);
             Err(error)
         }
     }

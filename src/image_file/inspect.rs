@@ -4,22 +4,21 @@
 //! keeps the file from being read at all.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
-    fs::File,
+    collections::BTreeMap,
     io::{self, Read as _},
-    sync::Arc,
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Attestation, BUFFER_BYTES, Beside, DOCKER_MANIFEST, Form, INDEX, Image, ImageFile,
-    ImageFileError, Layer, Manifest, OtherPlatform, Piece, Place, Report, StatementOf, decompress,
-    documents::{RawConfig, Saved, annotations},
-    statement,
+    BUFFER_BYTES, DOCKER_MANIFEST, Form, INDEX, Image, ImageFile, ImageFileError, Layer, Manifest,
+    OtherPlatform, Piece, Place, Report, decompress,
+    documents::{RawConfig, annotations},
 };
 use crate::oci_layout::{self, Descriptor, Digest, Document, Platform, hex};
+
+mod attached;
+mod docker;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,25 +84,6 @@ impl ImageFile {
             verified_blobs,
             faults: inspection.faults,
         })
-    }
-
-    /// A statement of the report, as it is in the file.
-    ///
-    /// # Errors
-    /// [`ImageFileError`] if it is not there or has another digest.
-    pub fn statement(&self, attestation: &Attestation) -> Result<Vec<u8>, ImageFileError> {
-        let damaged = |what: &str| ImageFileError::Damaged {
-            path: self.path.clone(),
-            problem: format!("the statement {} {what}", attestation.digest),
-        };
-        let digest: Digest =
-            attestation.digest.parse().map_err(|()| damaged("has no digest of SHA-256"))?;
-        let blob = self.blob(&digest)?.ok_or_else(|| damaged("is missing"))?;
-        let bytes = blob.read(STATEMENT_BYTES_MAX).map_err(|e| self.open_error(e))?;
-        if hex(&Sha256::digest(&bytes)) != digest.hex() {
-            return Err(damaged("has another digest"));
-        }
-        Ok(bytes)
     }
 
     fn document(&self, piece: &Piece, name: &str) -> Result<Vec<u8>, ImageFileError> {
@@ -331,210 +311,6 @@ impl Inspection<'_> {
         manifest.config = config.config.named(config.created);
     }
 
-    /// Reads the statements that a manifest holds about another.
-    fn attach(&mut self, descriptor: &Descriptor) -> Result<(), ImageFileError> {
-        let holder = &descriptor.digest;
-        let about = descriptor.annotations.get(REFERENCE_DIGEST).cloned().unwrap_or_default();
-        let has = |manifest: &Manifest| manifest.digest.as_deref() == Some(&about);
-        let is_there = self.images.iter().flat_map(|image| &image.manifests).any(has);
-        if !is_there {
-            let mut elsewhere = self.images.iter().flat_map(|image| &image.elsewhere);
-            if elsewhere.all(|other| other.digest != about) {
-                self.fault(format!(
-                    "the attestations {holder} are about `{}`, which the index does not name",
-                    short(&about)
-                ));
-            }
-            return Ok(());
-        }
-        let Some(blob) = self.open_blob(descriptor)? else {
-            self.fault(format!("the attestations {holder} of {about} are missing"));
-            return Ok(());
-        };
-        if self.manifests_left == 0 {
-            self.fault(format!("{holder} is one manifest more than an image has"));
-            return Ok(());
-        }
-        self.manifests_left -= 1;
-        let Some(bytes) = self.read(descriptor, &blob, DOCUMENT_BYTES_MAX)? else { return Ok(()) };
-        let Ok(Some(Document::Manifest { config, layers, .. })) = Document::parse(&bytes) else {
-            self.fault(format!("the attestations {holder} are no manifest"));
-            return Ok(());
-        };
-        match self.open_blob(&config)? {
-            None => self.fault(format!("the config {} of {holder} is missing", config.digest)),
-            Some(blob) => drop(self.read(&config, &blob, DOCUMENT_BYTES_MAX)?),
-        }
-        let mut found = Vec::new();
-        for layer in layers.iter().take(STATEMENTS_MAX) {
-            found.extend(self.attestation(holder, &about, layer)?);
-        }
-        if layers.len() > STATEMENTS_MAX {
-            self.fault(format!("{holder} has more than {STATEMENTS_MAX} statements"));
-        }
-        let manifests = self.images.iter_mut().flat_map(|image| &mut image.manifests);
-        // Several images of a file may share one.
-        for manifest in manifests.filter(|manifest| manifest.digest.as_ref() == Some(&about)) {
-            manifest.attestations.extend(found.iter().cloned());
-        }
-        Ok(())
-    }
-
-    fn attestation(
-        &mut self,
-        holder: &str,
-        about: &str,
-        layer: &Descriptor,
-    ) -> Result<Option<Attestation>, ImageFileError> {
-        let Some(blob) = self.open_blob(layer)? else {
-            self.fault(format!("the statement {} of {holder} is missing", layer.digest));
-            return Ok(None);
-        };
-        let Some(bytes) = self.read(layer, &blob, STATEMENT_BYTES_MAX)? else { return Ok(None) };
-        let what = format!("the statement {}", layer.digest);
-        let targets = BTreeSet::from([about.to_owned()]);
-        let Some(statement) = self.state(&what, &bytes, &targets) else { return Ok(None) };
-        let said = layer.annotations.get(PREDICATE_TYPE);
-        if said.is_some_and(|said| *said != statement.predicate_type) {
-            self.fault(format!("{what} has another type than its manifest says"));
-        }
-        Ok(Some(Attestation {
-            manifest_digest: holder.to_owned(),
-            digest: layer.digest.clone(),
-            size_bytes: blob.size_bytes,
-            statement,
-        }))
-    }
-
-    /// Reads a statement and compares its subjects with what it should be about.
-    fn state(
-        &mut self,
-        what: &str,
-        bytes: &[u8],
-        targets: &BTreeSet<String>,
-    ) -> Option<StatementOf> {
-        let read = match statement::parse(bytes) {
-            Ok(read) => read,
-            Err(e) => {
-                self.fault(format!("{what} cannot be understood: {e}"));
-                return None;
-            }
-        };
-        let is_about_image = !read.subjects.is_empty()
-            && read.subjects.iter().all(|subject| targets.contains(&subject.digest));
-        if !is_about_image {
-            let other = read.subjects.iter().find(|subject| !targets.contains(&subject.digest));
-            let about = match other.map(|subject| (subject.digest.as_str(), &subject.name)) {
-                None => "nothing".to_owned(),
-                Some(("", name)) => format!("`{}` without a digest of SHA-256", short(name)),
-                Some((digest, _)) => short(digest),
-            };
-            self.fault(format!("{what} is about {about}, not about the image it is with"));
-        }
-        Some(StatementOf {
-            predicate_type: read.predicate_type,
-            subjects: read
-                .subjects
-                .into_iter()
-                .map(|subject| subject.name)
-                .take(SUBJECTS_SHOWN_MAX)
-                .collect(),
-            is_about_image,
-            predicate: read.facts,
-        })
-    }
-
-    /// `manifest.json` of `docker save` where there is no index.
-    fn docker(&mut self, docker: &Piece) -> Result<(), ImageFileError> {
-        for saved in self.docker_entries(docker)? {
-            let mut manifest = Manifest::default();
-            let Some(config) = self.file.file(&saved.config) else {
-                self.fault(format!("the config `{}` is missing", short(&saved.config)));
-                continue;
-            };
-            let sha256 = config.sha256().map_err(|e| self.file.open_error(e))?;
-            self.compare_name(&saved.config, &sha256);
-            manifest.config_digest = format!("sha256:{sha256}");
-            manifest.size_bytes = config.size_bytes;
-            for path in saved.layers {
-                let mut layer = Layer { media_type: DOCKER_LAYER.to_owned(), ..Layer::default() };
-                match self.file.file(&path) {
-                    None => self.fault(format!("the layer `{}` is missing", short(&path))),
-                    Some(piece) => {
-                        layer.size_bytes = piece.size_bytes;
-                        if self.depth == Depth::Whole {
-                            let sha256 = piece.sha256().map_err(|e| self.file.open_error(e))?;
-                            self.compare_name(&path, &sha256);
-                            layer.digest = format!("sha256:{sha256}");
-                        }
-                    }
-                }
-                manifest.size_bytes = manifest.size_bytes.saturating_add(layer.size_bytes);
-                layer.file = Some(path);
-                manifest.layers.push(layer);
-            }
-            if config.size_bytes > DOCUMENT_BYTES_MAX {
-                self.fault(format!("the config `{}` is too long", short(&saved.config)));
-            } else {
-                let bytes = self.file.document(&config, "config")?;
-                self.configure(&mut manifest, &bytes, true);
-            }
-            let names = saved.repo_tags;
-            self.images.push(Image { names, manifests: vec![manifest], ..Image::default() });
-        }
-        if self.images.is_empty() {
-            self.fault(format!("`{DOCKER_MANIFEST}` names no image"));
-        }
-        Ok(())
-    }
-
-    /// A file that is called by a digest must have it.
-    fn compare_name(&mut self, path: &str, sha256: &str) {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let name = name.strip_suffix(".json").unwrap_or(name);
-        if format!("sha256:{name}").parse::<Digest>().is_err() {
-            return;
-        }
-        self.verified.insert(format!("sha256:{name}"), name == sha256);
-        if name != sha256 {
-            self.fault(format!("`{}` has the digest sha256:{sha256}", short(path)));
-        }
-    }
-
-    /// Some tools read the index, others `manifest.json`: both must speak of the same.
-    fn compare_with_docker(&mut self, docker: &Piece) -> Result<(), ImageFileError> {
-        for saved in self.docker_entries(docker)? {
-            let digest =
-                |path: &str| path.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}"));
-            let config = digest(&saved.config);
-            let manifests = self.images.iter().flat_map(|image| &image.manifests);
-            let found = manifests.into_iter().any(|manifest| {
-                let layers = manifest.layers.iter().map(|layer| Some(layer.digest.clone()));
-                Some(&manifest.config_digest) == config.as_ref()
-                    && layers.eq(saved.layers.iter().map(|path| digest(path)))
-            });
-            if !found {
-                let config = short(&saved.config);
-                self.fault(format!(
-                    "`{DOCKER_MANIFEST}` has an image that `{INDEX}` has not: config `{config}`"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn docker_entries(&self, docker: &Piece) -> Result<Vec<Saved>, ImageFileError> {
-        let bytes = self.file.document(docker, DOCKER_MANIFEST)?;
-        let saved: Vec<Saved> = serde_json::from_slice(&bytes)
-            .map_err(|source| self.file.json(DOCKER_MANIFEST, source))?;
-        let layers: usize = saved.iter().map(|saved| saved.layers.len()).sum();
-        if saved.len() > MANIFESTS_MAX || layers > LAYERS_MAX {
-            let problem = format!("`{DOCKER_MANIFEST}` names more than images have");
-            return Err(ImageFileError::Damaged { path: self.file.path.clone(), problem });
-        }
-        Ok(saved)
-    }
-
     /// Compares all layers with their digests, and what is in them with the config.
     fn layers(&mut self) -> Result<(), ImageFileError> {
         let mut images = std::mem::take(&mut self.images);
@@ -578,58 +354,6 @@ impl Inspection<'_> {
         let hashed = hashed.map_err(|e| e.to_string());
         self.unpacked.insert(name.to_owned(), hashed.clone());
         hashed
-    }
-
-    fn beside(&mut self) -> Vec<Beside> {
-        if !matches!(self.file.place, Place::Tar { .. }) {
-            return Vec::new();
-        }
-        let mut targets = BTreeSet::new();
-        for image in &self.images {
-            targets.extend(image.digest.clone());
-            for manifest in &image.manifests {
-                targets.extend(manifest.digest.clone());
-                targets.insert(manifest.config_digest.clone());
-            }
-        }
-        BESIDE.iter().filter_map(|suffix| self.file_beside(suffix, &targets)).collect()
-    }
-
-    fn file_beside(&mut self, suffix: &str, targets: &BTreeSet<String>) -> Option<Beside> {
-        let (file, bytes) = match self.file.beside(suffix)? {
-            Ok(found) => found,
-            Err((file, e)) => {
-                self.fault(format!("`{file}` cannot be read: {e}"));
-                return None;
-            }
-        };
-        let what = format!("`{file}`");
-        let statement = if *suffix == *CYCLONEDX_BESIDE {
-            match statement::cyclonedx_file(&bytes) {
-                Ok((predicate, digest)) => {
-                    let is_about_image = targets.contains(&digest);
-                    if !is_about_image {
-                        self.fault(format!(
-                            "{what} is about `{}`, not about this image",
-                            short(&digest)
-                        ));
-                    }
-                    StatementOf {
-                        predicate_type: "https://cyclonedx.org/bom".to_owned(),
-                        subjects: Vec::new(),
-                        is_about_image,
-                        predicate,
-                    }
-                }
-                Err(e) => {
-                    self.fault(format!("{what} cannot be understood: {e}"));
-                    return None;
-                }
-            }
-        } else {
-            self.state(&what, &bytes, targets)?
-        };
-        Some(Beside { file, size_bytes: bytes.len() as u64, statement })
     }
 
     /// The blob that a descriptor names, if it is there.
@@ -694,44 +418,6 @@ impl ImageFile {
             (None, Err(())) => Ok(None),
         }
     }
-
-    /// A file whose name is that of this one and more; its name and content.
-    #[expect(clippy::type_complexity, reason = "it is said once")]
-    fn beside(&self, suffix: &str) -> Option<Result<(String, Vec<u8>), (String, io::Error)>> {
-        let mut name: OsString = self.path.file_name()?.to_owned();
-        name.push(suffix);
-        let path = self.path.with_file_name(&name);
-        let shown = name.to_string_lossy().into_owned();
-        let read = || {
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
-            let file = File::from(rustix::fs::open(&path, flags, rustix::fs::Mode::empty())?);
-            let metadata = file.metadata()?;
-            if !metadata.is_file() {
-                return Err(io::Error::other("it is no file"));
-            }
-            Piece { file: Arc::new(file), offset: 0, size_bytes: metadata.len() }
-                .read(STATEMENT_BYTES_MAX)
-        };
-        match read() {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => Some(Err((shown, e))),
-            Ok(bytes) => Some(Ok((shown, bytes))),
-        }
-    }
-
-    /// The SPDX statement next to the file; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`ImageFileError::Open`]
-    pub fn sbom_beside(&self) -> Result<Option<Vec<u8>>, ImageFileError> {
-        match self.beside(SPDX_BESIDE) {
-            None => Ok(None),
-            Some(Ok((_, bytes))) => Ok(Some(bytes)),
-            Some(Err((file, source))) => {
-                Err(ImageFileError::Open { path: self.path.with_file_name(file), source })
-            }
-        }
-    }
 }
 
 pub(super) fn unpacked_sha256(piece: &Piece, bytes_max: u64) -> io::Result<(String, u64)> {
@@ -788,25 +474,14 @@ fn short(text: &str) -> String {
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 /// How BuildKit marks a manifest with statements, and says of which (BuildKit `docs/attestations/attestation-storage.md`).
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// Media types of configs of images.
 const IMAGE_CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
-const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-const SPDX_BESIDE: &str = ".sbom.spdx.json";
-const CYCLONEDX_BESIDE: &str = ".sbom.cdx.json";
-/// What `peelbox build` writes beside an image.
-const BESIDE: [&str; 3] = [SPDX_BESIDE, ".provenance.json", CYCLONEDX_BESIDE];
 
 /// Longest index, manifest and config; the daemon takes no longer ones either.
 const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 /// Longest all of them; 20 platforms with attestations have some 200 kB.
 const DOCUMENTS_BYTES_MAX: u64 = 32 << 20;
-/// Longest statement; an SBOM of 10,000 packages has some 10 MB.
-const STATEMENT_BYTES_MAX: u64 = 64 << 20;
-/// Statements of one manifest.
-const STATEMENTS_MAX: usize = 64;
 /// An index of indexes of manifests is three levels.
 const NESTING_MAX: usize = 4;
 /// Manifests and indexes of a file.
@@ -817,7 +492,5 @@ const LAYERS_MAX: usize = 100_000;
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 /// Faults that are told.
 const FAULTS_MAX: usize = 100;
-/// Names of subjects in the report.
-const SUBJECTS_SHOWN_MAX: usize = 100;
 /// Foreign text in messages.
 const SHORT_CHARS_MAX: usize = 120;
