@@ -150,6 +150,7 @@ fn environment(unit: &Unit<'_>, spec: &mut UniversalBuild) {
     }
     let members = unit.packages.members(unit.root).unwrap_or_default();
     let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
+    let members = members.take(LOOKED_AT_MAX);
     let installed: Vec<&Package> = members.chain([unit.root, unit.package]).collect();
     for (name, variable, value) in DOWNLOADS {
         if installed.iter().any(|package| package.dependency(name).is_some_and(|d| d.is_dev)) {
@@ -160,6 +161,9 @@ fn environment(unit: &Unit<'_>, spec: &mut UniversalBuild) {
         set("NEXT_TELEMETRY_DISABLED", "1");
     }
 }
+
+/// Members of a workspace that are looked at for each of them; there may be thousands.
+const LOOKED_AT_MAX: usize = 40;
 
 /// What packages for tests and desktops fetch when they are installed, and how to keep them from it.
 const DOWNLOADS: &[(&str, &str, &str)] = &[

@@ -191,6 +191,11 @@ fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {
     if runs_what_another_installs(unit, &outcome) {
         outcome.runs = Runs::Nothing { why: "it starts another package of the tree" };
     }
+    let members = unit.packages.members(unit.root).map_or(0, <[String]>::len);
+    if matches!(outcome.runs, Runs::Nothing { .. }) && unit.is_member() && members > MEMBERS_MANY {
+        // The root stands for libraries, and each of them would be planned with all others.
+        return None;
+    }
     let weight = weight(unit, &outcome);
     let claims = if weight >= Weight::Starts { claims(unit) } else { Vec::new() };
     let language = language(unit);
@@ -203,6 +208,9 @@ fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {
     spec.metadata.framework = outcome.framework.map(str::to_owned);
     Some(Service { dir: unit.package.dir.clone(), spec, weight, claims, decisions })
 }
+
+/// A workspace with more members has services, or nobody wants to read of each of its libraries.
+const MEMBERS_MANY: usize = 100;
 
 /// Manifests of languages whose servers often have a `package.json` beside them for what the browser gets.
 const OTHERS: &[&str] = &[
