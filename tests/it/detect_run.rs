@@ -85,14 +85,10 @@ fn ask(container: &Container<'_>, path: &str, expected: &str) {
 }
 
 /// From its folder to an answer.
-fn check_at(name: &str, port: u16, expected: &str) {
+fn check(name: &str, expected: &str) {
     let project = Project::detect(name);
     drop(project.build(""));
-    ask(&project.run("", port), "/", expected);
-}
-
-fn check(name: &str, expected: &str) {
-    check_at(name, PORT, expected);
+    ask(&project.run("", PORT), "/", expected);
 }
 
 #[test]
@@ -162,8 +158,7 @@ fn a_project_of_php_answers() {
 
 #[test]
 fn files_for_a_browser_are_served() {
-    // Nothing reads PORT there.
-    check_at("runs-static", 8080, "Hello from files");
+    check("runs-static", "Hello from files");
 }
 
 #[test]
