@@ -1,5 +1,5 @@
 # Every target is a script of tests/testbed; each installs what it needs and says what it does.
-.PHONY: demo test test-sbom test-release lint bench release clean-testbed
+.PHONY: demo test test-sbom test-release lint bench bench-detect release clean-testbed
 
 demo: ## build peelbox, then an example into an image
 	@tests/testbed/demo
@@ -16,6 +16,9 @@ lint: ## formatting and lints only
 
 bench: ## peelbox against buildctl, buildx and `docker load`
 	@tests/testbed/bench
+
+bench-detect: ## `peelbox detect` against other detectors; nixpacks takes some minutes to build the first time
+	@tests/testbed/bench-detect
 
 release: ## a static binary: target/release-musl/peelbox
 	@tests/testbed/release

@@ -1,15 +1,23 @@
-//! `peelbox detect` on a monorepo of 100,000 files and on a small project: wall time and peak memory of the process, as the
-//! kernel accounts them (`/usr/bin/time`). Needs no daemon: `cargo bench --bench detect`.
+//! `peelbox detect` on a monorepo of 100,000 files and on a small project, and the detectors of others on the same: wall
+//! time and peak memory of the process, as the kernel accounts them (`/usr/bin/time`). Needs no daemon:
+//! `cargo bench --bench detect`, or `make bench-detect`, which installs those that a registry has.
 //!
-//! Fails when a median is over its limit, which stands beside the case.
+//! Others are taken from `PEELBOX_BENCH_NIXPACKS` and `PEELBOX_BENCH_RAILPACK`, else from `PATH`; those that are not
+//! there are left out. All take turns. Fails when a median of peelbox is over its limit, which stands beside the case.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a bench that cannot go on says where"
 )]
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
 
 struct Case {
     name: &'static str,
@@ -18,6 +26,16 @@ struct Case {
     wall_max_ms: f64,
     peak_max_mib: f64,
 }
+
+/// A program that looks at a folder and prints what it makes of it.
+struct Detector {
+    name: &'static str,
+    program: PathBuf,
+    command: &'static str,
+}
+
+/// Milliseconds and MiB of one run.
+type Cost = (f64, f64);
 
 fn main() {
     let cases = [
@@ -36,39 +54,88 @@ fn main() {
             peak_max_mib: 64.0,
         },
     ];
-    println!("| case | wall ms | peak MiB |\n|---|---|---|");
+    let detectors = detectors();
+    println!(
+        "| case | detector | wall ms | peak MiB | time, memory × peelbox |\n|---|---|---|---|---|"
+    );
     let mut is_over = false;
     for case in cases {
         let dir = tempfile::tempdir().unwrap();
         (case.make)(dir.path());
-        let mut runs: Vec<(f64, f64)> = (0..=case.rounds).map(|_| run(dir.path())).collect();
-        // The first one warms up.
-        runs.remove(0);
-        let wall_ms = median(runs.iter().map(|run| run.0));
-        let peak_mib = median(runs.iter().map(|run| run.1));
-        println!("| {} | {wall_ms:.1} | {peak_mib:.1} |", case.name);
-        is_over |= wall_ms > case.wall_max_ms || peak_mib > case.peak_max_mib;
+        let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); detectors.len()];
+        for round in 0..=case.rounds {
+            for (detector, costs) in detectors.iter().zip(&mut costs) {
+                let cost = detector.run(dir.path());
+                // The first round warms up.
+                costs.extend(cost.filter(|_| round > 0));
+            }
+        }
+        let own = medians(&costs[0]).unwrap();
+        is_over |= own.0 > case.wall_max_ms || own.1 > case.peak_max_mib;
+        for (detector, costs) in detectors.iter().zip(&costs) {
+            let Some((wall_ms, peak_mib)) = medians(costs) else {
+                println!("| {} | {} | fails | | |", case.name, detector.name);
+                continue;
+            };
+            let (time, memory) = (wall_ms / own.0, peak_mib / own.1);
+            println!(
+                "| {} | {} | {wall_ms:.1} | {peak_mib:.1} | {time:.1}, {memory:.1} |",
+                case.name, detector.name
+            );
+        }
     }
-    assert!(!is_over, "a median is over its limit");
+    assert!(!is_over, "a median of peelbox is over its limit");
 }
 
-/// Milliseconds and MiB of one run.
-fn run(dir: &Path) -> (f64, f64) {
-    let mut command = Command::new("/usr/bin/time");
-    command.args(["-q", "-f", "%M", env!("CARGO_BIN_EXE_peelbox"), "detect"]).arg(dir);
-    let begun = Instant::now();
-    let output = command.output().unwrap();
-    let wall_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && !output.stdout.is_empty(), "{stderr}");
-    let kib: f64 = stderr.lines().last().unwrap().parse().unwrap();
-    (wall_ms, kib / 1024.0)
+/// peelbox, and those of the others that are there.
+fn detectors() -> Vec<Detector> {
+    let own = Detector {
+        name: "peelbox",
+        program: env!("CARGO_BIN_EXE_peelbox").into(),
+        command: "detect",
+    };
+    let others = [("nixpacks", "PEELBOX_BENCH_NIXPACKS"), ("railpack", "PEELBOX_BENCH_RAILPACK")];
+    let found = others.into_iter().filter_map(|(name, variable)| {
+        let program = env::var_os(variable).map(PathBuf::from).or_else(|| on_path(name));
+        if program.is_none() {
+            eprintln!("{name} is neither on PATH nor in {variable}: left out");
+        }
+        Some(Detector { name, program: program?, command: "plan" })
+    });
+    [own].into_iter().chain(found).collect()
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
+}
+
+impl Detector {
+    /// Runs it; `None` when it fails or prints nothing, which peelbox may not.
+    fn run(&self, dir: &Path) -> Option<Cost> {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["-q", "-f", "%M"]).arg(&self.program).arg(self.command).arg(dir);
+        let begun = Instant::now();
+        let output = command.output().unwrap();
+        let wall_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() || output.stdout.is_empty() {
+            assert!(self.name != "peelbox", "{stderr}");
+            return None;
+        }
+        let kib: f64 = stderr.lines().last().unwrap().parse().unwrap();
+        Some((wall_ms, kib / 1024.0))
+    }
+}
+
+/// Of each the median; `None` without any run.
+fn medians(costs: &[Cost]) -> Option<Cost> {
+    let median = |of: fn(&Cost) -> f64| {
+        let mut values: Vec<f64> = costs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    Some((median(|cost| cost.0)?, median(|cost| cost.1)?))
 }
 
 fn small(dir: &Path) {

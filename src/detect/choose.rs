@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     detect::{
-        Decision, Evidence, Project, Service, Weight,
+        Decision, Evidence, Project, Service, Weight, ecosystems,
+        model::parent,
         settings::{self, ServiceSettings},
         tree::is_below,
     },
@@ -29,18 +30,30 @@ const ASIDE: &[&str] = &[
     "examples",
     "sample",
     "samples",
+    "demo",
+    "demos",
     "benchmark",
     "benchmarks",
     "bench",
     "benches",
-    "docs",
-    "doc",
-    "documentation",
+    "fuzz",
+    "fuzzing",
     "storybook",
     "playground",
     "playgrounds",
     "templates",
+    "integration-tests",
+    "integration_tests",
+    "scripts",
+    "tools",
 ];
+/// Folders that hold manuals.
+const MANUALS: &[&str] = &["docs", "doc", "documentation"];
+/// Folders whose name says that what lies in them is deployed: `apps/docs` is an application like the others there.
+const APPLICATIONS: &[&str] = &["apps", "applications", "services"];
+
+/// Folders that a build fills where the folder they lie in has a manifest; elsewhere they may be anybody's.
+const OUTPUT: &[&str] = &["build", "dist", "out", "obj", "publish"];
 
 /// Drops what is no service of its own, applies `peelbox.toml` and names the rest; sorted by folder.
 ///
@@ -54,9 +67,15 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
     }
     drop_claimed(&mut chosen);
     drop_unless_last(&mut chosen, |service| is_aside(&service.dir));
+    if chosen.iter().any(|service| !is_manual(service) && service.weight >= Weight::Starts) {
+        chosen.retain(|service| !is_manual(service));
+    }
+    drop_unless_last(&mut chosen, |service| is_output(project, &service.dir));
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
         chosen.retain(|service| service.weight >= Weight::Starts);
+    } else if heaviest == Some(Weight::Manual) {
+        chosen.retain(|service| service.weight == Weight::Manual);
     } else if chosen.iter().any(|service| service.dir == ".") {
         // Nothing can be started: the root stands for the whole.
         chosen.retain(|service| service.dir == ".");
@@ -99,6 +118,12 @@ fn heaviest_of_each_folder(found: Vec<Vec<Service>>) -> Vec<Service> {
 }
 
 fn heaviest(mut rivals: Vec<Vec<Service>>) -> Vec<Service> {
+    let starts = |services: &Vec<Service>| services.iter().any(|s| s.weight >= Weight::Starts);
+    if rivals.iter().filter(|services| starts(services)).count() > 1 {
+        // A Procfile beside a package.json for the browser speaks for the server that it starts.
+        let all = rivals.iter_mut().flatten();
+        all.filter(|service| is_of_another(service)).for_each(|s| s.weight = Weight::Starts);
+    }
     let weight = |services: &Vec<Service>| services.iter().map(|service| service.weight).max();
     let Some(most) = rivals.iter().map(weight).max() else { return Vec::new() };
     let Some(at) = rivals.iter().position(|services| weight(services) == most) else {
@@ -123,6 +148,41 @@ fn heaviest(mut rivals: Vec<Vec<Service>>) -> Vec<Service> {
     winners
 }
 
+/// Whether a service of Node.js is only taken for one because of a command that starts something else.
+fn is_of_another(service: &Service) -> bool {
+    let language = service.spec.metadata.language.as_deref().unwrap_or_default();
+    let is_node = ["javascript", "typescript"].contains(&language);
+    let command = service.spec.runtime.command.join(" ");
+    let mut words = command.split([' ', '/', ';', '&']);
+    is_node && service.weight == Weight::Stated && !words.any(|word| NODE_TOOLS.contains(&word))
+}
+
+/// What starts a program of Node.js.
+const NODE_TOOLS: &[&str] = &[
+    "node",
+    "nodejs",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "bun",
+    "bunx",
+    "deno",
+    "next",
+    "nuxt",
+    "serve",
+    "pm2",
+    "pm2-runtime",
+    "ts-node",
+    "tsx",
+    "http-server",
+    "meteor",
+    "forever",
+    "nodemon",
+    "sails",
+    "nest",
+];
+
 /// A claim holds against everything that is not heavier than a framework, unless the claiming service is dropped itself.
 fn drop_claimed(services: &mut Vec<Service>) {
     services.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.dir.cmp(&b.dir)));
@@ -142,15 +202,54 @@ fn drop_claimed(services: &mut Vec<Service>) {
 }
 
 fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -> bool) {
-    let stays = |service: &Service| !is_dropped(service) && service.weight >= Weight::Starts;
+    let counts = |weight: Weight| weight >= Weight::Starts || weight == Weight::Library;
+    let stays = |service: &Service| !is_dropped(service) && counts(service.weight);
     if services.iter().any(stays) {
         services.retain(|service| !is_dropped(service));
     }
 }
 
 fn is_aside(dir: &str) -> bool {
-    let ends = ["-example", "-examples", "-tests", "-fixtures", "-e2e", "-playground"];
-    dir.split('/').any(|part| ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end)))
+    let ends = [
+        "-example",
+        "-examples",
+        "-sample",
+        "-samples",
+        "-test",
+        "-tests",
+        "-fixtures",
+        "-e2e",
+        "-playground",
+        "-benchmark",
+        "-benchmarks",
+    ];
+    dir.split('/').any(|part| {
+        // `{{cookiecutter.name}}` is a template too.
+        let is_template = part.contains("{{");
+        is_template || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
+    })
+}
+
+fn is_manual(service: &Service) -> bool {
+    let mut above = "";
+    service.dir.split('/').any(|part| {
+        let is_manual = MANUALS.contains(&part) && !APPLICATIONS.contains(&above);
+        above = part;
+        is_manual
+    })
+}
+
+/// Whether a folder lies in what a build made: copies of manifests are often part of that.
+fn is_output(project: &Project<'_>, dir: &str) -> bool {
+    let mut above = dir;
+    while above != "." {
+        let (folder, name) = (parent(above), above.rsplit('/').next().unwrap_or(above));
+        if OUTPUT.contains(&name) && ecosystems::has_manifest(project, folder) {
+            return true;
+        }
+        above = folder;
+    }
+    false
 }
 
 /// What `peelbox.toml` says wins over every rule.
@@ -313,6 +412,26 @@ mod tests {
             vec![vec![service(".", Manifest, "whole", &[]), service("a", Manifest, "", &[])]],
             &[(".", "whole")],
         );
+        let lot = |dirs: &[&str]| vec![dirs.iter().map(|d| service(d, Starts, "", &[])).collect()];
+        check(lot(&["apps/docs", "docs", "x", "x/demos/y"]), &[("apps/docs", "docs"), ("x", "x")]);
+    }
+
+    #[test]
+    fn examples_of_a_library_are_no_services_but_its_manual_is() {
+        use Weight::{Framework, Library, Manual};
+        let found =
+            || vec![service(".", Library, "l", &[]), service("demos/x", Framework, "", &[])];
+        check(vec![found()], &[(".", "l")]);
+        check(vec![found(), vec![service("docs", Manual, "", &[])]], &[("docs", "docs")]);
+        check(vec![found(), vec![service("docs", Framework, "", &[])]], &[("docs", "docs")]);
+    }
+
+    #[test]
+    fn a_manual_is_deployed_when_nothing_else_is() {
+        use Weight::{Manifest, Manual, Starts};
+        let manual = || vec![service("docs", Manual, "", &[]), service(".", Manifest, "l", &[])];
+        check(vec![manual()], &[("docs", "docs")]);
+        check(vec![manual(), vec![service("api", Starts, "", &[])]], &[("api", "api")]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::{error, fmt, path::Path};
 
 pub use self::{
-    model::{Decision, Evidence, Rejected, Service, Weight, join, parent},
+    model::{Decision, Evidence, Rejected, Service, Weight, join, parent, upward},
     tree::{Entries, Text, Tree, WalkError, is_below},
 };
 

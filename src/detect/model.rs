@@ -28,6 +28,10 @@ pub enum Weight {
     Files,
     /// A manifest without a way to start it, or one that is there for tools (assets, linters).
     Manifest,
+    /// A manifest of a package that others use. What shows or checks it is no service.
+    Library,
+    /// A manual, or what is made for phones first: it is deployed when the tree has nothing else that is.
+    Manual,
     /// A manifest and a start command or an entry file.
     Starts,
     /// A known framework that serves HTTP.
@@ -127,6 +131,11 @@ impl Decision {
 /// Paths of the tree: clean, relative to the root, `/` between parts, `.` is the root.
 pub fn join(dir: &str, name: &str) -> String {
     if dir == "." { name.to_owned() } else { format!("{dir}/{name}") }
+}
+
+/// A folder and all those it lies in, the root last.
+pub fn upward(dir: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)))
 }
 
 /// The folder a path lies in; `.` for what lies in the root.

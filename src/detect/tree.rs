@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::detect::model::join;
+use crate::detect::model::{join, upward};
 
 /// Folders that hold what tools made or fetched; never searched, wherever they are.
 pub(super) const VENDORED: &[&str] = &[
@@ -41,6 +41,14 @@ const VENDORED_BESIDE: &[(&str, &[&str])] = &[
     ("deps", &["mix.exs", "rebar.config"]),
     ("obj", &["*.csproj", "*.fsproj", "*.vbproj"]),
     ("bin", &["*.csproj", "*.fsproj", "*.vbproj"]),
+    // Eclipse copies whole modules there, manifests included.
+    ("bin", &["pom.xml", "build.gradle", "build.gradle.kts", ".classpath"]),
+    (
+        "build",
+        &["pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"],
+    ),
+    ("out", &["pom.xml", "build.gradle", "build.gradle.kts", "*.iml"]),
+    ("dist", &["setup.py", "setup.cfg", "pyproject.toml"]),
     ("env", &["requirements.txt", "manage.py", "pyproject.toml", "Pipfile"]),
 ];
 
@@ -190,8 +198,8 @@ impl Tree {
             if left == 0 {
                 return Err(WalkError::TooLarge);
             }
-            // A virtual environment may have any name.
-            if dir != "." && entries.has("pyvenv.cfg") {
+            // A virtual environment and what CMake builds may have any name.
+            if dir != "." && entries.first_of(&["pyvenv.cfg", "CMakeCache.txt"]).is_some() {
                 continue;
             }
             let here = &entries.files;
@@ -279,14 +287,14 @@ impl Tree {
 
     /// What `found` gives for folders, in their order; below one that gives something nothing is looked for.
     pub fn outermost<T>(&self, mut found: impl FnMut(&str, &Entries) -> Option<T>) -> Vec<T> {
-        let mut roots: Vec<&str> = Vec::new();
+        let mut roots: BTreeSet<&str> = BTreeSet::new();
         let mut all = Vec::new();
         for (dir, entries) in self.dirs() {
-            if roots.iter().any(|root| is_below(dir, root)) {
+            if upward(dir).any(|above| roots.contains(above)) {
                 continue;
             }
             if let Some(one) = found(dir, entries) {
-                roots.push(dir);
+                roots.insert(dir);
                 all.push(one);
             }
         }
@@ -450,12 +458,31 @@ mod tests {
             "deps/main.go",
             "elixir/mix.exs",
             "elixir/deps/phoenix/mix.exs",
+            "native/CMakeLists.txt",
+            "native/anywhere/CMakeCache.txt",
+            "native/anywhere/Makefile",
             "net/a.csproj",
             "net/obj/b.json",
+            "shop/pom.xml",
+            "shop/bin/pom.xml",
+            "shop/bin/src/App.java",
+            "tools/bin/main.go",
             ".mvn/wrapper/maven-wrapper.properties",
             ".git/config",
         ]);
-        let expected = [".", ".mvn", ".mvn/wrapper", "app", "deps", "elixir", "net"];
+        let expected = [
+            ".",
+            ".mvn",
+            ".mvn/wrapper",
+            "app",
+            "deps",
+            "elixir",
+            "native",
+            "net",
+            "shop",
+            "tools",
+            "tools/bin",
+        ];
         assert_eq!(dirs(&tree), expected);
         assert!(tree.has("deps/main.go") && !tree.has("app/odd-name/pyvenv.cfg"));
         assert!(tree.entries("app").unwrap().dirs.is_empty());

@@ -1,9 +1,9 @@
 //! Projects that are detected, built by a daemon, run by an engine and asked over HTTP.
 //!
 //! Each is an example of `tests/examples` with dependencies from its ecosystem's registry. What these machines can't
-//! have: Gradle (its distributions come from a server of its own, no registry has them, and Debian's 4.4 is older than
-//! any Java the images have), and the registries of gems and of Composer's packages, for which the stand-ins for the
-//! images of Ruby and PHP bring some packages of Debian (`tests/testbed/images/Dockerfile.languages`).
+//! have: a newer Gradle than Debian's 4.4 (its distributions come from a server of its own, no registry has them), and
+//! the registries of gems and of Composer's packages, for which the stand-ins for the images of Ruby and PHP bring some
+//! packages of Debian (`tests/testbed/images`).
 
 use std::{fs, path::Path};
 
@@ -85,14 +85,10 @@ fn ask(container: &Container<'_>, path: &str, expected: &str) {
 }
 
 /// From its folder to an answer.
-fn check_at(name: &str, port: u16, expected: &str) {
+fn check(name: &str, expected: &str) {
     let project = Project::detect(name);
     drop(project.build(""));
-    ask(&project.run("", port), "/", expected);
-}
-
-fn check(name: &str, expected: &str) {
-    check_at(name, PORT, expected);
+    ask(&project.run("", PORT), "/", expected);
 }
 
 #[test]
@@ -146,6 +142,11 @@ fn a_project_of_maven_answers() {
 }
 
 #[test]
+fn a_project_of_gradle_answers() {
+    check("runs-java-gradle", "Hello from gradle");
+}
+
+#[test]
 fn a_project_of_ruby_answers() {
     check("runs-ruby", "Hello from ruby");
 }
@@ -157,8 +158,7 @@ fn a_project_of_php_answers() {
 
 #[test]
 fn files_for_a_browser_are_served() {
-    // Nothing reads PORT there.
-    check_at("runs-static", 8080, "Hello from files");
+    check("runs-static", "Hello from files");
 }
 
 #[test]

@@ -9,7 +9,7 @@ MACHINE_CA=/etc/ssl/certs/ca-certificates.crt
 # has a Dockerfile of its own, so that a change of one makes no other anew.
 BASE_IMAGES=(debian python node golang)
 # shellcheck disable=SC2034 # install reads it
-LANGUAGE_IMAGES=(rust php temurin maven ruby ruby-full python-full bun caddy distroless)
+LANGUAGE_IMAGES=(rust php temurin maven gradle ruby ruby-full python-full bun caddy distroless)
 declare -A IMAGE_NAME=(
   [debian]=library/debian:bookworm-slim
   [python]=library/python:3.11-slim-bookworm
@@ -19,6 +19,7 @@ declare -A IMAGE_NAME=(
   [php]=library/php:8.2-apache-bookworm
   [temurin]=library/eclipse-temurin:17-jre
   [maven]=library/maven:3.9-eclipse-temurin-17
+  [gradle]=library/gradle:8-jdk17
   [ruby]=library/ruby:3.1-slim-bookworm
   [ruby-full]=library/ruby:3.1-bookworm
   [python-full]=library/python:3.11-bookworm

@@ -16,6 +16,7 @@ ENGINE=v2.0.0-beta.24    # Docker Engine: the module's version,
 ENGINE_VERSION=29.8.1    # and the release of that day
 RUNC=v1.4.3           # the engine asks for a newer one than Debian's
 BUILDX=v0.35.0        # for the bench only
+NIXPACKS=1.41.0       # for the bench only
 GO_MIN=1.26.3         # what buildkit's current release asks for
 GO_IMAGE=1.26.8       # Go of the golang:1.26-bookworm image
 BUN_IMAGE=1.2.23      # Bun of the oven/bun:1 image

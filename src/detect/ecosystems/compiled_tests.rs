@@ -8,7 +8,7 @@ use crate::{
     spec::Base,
 };
 
-fn services(files: &[(&str, &str)]) -> Vec<Service> {
+pub(super) fn services(files: &[(&str, &str)]) -> Vec<Service> {
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = dir.path().join(path);
@@ -18,17 +18,17 @@ fn services(files: &[(&str, &str)]) -> Vec<Service> {
     detect(dir.path(), Family::Official).unwrap().services
 }
 
-fn only(files: &[(&str, &str)]) -> Service {
+pub(super) fn only(files: &[(&str, &str)]) -> Service {
     let mut services = services(files);
     assert_eq!(services.len(), 1, "{:?}", folders(&services));
     services.remove(0)
 }
 
-fn folders(services: &[Service]) -> Vec<&str> {
+pub(super) fn folders(services: &[Service]) -> Vec<&str> {
     services.iter().map(|service| service.dir.as_str()).collect()
 }
 
-fn build_base(service: &Service) -> &str {
+pub(super) fn build_base(service: &Service) -> &str {
     match &service.spec.build.base {
         Base::Image(name) => name.strip_prefix("docker.io/library/").unwrap_or(name),
         _ => "",

@@ -114,8 +114,9 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
                 "src/server.cr".to_owned(),
                 "src/app.cr".to_owned(),
             ];
-            let Some(main) = guesses.into_iter().find(|guess| project.tree.has(&join(dir, guess)))
-            else {
+            let guess = guesses.into_iter().find(|guess| project.tree.has(&join(dir, guess)));
+            // Small programs lie beside their shard.yml.
+            let Some(main) = guess.or_else(|| beside(project, dir)) else {
                 service.decide(
                     "start command",
                     "",
@@ -174,7 +175,7 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         service.framework(id, "a dependency", [evidence.clone()]);
     }
     if serves {
-        let ports = source::ports(&sources, &["bind_tcp", ".listen", "Kemal.run", "port"]);
+        let ports = source::ports(&sources, &["bind_tcp", ".listen", "Kemal.run", "port ="]);
         match ports.number {
             Some((port, evidence)) => service.port(port, "the program's text", [evidence]),
             None => service.port(default, "a default: nothing says otherwise", []),
@@ -192,6 +193,16 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         service.env("KEMAL_ENV", "production");
     }
     Some(service)
+}
+
+/// A program in the folder itself: by its name, else the only one.
+fn beside(project: &Project<'_>, dir: &str) -> Option<String> {
+    let entries = project.tree.entries(dir)?;
+    if let Some(name) = entries.first_of(&["server.cr", "app.cr", "main.cr", "index.cr"]) {
+        return Some(name.to_owned());
+    }
+    let mut all = entries.ending(".cr");
+    all.next().filter(|_| all.next().is_none()).map(str::to_owned)
 }
 
 fn version(

@@ -35,6 +35,7 @@ const FRAMEWORKS: &[(&str, &[&str], u16)] = &[
     ("hono", &["@hono/hono", "npm:hono", "deno.land/x/hono"], 8000),
     ("express", &["npm:express"], 3000),
     ("aleph", &["deno.land/x/aleph"], 3000),
+    ("react-router", &["npm:@react-router/dev"], 8000),
 ];
 /// One release of each line, as the images are tagged by release alone.
 const RELEASES: &[(u32, u32, &str)] = &[
@@ -52,7 +53,17 @@ const FETCHED: &str = "/deno-dir";
 
 /// Projects of Deno in the tree.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    project.tree.dirs().filter_map(|(dir, entries)| service(project, dir, entries)).collect()
+    let mut services: Vec<Service> = Vec::new();
+    for (dir, entries) in project.tree.dirs() {
+        // `src/` of a folder whose entry file lies there.
+        let is_part = services.iter().any(|service| {
+            dir.strip_suffix("/src").unwrap_or(if dir == "src" { "." } else { dir }) == service.dir
+        });
+        if !is_part || entries.first_of(CONFIGS).is_some() {
+            services.extend(service(project, dir, entries));
+        }
+    }
+    services
 }
 
 struct Found<'a> {
@@ -207,15 +218,34 @@ impl Found<'_> {
         (tag, decision)
     }
 
+    /// `importMap` of `deno.json` names a file with more of them.
+    fn import_map(&self) -> Option<(String, Value)> {
+        let (_, config) = self.config.as_ref()?;
+        let path = join(self.dir, config.str_at(&["importMap"])?.trim_start_matches("./"));
+        let map = self.project.tree.json(&path)?;
+        Some((path, map))
+    }
+
     /// Where a module is imported: in the import map, else in the entry file.
     fn imports(&self, sign: &str) -> Option<Evidence> {
-        if let Some((path, config)) = &self.config {
+        let map = self.import_map();
+        for (path, config) in self.config.iter().chain(&map) {
             let imports = config.get("imports").into_iter().flat_map(Value::members);
             for (name, target) in imports {
                 let target_text = target.as_str().unwrap_or_default();
                 if name.contains(sign) || target_text.contains(sign) {
                     return Some(Evidence::line(path, Some(target.line)));
                 }
+            }
+        }
+        let path = join(self.dir, "package.json");
+        if let Some(name) = sign.strip_prefix("npm:")
+            && let Some(package) = self.project.tree.json(&path)
+        {
+            let groups = ["dependencies", "devDependencies"];
+            let found = groups.iter().find_map(|group| package.at(&[group, name]));
+            if let Some(found) = found {
+                return Some(Evidence::line(path, Some(found.line)));
             }
         }
         let (entry, text) = self.entry.as_ref()?;
@@ -294,6 +324,7 @@ impl Found<'_> {
             )
         } else if let Some((line, place, name)) = self.start_task() {
             let words = shell::words(line).filter(|words| words[0] == "deno").map(without_watch);
+            let words = words.map(|words| self.without_dev(words, framework));
             let command =
                 words.unwrap_or_else(|| ["deno", "task", name].map(str::to_owned).to_vec());
             (command, format!("tasks.{name}"), Some(place), Weight::Starts)
@@ -345,6 +376,19 @@ impl Found<'_> {
         spec.runtime.user = Some("deno".to_owned());
         spec.runtime.workdir = Some("/app".to_owned());
         weight
+    }
+
+    /// Before version 2, Fresh starts for development with `dev.ts`, and in production with `main.ts`
+    /// (fresh.deno.dev/docs/1.x).
+    fn without_dev(&self, mut words: Vec<String>, framework: Option<&str>) -> Vec<String> {
+        let has_main = self.project.tree.has(&join(self.dir, "main.ts"));
+        if let Some(dev) = words.last_mut().filter(|word| *word == "dev.ts")
+            && framework == Some("fresh")
+            && has_main
+        {
+            *dev = "main.ts".to_owned();
+        }
+        words
     }
 
     fn start_task(&self) -> Option<(&str, Evidence, &'static str)> {

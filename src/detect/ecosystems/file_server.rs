@@ -43,9 +43,9 @@ pub(super) fn serve(spec: &mut UniversalBuild, family: Family, from: &str, missi
 pub(super) fn serve_as_is(spec: &mut UniversalBuild, family: Family, from: &str) {
     image(spec, family, from);
     spec.build.base = spec.runtime.base.clone();
-    let listen = format!(":{PORT}");
-    let command = ["caddy", "file-server", "--root", ROOT, "--listen", &listen];
-    spec.runtime.command = command.map(str::to_owned).to_vec();
+    let line = format!("exec caddy file-server --root {ROOT} --listen :$PORT");
+    spec.runtime.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
+    spec.runtime.env.insert("PORT".to_owned(), PORT.to_string());
 }
 
 fn image(spec: &mut UniversalBuild, family: Family, from: &str) {

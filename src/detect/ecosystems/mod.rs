@@ -1,6 +1,6 @@
 //! The rules, one file or folder for each ecosystem.
 
-use crate::detect::Ecosystem;
+use crate::detect::{Ecosystem, Project};
 
 #[cfg(test)]
 mod compiled_tests;
@@ -23,6 +23,8 @@ pub mod python;
 pub mod ruby;
 pub mod rust;
 pub mod shell_script;
+#[cfg(test)]
+mod small_tests;
 mod source;
 pub mod static_site;
 pub mod swift;
@@ -65,6 +67,15 @@ pub static ALL: &[Ecosystem] = &[
     },
     Ecosystem { name: "shell", looks_for: "start.sh", find: shell_script::find },
 ];
+
+/// Whether a folder has a manifest of any ecosystem.
+pub(super) fn has_manifest(project: &Project<'_>, dir: &str) -> bool {
+    let names = [".csproj", ".fsproj", ".vbproj", ".sln"];
+    project.tree.entries(dir).is_some_and(|entries| {
+        entries.first_of(MANIFESTS).is_some()
+            || names.iter().any(|name| entries.ending(name).next().is_some())
+    })
+}
 
 /// Manifests of all ecosystems: a folder with one, and what lies below it, is not mere files.
 const MANIFESTS: &[&str] = &[

@@ -17,11 +17,25 @@ const NAMES: &[&str] =
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let has_manifest = entries.first_of(super::MANIFESTS).is_some();
-        let Some(name) = entries.first_of(NAMES).filter(|_| !has_manifest) else { continue };
+        let has_manifest = super::has_manifest(project, dir);
+        if has_manifest {
+            continue;
+        }
+        let stated = procfile(project, dir).and_then(|process| script(&process.line));
+        let stated = stated.filter(|name| entries.has(name));
+        let Some(name) = stated.as_deref().or_else(|| entries.first_of(NAMES)) else { continue };
         services.extend(service(project, dir, name));
     }
     services
+}
+
+/// The script of `./serve.sh …` or `sh serve.sh …`.
+fn script(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let first = words.next()?;
+    let word = if matches!(first, "sh" | "bash") { words.next()? } else { first };
+    let name = word.trim_start_matches("./");
+    (name.ends_with(".sh") && !name.contains('/')).then(|| name.to_owned())
 }
 
 fn service(project: &Project<'_>, dir: &str, name: &str) -> Option<Service> {

@@ -88,9 +88,9 @@ pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
                 let below = at..lines.len().min(at + 3);
                 listening = below
                     .filter(|at| !is_comment(lines[*at]))
-                    .find_map(|at| number(lines[at]).map(|port| (port, here(at))));
+                    .find_map(|at| own_number(lines[at]).map(|port| (port, here(at))));
             }
-            if named.is_none() && number(line).is_some() {
+            if named.is_none() && own_number(line).is_some() {
                 named = number_of_name(line).map(|port| (port, here(at)));
             }
         }
@@ -107,8 +107,7 @@ fn around(lines: &[&str], at: usize, reach: usize) -> Option<(u16, usize)> {
     let near = |at: usize| {
         let line = lines.get(at)?;
         let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line);
-        let port = fits.then(|| number(line))?.filter(|number| !SIZES.contains(number))?;
-        Some((port, at))
+        Some((fits.then(|| own_number(line))??, at))
     };
     let below = |step: usize| near(at + step);
     let above = |step: usize| at.checked_sub(step).filter(|_| step <= 2).and_then(near);
@@ -140,18 +139,43 @@ fn number_of_name(line: &str) -> Option<u16> {
     let at = ["port", "addr", "listen"]
         .iter()
         .filter_map(|name| lower.find(name))
-        .filter(|at| !lower[*at..].starts_with("portal") && !lower[..*at].ends_with("im"))
+        .filter(|at| !lower[*at..].starts_with("portal") && begins_word(line, &lower, *at))
         .min()?;
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
     }
-    number(line.get(at..)?).filter(|number| !SIZES.contains(number))
+    // Proxies and clients name these; a server that is on them says so where it listens.
+    own_number(line.get(at..)?).filter(|port| !matches!(port, 80 | 443))
+}
+
+/// Whether a word begins there: `httpPort`, `http_port` and `httpport`, but not `support` and `macaddr`.
+fn begins_word(line: &str, lower: &str, at: usize) -> bool {
+    let follows_letter = lower[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    let is_capital = line.as_bytes().get(at).is_some_and(u8::is_ascii_uppercase);
+    let known = ["http", "https", "web", "server", "app", "api", "listen", "bind", "grpc", "tcp"];
+    !follows_letter || is_capital || known.iter().any(|word| lower[..at].ends_with(word))
+}
+
+/// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
+fn own_number(line: &str) -> Option<u16> {
+    numbers(line).find(|number| !SIZES.contains(number) && !FOREIGN.contains(number))
 }
 
 /// The first number on the line that a port can be.
 pub(super) fn number(line: &str) -> Option<u16> {
-    let bytes = line.as_bytes();
+    numbers(line).next()
+}
+
+/// All numbers on the line that a port can be.
+fn numbers(line: &str) -> impl Iterator<Item = u16> {
     let mut at = 0;
+    std::iter::from_fn(move || next_number(line, &mut at))
+}
+
+/// The next one from the byte `at` on, which is moved behind it.
+fn next_number(line: &str, from: &mut usize) -> Option<u16> {
+    let bytes = line.as_bytes();
+    let mut at = *from;
     while at < bytes.len() {
         if !bytes[at].is_ascii_digit() {
             at += 1;
@@ -177,12 +201,16 @@ pub(super) fn number(line: &str) -> Option<u16> {
             };
         if starts && ends && (2..=5).contains(&(end - at)) {
             match line[at..end].parse::<u16>() {
-                Ok(port) if port == 80 || port == 443 || port >= 1000 => return Some(port),
+                Ok(port) if port == 80 || port == 443 || port >= 1000 => {
+                    *from = end;
+                    return Some(port);
+                }
                 _ => {}
             }
         }
         at = end;
     }
+    *from = at;
     None
 }
 
@@ -283,6 +311,7 @@ pub(super) const NOT_PRODUCT: &[&str] = &[
     "examples",
     "samples",
     "sample",
+    "demos",
     "benches",
     "bench",
     "benchmark",
@@ -298,6 +327,10 @@ pub(super) const NOT_PRODUCT: &[&str] = &[
 
 /// Numbers that are sizes of buffers more often than ports.
 const SIZES: &[u16] = &[1024, 2048, 4096, 8192, 16384, 32768, 65535];
+
+/// Ports of databases, brokers and proxies, which no application listens on.
+const FOREIGN: &[u16] =
+    &[1080, 1433, 1521, 2181, 3128, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017];
 
 /// Words of lines that are about a server this program is a client of, or about no port.
 const ELSEWHERE: &[&str] = &[
@@ -373,6 +406,13 @@ mod tests {
         check("// port 8080", false, None);
         check("import \"x/v1234\"", false, None);
         check("read_timeout: 3000", false, None);
+        check("socket.bind(addr, 1024, 8085)", false, Some(8085));
+        check("Pool.connect(host).bind(5432)", false, None);
+        check("httpPort = 8085", false, Some(8085));
+        check("macaddr = binary 1040", false, None);
+        check("the report 2024", false, None);
+        check("defaultAddr = \":80\"", false, None);
+        check("listener.bind(\":80\")", false, Some(80));
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn weight_of_manual(project: &Project<'_>, dir: &str, own: &[&str]) -> Weight {
         MANIFESTS.iter().any(|name| !own.contains(name) && entries.has(name))
             || entries.ending(".csproj").next().is_some()
     });
-    if has_program { Weight::Manifest } else { Weight::Framework }
+    if has_program { Weight::Manual } else { Weight::Framework }
 }
 
 /// Alpine has the newest of the generators that are one program (pkgs.alpinelinux.org, community); Debian bookworm has an

@@ -192,13 +192,19 @@ fn cmake(project: &Project<'_>, dir: &str) -> Option<Service> {
                 }
                 name => Some(name.to_owned()),
             };
-            let is_test = |name: &String| {
-                name.to_lowercase().contains("test") || name.to_lowercase().contains("bench")
-            };
-            if let Some(name) = name.filter(|name| !is_test(name) && is_plain(name)) {
+            if let Some(name) = name.filter(|name| is_plain(name)) {
                 targets.push((name, Evidence::line(&path, Some(text.line_at(at)))));
             }
         }
+    }
+    // Alone, a program is what there is, whatever it is called, unless it tests a library.
+    let is_called = |target: &Target, word: &str| target.0.to_lowercase().contains(word);
+    if !calls(&all, "add_library").is_empty() {
+        targets.retain(|target| !is_called(target, "test"));
+    }
+    let is_check = |target: &Target| is_called(target, "test") || is_called(target, "bench");
+    if !targets.iter().all(is_check) {
+        targets.retain(|target| !is_check(target));
     }
     let target = prefer(&mut service, targets, project_name.as_deref());
     if let Some((name, _)) = &target {
@@ -372,21 +378,30 @@ fn meson(project: &Project<'_>, dir: &str) -> Option<Service> {
     Some(service)
 }
 
-/// A `main.c` or `main.cpp` without any build file: all sources of its folder are one program.
+/// A `main.c` or `main.cpp` without any build file, or the only source of the root: all sources of its folder are one
+/// program.
 fn lone(project: &Project<'_>, dir: &str) -> Option<Service> {
     let entries = project.tree.entries(dir)?;
-    let main = entries.first_of(&["main.cpp", "main.cc", "main.cxx", "main.c"])?;
+    let named = entries.first_of(&["main.cpp", "main.cc", "main.cxx", "main.c"]);
+    let main = named.map(str::to_owned).or_else(|| only_source(project, dir))?;
     let above_others = entries.files.iter().all(|name| !OTHERS.contains(&name.as_str()));
     if !above_others || source::is_beside_product(dir) {
         return None;
     }
-    let path = join(dir, main);
+    let path = join(dir, &main);
+    // The folder of the project is that in which `src` lies.
+    let sources = dir;
+    let dir = match dir.rsplit_once('/') {
+        Some((above, "src")) => above,
+        None if dir == "src" => ".",
+        _ => dir,
+    };
     let mut service = base(project, dir, "none", &path)?;
     let extension = main.rsplit_once('.')?.1;
     let compiler = if extension == "c" { "gcc" } else { "g++ -std=c++20" };
     let build =
         format!("mkdir -p {OUT_DIR} && {compiler} -O2 -o {OUT_DIR}/app *.{extension} -lpthread");
-    service.spec.build.commands = vec![within(dir, &build)];
+    service.spec.build.commands = vec![within(sources, &build)];
     service.decide(
         "build command",
         build,
@@ -397,6 +412,21 @@ fn lone(project: &Project<'_>, dir: &str) -> Option<Service> {
     service.weight = service.weight.min(Weight::Files);
     service.spec.metadata.project_name = None;
     Some(service)
+}
+
+/// The one source in the root, when it has a `main`.
+fn only_source(project: &Project<'_>, dir: &str) -> Option<String> {
+    let entries = project.tree.entries(dir).filter(|_| dir == ".")?;
+    let is_source = |name: &&String| {
+        name.rsplit_once('.').is_some_and(|(_, ext)| ["c", "cc", "cpp", "cxx"].contains(&ext))
+    };
+    let mut sources = entries.files.iter().filter(is_source);
+    let only = sources.next().filter(|_| sources.next().is_none())?;
+    let text = project.tree.read(&join(dir, only))?;
+    ["int main(", "int main (", "auto main("]
+        .iter()
+        .any(|form| text.text.contains(form))
+        .then(|| only.clone())
 }
 
 /// Manifests of other languages: a Makefile beside one only calls that language's tools.

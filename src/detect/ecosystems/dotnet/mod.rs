@@ -69,10 +69,9 @@ fn base(project: &Project<'_>, found: &MsProject, kind: Kind) -> (Service, Targe
     service.name(found.stem.clone());
     let target = target(project, found);
     service.decisions.push(target.decision.clone());
-    let runtime = match kind {
-        Kind::Web => "aspnet",
-        _ => "runtime",
-    };
+    // Some packages ask for ASP.NET Core where the SDK of the project does not.
+    let is_web = kind == Kind::Web || SERVERS.iter().any(|name| found.package(name).is_some());
+    let runtime = if is_web { "aspnet" } else { "runtime" };
     let (major, minor) = target.runtime;
     match project.bases {
         Family::Official | Family::Debian => {
@@ -89,7 +88,7 @@ fn base(project: &Project<'_>, found: &MsProject, kind: Kind) -> (Service, Targe
             service.spec.build.base = wolfi();
             service.spec.runtime.base = wolfi();
             service.spec.build.packages.push(format!("dotnet-{}-sdk", target.sdk.0));
-            let package = if kind == Kind::Web { "aspnet" } else { "dotnet" };
+            let package = if is_web { "aspnet" } else { "dotnet" };
             service.spec.runtime.packages.push(format!("{package}-{major}-runtime"));
             service.spec.runtime.packages.push("icu-libs".to_owned());
             service.spec.runtime.user = Some("65532:65532".to_owned());
@@ -287,7 +286,8 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject, kind: Ki
         // A console program beside services is a tool; alone it is what there is.
         service.weight = Weight::Manifest;
     }
-    if kind == Kind::Web {
+    if kind == Kind::Web || SERVERS.iter().any(|name| found.package(name).is_some()) {
+        service.weight = service.weight.max(Weight::Framework);
         web(project, &mut service, found, &files, target.runtime);
     }
     service
@@ -335,8 +335,9 @@ fn framework(
     files: &[Rc<Text>],
 ) -> Option<(&'static str, &'static str, Evidence)> {
     let packages = [
-        ("giraffe", "Giraffe"),
+        ("frank", "Frank"),
         ("saturn", "Saturn"),
+        ("giraffe", "Giraffe"),
         ("falco", "Falco"),
         ("suave", "Suave"),
         ("oxpecker", "Oxpecker"),
@@ -370,6 +371,13 @@ fn front_end(project: &Project<'_>, service: &mut Service, found: &MsProject) {
         .into_iter()
         .find(|path| path.ends_with(".esproj"))
         .map(|path| (path.clone(), Evidence::file(path)));
+    // The templates of Visual Studio call the front end so, in one or several variants; `wwwroot` is served as it is.
+    let folders = project.tree.entries(&found.dir).map(|entries| &entries.dirs);
+    let clients = folders
+        .into_iter()
+        .flatten()
+        .filter(|name| name.starts_with("ClientApp") || *name == "wwwroot");
+    service.claims.extend(clients.map(|name| join(&found.dir, name)));
     let Some((folder, evidence)) = spa.or(scripts) else { return };
     let dir = match folder.strip_suffix(".esproj") {
         Some(_) => Some(parent(&folder).to_owned()),
@@ -476,5 +484,9 @@ fn web(
         service.spec.runtime.health = Some(path);
     }
 }
+
+/// Packages that bring a server on top of ASP.NET Core.
+const SERVERS: &[&str] =
+    &["Giraffe", "Saturn", "Falco", "Oxpecker", "Frank", "FastEndpoints", "Carter"];
 
 const EXTENSIONS: [&str; 3] = [".csproj", ".fsproj", ".vbproj"];

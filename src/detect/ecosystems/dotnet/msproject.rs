@@ -76,13 +76,23 @@ impl MsProject {
         Evidence::line(&self.path, Some(self.root.line))
     }
 
-    /// A property of the project, else of what it imports, with its place.
+    /// A property of the project, else of what it imports, with its place; one under a condition where there is no other.
     pub(super) fn property(&self, name: &str) -> Option<(String, Evidence)> {
+        self.value(name, true).or_else(|| self.value(name, false))
+    }
+
+    fn value(&self, name: &str, is_always: bool) -> Option<(String, Evidence)> {
+        let holds = |element: &Element| match element.attribute("Condition") {
+            // Only a default: nothing else gives it a value.
+            Some(text) => text.replace(' ', "") == format!("'$({name})'==''"),
+            None => true,
+        };
         let of = |element: &Element, path: &str| {
             let groups = element.children_named("PropertyGroup");
             let found = groups
+                .filter(|group| !is_always || holds(group))
                 .flat_map(|group| group.children_named(name))
-                .find(|value| !value.text.is_empty())?;
+                .find(|value| !value.text.is_empty() && (!is_always || holds(value)))?;
             Some((found.text.clone(), Evidence::line(path, Some(found.line))))
         };
         let found = of(&self.root, &self.path)
@@ -94,9 +104,9 @@ impl MsProject {
         }
     }
 
-    /// Whether a property is `true`.
+    /// Whether a property is `true`, under any condition.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.property(name).is_some_and(|(value, _)| value.eq_ignore_ascii_case("true"))
+        self.value(name, true).is_some_and(|(value, _)| value.eq_ignore_ascii_case("true"))
     }
 
     /// The values of `Include` of all items of one kind, with their lines.

@@ -130,7 +130,10 @@ impl Context<'_> {
                 .any(|part| words.iter().any(|word| part.starts_with(word)))
         };
         let is_worker = |at: usize| is_called(at, WORKERS);
-        let is_tool = |at: usize| is_called(at, HELPERS);
+        // Where there is a `cmd`, that is where the programs are.
+        let has_cmd = programs.iter().any(|(dir, _)| has_part(dir, &["cmd"]));
+        let is_inner = |at: usize| has_cmd && has_part(&programs[at].0, &["internal", "pkg"]);
+        let is_tool = |at: usize| is_called(at, HELPERS) || is_inner(at);
         let serving: Vec<usize> =
             all.clone().filter(|at| programs[*at].1.serves() && !is_tool(*at)).collect();
         if !serving.is_empty() {
@@ -428,6 +431,10 @@ fn binary_name(service: &Service, main: &str) -> String {
         "" => "app".to_owned(),
         name => name.to_owned(),
     }
+}
+
+fn has_part(dir: &str, names: &[&str]) -> bool {
+    dir.split('/').any(|part| names.contains(&part))
 }
 
 /// The last element of a module path that is no major version: `example.com/shop/v2` is `shop`.

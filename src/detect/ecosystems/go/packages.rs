@@ -228,8 +228,6 @@ const TOOL_FOLDERS: &[&str] = &[
     "codegen",
     "generate",
     "node_modules",
-    "web",
-    "ui",
     "mocks",
     "mock",
 ];

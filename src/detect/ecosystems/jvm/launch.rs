@@ -103,6 +103,22 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
         rule = "Procfile web";
         evidence = vec![process.evidence];
     }
+    let is_class =
+        matches!(launch.layout, Layout::ClassPath(_) | Layout::Libraries(_) | Layout::Classes(_));
+    if let Some(process) = procfile(project, launch.dir).filter(|_| is_class)
+        && let Some(class) = started_class(&process.line)
+    {
+        // The class and its arguments are the project's, where the classes lie is the image's.
+        command.pop();
+        command.extend(class);
+        if command.iter().any(|word| word.contains('$')) {
+            let words: Vec<String> = command.iter().map(|word| in_shell(word)).collect();
+            command = vec!["/bin/sh".into(), "-c".into(), format!("exec {}", words.join(" "))];
+        }
+        service.weight = Weight::Stated;
+        rule = "Procfile web";
+        evidence = vec![process.evidence];
+    }
     service.start(command.iter().map(String::as_str), rule, evidence);
     if matches!(launch.layout, Layout::Tomcat) {
         service.port(8080, "Tomcat's default", []);
@@ -110,6 +126,17 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
     }
     port(project, service, launch, id);
     if service.spec.runtime.ports.is_empty() {
+        let works = source::is_background(launch.dir)
+            || launch.facts.names.iter().any(|(name, _)| source::is_background(name));
+        if is_class
+            && id.is_empty()
+            && !works
+            && launch.dir != "."
+            && service.weight < Weight::Stated
+        {
+            // A program that nothing packs and that neither serves nor waits for work is a tool beside services.
+            service.weight = Weight::Manifest;
+        }
         return;
     }
     if let Some((path, evidence)) = framework::health(id, launch.facts) {
@@ -129,6 +156,25 @@ fn java_arguments(line: &str) -> Option<Vec<String>> {
     (plain && has_jar).then(|| words[java + 1..].to_vec())
 }
 
+/// Class and arguments of `java -cp PATH CLASS …`; `None` for any other command.
+fn started_class(line: &str) -> Option<Vec<String>> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let java = words.iter().position(|word| *word == "java" || word.ends_with("/java"))?;
+    let plain = !line.contains(['|', ';', '&', '\'', '"', '`']);
+    let path =
+        words.iter().position(|word| ["-cp", "-classpath", "--class-path"].contains(word))?;
+    let rest = words.get(path + 2..).filter(|_| plain && java == 0)?;
+    let class = rest.iter().position(|word| !word.starts_with(['-', '$']))?;
+    let is_class = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+    let found = rest[class..].iter().map(|word| (*word).to_owned()).collect();
+    rest[class].chars().all(is_class).then_some(found)
+}
+
+/// A word for a shell that is to expand variables in it and nothing else.
+fn in_shell(word: &str) -> String {
+    if word.contains('*') { quote(word) } else { word.to_owned() }
+}
+
 fn split_at_jar(words: &[String]) -> (String, String) {
     let at = words.iter().position(|word| word == "-jar").unwrap_or(words.len());
     let after = words.get(at + 2..).unwrap_or_default();
@@ -137,7 +183,13 @@ fn split_at_jar(words: &[String]) -> (String, String) {
 
 fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &str) {
     let set = settings::port(project, launch.dir, id);
-    let text = source::ports(&launch.sources.files, LISTENING);
+    // What Spring, Quarkus and Micronaut listen on stands in their settings, never in the text.
+    let by_settings =
+        matches!(id, "spring-boot" | "quarkus" | "micronaut" | "helidon" | "grails" | "play");
+    let text = match by_settings {
+        true => source::Ports::default(),
+        false => source::ports(&launch.sources.files, LISTENING),
+    };
     let is_spring = id == "spring-boot";
     let serves = match id {
         "spring-boot" => set.number.is_some() || framework::is_spring_web(launch.facts),
@@ -150,10 +202,7 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         }
         return;
     }
-    // What Spring, Quarkus and Micronaut listen on stands in their settings, never in the text.
-    let by_settings =
-        matches!(id, "spring-boot" | "quarkus" | "micronaut" | "helidon" | "grails" | "play");
-    let number = set.number.clone().or_else(|| text.number.clone().filter(|_| !by_settings));
+    let number = set.number.clone().or_else(|| text.number.clone());
     let default = launch.framework.map_or(8080, |framework| framework.port);
     match number {
         Some((port, evidence)) => service.port(port, "its settings or its text", [evidence]),
@@ -162,7 +211,7 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         }
     }
     let port = service.spec.runtime.ports.first().copied().unwrap_or(8080).to_string();
-    if set.env.is_some() || text.env.is_some() && !by_settings {
+    if set.env.is_some() || text.env.is_some() {
         service.env("PORT", port.clone());
     }
     match id {

@@ -1,5 +1,7 @@
 //! Java and Kotlin files that no build tool knows of.
 
+use std::collections::BTreeSet;
+
 use super::{
     framework::Facts,
     java::{self, Wanted},
@@ -13,26 +15,37 @@ use crate::detect::{
         pins::stated,
         source,
     },
+    model::upward,
 };
 
 /// Folders with a Java file that can be started, above which no build tool is at work.
 pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
-    let mut built: Vec<String> = Vec::new();
+    // Folders of builds and of what was found.
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for (dir, entries) in project.tree.dirs() {
-        let below =
-            |root: &String| root == "." || dir == root || dir.starts_with(&format!("{root}/"));
         if entries.first_of(BUILD_FILES).is_some() {
-            built.push(dir.to_owned());
+            known.insert(dir);
         }
-        let is_known =
-            built.iter().any(below) || services.iter().any(|service| below(&service.dir));
-        if !is_known && entries.ending(".java").next().is_some() && !source::is_beside_product(dir)
+        let has_java = entries.ending(".java").next().is_some() && !source::is_beside_product(dir);
+        if has_java
+            && !upward(dir).any(|above| known.contains(above))
+            && let Some(service) = service(project, home(dir))
         {
-            services.extend(service(project, dir));
+            known.insert(home(dir));
+            services.push(service);
         }
     }
     services
+}
+
+/// The folder of the project: that in which `src` lies.
+fn home(dir: &str) -> &str {
+    match dir.split('/').position(|part| part == "src") {
+        Some(0) => ".",
+        Some(_) => dir.find("/src").map_or(dir, |at| &dir[..at]),
+        None => dir,
+    }
 }
 
 fn service(project: &Project<'_>, dir: &str) -> Option<Service> {

@@ -1,5 +1,7 @@
 //! Maven: one service for each module that is packaged to be run.
 
+use std::collections::BTreeSet;
+
 use super::{
     framework::{self, Facts},
     java::{self, Wanted},
@@ -22,15 +24,26 @@ pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
     let poms = Poms::read(project);
     let mut services = Vec::new();
     let mut libraries = Vec::new();
+    let mut packed: BTreeSet<String> = BTreeSet::new();
+    let mut plain: BTreeSet<String> = BTreeSet::new();
     for pom in poms.all.values() {
         let module = Module::new(project, &poms, pom);
         match module.packaging() {
-            Some(packaging) => services.push((module.reactor.clone(), module.service(packaging))),
+            Some(packaging) => {
+                match packaging {
+                    Packaging::Plain(_) => plain.insert(pom.dir.clone()),
+                    _ => packed.insert(module.reactor.clone()),
+                };
+                services.push((module.reactor.clone(), module.service(packaging)));
+            }
             None if module.reactor == pom.dir => libraries.push(module),
             None => {}
         }
     }
     // A `main` without anything that packages it is a tool, where its neighbours are packaged.
+    services.retain(|(root, service)| {
+        !packed.contains(root) || !plain.contains(&service.dir) || service.weight == Weight::Stated
+    });
     let strong: Vec<String> = services
         .iter()
         .filter(|(_, s)| s.weight >= Weight::Framework)
@@ -110,15 +123,15 @@ impl<'a> Module<'a> {
             _ => {}
         }
         let has_main = !self.sources.mains.is_empty();
+        let is_single = self.reactor == self.pom.dir && self.pom.modules.is_empty();
         if self.has_plugin("quarkus-maven-plugin") {
             // A library inherits the plugin too, but has nothing that is served.
-            let is_single = self.reactor == self.pom.dir && self.pom.modules.is_empty();
             let serves =
                 ["@Path(", "@Incoming(", "@QuarkusMain", "@Scheduled", "@GrpcService", "@Route("];
             let is_application = serves.iter().any(|mark| self.sources.mention(mark).is_some());
             return (is_single || is_application).then_some(Packaging::Quarkus);
         }
-        if is_boot && (has_main || self.reactor == self.pom.dir) {
+        if is_boot && (has_main || is_single) {
             return Some(Packaging::FatJar);
         }
         if self.facts.find("io.helidon").is_some()

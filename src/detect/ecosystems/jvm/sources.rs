@@ -84,7 +84,7 @@ impl Sources {
 fn main(file: &Text) -> Option<Main> {
     let text = &file.text;
     let package = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
-    let package = package.map(|name| name.trim_end_matches([';', ' ', '{', ':']).trim());
+    let package = package.and_then(|name| name.split([';', ' ', '{', ':']).next()).map(str::trim);
     let stem = file.path.rsplit('/').next()?.rsplit_once('.')?.0;
     let extension = file.path.rsplit_once('.')?.1;
     let (name, needle) = match extension {
@@ -137,7 +137,8 @@ fn scala<'t>(text: &'t str, stem: &str) -> Option<(String, &'t str)> {
                 ];
                 let is_app =
                     rest.contains(&"extends") && rest.iter().any(|word| parents.contains(word));
-                if is_app || text.contains("def main(") {
+                let is_named = rest.contains(&"extends") && name.ends_with("Main");
+                if is_app || is_named || text.contains("def main(") {
                     return Some(((*name).to_owned(), line));
                 }
             }
@@ -177,8 +178,14 @@ mod tests {
             "package a.b;\nclass App { public static void main(String[] x) {} }",
             Some("a.b.App"),
         );
+        check(
+            "src/App.java",
+            "package a; public class App { static void main(String[] x) {} }",
+            Some("a.App"),
+        );
         check("src/server.kt", "package a\n\nfun main() {}", Some("a.ServerKt"));
         check("src/Main.scala", "package a\nobject Boot extends IOApp.Simple {", Some("a.Boot"));
+        check("src/S.scala", "object ServerMain extends Server", Some("ServerMain"));
         check("src/Main.scala", "@main def hello() = ()", Some("hello"));
         check("src/Lib.java", "class Lib {}", None);
         check("src/Lib.scala", "object Lib { val x = 1 }", None);

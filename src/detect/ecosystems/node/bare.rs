@@ -29,7 +29,9 @@ pub(super) fn services(project: &Project<'_>, packages: &Packages) -> Vec<Servic
 }
 
 fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Service> {
-    debug_assert!(!packages.all.contains_key(dir), "it has a manifest");
+    if packages.all.contains_key(dir) {
+        return None;
+    }
     let entry = start::entry_file(project, dir)?;
     let path = join(dir, &entry);
     let home = project.tree.entries(parent(&path))?;

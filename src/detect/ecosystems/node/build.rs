@@ -3,15 +3,18 @@
 use super::{
     Unit, in_folder,
     install::{self, Install},
+    manager::Installer,
     outcome::{Outcome, Runs, Server, Site},
     package::Package,
-    start::Start,
     version,
 };
 use crate::{
     detect::{
         Decision, Evidence,
-        ecosystems::file_server::{self, Missing},
+        ecosystems::{
+            draft::{self, OUT_DIR},
+            file_server::{self, Missing},
+        },
         images::{self, Family},
         join,
     },
@@ -145,10 +148,31 @@ fn environment(unit: &Unit<'_>, spec: &mut UniversalBuild) {
     if unit.package.has("puppeteer") {
         set("PUPPETEER_SKIP_DOWNLOAD", "true");
     }
-    if unit.package.has("next") {
+    let members = unit.packages.members(unit.root).unwrap_or_default();
+    let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
+    let members = members.take(LOOKED_AT_MAX);
+    let installed: Vec<&Package> = members.chain([unit.root, unit.package]).collect();
+    for (name, variable, value) in DOWNLOADS {
+        if installed.iter().any(|package| package.dependency(name).is_some_and(|d| d.is_dev)) {
+            set(variable, value);
+        }
+    }
+    if unit.has("next") {
         set("NEXT_TELEMETRY_DISABLED", "1");
     }
 }
+
+/// Members of a workspace that are looked at for each of them; there may be thousands.
+const LOOKED_AT_MAX: usize = 40;
+
+/// What packages for tests and desktops fetch when they are installed, and how to keep them from it.
+const DOWNLOADS: &[(&str, &str, &str)] = &[
+    ("chromedriver", "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
+    ("cypress", "CYPRESS_INSTALL_BINARY", "0"),
+    ("electron", "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
+    ("playwright", "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
+    ("puppeteer", "PUPPETEER_SKIP_DOWNLOAD", "true"),
+];
 
 fn install_decision(unit: &Unit<'_>, install: &Install) -> Option<Decision> {
     let commands = install.step.as_ref().map_or(&install.late, |step| &step.commands);
@@ -176,7 +200,7 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
         return commands;
     }
     if install::schema(unit.project, unit.package).is_some()
-        && unit.package.has("prisma")
+        && unit.has("prisma")
         && !unit.package.scripts().any(|(_, line)| line.contains("prisma generate"))
     {
         commands.push(unit.in_package(&unit.manager.exec("prisma generate")));
@@ -189,7 +213,8 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
         commands.push(unit.in_package(&unit.manager.run(name)));
     }
     if own.is_none()
-        && let Runs::Server(Server { start: Start { hook: Some(hook), .. }, .. }) = &outcome.runs
+        && let Runs::Server(server) = &outcome.runs
+        && let Some(hook) = &server.start.hook
     {
         commands.push(unit.in_package(&unit.manager.run(hook)));
     } else if own.is_none()
@@ -197,6 +222,7 @@ fn build_commands(unit: &Unit<'_>, outcome: &Outcome) -> Vec<String> {
     {
         commands.push(unit.in_package(&unit.manager.exec(build)));
     }
+    commands.extend(outcome.after_build.iter().cloned());
     commands
 }
 
@@ -214,8 +240,8 @@ fn member_commands(unit: &Unit<'_>, own: Option<&str>) -> Vec<String> {
             if package.dir == unit.package.dir { own } else { package.first_script(&["build"]) };
         if let Some(script) = script {
             let command = unit.manager.run_in(package, script);
-            // A member without a name is entered from the root of the tree.
-            commands.push(if package.name().is_some() { in_root(command) } else { command });
+            let is_selected = unit.manager.selects(package);
+            commands.push(if is_selected { in_root(command) } else { command });
         }
     }
     commands
@@ -229,22 +255,31 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tsc", "typescript"),
     ("ng", "@angular/cli"),
     ("strapi", "@strapi/strapi"),
+    ("modern", "@modern-js/app-tools"),
+    ("vike", "vite"),
     ("tsconfig-paths", "tsconfig-paths"),
 ];
 
 /// Whether what runs needs something that is a development dependency.
 fn needs_dev(unit: &Unit<'_>, outcome: &Outcome) -> bool {
     let Runs::Server(server) = &outcome.runs else { return true };
-    let is_dev =
-        |name: &str| unit.package.dependency(name).is_some_and(|dependency| dependency.is_dev);
+    let is_dev = |name: &str| {
+        let found = unit.package.dependency(name).or_else(|| unit.root.dependency(name));
+        found.is_some_and(|dependency| dependency.is_dev)
+    };
     let line = format!("{} {}", server.start.line, server.start.words.join(" "));
+    // What the build adds is in no manifest, and would be removed with the rest.
+    let is_added = |word: &str| {
+        let mut added = outcome.before_build.iter().flat_map(|command| command.split(' ').skip(2));
+        word != "npx" && added.any(|name| name.split('@').next() == Some(word))
+    };
     let is_part = |c: char| c.is_alphanumeric() || "-_@/.".contains(c);
     let words = line.split(|c| !is_part(c)).filter(|word| !word.is_empty());
     let needs = |word: &str| {
         let known =
             PROGRAMS.iter().find(|(program, _)| *program == word).map(|(_, package)| *package);
         let module = word.split('/').next().unwrap_or(word);
-        is_dev(word) || is_dev(module) || known.is_some_and(is_dev)
+        is_dev(word) || is_dev(module) || known.is_some_and(is_dev) || is_added(word)
     };
     let framework = super::framework::SERVERS.iter().find(|f| Some(f.id) == outcome.framework);
     let hosts_framework = framework.is_some_and(|f| f.packages.iter().any(|name| is_dev(name)));
@@ -261,18 +296,18 @@ fn server(
     decisions: &mut Vec<Decision>,
 ) {
     let is_member = unit.is_member();
-    let runtime = &mut spec.runtime;
     let workdir = if is_member && !server.is_self_contained {
         join(APP, unit.below_root())
     } else {
         APP.to_owned()
     };
-    runtime.copy =
+    spec.runtime.copy =
         match (server.copy.is_empty() || is_member && !server.is_self_contained, is_member) {
             (false, _) => listed(unit, server),
             (true, true) => member_files(unit, has_modules),
-            (true, false) => vec![Artifact { from: unit.package.dir.clone(), to: APP.to_owned() }],
+            (true, false) => whole(unit, server, spec, decisions),
         };
+    let runtime = &mut spec.runtime;
     runtime.workdir = Some(workdir);
     let script = server.start.script.as_deref().unwrap_or("start");
     let runner = if unit.is_bun { "bun" } else { "npm" };
@@ -306,6 +341,54 @@ fn server(
     runtime.health = server.health.clone();
 }
 
+/// The folder of the package; where the program writes beside itself, so that everybody may.
+fn whole(
+    unit: &Unit<'_>,
+    server: &Server,
+    spec: &mut UniversalBuild,
+    decisions: &mut Vec<Decision>,
+) -> Vec<Artifact> {
+    let Some(place) = writes(unit, server) else {
+        return vec![Artifact { from: unit.package.dir.clone(), to: APP.to_owned() }];
+    };
+    let (out, from) = (format!("{OUT_DIR}{APP}"), crate::detect::shell::quote(&unit.package.dir));
+    // Only a folder that is copied with what holds it keeps its mode.
+    spec.build.commands.push(format!(
+        "mkdir -p {OUT_DIR} && cp -a {from} {out} && \
+         find {out} -path {out}/node_modules -prune -o -exec chmod a+rwX {{}} +"
+    ));
+    decisions.push(Decision::new("artifacts", APP, "the program writes beside itself", [place]));
+    vec![Artifact { from: OUT_DIR.to_owned(), to: "/".to_owned() }]
+}
+
+/// Packages of databases in a file, and of what else is kept in files.
+const KEEPS_FILES: &[&str] = &[
+    "@keystone-6/core",
+    "@seald-io/nedb",
+    "@strapi/strapi",
+    "better-sqlite3",
+    "directus",
+    "level",
+    "lowdb",
+    "nedb",
+    "nedb-promises",
+    "node-json-db",
+    "session-file-store",
+    "sqlite",
+    "sqlite3",
+    "strapi",
+];
+
+fn writes(unit: &Unit<'_>, server: &Server) -> Option<Evidence> {
+    let package = KEEPS_FILES.iter().find(|name| unit.package.has(name));
+    let schema = || {
+        let path = install::schema(unit.project, unit.package)?;
+        let text = unit.project.tree.read(&path)?;
+        Some(Evidence::line(&path, Some(text.line_of("\"sqlite\"")?)))
+    };
+    package.map(|name| unit.package.place(name)).or_else(schema).or_else(|| server.writes.clone())
+}
+
 /// What a framework says the image needs; `@` is the package's folder in its workspace.
 fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
     let below = match unit.below_root() {
@@ -319,8 +402,11 @@ fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
             (to, None) => format!("{APP}/{to}"),
         };
         // The content of a folder goes to `/app` itself.
-        let to = if from.ends_with("standalone") { APP.to_owned() } else { to };
-        Artifact { from: join(&unit.package.dir, from), to }
+        let is_all = from.ends_with("standalone") || from.starts_with('/');
+        let to = if is_all { APP.to_owned() } else { to };
+        let is_outside = from.starts_with('/');
+        let from = if is_outside { from.clone() } else { join(&unit.package.dir, from) };
+        Artifact { from, to }
     };
     server.copy.iter().map(artifact).collect()
 }
@@ -328,9 +414,16 @@ fn listed(unit: &Unit<'_>, server: &Server) -> Vec<Artifact> {
 /// The member, the members it is built from, and what was installed at the root.
 fn member_files(unit: &Unit<'_>, has_modules: bool) -> Vec<Artifact> {
     let artifact = |from: String, to: &str| Artifact { from, to: join(APP, to) };
-    let mut copy = vec![artifact(unit.root.path.clone(), "package.json")];
+    let mut copy = Vec::new();
+    let modules = match unit.manager.installer {
+        Some(Installer::Rush(_)) => "common/temp/node_modules",
+        _ => "node_modules",
+    };
     if has_modules {
-        copy.insert(0, artifact(unit.root.join("node_modules"), "node_modules"));
+        copy.push(artifact(unit.root.join(modules), modules));
+    }
+    if unit.root.has_manifest() {
+        copy.push(artifact(unit.root.path.clone(), "package.json"));
     }
     let below = |package: &Package| match unit.root.dir.as_str() {
         "." => package.dir.clone(),
@@ -342,10 +435,9 @@ fn member_files(unit: &Unit<'_>, has_modules: bool) -> Vec<Artifact> {
 }
 
 fn site(unit: &Unit<'_>, site: &Site, spec: &mut UniversalBuild, decisions: &mut Vec<Decision>) {
-    let folder = match site.folder.as_str() {
-        "." => unit.package.dir.clone(),
-        folder => join(&unit.package.dir, folder),
-    };
+    // A script may serve what lies beside the package.
+    let folder = draft::resolve(&unit.package.dir, &site.folder);
+    let folder = folder.unwrap_or_else(|| unit.package.dir.clone());
     decisions.push(Decision::new("artifacts", &*folder, site.rule, site.place.clone()));
     let missing = if site.is_spa { Missing::Index } else { Missing::NotFound };
     spec.runtime = Default::default();

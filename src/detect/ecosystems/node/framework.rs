@@ -1,7 +1,6 @@
 //! The frameworks: by which package each is known, what it makes, and how it is served.
 
-use super::package::Package;
-use crate::detect::Project;
+use super::{Unit, package::Package};
 
 /// One framework.
 #[derive(Debug)]
@@ -34,6 +33,7 @@ pub(super) enum Kind {
     Qwik,
     VitePress,
     VuePress,
+    Vike,
     /// `.output/server/index.mjs` of Nitro.
     Nitro,
     /// A server with a build of its own: commands for when there are no scripts.
@@ -198,6 +198,37 @@ pub(super) static META: &[Framework] = &[
         Kind::Built { build: "strapi build", start: "strapi start", port: 1337 },
     ),
     row(
+        "directus",
+        &["directus"],
+        &["directus"],
+        Kind::Built { build: "", start: "directus start", port: 8055 },
+    ),
+    row(
+        "modernjs",
+        &["@modern-js/app-tools"],
+        &["modern"],
+        Kind::Built { build: "modern build", start: "modern serve", port: 8080 },
+    ),
+    row(
+        "waku",
+        &["waku"],
+        &["waku"],
+        Kind::Built { build: "waku build", start: "waku start", port: 8080 },
+    ),
+    row("vike", &["vike", "vite-plugin-ssr"], &["vike"], Kind::Vike),
+    row(
+        "analog",
+        &["@analogjs/platform"],
+        &[],
+        Kind::Built { build: "vite build", start: "node dist/analog/server/index.mjs", port: 3000 },
+    ),
+    row(
+        "medusa",
+        &["@medusajs/medusa"],
+        &["medusa"],
+        Kind::Built { build: "medusa build", start: "medusa start", port: 9000 },
+    ),
+    row(
         "nestjs",
         &["@nestjs/core"],
         &[],
@@ -288,6 +319,12 @@ pub(super) static BUNDLERS: &[Framework] = &[
         &["ember"],
         site("ember build --environment=production", "dist", true),
     ),
+    row(
+        "quasar",
+        &["@quasar/app-vite", "@quasar/app-webpack", "@quasar/app"],
+        &["quasar"],
+        site("quasar build", "dist/spa", true),
+    ),
     row("preact", &["preact-cli"], &["preact"], site("preact build", "build", true)),
     row("umi", &["umi", "@umijs/max"], &["umi", "max"], site("umi build", "dist", true)),
     row("stencil", &["@stencil/core"], &["stencil"], site("stencil build", "www", true)),
@@ -331,13 +368,20 @@ pub(super) static BUNDLERS: &[Framework] = &[
 
 impl Framework {
     /// Whether a package is an application of this framework, and by which dependency.
-    pub(super) fn used_by(&self, project: &Project<'_>, package: &Package) -> Option<&'static str> {
-        let known = self.packages.iter().copied().find(|name| {
-            let own = ["dependencies", "devDependencies"];
-            own.iter().any(|group| package.json().at(&[group, name]).is_some())
-        })?;
+    ///
+    /// A member of a workspace may use what only the root depends on; then a script or a configuration has to say so.
+    pub(super) fn used_by(&self, unit: &Unit<'_>) -> Option<&'static str> {
+        let package = unit.package;
+        let of = |package: &Package| {
+            self.packages.iter().copied().find(|name| {
+                let own = ["dependencies", "devDependencies"];
+                own.iter().any(|group| package.json().at(&[group, name]).is_some())
+            })
+        };
+        let own = of(package);
+        let known = own.or_else(|| of(unit.root).filter(|_| unit.is_member()))?;
         let has_config = || {
-            let entries = project.tree.entries(&package.dir);
+            let entries = unit.project.tree.entries(&package.dir);
             entries.is_some_and(|entries| {
                 let is_config = |file: &String| {
                     self.configs.iter().any(|config| {
@@ -348,11 +392,16 @@ impl Framework {
                 entries.files.iter().any(is_config)
             })
         };
-        let is_called = || {
-            package.scripts().next().is_none()
-                || package.scripts().any(|(_, script)| calls_any(script, self.programs))
+        let mut scripts = package.scripts().peekable();
+        // The root of a workspace has dependencies for its members, and libraries among them know frameworks too.
+        let is_alone = !unit.is_member() && unit.packages.members(package).is_none();
+        let has_none = scripts.peek().is_none() && is_alone;
+        let is_called = scripts.any(|(_, script)| calls_any(script, self.programs));
+        let is_used = match own {
+            Some(_) => self.programs.is_empty() || has_none || is_called,
+            None => is_called,
         };
-        (self.programs.is_empty() || is_called() || has_config()).then_some(known)
+        (is_used || has_config()).then_some(known)
     }
 }
 

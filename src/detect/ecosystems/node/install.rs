@@ -1,6 +1,11 @@
 //! How dependencies are installed: with which files, when, and what else they need.
 
-use super::{Unit, in_folder, manager::Tool, outcome::Runs, package::Package};
+use super::{
+    Unit, in_folder,
+    manager::{Installer, Tool},
+    outcome::Runs,
+    package::Package,
+};
 use crate::{
     detect::{Project, images::Family, join},
     spec::DependencyStep,
@@ -95,7 +100,7 @@ impl Install {
 
 /// Plans the install of a package or its workspace. `is_needed_to_run` tells that no development dependency is needed.
 pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool) -> Install {
-    let installed = installed(unit);
+    let installed: Vec<&Package> = installed(unit);
     let has_any = installed.iter().any(|package| package.dependencies().next().is_some());
     if !has_any && unit.manager.lock.is_none() {
         return Install::nothing();
@@ -110,14 +115,11 @@ pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool
     let may_omit = is_server && !is_built && !has_hooks && !needs_dev && !unit.is_member();
     let production = unit.manager.install_production(unit.node).filter(|_| may_omit && has_dev);
     let is_production = production.is_some() || !has_dev;
-    let command = production.unwrap_or_else(|| unit.manager.install());
+    let command = production.unwrap_or_else(|| unit.manager.install(unit.node));
     let mut commands = unit.manager.setup(unit.node, unit.project.bases, unit.is_bun);
     commands.push(in_folder(&unit.root.dir, &command));
-    let is_lerna = unit.project.tree.has(&unit.root.join("lerna.json")) && unit.root.has("lerna");
-    let has_workspaces = unit.root.json().has("workspaces") || unit.manager.tool == Tool::Pnpm;
-    if is_lerna && !has_workspaces {
-        // Before Lerna 7 it linked the packages itself.
-        commands.push(in_folder(&unit.root.dir, "npx lerna bootstrap"));
+    if let Some(Installer::Lerna(bootstrap)) = unit.manager.installer {
+        commands.push(in_folder(&unit.root.dir, bootstrap));
     }
     if needs_source {
         return Install { step: None, late: commands, is_production };
@@ -130,7 +132,7 @@ pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool
 fn installed<'a>(unit: &Unit<'a>) -> Vec<&'a Package> {
     let members = unit.packages.members(unit.root).unwrap_or_default();
     let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
-    std::iter::once(unit.root).chain(members).collect()
+    std::iter::once(unit.root).filter(|root| root.has_manifest()).chain(members).collect()
 }
 
 fn lifecycle(package: &Package) -> impl Iterator<Item = &str> {
@@ -177,13 +179,32 @@ fn files(unit: &Unit<'_>, installed: &[&Package]) -> Vec<String> {
         _ => files.push(join(&unit.root.dir, "**/package.json")),
     }
     files.extend(unit.manager.files(unit.project, unit.root));
+    let is_lerna = matches!(unit.manager.installer, Some(Installer::Lerna(_)));
     for package in installed {
+        // Each was installed for itself.
+        let locks = ["package-lock.json", "yarn.lock"].map(|name| package.join(name));
+        files.extend(locks.into_iter().filter(|lock| is_lerna && unit.project.tree.has(lock)));
+        if installed.len() > 1 {
+            files.extend(programs(unit.project, package));
+        }
         files.extend(schema(unit.project, package));
         files.extend(local(unit.project, package));
     }
-    files.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    files.retain(|file| seen.insert(file.clone()));
     files
 }
+
+/// Programs that a member offers: pnpm links only what is there.
+fn programs(project: &Project<'_>, package: &Package) -> Vec<String> {
+    let Some(bin) = package.json().get("bin") else { return Vec::new() };
+    let named = bin.as_str().into_iter().chain(bin.members().filter_map(|(_, v)| v.as_str()));
+    let paths = named.map(|path| package.join(path.trim_start_matches("./")));
+    paths.filter(|path| project.tree.has(path)).take(PROGRAMS_MAX).collect()
+}
+
+/// Programs of one package that are looked at.
+const PROGRAMS_MAX: usize = 20;
 
 /// Prisma makes its client from this when it is installed.
 pub(super) fn schema(project: &Project<'_>, package: &Package) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The package manager: which one, which version, and how it is called.
 
-use super::package::Package;
+use super::{package::Package, workspace::RUSH};
 use crate::detect::{
     Decision, Evidence, Project, images::Family, join, shell::quote, versions::Version,
 };
@@ -27,7 +27,44 @@ pub(super) struct Manager {
     pub(super) lock: Option<String>,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
+    /// How npm takes it when versions of peers do not fit.
+    peers: Peers,
+    /// The tool that installs a workspace in place of the package manager.
+    pub(super) installer: Option<Installer>,
     pub(super) decision: Decision,
+}
+
+/// Since npm 7 peers are installed too, and it is an error when their versions do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peers {
+    Strict,
+    /// The lock file is one of npm 6, which let them be.
+    Ignored,
+    /// Nothing says what was installed when it last worked, and there are packages with many peers.
+    IgnoredIfNeeded,
+}
+
+/// Packages whose plugins have them for a peer.
+const HOSTS: &[&str] = &[
+    "@angular/core",
+    "@nestjs/core",
+    "eslint",
+    "expo",
+    "gatsby",
+    "next",
+    "react",
+    "svelte",
+    "vue",
+    "webpack",
+];
+
+/// Tools that have workspaces of their own, for which they call the package manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Installer {
+    /// <https://rushjs.io/pages/intro/get_started/>: the command that calls it. Everything lies in `common/temp`.
+    Rush(String),
+    /// Lerna before 7, where `bootstrap` linked the packages, if no workspaces of the package manager did.
+    Lerna(&'static str),
 }
 
 /// Lock files in the order in which they count.
@@ -56,6 +93,9 @@ const SETTINGS: &[&str] = &[
 impl Manager {
     /// `packageManager`, `devEngines`, the lock file, settings, `engines`: the first that says something.
     pub(super) fn of(project: &Project<'_>, root: &Package) -> Self {
+        if let Some(rush) = Self::rush(project, root) {
+            return rush;
+        }
         let tree = project.tree;
         let locks: Vec<(&str, Tool)> =
             LOCKS.iter().copied().filter(|(name, _)| tree.has(&root.join(name))).collect();
@@ -92,7 +132,48 @@ impl Manager {
             Tool::Classic | Tool::Bun => Some("1".to_owned()),
             Tool::Npm => None,
         });
-        Self { tool, version, lock, has_own_yarn, decision }
+        let is_lerna = tree.has(&root.join("lerna.json"))
+            && !root.json().has("workspaces")
+            && tool != Tool::Pnpm
+            && root.major("lerna").is_none_or(|major| major < 7);
+        let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
+        let installer = is_lerna.then_some(Installer::Lerna(lerna));
+        let peers = match (&lock, HOSTS.iter().any(|name| root.has(name))) {
+            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => Peers::Ignored,
+            (None, true) => Peers::IgnoredIfNeeded,
+            _ => Peers::Strict,
+        };
+        Self { tool, version, lock, has_own_yarn, peers, installer, decision }
+    }
+
+    /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
+    fn rush(project: &Project<'_>, root: &Package) -> Option<Self> {
+        let path = root.join(RUSH);
+        let json = project.tree.json(&path)?;
+        let tools = [
+            ("pnpmVersion", Tool::Pnpm, "pnpm-lock.yaml"),
+            ("yarnVersion", Tool::Classic, "yarn.lock"),
+            ("npmVersion", Tool::Npm, "npm-shrinkwrap.json"),
+        ];
+        let (version, tool, lock) =
+            tools.into_iter().find_map(|(key, tool, lock)| Some((json.get(key)?, tool, lock)))?;
+        let lock = root.join(&format!("common/config/rush/{lock}"));
+        let script = "common/scripts/install-run-rush.js";
+        let rush = json.str_at(&["rushVersion"]).filter(|text| text.chars().all(is_version_char));
+        let command = match project.tree.has(&root.join(script)) {
+            true => format!("node {script}"),
+            false => format!("npx @microsoft/rush@{}", rush.unwrap_or("latest")),
+        };
+        let place = Evidence::line(path, Some(version.line));
+        Some(Self {
+            tool,
+            version: version.text(),
+            lock: project.tree.has(&lock).then_some(lock),
+            has_own_yarn: false,
+            peers: Peers::Strict,
+            installer: Some(Installer::Rush(command)),
+            decision: Decision::new("build system", tool.id(), RUSH, [place]),
+        })
     }
 
     /// Globs of the files that an install sees besides the manifests.
@@ -105,6 +186,12 @@ impl Manager {
             files
                 .extend([".yarn/releases", ".yarn/plugins", ".yarn/patches"].map(|f| root.join(f)));
         }
+        if matches!(self.installer, Some(Installer::Rush(_))) {
+            let folders = ["common/config", "common/scripts", "common/autoinstallers"];
+            let here = folders.map(|dir| root.join(dir));
+            files.push(root.join(RUSH));
+            files.extend(here.into_iter().filter(|dir| project.tree.has_dir(dir)));
+        }
         if project.tree.has_dir(&root.join("patches")) {
             files.push(root.join("patches"));
         }
@@ -115,6 +202,8 @@ impl Manager {
     pub(super) fn setup(&self, node: u32, family: Family, is_bun_image: bool) -> Vec<String> {
         let version = self.version.as_deref().unwrap_or("latest");
         let package = match self.tool {
+            // It fetches the package manager itself.
+            _ if matches!(self.installer, Some(Installer::Rush(_))) => return Vec::new(),
             Tool::Npm => return Vec::new(),
             Tool::Bun if is_bun_image => return Vec::new(),
             Tool::Bun => format!("bun@{version}"),
@@ -152,8 +241,30 @@ impl Manager {
     }
 
     /// Installs everything.
-    pub(super) fn install(&self) -> String {
+    pub(super) fn install(&self, node: u32) -> String {
+        self.install_with(node, "")
+    }
+
+    fn install_with(&self, node: u32, flag: &str) -> String {
+        let command = format!("{}{flag}", self.plain_install());
+        // npm 6 came with Node.js up to 14.
+        let is_new = self.tool == Tool::Npm && node >= 15;
+        if is_new { self.with_peers(&command) } else { command }
+    }
+
+    fn with_peers(&self, command: &str) -> String {
+        match self.peers {
+            Peers::Strict => command.to_owned(),
+            Peers::Ignored => format!("{command} --legacy-peer-deps"),
+            Peers::IgnoredIfNeeded => format!("{command} || {command} --legacy-peer-deps"),
+        }
+    }
+
+    fn plain_install(&self) -> String {
         let is_locked = self.lock.is_some();
+        if let Some(Installer::Rush(rush)) = &self.installer {
+            return format!("{rush} {}", if is_locked { "install" } else { "update" });
+        }
         match (self.tool, is_locked) {
             (Tool::Npm, true) => "npm ci --no-audit --no-fund",
             (Tool::Npm, false) => "npm install --no-audit --no-fund",
@@ -172,24 +283,29 @@ impl Manager {
 
     /// Installs what is needed to run; `None` where the tool can't but by another way.
     pub(super) fn install_production(&self, node: u32) -> Option<String> {
+        if self.installer.is_some() {
+            return None;
+        }
         let flag = match self.tool {
-            // npm 6 came with Node.js up to 14.
-            Tool::Npm if node < 15 => "--production",
-            Tool::Npm => "--omit=dev",
-            Tool::Classic | Tool::Bun => "--production",
-            Tool::Pnpm => "--prod",
+            Tool::Npm if node < 15 => " --production",
+            Tool::Npm => " --omit=dev",
+            Tool::Classic | Tool::Bun => " --production",
+            Tool::Pnpm => " --prod",
             Tool::Berry => return None,
         };
-        Some(format!("{} {flag}", self.install()))
+        Some(self.install_with(node, flag))
     }
 
     /// Removes what is not needed to run, without running scripts of the project.
     pub(super) fn prune(&self, node: u32, is_workspace: bool) -> Option<String> {
+        if self.installer.is_some() {
+            return None;
+        }
         let is_new_berry =
             self.version.as_deref().and_then(Version::parse).is_some_and(|v| v.major >= 4);
         let command = match self.tool {
             Tool::Npm if node < 15 => "npm prune --production",
-            Tool::Npm => "npm prune --omit=dev --no-audit --no-fund",
+            Tool::Npm => return Some(self.with_peers("npm prune --omit=dev --no-audit --no-fund")),
             Tool::Classic if !is_workspace => {
                 "yarn install --production --ignore-scripts --prefer-offline"
             }
@@ -207,10 +323,15 @@ impl Manager {
         format!("{} run {}", self.program(), quote(script))
     }
 
-    /// Runs a script of a member from the root of its workspace.
+    /// Whether scripts of a member can be run by its name.
+    pub(super) fn selects(&self, member: &Package) -> bool {
+        member.name().is_some() && self.installer.is_none()
+    }
+
+    /// Runs a script of a member: from the root of its workspace, or, where none is selected, of the tree.
     pub(super) fn run_in(&self, member: &Package, script: &str) -> String {
         let script = quote(script);
-        let Some(name) = member.name() else {
+        let Some(name) = member.name().filter(|_| self.selects(member)) else {
             return format!("cd {} && {} run {script}", quote(&member.dir), self.program());
         };
         let name = quote(name);
@@ -225,6 +346,7 @@ impl Manager {
     /// Runs a program of a dependency.
     pub(super) fn exec(&self, command: &str) -> String {
         let runner = match self.tool {
+            _ if self.installer.is_some() => "npx",
             Tool::Npm => "npx",
             Tool::Classic | Tool::Berry => "yarn run",
             Tool::Pnpm => "pnpm exec",
@@ -244,12 +366,17 @@ impl Manager {
     }
 
     pub(super) fn program(&self) -> &'static str {
-        self.tool.id()
+        match self.installer {
+            // Its package manager is not there by itself.
+            Some(Installer::Rush(_)) => "npm",
+            _ => self.tool.id(),
+        }
     }
 
     /// Where the tool keeps what it fetched, for the user root.
     pub(super) fn cache(&self) -> &'static str {
         match self.tool {
+            _ if matches!(self.installer, Some(Installer::Rush(_))) => "/root/.rush",
             Tool::Npm => "/root/.npm",
             Tool::Classic => "/usr/local/share/.cache/yarn",
             Tool::Berry => "/root/.yarn/berry/cache",

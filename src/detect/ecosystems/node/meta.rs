@@ -5,13 +5,16 @@ use super::{
     config::Config,
     framework::{self, Framework, Kind},
     outcome::{
-        Outcome, Runs, Server, by_words, clean, files, is_other_program, known_by, nothing, server,
+        METEOR, Outcome, Runs, Server, by_words, clean, files, is_other_program, known_by, nothing,
+        server,
     },
     site,
     source::{self, Source},
     start::{self, Start},
 };
-use crate::detect::{Decision, Evidence, join, procfile::procfile};
+use crate::detect::{
+    Decision, Evidence, ecosystems::draft::OUT_DIR, join, procfile::procfile, shell::quote,
+};
 
 pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &str) -> Outcome {
     let mut outcome = match framework.kind {
@@ -24,8 +27,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         Kind::Angular => angular(unit),
         Kind::Adonis => adonis(unit),
         Kind::Redwood => {
-            let start =
-                by_words("redwood's own server", "npx rw serve", unit.package.place(dependency));
+            let start = by_words("redwood's own server", "npx rw serve", unit.place(dependency));
             built_server(unit, "rw build", start, 8910)
         }
         Kind::Expo => expo(unit),
@@ -33,11 +35,12 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
             Some(start) => built_server(unit, "qwik build", start, 3000),
             None => files(unit, "vite build", "dist", true),
         },
-        Kind::Nitro => nitro(unit),
+        Kind::Nitro => nitro(unit, framework.id),
+        Kind::Vike => vike(unit, unit.place(dependency)),
         Kind::VitePress => site::documentation(unit, "vitepress", ".vitepress/dist"),
         Kind::VuePress => site::documentation(unit, "vuepress", ".vuepress/dist"),
         Kind::Built { build, start, port } => {
-            let place = unit.package.place(dependency);
+            let place = unit.place(dependency);
             let start = match production(unit) {
                 Some(found) if framework.id != "nestjs" || !found.line.starts_with("nest ") => {
                     found
@@ -45,11 +48,10 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
                 _ if framework.id == "nestjs" => {
                     by_words("where nest build writes", "node dist/main", place)
                 }
+                _ if start.starts_with("node ") => by_words("where the build writes", start, place),
                 _ => by_words("the framework's own server", &format!("npx {start}"), place),
             };
-            let has_cli = framework.id != "nestjs"
-                || unit.package.has("@nestjs/cli")
-                || unit.root.has("@nestjs/cli");
+            let has_cli = framework.id != "nestjs" || unit.has("@nestjs/cli");
             built_server(unit, if has_cli { build } else { "tsc" }, start, port)
         }
         Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
@@ -68,8 +70,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         server.copy.clear();
         server.is_self_contained = false;
     }
-    let ionic =
-        ["@ionic/angular", "@ionic/react", "@ionic/vue"].iter().any(|name| unit.package.has(name));
+    let ionic = ["@ionic/angular", "@ionic/react", "@ionic/vue"].iter().any(|name| unit.has(name));
     outcome.framework =
         Some(if ionic && framework.id == "angular" { "ionic" } else { framework.id });
     outcome.decisions.insert(0, known_by(unit, framework, dependency));
@@ -79,9 +80,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
 /// The script that starts it in production.
 fn production(unit: &Unit<'_>) -> Option<Start> {
     let start = start::script(unit.package)?;
-    let is_fine = !start.is_development()
-        && start.served_folder().is_none()
-        && !start::delegates(&start.line);
+    let is_fine = !start.is_development() && start.served_folder().is_none() && !start.delegates();
     is_fine.then_some(start)
 }
 
@@ -103,7 +102,8 @@ fn built_server(unit: &Unit<'_>, build: &str, start: Start, default: u16) -> Out
         build,
         whole_build: None,
         before_build: Vec::new(),
-        runs: Runs::Server(server),
+        after_build: Vec::new(),
+        runs: Runs::Server(Box::new(server)),
         decisions,
     }
 }
@@ -126,13 +126,15 @@ fn contained(
         health: None,
         copy,
         is_self_contained,
+        writes: None,
     };
     Outcome {
         framework: None,
         build: Some(build.to_owned()),
         whole_build: None,
         before_build: Vec::new(),
-        runs: Runs::Server(server),
+        after_build: Vec::new(),
+        runs: Runs::Server(Box::new(server)),
         decisions: vec![port_decision],
     }
 }
@@ -181,19 +183,21 @@ fn next(unit: &Unit<'_>) -> Outcome {
         }
         return with_env(contained("next build", start, 3000, copy, true), "HOSTNAME", "0.0.0.0");
     }
-    let place = unit.package.place("next");
+    let place = unit.place("next");
     let start =
         script.unwrap_or_else(|| by_words("the framework's own server", "npx next start", place));
-    built_server(unit, "next build", start, 3000)
+    let mut outcome = built_server(unit, "next build", start, 3000);
+    // Pages and images that it makes anew are kept there.
+    outcome.after_build = vec![unit.in_package(&format!("chmod -R a+rwX {}", quote(&dist)))];
+    outcome
 }
 
 fn nuxt(unit: &Unit<'_>) -> Outcome {
     let config = Config::find(unit, &["nuxt.config"]);
     let text_of = |key: &str| config.as_ref().and_then(|config| config.text_of(key));
-    let place = unit.package.place("nuxt");
+    let place = unit.place("nuxt");
     let generates = unit.build_script().is_some_and(|(_, line)| line.contains("generate"));
-    let is_old =
-        unit.package.major("nuxt").is_some_and(|major| major < 3) || unit.package.has("nuxt-edge");
+    let is_old = unit.major("nuxt").is_some_and(|major| major < 3) || unit.has("nuxt-edge");
     if is_old {
         let is_static = text_of("target").is_some_and(|(target, _)| target == "static");
         if is_static || generates {
@@ -214,14 +218,35 @@ fn nuxt(unit: &Unit<'_>) -> Outcome {
     contained("nuxt build", start, 3000, vec![(".output".to_owned(), ".output")], true)
 }
 
-fn nitro(unit: &Unit<'_>) -> Outcome {
+/// What TanStack Start builds without Nitro is for a server of the web's `fetch` (tanstack.com/start, hosting).
+fn without_nitro(unit: &Unit<'_>) -> Outcome {
+    let place = unit.place("@tanstack/react-start");
+    let line = "npx srvx --prod -s ../client dist/server/server.js";
+    let start = by_words("where vite build writes", line, place);
+    let copy = ["node_modules", "dist"].map(|folder| (folder.to_owned(), folder));
+    let copy = copy.into_iter().chain([("package.json".to_owned(), ".")]).collect();
+    let mut outcome = contained("vite build", start, 3000, copy, false);
+    outcome.before_build = vec![unit.manager.add("srvx")];
+    outcome
+}
+
+fn nitro(unit: &Unit<'_>, id: &str) -> Outcome {
     let script = production(unit);
+    let config = Config::find(unit, &["vite.config"]);
+    let brings = ["nitro", "nitropack", "vinxi", "@tanstack/nitro-v2-vite-plugin"];
+    let has_nitro = brings.iter().any(|name| unit.has(name))
+        || config
+            .as_ref()
+            .is_none_or(|config| config.says("target", "") || config.text().contains("nitro"));
+    if id == "tanstack-start" && script.is_none() && !has_nitro {
+        return without_nitro(unit);
+    }
     let is_own = script.as_ref().is_some_and(|start| {
         !start.line.contains(".output/") && !framework::calls_any(&start.line, &["vinxi"])
     });
-    let build = if unit.package.has("vinxi") {
+    let build = if unit.has("vinxi") {
         "vinxi build"
-    } else if unit.package.has("vite") {
+    } else if unit.has("vite") {
         "vite build"
     } else {
         "nitro build"
@@ -238,7 +263,7 @@ fn nitro(unit: &Unit<'_>) -> Outcome {
 }
 
 fn remix(unit: &Unit<'_>) -> Outcome {
-    let is_vite = unit.package.has("vite");
+    let is_vite = unit.has("vite");
     let config = Config::find(unit, &["vite.config"]);
     if is_vite && config.is_some_and(|config| config.says("ssr", "false")) {
         return files(unit, "remix vite:build", "build/client", true);
@@ -258,7 +283,7 @@ fn react_router(unit: &Unit<'_>) -> Outcome {
     if config.is_some_and(|config| config.says("ssr", "false")) {
         return files(unit, "react-router build", "build/client", true);
     }
-    let place = unit.package.place("@react-router/dev");
+    let place = unit.place("@react-router/dev");
     let server = "npx react-router-serve build/server/index.js";
     let start =
         production(unit).unwrap_or_else(|| by_words("where the build writes", server, place));
@@ -267,14 +292,14 @@ fn react_router(unit: &Unit<'_>) -> Outcome {
 
 fn astro(unit: &Unit<'_>) -> Outcome {
     let config = Config::find(unit, &["astro.config"]);
-    let has_adapter = unit.package.has("@astrojs/node")
+    let has_adapter = unit.has("@astrojs/node")
         && config.as_ref().is_none_or(|config| config.text().contains("@astrojs/node"));
     if !has_adapter {
         return files(unit, "astro build", "dist", false);
     }
     let is_middleware =
         config.is_some_and(|c| c.text_of("mode").is_some_and(|(mode, _)| mode == "middleware"));
-    let place = unit.package.place("@astrojs/node");
+    let place = unit.place("@astrojs/node");
     let outcome = match production(unit) {
         Some(start) if is_middleware => built_server(unit, "astro build", start, 4321),
         _ => {
@@ -310,7 +335,7 @@ fn sveltekit(unit: &Unit<'_>) -> Outcome {
     let start = by_words("adapter-node's output", "node build", place);
     let mut outcome = contained("vite build", start, 3000, copy, false);
     if !names("@sveltejs/adapter-node") {
-        let major = unit.package.major("@sveltejs/kit").unwrap_or(2);
+        let major = unit.major("@sveltejs/kit").unwrap_or(2);
         let adapter =
             if major < 2 { "@sveltejs/adapter-node@1" } else { "@sveltejs/adapter-node@5" };
         let file = config.as_ref().map(|config| config.place().file);
@@ -344,6 +369,8 @@ fn angular(unit: &Unit<'_>) -> Outcome {
         {
             server.copy.clear();
         }
+        let both = unit.package.first_script(&["build:ssr"]).filter(|_| !found.is_bundled);
+        outcome.whole_build = both.map(|both| vec![unit.in_package(&unit.manager.run(both))]);
         return outcome;
     }
     let mut outcome = files(unit, "ng build", &found.folder, true);
@@ -355,12 +382,12 @@ fn angular(unit: &Unit<'_>) -> Outcome {
 }
 
 fn adonis(unit: &Unit<'_>) -> Outcome {
-    let is_new = unit.package.major("@adonisjs/core").is_none_or(|major| major >= 6);
+    let is_new = unit.major("@adonisjs/core").is_none_or(|major| major >= 6);
     let (build, server) = match is_new {
         true => ("node ace build", "node build/bin/server.js"),
         false => ("node ace build --production", "node build/server.js"),
     };
-    let place = unit.package.place("@adonisjs/core");
+    let place = unit.place("@adonisjs/core");
     let start = by_words("where node ace build writes", server, place);
     let mut outcome = built_server(unit, "", start, 3333);
     if unit.build_script().is_none() {
@@ -370,8 +397,35 @@ fn adonis(unit: &Unit<'_>) -> Outcome {
     with_env(outcome, "HOST", "0.0.0.0")
 }
 
+/// <https://docs.meteor.com/cli/#meteorbuild>: the bundle is a project of npm of its own.
+pub(super) fn meteor(unit: &Unit<'_>) -> Outcome {
+    let place = Evidence::file(unit.package.join(METEOR));
+    let start = by_words("meteor's bundle", "node main.js", place.clone());
+    let copy = vec![(format!("{OUT_DIR}/bundle"), ".")];
+    let outcome = contained("", start, 3000, copy, true);
+    let mut outcome = with_env(outcome, "ROOT_URL", "http://localhost:3000");
+    outcome.whole_build = Some(vec![
+        "npm install -g meteor --foreground-scripts".to_owned(),
+        unit.in_package(&format!(
+            "meteor build --directory {OUT_DIR} --server-only --allow-superuser"
+        )),
+        format!("cd {OUT_DIR}/bundle/programs/server && npm install --omit=dev"),
+    ]);
+    outcome.framework = Some("meteor");
+    outcome.decisions.insert(0, Decision::new("framework", "meteor", METEOR, [place]));
+    outcome
+}
+
+/// A server of the project's own, else that of Vike, which listens for its own machine alone (vike.dev/preview).
+fn vike(unit: &Unit<'_>, place: Evidence) -> Outcome {
+    let own = production(unit).filter(|start| !framework::calls_any(&start.line, &["vike"]));
+    let line = "npx vike preview --host 0.0.0.0 --port 3000";
+    let start = own.unwrap_or_else(|| by_words("the framework's own server", line, place));
+    built_server(unit, "vike build", start, 3000)
+}
+
 fn expo(unit: &Unit<'_>) -> Outcome {
-    if !unit.package.has("react-native-web") {
+    if !unit.has("react-native-web") {
         return nothing("an application for phones");
     }
     files(unit, "expo export --platform web", "dist", true)

@@ -3,10 +3,10 @@
 //! A package is looked at in this order: what it is installed with (`workspace`, `manager`, `version`), what becomes of it
 //! (`outcome`, by the tables of `framework`), and the build that makes it (`build`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::{manager::Manager, outcome::Runs, package::Package, workspace::Packages};
-use crate::detect::{Decision, Project, Service, Weight, is_below, join, shell::quote};
+use crate::detect::{Decision, Evidence, Project, Service, Weight, is_below, join, shell::quote};
 
 pub use self::assets::{Assets, assets};
 
@@ -14,6 +14,7 @@ mod assets;
 mod bare;
 mod build;
 mod config;
+mod development;
 mod framework;
 mod install;
 mod manager;
@@ -32,18 +33,47 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     let packages = Packages::of(project);
     let mut managers: BTreeMap<String, Manager> = BTreeMap::new();
     let mut services = Vec::new();
-    for package in packages.all.values() {
+    for package in packages.all.values().filter(|package| package.has_manifest()) {
         let root = packages.root_of(package);
         let manager =
             managers.entry(root.dir.clone()).or_insert_with(|| Manager::of(project, root)).clone();
         let (node, version) = version::decide(project, package, root);
         let is_bun = runs_on_bun(package, &manager);
         let unit = Unit { project, packages: &packages, package, root, manager, node, is_bun };
-        services.extend(nx::services(&unit, &language(&unit), &version));
-        services.extend(service(&unit, version));
+        let applications = nx::services(&unit, &language(&unit), &version);
+        let mut own = service(&unit, version);
+        if let Some(root) = own.as_mut().filter(|root| root.weight < Weight::Stated)
+            && !applications.is_empty()
+        {
+            // Its dependencies are those of the applications.
+            root.weight = root.weight.min(Weight::Manifest);
+            root.claims.clear();
+        }
+        services.extend(applications);
+        services.extend(own);
     }
+    lighten_roots(&packages, &mut services);
     services.extend(bare::services(project, &packages));
     services
+}
+
+/// The root of a workspace whose members are deployed is no service because of a script that runs something, though
+/// nothing says that it listens.
+fn lighten_roots(packages: &Packages, services: &mut [Service]) {
+    let deployed: BTreeSet<String> = services
+        .iter()
+        .filter(|service| service.weight >= Weight::Starts)
+        .map(|service| service.dir.clone())
+        .collect();
+    for service in services {
+        let members = packages.all.get(&service.dir).and_then(|package| packages.members(package));
+        let is_light = service.spec.metadata.framework.is_none()
+            && service.spec.runtime.ports.is_empty()
+            && service.weight < Weight::Stated;
+        if is_light && members.unwrap_or_default().iter().any(|member| deployed.contains(member)) {
+            service.weight = service.weight.min(Weight::Manifest);
+        }
+    }
 }
 
 /// One package and what it is installed with.
@@ -82,6 +112,22 @@ impl Unit<'_> {
             || line.starts_with("echo ")
             || line.starts_with("electron-builder");
         (!is_other).then_some((name, line))
+    }
+
+    /// Where a dependency stands, of the package or of the root of its workspace.
+    fn place(&self, dependency: &str) -> Evidence {
+        let package = if self.package.has(dependency) { self.package } else { self.root };
+        package.place(dependency)
+    }
+
+    /// Whether the package, or the root of its workspace, has such a dependency.
+    fn has(&self, dependency: &str) -> bool {
+        self.package.has(dependency) || self.root.has(dependency)
+    }
+
+    /// The first number of a dependency's range.
+    fn major(&self, dependency: &str) -> Option<u32> {
+        self.package.major(dependency).or_else(|| self.root.major(dependency))
     }
 
     /// Whether it is a member of a workspace.
@@ -145,6 +191,11 @@ fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {
     if runs_what_another_installs(unit, &outcome) {
         outcome.runs = Runs::Nothing { why: "it starts another package of the tree" };
     }
+    let members = unit.packages.members(unit.root).map_or(0, <[String]>::len);
+    if matches!(outcome.runs, Runs::Nothing { .. }) && unit.is_member() && members > MEMBERS_MANY {
+        // The root stands for libraries, and each of them would be planned with all others.
+        return None;
+    }
     let weight = weight(unit, &outcome);
     let claims = if weight >= Weight::Starts { claims(unit) } else { Vec::new() };
     let language = language(unit);
@@ -157,6 +208,9 @@ fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {
     spec.metadata.framework = outcome.framework.map(str::to_owned);
     Some(Service { dir: unit.package.dir.clone(), spec, weight, claims, decisions })
 }
+
+/// A workspace with more members has services, or nobody wants to read of each of its libraries.
+const MEMBERS_MANY: usize = 100;
 
 /// Manifests of languages whose servers often have a `package.json` beside them for what the browser gets.
 const OTHERS: &[&str] = &[
@@ -178,15 +232,26 @@ const OTHERS: &[&str] = &[
     "gleam.toml",
 ];
 
+/// Generators of manuals, and what makes applications for phones that have a page for browsers, too.
+const SECONDARY: &[&str] = &["docusaurus", "vitepress", "vuepress", "expo"];
+
 fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
     let entries = unit.project.tree.entries(&unit.package.dir);
     let is_beside = entries.is_some_and(|entries| {
         entries.first_of(OTHERS).is_some() || entries.ending(".csproj").next().is_some()
     });
     match &outcome.runs {
+        Runs::Nothing { .. } if outcome::offers_code(unit) => Weight::Library,
         Runs::Nothing { .. } => Weight::Manifest,
         Runs::Server(server) if server.start.rule.starts_with("Procfile") => Weight::Stated,
         Runs::Site(_) if is_beside => Weight::Manifest,
+        // A page of a library shows what it does.
+        Runs::Site(_) if outcome.framework.is_none() && outcome::offers_code(unit) => {
+            Weight::Library
+        }
+        Runs::Site(_) if outcome.framework.is_some_and(|id| SECONDARY.contains(&id)) => {
+            Weight::Manual
+        }
         Runs::Server(_) | Runs::Site(_) if outcome.framework.is_some() => Weight::Framework,
         Runs::Site(_) => Weight::Starts,
         Runs::Server(server) if server.start.script.is_some() || server.port.is_some() => {
@@ -249,7 +314,7 @@ fn runs_what_another_installs(unit: &Unit<'_>, outcome: &outcome::Outcome) -> bo
 /// TypeScript where there is a `tsconfig.json`, or files and a compiler for them.
 fn language(unit: &Unit<'_>) -> Decision {
     let tree = unit.project.tree;
-    let place = |file: String| [crate::detect::Evidence::file(file)];
+    let place = |file: String| [Evidence::file(file)];
     let tsconfig = unit.package.join("tsconfig.json");
     if tree.has(&tsconfig) {
         return Decision::new("language", "typescript", "tsconfig.json", place(tsconfig));

@@ -8,7 +8,7 @@ use super::{
     outcome::{Outcome, Runs, Server, Site},
     package::Package,
     source,
-    start::Start,
+    start::{self, Start},
 };
 use crate::detect::{
     Decision, Evidence, Service, Weight, is_below, join, manifest::Value, shell::quote,
@@ -33,12 +33,14 @@ pub(super) fn services(unit: &Unit<'_>, language: &Decision, version: &Decision)
         tree.dirs_below(&unit.package.dir).filter(|(_, entries)| entries.has("project.json"));
     let dirs: Vec<String> = dirs.map(|(dir, _)| dir.to_owned()).collect();
     let mut services = Vec::new();
-    for dir in
-        dirs.into_iter().filter(|dir| *dir != unit.package.dir && is_below(dir, &unit.package.dir))
-    {
-        // A package with scripts is looked at as one.
+    for dir in dirs.into_iter().filter(|dir| is_below(dir, &unit.package.dir)) {
+        // A package with scripts is looked at as one, unless they only call Nx.
         let own = Package::load(unit.project, &dir);
-        if own.is_some_and(|package| package.scripts().next().is_some()) {
+        let is_own = |package: &Package| match dir == unit.package.dir {
+            true => start::script(package).is_none_or(|start| !start.delegates()),
+            false => package.scripts().next().is_some(),
+        };
+        if own.as_ref().is_some_and(is_own) {
             continue;
         }
         let path = join(&dir, "project.json");
@@ -73,6 +75,7 @@ impl App<'_> {
             build: None,
             whole_build: Some(vec![super::in_folder(&self.unit.package.dir, &command)]),
             before_build: Vec::new(),
+            after_build: Vec::new(),
             runs,
             decisions: Vec::new(),
         };
@@ -132,6 +135,7 @@ impl App<'_> {
                 .replace("{projectName}", &self.name)
         });
         let text = text.map(|text| text.trim_start_matches("./").trim_matches('/').to_owned());
+        let below = if below == "." { &self.name } else { below };
         let is_fine = |text: &String| {
             !text.is_empty() && !text.contains(['{', '*']) && !text.split('/').any(|p| p == "..")
         };
@@ -198,16 +202,9 @@ impl App<'_> {
 
     fn server(&self, words: Vec<String>, default_port: Option<u16>) -> Runs {
         let source = source::scan(self.unit.project, &self.dir, Some("src/main.ts"));
-        let start = Start {
-            line: words.join(" "),
-            words: words.clone(),
-            env: Vec::new(),
-            script: None,
-            hook: None,
-            rule: "where nx build writes".to_owned(),
-            place: self.place.clone(),
-        };
-        Runs::Server(Server {
+        let place = self.place.clone();
+        let start = Start::new(words.clone(), words.join(" "), "where nx build writes", place);
+        Runs::Server(Box::new(Server {
             command: Some(words),
             start,
             port: source.port.as_ref().map(|(port, _)| *port).or(default_port),
@@ -216,7 +213,8 @@ impl App<'_> {
             health: source.health.map(|(path, _)| path),
             copy: Vec::new(),
             is_self_contained: false,
-        })
+            writes: source.writes,
+        }))
     }
 }
 

@@ -4,11 +4,16 @@ use super::{
     Unit,
     config::{self, Config},
     framework::{BUNDLERS, Framework, Kind, META, NITRO, SERVERS},
-    meta, site,
+    meta,
+    package::Package,
+    site,
     source::{self, Source},
     start::{self, Start},
 };
-use crate::detect::{Decision, Evidence, join, procfile::procfile};
+use crate::detect::{Decision, Evidence, join, manifest::Value, procfile::procfile, shell};
+
+/// What only projects of Meteor have; it names the release.
+pub(super) const METEOR: &str = ".meteor/release";
 
 /// What was found out about a package.
 pub(super) struct Outcome {
@@ -19,12 +24,14 @@ pub(super) struct Outcome {
     pub(super) whole_build: Option<Vec<String>>,
     /// Commands right before the build.
     pub(super) before_build: Vec<String>,
+    /// Commands after it.
+    pub(super) after_build: Vec<String>,
     pub(super) runs: Runs,
     pub(super) decisions: Vec<Decision>,
 }
 
 pub(super) enum Runs {
-    Server(Server),
+    Server(Box<Server>),
     Site(Site),
     /// A library, or something for other machines than servers.
     Nothing {
@@ -45,6 +52,8 @@ pub(super) struct Server {
     pub(super) copy: Vec<(String, &'static str)>,
     /// The output holds what it needs of the dependencies.
     pub(super) is_self_contained: bool,
+    /// Where it says that it writes files.
+    pub(super) writes: Option<Evidence>,
 }
 
 /// Files for a browser.
@@ -59,7 +68,10 @@ pub(super) struct Site {
 
 pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let project = unit.project;
-    let found = META.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    if project.tree.has(&unit.package.join(METEOR)) {
+        return meta::meteor(unit);
+    }
+    let found = META.iter().find_map(|f| Some((f, f.used_by(unit)?)));
     if let Some((framework, dependency)) = found {
         return meta::of(unit, framework, dependency);
     }
@@ -70,22 +82,37 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let production = script.filter(|start| {
         !start.is_development()
             && start.served_folder().is_none()
-            && !start::delegates(&start.line)
+            && !start.delegates()
             && !is_ejected(unit, start)
     });
-    let stated = procfile(project, &unit.package.dir).map(|process| Start {
-        words: process.command,
-        env: Vec::new(),
-        line: process.line,
-        script: None,
-        hook: None,
-        rule: format!("Procfile {}", process.name),
-        place: process.evidence,
+    let stated = procfile(project, &unit.package.dir).map(|process| {
+        let rule = format!("Procfile {}", process.name);
+        Start::new(process.command, process.line, &rule, process.evidence).within(unit.package)
     });
-    let stated = stated.filter(|start| !is_other_program(&start.line));
-    let function = || functions_framework(unit);
-    if let Some(start) = stated.or(production).or_else(function) {
+    let stated =
+        stated.filter(|start| !is_other_program(&start.line) && !calls_root(unit, &start.line));
+    // What a bundler makes is files, whatever shows them.
+    let shown = stated.as_ref().filter(|start| {
+        let is_bundled = || BUNDLERS.iter().any(|f| f.used_by(unit).is_some());
+        (start.is_development() || start.served_folder().is_some()) && is_bundled()
+    });
+    if let Some(start) = shown
+        && let Some(outcome) = bundled(unit, start.served_folder().or_else(|| served.clone()))
+    {
+        return outcome;
+    }
+    if let Some(start) = stated {
         return own_server(unit, start);
+    }
+    let function = || functions_framework(unit);
+    if let Some(start) = production.or_else(function) {
+        // What shows the page while somebody works on it.
+        let is_tool = start.file().is_some_and(|file| {
+            TOOLS.contains(&file.split('/').next().unwrap_or_default()) && file.contains('/')
+        });
+        let outcome = own_server(unit, start);
+        let has_page = is_tool && !serves(&outcome);
+        return page(unit).filter(|_| has_page).unwrap_or(outcome);
     }
     if let Some(outcome) = bundled(unit, served.clone()) {
         return outcome;
@@ -98,36 +125,72 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
             rule: "the script serves it",
         };
         let build = None;
-        let (before_build, decisions) = (Vec::new(), Vec::new());
         return Outcome {
             framework: None,
             build,
             whole_build: None,
-            before_build,
+            before_build: Vec::new(),
+            after_build: Vec::new(),
             runs: Runs::Site(site),
-            decisions,
+            decisions: Vec::new(),
         };
     }
-    if let Some(dependency) = NITRO.used_by(project, unit.package) {
+    if let Some(dependency) = NITRO.used_by(unit) {
         return meta::of(unit, &NITRO, dependency);
     }
     let has_build = unit.build_script().is_some();
-    match start::entry(project, unit.package, has_build) {
+    let outcome = match start::entry(project, unit.package, has_build) {
         Some(start) => own_server(unit, start),
         None => nothing("no script, `main` or entry file starts it"),
-    }
+    };
+    if serves(&outcome) { outcome } else { page(unit).unwrap_or(outcome) }
 }
 
+/// Whether something listens, or works for a framework.
+fn serves(outcome: &Outcome) -> bool {
+    outcome.framework.is_some()
+        || matches!(&outcome.runs, Runs::Server(server) if server.port.is_some())
+}
+
+/// Files with a first page, beside which the manifest is there for tools.
+fn page(unit: &Unit<'_>) -> Option<Outcome> {
+    let find = |folder: &&'static str| {
+        let pages = ["index.html", "index.htm"].map(|page| unit.package.join(&join(folder, page)));
+        let page = pages.into_iter().find(|page| unit.project.tree.has(page))?;
+        Some((*folder, page))
+    };
+    let (folder, page) = PAGES.iter().find_map(find)?;
+    let rule = "the folder of the first page";
+    let place = Some(Evidence::file(page));
+    let mut outcome = nothing(rule);
+    outcome.runs = Runs::Site(Site { folder: folder.to_owned(), is_spa: false, place, rule });
+    Some(outcome)
+}
+
+/// Folders of programs that build.
+const TOOLS: &[&str] = &["scripts", "tools", "tasks", "build", "gulp"];
+
+/// Folders that hold a site, before that of the package.
+const PAGES: &[&str] = &["dist", "build", "public", "_site", "www", "site", "."];
+
 pub(super) fn nothing(why: &'static str) -> Outcome {
-    let (before_build, decisions) = (Vec::new(), Vec::new());
     Outcome {
         framework: None,
         build: None,
         whole_build: None,
-        before_build,
+        before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Nothing { why },
-        decisions,
+        decisions: Vec::new(),
     }
+}
+
+/// A script of the workspace's root, which can't be called where the member is.
+fn calls_root(unit: &Unit<'_>, line: &str) -> bool {
+    start::call(line).is_some_and(|(name, _)| {
+        let is_there = |package: &Package| package.script(name).is_some();
+        unit.is_member() && !is_there(unit.package) && is_there(unit.root)
+    })
 }
 
 /// A `Procfile` beside a `package.json` may be another language's.
@@ -186,14 +249,15 @@ fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
 
 pub(super) fn known_by(unit: &Unit<'_>, framework: &Framework, dependency: &str) -> Decision {
     let rule = format!("dependency `{dependency}`");
-    Decision::new("framework", framework.id, rule, [unit.package.place(dependency)])
+    Decision::new("framework", framework.id, rule, [unit.place(dependency)])
 }
 
 // Servers that the project's own code starts.
 
 fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     let project = unit.project;
-    let found = SERVERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)));
+    let found = SERVERS.iter().find_map(|f| Some((f, f.used_by(unit)?)));
+    let found = found.or_else(|| hoisted(unit, &start));
     let mut decisions = Vec::new();
     let mut default_port = None;
     let mut is_worker = false;
@@ -209,14 +273,26 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
     // A library has a `main` too.
     let is_started = found.is_some() || source.listens || source.reads_port.is_some();
     let is_member = unit.is_member() && !source.listens && source.reads_port.is_none();
-    if is_guess && (!is_started || is_member) && is_library(unit) && start.rule != "bin" {
+    let is_offered = unit.is_member() && offers_code(unit) && !source.entry_listens;
+    if is_guess
+        && (!is_started || is_member || is_offered)
+        && is_library(unit)
+        && start.rule != "bin"
+    {
         return nothing("a library: its code starts nothing that listens");
+    }
+    if is_guess && unit.has("wrangler") && !source.listens {
+        let runs = Runs::Nothing { why: "a worker for the machines of Cloudflare" };
+        let framework = found.map(|(framework, _)| framework.id);
+        return Outcome { framework, runs, decisions, ..nothing("") };
     }
     let mut start = start;
     if unit.is_bun && is_guess && start.words.first().is_some_and(|program| program == "node") {
         start.words[0] = "bun".to_owned();
         start.line = start.words.join(" ");
     }
+    drop_missing_environment(unit, &mut start);
+    start.words = in_foreground(unit, &start).unwrap_or(start.words);
     let (start, build, typescript) = typescript(unit, start);
     decisions.extend(typescript);
     let server = server(start, default_port, is_worker, &source, &mut decisions);
@@ -225,17 +301,78 @@ fn own_server(unit: &Unit<'_>, start: Start) -> Outcome {
         build,
         whole_build: None,
         before_build: Vec::new(),
-        runs: Runs::Server(server),
+        after_build: Vec::new(),
+        runs: Runs::Server(Box::new(server)),
         decisions,
     }
 }
 
+/// Node.js does not start when `--env-file` names a file that is not there, and secrets are not in the tree.
+fn drop_missing_environment(unit: &Unit<'_>, start: &mut Start) {
+    let is_missing = |file: &str| !unit.project.tree.has(&unit.package.join(file));
+    start
+        .words
+        .retain(|word| word.strip_prefix("--env-file=").is_none_or(|file| !is_missing(file)));
+    let at = start.words.iter().position(|word| word == "--env-file");
+    if let Some(at) = at
+        && start.words.get(at + 1).is_some_and(|file| is_missing(file))
+    {
+        start.words.drain(at..at + 2);
+    }
+}
+
+/// `pm2 start ecosystem.config.js` goes to the background, and the container would end: the program it starts.
+fn in_foreground(unit: &Unit<'_>, start: &Start) -> Option<Vec<String>> {
+    let is_background = start.line.contains("pm2 start") && !start.line.contains("--no-daemon");
+    if !is_background || !start.words.is_empty() {
+        return None;
+    }
+    let script = match Config::find(unit, &["ecosystem.config", "pm2.config"]) {
+        Some(config) => config.text_of("script")?.0,
+        None => {
+            let names = ["ecosystem.config.json", "ecosystem.json", "pm2.json"];
+            let (json, _) = names.iter().find_map(|name| Config::json(unit, name))?;
+            let apps = json.get("apps").unwrap_or(&json);
+            apps.items().first().unwrap_or(apps).str_at(&["script"])?.to_owned()
+        }
+    };
+    let script = clean(&script);
+    is_code_file(&script).then(|| vec!["node".to_owned(), script])
+}
+
+fn is_code_file(path: &str) -> bool {
+    [".js", ".cjs", ".mjs"].iter().any(|end| path.ends_with(end)) && !path.starts_with('/')
+}
+
+/// A framework of the workspace's root that the start file imports.
+fn hoisted(unit: &Unit<'_>, start: &Start) -> Option<(&'static Framework, &'static str)> {
+    let path = unit.package.join(start.file()?);
+    let text = unit.project.tree.read(&path).filter(|_| unit.is_member())?;
+    SERVERS.iter().find_map(|framework| {
+        let is_imported = |name: &&&str| {
+            unit.root.has(name)
+                && ['\'', '"'].iter().any(|q| text.text.contains(&format!("{q}{name}{q}")))
+        };
+        Some((framework, *framework.packages.iter().find(is_imported)?))
+    })
+}
+
 fn is_library(unit: &Unit<'_>) -> bool {
+    offers_code(unit) || unit.is_member() || unit.package.json().has("bin")
+}
+
+/// Whether others get it from a registry.
+fn is_published(unit: &Unit<'_>) -> bool {
+    let is_private = unit.package.json().get("private").is_some_and(Value::is_true);
+    !is_private && offers_code(unit)
+}
+
+/// Whether the manifest tells others what they may import.
+pub(super) fn offers_code(unit: &Unit<'_>) -> bool {
     let json = unit.package.json();
-    ["files", "exports", "types", "typings", "module", "bin", "publishConfig", "peerDependencies"]
+    ["files", "exports", "types", "typings", "module", "publishConfig", "peerDependencies"]
         .iter()
         .any(|key| json.has(key))
-        || unit.package.dir != unit.root.dir
 }
 
 /// A server by its start command, what its code says, and the framework's default.
@@ -253,12 +390,10 @@ pub(super) fn server(
             let place = start.place.clone();
             Some(Decision::new("port", port.to_string(), "the start command sets it", [place]))
         }
-        (None, Some((port, place)), _) if !is_worker || listens => Some(Decision::new(
-            "port",
-            port.to_string(),
-            "what the code listens on",
-            [place.clone()],
-        )),
+        // A number alone may be a port of anything.
+        (None, Some((port, place)), default) if listens || !is_worker && default.is_some() => Some(
+            Decision::new("port", port.to_string(), "what the code listens on", [place.clone()]),
+        ),
         (None, None, Some((port, id))) => {
             let place = source.reads_port.clone();
             Some(Decision::new("port", port.to_string(), format!("default of {id}"), place))
@@ -275,7 +410,7 @@ pub(super) fn server(
         decisions.push(Decision::new("health", path, "a route of the code", [place.clone()]));
     }
     let reads_port = source.reads_port.is_some() || source.port.is_none() && stated.is_none();
-    let command = (!start.words.is_empty()).then(|| start.words.clone());
+    let command = (!start.words.is_empty()).then(|| start.words.clone()).or_else(|| open(&start));
     // Code that asks for it has `localhost` for its default more often than not.
     let host = source.reads_host.then(|| ("HOST", "0.0.0.0".to_owned()));
     let fastify =
@@ -289,7 +424,19 @@ pub(super) fn server(
         start,
         copy: Vec::new(),
         is_self_contained: false,
+        writes: source.writes.clone(),
     }
+}
+
+/// A command that listens for its own machine alone unless it is told otherwise, told otherwise.
+fn open(start: &Start) -> Option<Vec<String>> {
+    let mut words = shell::words(&start.line)?;
+    let says_host = words.iter().any(|word| word == "-H" || word.starts_with("--host"));
+    if words.first()? != "json-server" || says_host {
+        return None;
+    }
+    words.extend(["--host", "0.0.0.0"].map(str::to_owned));
+    Some(std::iter::once("npx".to_owned()).chain(words).collect())
 }
 
 /// `PORT=3000 …`, `-p 3000`, `--port=3000`.
@@ -302,7 +449,7 @@ fn stated_port(start: &Start) -> Option<u16> {
 
 /// A start file in TypeScript: built where a build says where to, else run as it is.
 fn typescript(unit: &Unit<'_>, start: Start) -> (Start, Option<String>, Option<Decision>) {
-    let has_compiler = unit.package.has("typescript") || unit.root.has("typescript");
+    let has_compiler = unit.has("typescript");
     let file = start.file().map(str::to_owned);
     let Some(file) = file else { return (start, None, None) };
     let is_source = [".ts", ".mts", ".cts"].iter().any(|end| file.ends_with(end));
@@ -336,7 +483,7 @@ fn typescript(unit: &Unit<'_>, start: Start) -> (Start, Option<String>, Option<D
     if runs_it || is_stated {
         return (start, None, None);
     }
-    let runner = ["tsx", "ts-node"].into_iter().find(|runner| unit.package.has(runner));
+    let runner = ["tsx", "ts-node"].into_iter().find(|runner| unit.has(runner));
     match runner {
         Some(runner) => {
             let words = ["npx", runner, &file].map(str::to_owned).to_vec();
@@ -353,15 +500,7 @@ pub(super) fn clean(path: &str) -> String {
 
 pub(super) fn by_words(rule: &str, line: &str, place: Evidence) -> Start {
     let words = line.split_whitespace().map(str::to_owned).collect();
-    Start {
-        words,
-        env: Vec::new(),
-        line: line.to_owned(),
-        script: None,
-        hook: None,
-        rule: rule.to_owned(),
-        place,
-    }
+    Start::new(words, line.to_owned(), rule, place)
 }
 
 /// A folder of files that a build makes.
@@ -373,25 +512,31 @@ pub(super) fn files(unit: &Unit<'_>, build: &str, output: &str, is_spa: bool) ->
         "output folder of the framework"
     };
     let site = Site { folder, is_spa, place, rule };
-    let build = Some(build.to_owned());
-    let (before_build, decisions) = (Vec::new(), Vec::new());
     Outcome {
         framework: None,
-        build,
+        build: Some(build.to_owned()),
         whole_build: None,
-        before_build,
+        before_build: Vec::new(),
+        after_build: Vec::new(),
         runs: Runs::Site(site),
-        decisions,
+        decisions: Vec::new(),
     }
 }
 
 // Bundlers.
 
 fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
-    let project = unit.project;
+    let extension = ["@crxjs/vite-plugin", "wxt", "plasmo", "web-ext"];
+    if extension.iter().any(|name| unit.package.has(name)) {
+        return Some(nothing("an extension for browsers"));
+    }
     let desktop = ["electron", "@tauri-apps/cli", "@neutralinojs/neu"];
     if desktop.iter().any(|name| unit.package.has(name)) {
         return Some(nothing("an application for desktops"));
+    }
+    let is_mobile = unit.package.has("react-native") && !unit.has("react-native-web");
+    if is_mobile && !SERVERS.iter().any(|server| server.used_by(unit).is_some()) {
+        return Some(nothing("an application for phones"));
     }
     if start::script(unit.package).is_some_and(|start| is_ejected(unit, &start)) {
         let outcome = files(unit, "", "build", true);
@@ -407,10 +552,12 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Outcome> {
             ..outcome
         });
     }
-    let (framework, dependency) =
-        BUNDLERS.iter().find_map(|f| Some((f, f.used_by(project, unit.package)?)))?;
+    let (framework, dependency) = BUNDLERS.iter().find_map(|f| Some((f, f.used_by(unit)?)))?;
     let outcome = match framework.kind {
         Kind::Site { build, output, is_spa } => files(unit, build, output, is_spa),
+        Kind::Bundler { .. } if is_published(unit) => {
+            return Some(nothing("a library: its page only shows it"));
+        }
         Kind::Bundler { build, output } if site::has_page(unit) => files(unit, build, output, true),
         _ => return None,
     };

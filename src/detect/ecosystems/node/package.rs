@@ -40,6 +40,11 @@ impl Package {
         Self { dir: dir.to_owned(), path: join(dir, "package.json"), json }
     }
 
+    /// Whether there is a manifest.
+    pub(super) fn has_manifest(&self) -> bool {
+        self.json.members().next().is_some()
+    }
+
     /// The manifest.
     pub(super) fn json(&self) -> &Value {
         &self.json

@@ -131,9 +131,7 @@ pub(super) fn has_page(unit: &Unit<'_>) -> bool {
     let own = root.and_then(|root| inside(&root, "index.html"));
     pages.extend(own.as_deref());
     pages.iter().any(|page| tree.has(&unit.package.join(page)))
-        || ["html-webpack-plugin", "@rollup/plugin-html"]
-            .iter()
-            .any(|plugin| unit.package.has(plugin))
+        || ["html-webpack-plugin", "@rollup/plugin-html"].iter().any(|plugin| unit.has(plugin))
 }
 
 /// VitePress and VuePress write into the folder of their pages, which the script names.

@@ -15,6 +15,10 @@ pub(super) struct Source {
     pub(super) reads_host: bool,
     /// It opens a port at all.
     pub(super) listens: bool,
+    /// The entry file itself does.
+    pub(super) entry_listens: bool,
+    /// It writes files, most likely beside itself.
+    pub(super) writes: Option<Evidence>,
     /// A path that answers whether it is well.
     pub(super) health: Option<(String, Evidence)>,
 }
@@ -56,10 +60,25 @@ const HEALTH: &[&str] = &[
     "/ping",
 ];
 
+/// Calls and modules of programs that write files.
+const WRITES: &[&str] = &[
+    "node:sqlite",
+    "bun:sqlite",
+    "mkdirSync(",
+    "writeFileSync(",
+    "appendFileSync(",
+    "createWriteStream(",
+    ".writeFile(",
+    ".appendFile(",
+    "multer({ dest",
+    "multer({dest",
+];
+
 /// Reads the entry file first, then others near it.
 pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Source {
     let mut source = Source::default();
     let mut fixed = None;
+    let entry_path = entry.map(|entry| join(dir, entry));
     for text in files(project, dir, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
             if content.len() > LINE_BYTES_MAX || content.trim_start().starts_with("//") {
@@ -67,6 +86,9 @@ pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Sou
             }
             let place = || Evidence::line(&text.path, Some(line));
             read_line(content, place, &mut source, &mut fixed);
+        }
+        if entry_path.as_ref() == Some(&text.path) {
+            source.entry_listens = source.listens || source.reads_port.is_some();
         }
     }
     source.port = source.port.or(fixed);
@@ -88,6 +110,9 @@ fn read_line(
         "WebSocket.Server(",
     ];
     source.listens |= opens.iter().any(|call| line.contains(call));
+    if source.writes.is_none() && WRITES.iter().any(|call| line.contains(call)) {
+        source.writes = Some(place());
+    }
     source.reads_host |= line.contains("env.HOST ") || line.contains("env('HOST'");
     if let Some(after) = after_port_variable(line) {
         source.reads_port.get_or_insert_with(&place);
@@ -137,14 +162,15 @@ fn after_port_variable(line: &str) -> Option<&str> {
 
 /// `|| 3000`, `?? "3000"`, `, 3000)`: a number soon after.
 fn fallback(after: &str) -> Option<u16> {
-    let near = prefix(after, 40);
+    let near = prefix(after, 80);
     let at = ["||", "??", ",", "?"]
         .iter()
         .filter_map(|sign| near.find(sign).map(|at| at + sign.len()))
         .min()?;
     let digits = near[at..].find(|c: char| c.is_ascii_digit())?;
-    // Another expression in between, such as `|| config.port2`.
+    // Another expression in between, such as `|| config.port2`; other variables may come first.
     let between = &near[at..at + digits];
+    let between = between.rsplit(['|', '?']).next().unwrap_or(between);
     let is_plain = between.chars().all(|c| " '\"`(|?:".contains(c))
         || ["Number", "parseInt"].iter().any(|call| between.contains(call));
     number(&near[at + digits..]).filter(|_| is_plain)
@@ -212,7 +238,8 @@ fn files(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Vec<Rc<Text>>
 
 /// Ports of what a service speaks to: databases, queues, mail.
 const OTHERS: &[u16] = &[
-    465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211, 27017,
+    443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,
+    27017,
 ];
 /// Code that people write has neither.
 const LINES_MAX: usize = 20_000;
@@ -249,6 +276,7 @@ mod tests {
         check("import x from './report'", None, false);
         check("process.env.PORT_X || 1234", None, false);
         check("process.env.PORT || config.port", None, true);
+        check("set('port', process.env.PORT || process.env.X_PORT || 8080)", Some(8080), true);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How a package is started: scripts, `main`, and the names that entry files have.
 
-use super::{framework::calls_any, package::Package};
+use super::{development::is_development, framework::calls_any, package::Package};
 use crate::detect::{Evidence, Project, join, shell};
 
 /// What runs, found in the manifest or by the name of a file.
@@ -12,6 +12,8 @@ pub(super) struct Start {
     pub(super) env: Vec<(String, String)>,
     /// The command as written.
     pub(super) line: String,
+    /// The same with the scripts it calls in place of the calls.
+    pub(super) expanded: String,
     /// The script that holds it.
     pub(super) script: Option<String>,
     /// A script that runs before it and builds.
@@ -43,89 +45,6 @@ const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "sta
 const FOLDERS: &[&str] = &["", "src", "server", "src/server", "app", "lib"];
 const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
 
-/// Programs that serve while somebody develops; what they show is built for production.
-const DEVELOPMENT: &[&str] = &[
-    "vite",
-    "vite dev",
-    "vite serve",
-    "react-scripts start",
-    "react-app-rewired start",
-    "craco start",
-    "vue-cli-service serve",
-    "ng serve",
-    "ng s",
-    "next dev",
-    "nuxt dev",
-    "nuxi dev",
-    "nuxt",
-    "gatsby develop",
-    "gatsby start",
-    "astro dev",
-    "astro start",
-    "webpack serve",
-    "webpack-dev-server",
-    "webpack server",
-    "ember serve",
-    "ember server",
-    "rsbuild dev",
-    "expo start",
-    "ionic serve",
-    "docusaurus start",
-    "vuepress dev",
-    "vitepress dev",
-    "snowpack dev",
-    "snowpack start",
-    "rollup -c -w",
-    "preact watch",
-    "stencil build",
-    "remix dev",
-    "remix vite:dev",
-    "nest start --watch",
-    "vinxi dev",
-    "parcel",
-    "eleventy --serve",
-    "hexo server",
-    "hexo s",
-    "slidev",
-    "umi dev",
-    "max dev",
-    "svelte-kit dev",
-    "react-router dev",
-    "turbo",
-    "concurrently",
-    "lerna",
-    "nx",
-    "npm-run-all",
-    "run-p",
-    "gulp",
-    "grunt",
-    "electron",
-    "electron-forge start",
-    "expo",
-    "react-native start",
-    "storybook",
-    "start-storybook",
-    "tsc -w",
-    "tsc --watch",
-    "docker",
-    "docker-compose",
-    "ionic-app-scripts serve",
-    "wrangler",
-    "strapi develop",
-    "vite preview",
-    "echo",
-    "solid-start dev",
-    "qwik dev",
-    "gridsome develop",
-    "meteor",
-    "sst",
-    "netlify",
-    "vercel",
-    "serverless",
-    "sls",
-    "func",
-];
-
 /// Programs that serve a folder of files.
 const FILE_SERVERS: &[&str] = &[
     "serve",
@@ -140,14 +59,32 @@ const FILE_SERVERS: &[&str] = &[
 ];
 
 impl Start {
+    /// One that is in no script.
+    pub(super) fn new(words: Vec<String>, line: String, rule: &str, place: Evidence) -> Self {
+        let (env, expanded, rule) = (Vec::new(), line.clone(), rule.to_owned());
+        Self { words, env, line, expanded, script: None, hook: None, rule, place }
+    }
+
+    /// The same, for a package whose scripts it may call.
+    pub(super) fn within(mut self, package: &Package) -> Self {
+        self.expanded = expanded(package, without_build(&self.line));
+        self
+    }
+
     /// Whether it only serves while somebody develops.
     pub(super) fn is_development(&self) -> bool {
-        is_development(&self.line)
+        is_development(&self.expanded)
+    }
+
+    /// Whether it is for members of a workspace.
+    pub(super) fn delegates(&self) -> bool {
+        delegates(&self.expanded)
     }
 
     /// The folder it serves, when it does nothing else, and whether one page answers for all paths.
     pub(super) fn served_folder(&self) -> Option<(String, bool)> {
-        served_folder(&self.line)
+        let last = self.expanded.rsplit("&&").next().unwrap_or(&self.line);
+        served_folder(last)
     }
 
     /// The file that Node.js or a runner of TypeScript is given.
@@ -168,38 +105,6 @@ impl Start {
             .or_else(|| self.words.iter().skip(1).find(|word| !word.starts_with('-')));
         file.map(|file| file.trim_start_matches("./"))
     }
-}
-
-fn is_development(line: &str) -> bool {
-    let watchers = [
-        "webpack",
-        "rollup",
-        "esbuild",
-        "tailwindcss",
-        "sass",
-        "tsc",
-        "babel",
-        "postcss",
-        "parcel",
-    ];
-    let watches = line.contains("--watch") || line.ends_with(" -w") || line.contains(" -w ");
-    let words: Vec<&str> = line.split_whitespace().collect();
-    // A configuration of a bundler is a build, not a server.
-    let runs_config =
-        words.first() == Some(&"node") && words.iter().any(|word| word.contains(".config."));
-    if watches && (calls_any(line, &watchers) || runs_config) {
-        return true;
-    }
-    let bare = without_environment(line).1;
-    let bare = bare.strip_prefix("npx ").unwrap_or(bare).trim();
-    DEVELOPMENT.iter().any(|dev| match bare.strip_prefix(dev) {
-        // `vite` alone, or with options.
-        Some(rest) if *dev == "vite" || *dev == "nuxt" => {
-            rest.is_empty() || rest.starts_with(" -") || rest.starts_with(" .")
-        }
-        Some(rest) => rest.is_empty() || rest.starts_with(' '),
-        None => false,
-    })
 }
 
 fn served_folder(line: &str) -> Option<(String, bool)> {
@@ -227,15 +132,16 @@ fn served_folder(line: &str) -> Option<(String, bool)> {
     }
     let folder = folder.unwrap_or(".").trim_start_matches("./").trim_end_matches('/');
     let folder = if folder.is_empty() { "." } else { folder };
-    let leaves = folder.starts_with('/') || folder.split('/').any(|part| part == "..");
-    (!leaves).then(|| (folder.to_owned(), is_spa))
+    (!folder.starts_with('/')).then(|| (folder.to_owned(), is_spa))
 }
 
 /// The script that starts what is deployed.
 pub(super) fn script(package: &Package) -> Option<Start> {
     let found = STARTS.iter().filter_map(|name| resolve(package, name));
+    // What shows a build may be the server of production as well, when it is a program of the project's own.
+    let shown = resolve(package, "preview").filter(|start| !start.words.is_empty());
     // One that serves for production, else whatever there is.
-    let all: Vec<Start> = found.collect();
+    let all: Vec<Start> = found.chain(shown).collect();
     let production = all.iter().position(|start| !start.is_development());
     all.into_iter().nth(production.unwrap_or(0))
 }
@@ -267,6 +173,7 @@ fn resolve(package: &Package, name: &str) -> Option<Start> {
             words: words.unwrap_or_default(),
             env,
             line: line.to_owned(),
+            expanded: expanded(package, without_build(line)),
             hook: builds.then_some(before),
             rule: format!("scripts.{name}"),
             place: package.script_place(&name),
@@ -276,16 +183,62 @@ fn resolve(package: &Package, name: &str) -> Option<Start> {
     None
 }
 
-/// `npm run x`, `yarn x`, `pnpm x`, `bun run x`, and nothing else.
+/// `npm run x`, `yarn x`, `pnpm x`, `bun run x`, and nothing else; that they shall be silent is no matter.
 fn called_script(line: &str) -> Option<&str> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words[..] {
-        ["npm" | "yarn" | "pnpm" | "bun", "run", name] => Some(name),
-        ["npm", "start"] => Some("start"),
-        ["yarn" | "pnpm", name] => Some(name),
+    match call(line)? {
+        (name, rest) if rest.is_empty() => Some(name),
         _ => None,
     }
 }
+
+/// A script that is called, and what it is given.
+pub(super) fn call(line: &str) -> Option<(&str, Vec<&str>)> {
+    let words = line.split_whitespace().filter(|word| !SILENT.contains(word));
+    let words: Vec<&str> = words.collect();
+    match words[..] {
+        ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ref rest @ ..] => {
+            Some((name, rest.to_vec()))
+        }
+        ["npm", "start", ref rest @ ..] => Some(("start", rest.to_vec())),
+        ["yarn" | "pnpm", name, ref rest @ ..] if !name.starts_with('-') => {
+            Some((name, rest.to_vec()))
+        }
+        _ => None,
+    }
+}
+
+/// A line with the scripts it calls in place of the calls.
+fn expanded(package: &Package, line: &str) -> String {
+    let mut left = CALLS_MAX;
+    let mut done: Vec<String> = Vec::new();
+    // A stack of our own: scripts may call each other.
+    let mut pending = vec![line.to_owned()];
+    while let Some(next) = pending.pop() {
+        let next = next.trim();
+        // Elsewhere, scripts are another package's.
+        let is_elsewhere = next.starts_with("cd ");
+        let chain = next.split_once("&&").or_else(|| next.split_once(';'));
+        if let Some((first, rest)) = chain.filter(|_| !is_elsewhere) {
+            pending.extend([rest.to_owned(), first.to_owned()]);
+            continue;
+        }
+        let called = call(without_environment(next).1).filter(|_| left > 0 && !is_elsewhere);
+        let script = called.and_then(|(name, rest)| Some((package.script(name)?, rest)));
+        let Some((script, rest)) = script else {
+            done.push(next.to_owned());
+            continue;
+        };
+        left -= 1;
+        let rest = rest.iter().filter(|word| **word != "--").copied();
+        pending.push(std::iter::once(script).chain(rest).collect::<Vec<_>>().join(" "));
+    }
+    done.join(" && ")
+}
+
+/// Calls of scripts that are followed in one line.
+const CALLS_MAX: usize = 20;
+/// Options that say no more of what is called.
+const SILENT: &[&str] = &["-s", "--silent", "--if-present", "-q", "--quiet"];
 
 /// Takes builds off the front of a line, which would otherwise run in the image: `npm run build && node dist`.
 fn without_build(line: &str) -> &str {
@@ -314,7 +267,7 @@ fn without_build(line: &str) -> &str {
 }
 
 /// Takes `NAME=value`, `cross-env` and `env` off the front.
-fn without_environment(line: &str) -> (Vec<(String, String)>, &str) {
+pub(super) fn without_environment(line: &str) -> (Vec<(String, String)>, &str) {
     let mut env = Vec::new();
     let mut rest = line.trim();
     loop {
@@ -427,7 +380,7 @@ pub(super) fn entry_file(project: &Project<'_>, dir: &str) -> Option<String> {
 fn run_file(file: &str, rule: &str, place: Evidence) -> Start {
     let words = vec!["node".to_owned(), file.to_owned()];
     let line = format!("node {file}");
-    Start { words, env: Vec::new(), line, script: None, hook: None, rule: rule.to_owned(), place }
+    Start::new(words, line, rule, place)
 }
 
 fn is_code(path: &str) -> bool {
@@ -442,7 +395,7 @@ fn is_output(path: &str) -> bool {
 }
 
 /// Whether a script is for all members of a workspace, and so for no service in particular.
-pub(super) fn delegates(line: &str) -> bool {
+fn delegates(line: &str) -> bool {
     let to_all = [
         "turbo",
         "lerna",
@@ -480,21 +433,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_serves_for_development_is_told_apart() {
-        let check =
-            |line: &str, expected: bool| assert_eq!(is_development(line), expected, "{line}");
-        check("vite", true);
-        check("vite --port 3000", true);
-        check("vite build", false);
-        check("NODE_ENV=development react-scripts start", true);
-        check("cross-env PORT=1 ng serve --open", true);
-        check("next start", false);
-        check("nuxt start", false);
-        check("node server.js", false);
-        check("npx webpack serve", true);
-    }
-
-    #[test]
     fn the_folder_of_a_file_server_is_found() {
         let check = |line: &str, expected: Option<(&str, bool)>| {
             let found = served_folder(line);
@@ -504,7 +442,8 @@ mod tests {
         check("serve -s build -l 3000", Some(("build", true)));
         check("http-server ./public/ -p $PORT", Some(("public", false)));
         check("npx serve", Some((".", false)));
-        check("serve ../x", None);
+        check("serve ../x", Some(("../x", false)));
+        check("serve /x", None);
         check("node x", None);
         check("npm run build && serve dist", None);
     }

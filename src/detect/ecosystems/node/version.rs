@@ -1,6 +1,6 @@
 //! Which Node.js: what the project pins, resolved to a major of the official images.
 
-use super::package::Package;
+use super::{outcome::METEOR, package::Package, workspace::RUSH};
 use crate::detect::{
     Decision, Evidence, Project, join,
     versions::{Version, npm::Range},
@@ -84,6 +84,7 @@ pub(super) fn decide(project: &Project<'_>, package: &Package, root: &Package) -
     let dirs = if package.dir == root.dir { vec![package] } else { vec![package, root] };
     let pins: Vec<Pin> = dirs.iter().flat_map(|package| pins(project, package)).collect();
     let engines: Option<Pin> = dirs.iter().find_map(|package| engines(package));
+    let engines = engines.or_else(|| rush(project, root));
     let range = engines.as_ref().and_then(|pin| Range::parse(&pin.text));
     let Some((engines, range)) = engines.zip(range) else {
         return without_engines(pins, package);
@@ -94,16 +95,16 @@ pub(super) fn decide(project: &Project<'_>, package: &Package, root: &Package) -
         match major(&pin.text) {
             Some(major) if allows(major) => {
                 let places = [pin.place, engines.place];
-                let rule = format!("{}, within engines.node `{}`", pin.rule, engines.text);
+                let rule = format!("{}, within {} `{}`", pin.rule, engines.rule, engines.text);
                 let decision = Decision::new("version", major.to_string(), rule, places);
                 return (major, with_lost(decision, lost));
             }
-            _ => lost.push((pin, "engines.node does not allow it")),
+            _ => lost.push((pin, "the range of versions does not allow it")),
         }
     }
     let suited = suited(package).map(|(major, _)| major).filter(|major| allows(*major));
     let major = suited.unwrap_or_else(|| best(&range));
-    let rule = format!("engines.node `{}`", engines.text);
+    let rule = format!("{} `{}`", engines.rule, engines.text);
     let decision = Decision::new("version", major.to_string(), rule, [engines.place]);
     (major, with_lost(decision, lost))
 }
@@ -155,9 +156,18 @@ fn engines(package: &Package) -> Option<Pin> {
     Some(Pin { rule: "engines.node", text: node.text()?, place })
 }
 
+/// Rush refuses to run on any other version.
+fn rush(project: &Project<'_>, root: &Package) -> Option<Pin> {
+    let path = root.join(RUSH);
+    let json = project.tree.json(&path)?;
+    let range = json.get("nodeSupportedVersionRange")?;
+    let place = Evidence::line(&path, Some(range.line));
+    Some(Pin { rule: "nodeSupportedVersionRange", text: range.text()?, place })
+}
+
 fn pins(project: &Project<'_>, package: &Package) -> Vec<Pin> {
     let tree = project.tree;
-    let mut pins = Vec::new();
+    let mut pins: Vec<Pin> = meteor(project, package).into_iter().collect();
     let json = package.json();
     if let Some(node) = json.at(&["volta", "node"]).filter(|node| node.as_str().is_some()) {
         let place = Evidence::line(&package.path, Some(node.line));
@@ -189,6 +199,21 @@ fn pins(project: &Project<'_>, package: &Package) -> Vec<Pin> {
         }
     }
     pins
+}
+
+/// Each release of Meteor runs on the Node.js it was made with (docs.meteor.com, changelog).
+fn meteor(project: &Project<'_>, package: &Package) -> Option<Pin> {
+    let path = package.join(METEOR);
+    let text = project.tree.read(&path)?;
+    let release = Version::parse(text.text.trim().strip_prefix("METEOR@")?)?;
+    let node = match (release.major, release.minor.unwrap_or(0)) {
+        (3.., 1..) | (4.., _) => "22",
+        (3, 0) => "20",
+        (2, 3..) => "14",
+        (2, _) | (1, 9..) => "12",
+        _ => "8",
+    };
+    Some(Pin { rule: METEOR, text: node.to_owned(), place: Evidence::line(path, Some(1)) })
 }
 
 fn tool_versions(project: &Project<'_>, dir: &str) -> Option<Pin> {

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::package::Package;
 use crate::detect::{Project, is_below, manifest::Value, parent};
 
+/// What makes a folder the root of a workspace of Rush.
+pub(super) const RUSH: &str = "rush.json";
+
 /// All packages of a tree, and which workspace each belongs to.
 pub(super) struct Packages {
     /// By folder.
@@ -19,7 +22,11 @@ impl Packages {
     pub(super) fn of(project: &Project<'_>) -> Self {
         let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("package.json"));
         let load = |(dir, _): (&str, _)| Some((dir.to_owned(), Package::load(project, dir)?));
-        let all: BTreeMap<String, Package> = dirs.filter_map(load).collect();
+        let mut all: BTreeMap<String, Package> = dirs.filter_map(load).collect();
+        for (dir, _) in project.tree.dirs().filter(|(_, entries)| entries.has(RUSH)) {
+            // Rush needs no manifest at its root.
+            all.entry(dir.to_owned()).or_insert_with(|| Package::without_manifest(dir));
+        }
         let (mut roots, mut workspaces) = (BTreeMap::new(), BTreeMap::new());
         for (dir, package) in &all {
             let Some(globs) = globs(project, package) else { continue };
@@ -92,6 +99,14 @@ impl Packages {
             });
             let needed = counted.filter_map(|(name, _)| by_name.get(name));
             pending.extend(needed.map(|member| (*member, false)));
+            if next.dir == package.dir && package.dir != root.dir {
+                // What the root depends on, its members may use.
+                let shared = root.dependencies().filter(|(name, _)| {
+                    root.dependency(name).is_some_and(|dependency| !dependency.is_dev)
+                });
+                let shared = shared.filter_map(|(name, _)| by_name.get(name));
+                pending.extend(shared.map(|member| (*member, false)));
+            }
         }
         order
     }
@@ -132,7 +147,7 @@ fn globs(project: &Project<'_>, package: &Package) -> Option<Globs> {
         globs = lerna.get("packages").map_or_else(|| vec!["packages/*".to_owned()], text);
     }
     if globs.is_empty()
-        && let Some(rush) = tree.json(&package.join("rush.json"))
+        && let Some(rush) = tree.json(&package.join(RUSH))
     {
         let projects = rush.get("projects").map(Value::items).unwrap_or_default();
         let folders = projects.iter().filter_map(|p| p.str_at(&["projectFolder"]));

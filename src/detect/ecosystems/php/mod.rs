@@ -4,97 +4,35 @@
 //! files that most projects bring along, runs as `www-data` and listens where it is told, in one process group. FrankenPHP
 //! would need 8.2, FPM a second server; `php -S` is for development.
 
-use self::extensions::Extensions;
+use std::collections::BTreeSet;
+
+use self::{
+    extensions::Extensions,
+    framework::{Framework, OWN_SERVERS, framework, server_file},
+    version::{suite, version},
+};
 use super::{
-    draft::{OUT_DIR, debian, draft, image, official, within, wolfi},
+    draft::{OUT_DIR, draft, official, within},
     node, pins, source,
 };
 use crate::detect::{
-    Decision, Evidence, Project, Service, Weight,
-    images::{self, Family},
-    is_below, join,
+    Evidence, Project, Service, Weight,
+    images::{self, Family, Packaged},
+    join,
     manifest::Value,
     procfile::procfile,
-    shell,
-    versions::{Version, composer::Constraint},
+    shell, upward,
+    versions::Version,
 };
 
 mod extensions;
+mod framework;
+mod version;
 
-/// Minors of the official images, with the newest Debian their last release was built for
-/// (github.com/docker-library/php).
-const IMAGES: &[(u32, u32, &str)] = &[
-    (5, 6, "stretch"),
-    (7, 0, "stretch"),
-    (7, 1, "buster"),
-    (7, 2, "buster"),
-    (7, 3, "bullseye"),
-    (7, 4, "bullseye"),
-    (8, 0, "bullseye"),
-    (8, 1, "bookworm"),
-    (8, 2, "bookworm"),
-    (8, 3, "bookworm"),
-    (8, 4, "bookworm"),
-    (8, 5, "bookworm"),
-];
-
-const DEFAULT: Version = Version { major: 8, minor: Some(4), patch: None };
+/// What the other families have.
+const PACKAGED: Packaged = Packaged { language: "PHP", wolfi: ((8, 2), (8, 5)), debian: (8, 2) };
 const HOME: &str = "/var/www/html";
 const PORT: u16 = 8080;
-
-/// A framework: package, id, folder that is served, folders that it writes to, extensions it is hardly used without.
-struct Framework {
-    package: &'static str,
-    id: &'static str,
-    root: &'static str,
-    writes: &'static [&'static str],
-    extensions: &'static [&'static str],
-}
-
-macro_rules! frameworks {
-    ($($package:literal $id:literal $root:literal $writes:expr, $extensions:expr;)*) => {
-        &[$(Framework { package: $package, id: $id, root: $root, writes: &$writes, extensions: &$extensions }),*]
-    };
-}
-
-/// What stands on another comes before it.
-const FRAMEWORKS: &[Framework] = frameworks! {
-    "laravel/framework" "laravel" "public" ["storage", "bootstrap/cache", "database"], ["pdo_mysql", "opcache"];
-    "laravel/lumen-framework" "lumen" "public" ["storage"], ["pdo_mysql", "opcache"];
-    "drupal/core-recommended" "drupal" "web" ["web/sites/default"], ["gd", "pdo_mysql", "opcache"];
-    "drupal/core" "drupal" "web" ["web/sites/default"], ["gd", "pdo_mysql", "opcache"];
-    "roots/wordpress" "wordpress" "web" ["web/app/uploads"], ["mysqli", "gd", "opcache"];
-    "johnpbloch/wordpress" "wordpress" "." ["wp-content"], ["mysqli", "gd", "opcache"];
-    "craftcms/cms" "craft" "web" ["storage", "web/cpresources", "config"], ["bcmath", "gd", "intl", "pdo_mysql", "zip"];
-    "statamic/cms" "statamic" "public" ["storage", "bootstrap/cache"], ["exif", "gd", "bcmath"];
-    "symfony/framework-bundle" "symfony" "public" ["var"], ["opcache"];
-    "symfony/symfony" "symfony" "web" ["var"], ["opcache"];
-    "codeigniter4/framework" "codeigniter" "public" ["writable"], ["intl", "mysqli"];
-    "codeigniter/framework" "codeigniter" "." ["application/cache", "application/logs"], ["mysqli"];
-    "cakephp/cakephp" "cakephp" "webroot" ["tmp", "logs"], ["intl", "pdo_mysql"];
-    "yiisoft/yii2" "yii" "web" ["runtime", "web/assets"], ["pdo_mysql"];
-    "mezzio/mezzio" "mezzio" "public" ["data"], [];
-    "laminas/laminas-mvc" "laminas" "public" ["data"], [];
-    "zendframework/zend-mvc" "zend" "public" ["data"], [];
-    "slim/slim" "slim" "public" ["var", "logs"], [];
-    "leafs/leaf" "leaf" "public" [], [];
-    "mikecao/flight" "flight" "public" [], [];
-    "flightphp/core" "flight" "public" [], [];
-    "bcosca/fatfree-core" "fatfree" "." ["tmp"], [];
-    "phalcon/devtools" "phalcon" "public" ["cache"], [];
-    "hyperf/framework" "hyperf" "." ["runtime"], ["swoole", "pcntl"];
-    "workerman/workerman" "workerman" "." [], ["pcntl"];
-    "react/http" "reactphp" "." [], [];
-    "amphp/http-server" "amphp" "." [], [];
-};
-
-/// Frameworks that listen on their own, and files that start them.
-const OWN_SERVERS: &[(&str, &[&str])] = &[
-    ("hyperf", &["bin/hyperf.php"]),
-    ("workerman", &["start.php", "server.php"]),
-    ("reactphp", &["server.php", "public/index.php", "index.php", "app.php"]),
-    ("amphp", &["server.php", "public/index.php", "index.php", "app.php"]),
-];
 
 /// Folders with a front controller, where no framework says which.
 const ROOTS: &[&str] =
@@ -103,22 +41,43 @@ const ROOTS: &[&str] =
 /// Services of PHP.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut found: Vec<Service> = Vec::new();
-    let mut projects: Vec<String> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
+    let mut projects: BTreeSet<&str> = BTreeSet::new();
+    for (folder, entries) in project.tree.dirs() {
+        let dir = home(project, folder);
         let is_project = entries.has("composer.json")
             || entries.has("wp-config.php")
             || entries.has("wp-load.php");
-        let is_files = entries.has("index.php") && !is_below_project(project, dir);
-        let above = projects.iter().any(|above| is_below(dir, above));
+        let is_files = (entries.has("index.php")
+            || server_file(project, dir).is_some()
+            || folder == "." && entries.ending(".php").next().is_some())
+            && !is_below_project(project, dir);
+        let above = upward(dir).any(|above| projects.contains(above));
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)
         {
-            projects.push(dir.to_owned());
+            projects.insert(dir);
             found.push(service);
         }
     }
     found
 }
+
+/// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the
+/// program lies beside.
+fn home<'d>(project: &Project<'_>, folder: &'d str) -> &'d str {
+    let above = crate::detect::parent(folder);
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    let is_served = ROOTS.contains(&name) && name != ".";
+    let Some(entries) = project.tree.entries(above).filter(|_| is_served) else { return folder };
+    let is_code = |name: &String| PARTS.contains(&name.as_str());
+    let has_code = entries.dirs.iter().any(is_code) || entries.ending(".php").next().is_some();
+    let has_own = project.tree.has(&join(folder, "composer.json"));
+    if has_code && !has_own { above } else { folder }
+}
+
+/// Folders that a front controller loads from.
+const PARTS: &[&str] =
+    &["src", "app", "lib", "includes", "inc", "config", "classes", "templates", "views", "vendor"];
 
 /// A lone `index.php` may be a view of another project.
 fn is_below_project(project: &Project<'_>, dir: &str) -> bool {
@@ -197,11 +156,18 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         stated.map(|word| word.trim_end_matches('/')).filter(|word| !word.contains("bin/"));
     let root =
         stated.into_iter().chain(wished).chain(ROOTS.iter().copied()).find(|root| has_index(root));
-    let root = root.map(str::to_owned);
+    // Pages that are asked for by their names.
+    let has_pages = || {
+        composer.is_none()
+            && project.tree.entries(dir).is_some_and(|all| all.ending(".php").next().is_some())
+            && server_file(project, dir).is_none()
+    };
+    let root = root.or_else(|| has_pages().then_some(".")).map(str::to_owned);
     let own_server = framework.as_ref().and_then(|(framework, _)| {
         let (_, files) = OWN_SERVERS.iter().find(|(id, _)| *id == framework.id)?;
         files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
     });
+    let own_server = own_server.or_else(|| server_file(project, dir).filter(|_| root.is_none()));
     // Libraries and tools of other projects have a `composer.json`, too.
     let is_started = root.is_some() || own_server.is_some() || process.is_some();
     if !is_started && is_below_other {
@@ -216,9 +182,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     };
     let place = match composer.is_some() {
         true => Evidence::file(&manifest),
-        false => {
-            Evidence::file(join(&join_clean(dir, root.as_deref().unwrap_or(".")), "index.php"))
-        }
+        false => Evidence::file(match own_server {
+            Some(file) => join(dir, file),
+            None => first_page(project, &join_clean(dir, root.as_deref().unwrap_or("."))),
+        }),
     };
     service.decide("language", "php", "manifest or sources of PHP", [place.clone()]);
     let id = service.spec.metadata.build_system.clone().unwrap_or_default();
@@ -226,6 +193,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     service.decide("build system", id, rule, [place.clone()]);
     if let Some(name) = composer.as_ref().and_then(|composer| composer.json.str_at(&["name"])) {
         service.name(name);
+    }
+    if framework.as_ref().is_some_and(|(framework, _)| framework.root == "public") {
+        // What the browser gets is built from there, often by packages of a workspace.
+        service.claims.push(join(dir, "resources"));
     }
     let (version, decision) = version(project, dir, composer.as_ref());
     service.decisions.push(decision);
@@ -264,126 +235,18 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
     Some(service)
 }
 
+/// `index.php`, else the first page there is.
+fn first_page(project: &Project<'_>, folder: &str) -> String {
+    let entries = project.tree.entries(folder);
+    let first = entries.and_then(|all| match all.has("index.php") {
+        true => Some("index.php"),
+        false => all.ending(".php").next(),
+    });
+    join(folder, first.unwrap_or("index.php"))
+}
+
 fn join_clean(dir: &str, below: &str) -> String {
     if below == "." { dir.to_owned() } else { join(dir, below) }
-}
-
-fn framework(
-    project: &Project<'_>,
-    dir: &str,
-    composer: Option<&Composer>,
-) -> Option<(&'static Framework, Evidence)> {
-    if let Some(composer) = composer {
-        let named =
-            FRAMEWORKS.iter().find(|framework| composer.require(framework.package).is_some());
-        if let Some(framework) = named {
-            return Some((framework, composer.place(framework.package)));
-        }
-        if let Some(place) = composer.require("symfony/http-kernel").map(|value| value.line)
-            && project.tree.has(&join(dir, "bin/console"))
-        {
-            let symfony = FRAMEWORKS.iter().find(|framework| framework.id == "symfony")?;
-            return Some((symfony, Evidence::line(&composer.path, Some(place))));
-        }
-    }
-    let by_files = [
-        ("wp-load.php", "johnpbloch/wordpress"),
-        ("wp-config.php", "johnpbloch/wordpress"),
-        ("wp-config-sample.php", "johnpbloch/wordpress"),
-        ("artisan", "laravel/framework"),
-        ("core/lib/Drupal.php", "drupal/core"),
-        ("system/core/CodeIgniter.php", "codeigniter/framework"),
-    ];
-    by_files.iter().find_map(|(file, package)| {
-        let path = join(dir, file);
-        let framework = FRAMEWORKS.iter().find(|framework| framework.package == *package)?;
-        project.tree.has(&path).then(|| (framework, Evidence::file(path)))
-    })
-}
-
-fn version(project: &Project<'_>, dir: &str, composer: Option<&Composer>) -> (Version, Decision) {
-    let decided = |version: Version, rule: String, place: Evidence| {
-        (version, Decision::new("version", version.to_string(), rule, [place]))
-    };
-    let exact =
-        |text: &str| Version::parse(text).filter(|v| v.minor.is_some()).map(Version::major_minor);
-    if let Some(pin) = pins::stated(project, dir)
-        && let Some(version) = exact(&pin.version)
-    {
-        return decided(version, pin.rule, pin.evidence);
-    }
-    if let Some(platform) = composer.and_then(|c| c.json.at(&["config", "platform", "php"]))
-        && let Some(version) = platform.as_str().and_then(exact)
-    {
-        let path = composer.map_or("", |c| &c.path);
-        return decided(
-            version,
-            "config.platform.php".to_owned(),
-            Evidence::line(path, Some(platform.line)),
-        );
-    }
-    let managed =
-        pins::pins(project, dir, &[".php-version"], &["php"]).into_iter().find_map(|pin| {
-            let version = exact(&pin.version)?;
-            Some((version, pin))
-        });
-    let Some((composer, required)) =
-        composer.and_then(|c| Some((c, c.require("php").or_else(|| c.require("php-64bit"))?)))
-    else {
-        return match managed {
-            Some((version, pin)) => decided(version, pin.rule, pin.evidence),
-            None => (
-                DEFAULT,
-                Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []),
-            ),
-        };
-    };
-    let text = required.as_str().unwrap_or_default();
-    let place = Evidence::line(&composer.path, Some(required.line));
-    let Some(constraint) = Constraint::parse(text) else {
-        return decided(DEFAULT, format!("default, `{text}` is no constraint"), place);
-    };
-    if let Some((version, pin)) = managed.filter(|(version, _)| constraint.allows(*version)) {
-        return decided(
-            version,
-            format!("{}, within require.php `{text}`", pin.rule),
-            pin.evidence,
-        );
-    }
-    // All locked packages have to run on it, too.
-    let locked: Vec<Constraint> = composer
-        .locked()
-        .iter()
-        .filter_map(|package| Constraint::parse(package.str_at(&["require", "php"])?))
-        .collect();
-    let version = best(&constraint, &locked);
-    let mut rule = format!("require.php `{text}`");
-    if version != best(&constraint, &[]) {
-        rule += &format!(" and what {} allows", composer.lock_path);
-    }
-    decided(version, rule, place)
-}
-
-/// The default if it is allowed, else the nearest before it, else the oldest after it.
-fn best(constraint: &Constraint, locked: &[Constraint]) -> Version {
-    let all = IMAGES.iter().map(|(major, minor, _)| Version {
-        major: *major,
-        minor: Some(*minor),
-        patch: None,
-    });
-    let allowed: Vec<Version> = all.filter(|version| constraint.allows(*version)).collect();
-    let fits = |version: &&Version| locked.iter().all(|one| one.allows(**version));
-    let below = |version: &&Version| **version <= DEFAULT;
-    let found = allowed.iter().rev().filter(below).find(fits).or_else(|| allowed.iter().find(fits));
-    let found = found.or_else(|| allowed.iter().rev().find(below)).or_else(|| allowed.first());
-    found.copied().or_else(|| constraint.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
-}
-
-fn suite(version: Version) -> &'static str {
-    let known = |(major, minor, _): &&(u32, u32, &str)| {
-        *major == version.major && Some(*minor) == version.minor
-    };
-    IMAGES.iter().find(known).map_or("bookworm", |image| image.2)
 }
 
 struct Parts<'a> {
@@ -427,23 +290,15 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
     }
     names.retain(|name| !["opcache", "zend-opcache"].contains(&name.as_str()));
     let basic = ["curl", "mbstring", "xml", "sqlite3", "zip"].map(str::to_owned);
-    let listed: std::collections::BTreeSet<String> =
-        names.iter().chain(&basic).map(|n| debian_package(n)).collect();
+    let listed: BTreeSet<String> = names.iter().chain(&basic).map(|n| debian_package(n)).collect();
+    let (packaged, decision) = PACKAGED.nearest(project.bases, version);
+    service.decisions.extend(decision);
+    if let Some(base) = images::plain(project.bases) {
+        (service.spec.build.base, service.spec.runtime.base) = (base.clone(), base);
+    }
     match project.bases {
         Family::Wolfi => {
-            let asked = version;
-            let version = asked.clamped((8, 2), (8, 5));
-            if version != asked {
-                let base =
-                    Decision::new("base", "wolfi-base", "the nearest PHP that Wolfi has", []);
-                service.decisions.push(base.not(
-                    asked.to_string(),
-                    None,
-                    "Wolfi has no such version",
-                ));
-            }
-            let name = format!("php-{version}");
-            (service.spec.build.base, service.spec.runtime.base) = (wolfi(), wolfi());
+            let name = format!("php-{packaged}");
             service.spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
             let packages: Vec<String> = [
                 "ctype", "curl", "dom", "fileinfo", "iconv", "mbstring", "openssl", "pdo", "phar",
@@ -458,16 +313,11 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
             service.runtime_packages(packages.iter().map(String::as_str));
         }
         _ => {
-            (service.spec.build.base, service.spec.runtime.base) =
-                (debian(), image(images::DEBIAN));
             service.spec.runtime.user = Some("www-data".to_owned());
             service.build_packages(["composer", "git", "php-cli", "unzip"]);
             service.runtime_packages(["ca-certificates", "php-cli"]);
             service.build_packages(listed.iter().map(String::as_str));
             service.runtime_packages(listed.iter().map(String::as_str));
-            let base =
-                Decision::new("base", images::DEBIAN, "the only PHP of Debian 12 is 8.2", []);
-            service.decisions.push(base.not(version.to_string(), None, "Debian has one version"));
         }
     }
     Extensions::default()
@@ -627,7 +477,7 @@ fn framework_commands(
 fn apache(project: &Project<'_>, service: &mut Service, root: &str, framework: Option<&Framework>) {
     let dir = service.dir.clone();
     let folder = join_clean(&dir, root);
-    let place = Evidence::file(join(&folder, "index.php"));
+    let place = Evidence::file(first_page(project, &folder));
     service.env("PORT", PORT.to_string());
     if project.bases != Family::Official {
         let line = format!("php -S 0.0.0.0:$PORT -t {}", shell::quote(root));
@@ -657,6 +507,7 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
     let line = match file {
         "bin/hyperf.php" => "php bin/hyperf.php start".to_owned(),
         "start.php" => "php start.php start".to_owned(),
+        "artisan" => "php artisan serve".to_owned(),
         file => format!("php {file}"),
     };
     let words = shell::exec_form(&line);
@@ -670,7 +521,7 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
     match ports.number {
         Some((port, place)) => service.port(port, "port in the source", [place]),
         None => service.port(
-            if file.contains("hyperf") { 9501 } else { PORT },
+            if ["hyperf", "artisan"].iter().any(|name| file.contains(name)) { 9501 } else { PORT },
             "default of the framework",
             [],
         ),
@@ -696,29 +547,5 @@ fn health(project: &Project<'_>, service: &mut Service) {
             "health: in bootstrap/app.php",
             [Evidence::line(path, Some(at))],
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_constraint_gives_the_default_or_the_nearest_before_it() {
-        let check = |text: &str, locked: &[&str], want: &str| {
-            let locked: Vec<_> =
-                locked.iter().map(|text| Constraint::parse(text).unwrap()).collect();
-            assert_eq!(
-                best(&Constraint::parse(text).unwrap(), &locked).to_string(),
-                want,
-                "{text}"
-            );
-        };
-        check("^8.1", &[], "8.4");
-        check("^7.2.5", &[], "7.4");
-        check("^7.3|^8.0", &["~8.0.0 || ~8.1.0"], "8.1");
-        check(">=8.5", &[], "8.5");
-        check("~8.7.0", &[], "8.7");
-        check("^8.1", &["^7.0"], "8.4");
     }
 }

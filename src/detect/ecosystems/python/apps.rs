@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::imports::imports;
 use crate::detect::{Evidence, Text, ecosystems::source};
 
 /// How an application is served.
@@ -27,6 +28,8 @@ pub(super) enum Serve {
     Dash,
     Gradio,
     NiceGui,
+    Marimo,
+    Taipy,
     Robyn,
     /// The file is run and listens on its own.
     Script,
@@ -90,6 +93,8 @@ pub(super) const FRAMEWORKS: &[Framework] = frameworks! {
     "solara" ["solara"], ["solara"], [], Solara 8765;
     "shiny" ["shiny"], ["shiny"], [], Shiny 8000;
     "panel" ["panel"], ["panel"], [], Panel 5006;
+    "marimo" ["marimo"], ["marimo"], ["marimo.App("], Marimo 2718;
+    "taipy" ["taipy", "taipy-gui"], ["taipy"], ["Gui("], Taipy 5000;
     "celery" ["celery"], ["celery"], ["Celery("], Celery 0;
     "discord.py" ["discord-py", "discord", "py-cord", "nextcord", "disnake"], ["discord", "nextcord", "disnake"], [], Worker 0;
     "python-telegram-bot" ["python-telegram-bot"], ["telegram"], [], Worker 0;
@@ -210,7 +215,7 @@ fn below<'p>(dir: &str, path: &'p str) -> &'p str {
 }
 
 /// Tests and tools have applications of their own.
-fn is_aside(dir: &str, path: &str) -> bool {
+pub(super) fn is_aside(dir: &str, path: &str) -> bool {
     let below = below(dir, path);
     let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
     let is_test = name.starts_with("test_")
@@ -246,7 +251,10 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         }
         let is_asgi =
             module.contains("asgi") || imported.iter().any(|(m, _)| m.starts_with("falcon.asgi"));
-        let found = object(file, framework.classes)?;
+        let derived = derived(&file.text, framework.classes);
+        let classes: Vec<&str> =
+            framework.classes.iter().copied().chain(derived.iter().map(String::as_str)).collect();
+        let found = object(file, &classes)?;
         Some(App {
             framework,
             is_asgi: is_asgi || file.text.contains("falcon.asgi.App("),
@@ -254,6 +262,21 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
         })
     })
 }
+
+/// Calls of classes that the file derives from those of the framework: `class Shop(Flask):`.
+fn derived(text: &str, classes: &[&str]) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().trim().to_owned();
+    let known: Vec<String> = classes.iter().map(|call| last(call.trim_end_matches('('))).collect();
+    let definitions = text.lines().filter_map(|line| line.strip_prefix("class ")?.split_once('('));
+    let is_derived = |(_, bases): &(&str, &str)| {
+        let bases = bases.split(')').next().unwrap_or_default();
+        bases.split(',').any(|base| known.contains(&last(base)))
+    };
+    let names = definitions.filter(is_derived).filter(|(name, _)| is_name(name));
+    names.map(|(name, _)| format!("{name}(")).take(DERIVED_MAX).collect()
+}
+
+const DERIVED_MAX: usize = 10;
 
 struct Object {
     name: String,
@@ -385,81 +408,6 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
     })
 }
 
-/// Modules that are imported, with their lines.
-fn imports(text: &str) -> Vec<(&str, usize)> {
-    let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        if let Some(rest) = line.strip_prefix("from ") {
-            let module = rest.split_whitespace().next().unwrap_or_default();
-            if rest.contains(" import") {
-                found.push((module, at + 1));
-            }
-        } else if let Some(rest) = line.strip_prefix("import ") {
-            let names = rest.split(',').filter_map(|name| name.split_whitespace().next());
-            found.extend(names.map(|name| (name.trim_end_matches(';'), at + 1)));
-        }
-        if found.len() > IMPORTS_MAX {
-            break;
-        }
-    }
-    found
-}
-
-/// Packages of PyPI for what files import, where no manifest says; modules that few use are not known.
-pub(super) fn imported(files: &[Rc<Text>]) -> Vec<&'static str> {
-    let is_known = |module: &str| {
-        files.iter().any(|file| file.text.contains(module) && imports_module(&file.text, module))
-    };
-    IMPORTED.iter().filter(|(module, _)| is_known(module)).map(|(_, package)| *package).collect()
-}
-
-const IMPORTED: &[(&str, &str)] = &[
-    ("PIL", "pillow"),
-    ("aiohttp", "aiohttp"),
-    ("anthropic", "anthropic"),
-    ("boto3", "boto3"),
-    ("bs4", "beautifulsoup4"),
-    ("cv2", "opencv-python-headless"),
-    ("dotenv", "python-dotenv"),
-    ("flask_cors", "flask-cors"),
-    ("flask_login", "flask-login"),
-    ("flask_sqlalchemy", "flask-sqlalchemy"),
-    ("httpx", "httpx"),
-    ("jinja2", "jinja2"),
-    ("jwt", "pyjwt"),
-    ("matplotlib", "matplotlib"),
-    ("numpy", "numpy"),
-    ("openai", "openai"),
-    ("pandas", "pandas"),
-    ("plotly", "plotly"),
-    ("psutil", "psutil"),
-    ("psycopg2", "psycopg2-binary"),
-    ("pydantic", "pydantic"),
-    ("pymongo", "pymongo"),
-    ("pymysql", "pymysql"),
-    ("redis", "redis"),
-    ("requests", "requests"),
-    ("scipy", "scipy"),
-    ("sklearn", "scikit-learn"),
-    ("sqlalchemy", "sqlalchemy"),
-    ("websockets", "websockets"),
-    ("yaml", "pyyaml"),
-];
-
-/// Whether the file imports this package.
-pub(super) fn imports_module(text: &str, module: &str) -> bool {
-    imports(text).iter().any(|(name, _)| name.split('.').next() == Some(module))
-}
-
-/// Whether a file takes modules from its own folder, so that it has to be run there.
-pub(super) fn imports_sibling(text: &str, is_beside: &dyn Fn(&str) -> bool) -> bool {
-    imports(text).iter().any(|(name, _)| {
-        let first = name.split('.').next().unwrap_or_default();
-        !first.is_empty() && is_beside(first)
-    })
-}
-
 /// Where `word` stands in the line, not as the end of a longer name.
 fn find_word(line: &str, word: &str) -> Option<usize> {
     let mut from = 0;
@@ -478,8 +426,6 @@ fn is_name(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
-
-const IMPORTS_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -553,6 +499,14 @@ mod tests {
         check(&[("shop.py", &both)], "flask", "shop.py", "app", false);
         let wants = "from flask import Flask\ndef create_app(config):\n    app = Flask(__name__)\n";
         check(&[("a.py", wants)], "flask", "a.py", "", false);
+    }
+
+    #[test]
+    fn an_application_may_be_of_a_class_of_its_own() {
+        let own = "from flask import Flask\nclass Shop(Flask):\n    pass\ndef create_app():\n    app = Shop(__name__)\n    return app\n";
+        check(&[("shop/app.py", own)], "flask", "shop/app.py", "create_app", true);
+        let served = ("shop/wsgi.py", "from shop.app import create_app\napp = create_app()\n");
+        check(&[("shop/app.py", own), served], "flask", "shop/wsgi.py", "app", false);
     }
 
     #[test]

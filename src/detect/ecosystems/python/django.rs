@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::detect::{Evidence, Project, Text, join, parent};
+use crate::detect::{Evidence, Project, Text, ecosystems::source, join, parent};
 
 /// A project of Django.
 #[derive(Debug)]
@@ -19,11 +19,14 @@ pub(super) struct Django {
     pub(super) settings: Vec<Rc<Text>>,
 }
 
-/// The project in these files, the one nearest to the top.
-pub(super) fn find(project: &Project<'_>, files: &[Rc<Text>]) -> Option<Django> {
+/// The project in these files of the folder `dir`, the one nearest to the top; those of tests and examples are none.
+pub(super) fn find(project: &Project<'_>, dir: &str, files: &[Rc<Text>]) -> Option<Django> {
     let is_manage = |file: &&Rc<Text>| {
+        let below =
+            if dir == "." { &file.path } else { file.path.get(dir.len() + 1..).unwrap_or("") };
         file.path.rsplit('/').next() == Some("manage.py")
             && file.text.contains("DJANGO_SETTINGS_MODULE")
+            && !source::is_beside_product(parent(below))
     };
     let manage =
         files.iter().filter(is_manage).min_by_key(|file| file.path.matches('/').count())?;
@@ -66,8 +69,12 @@ fn served(
     files: &[Rc<Text>],
     name: &str,
 ) -> Option<(String, Evidence)> {
-    let in_package =
-        package.map(|package| join(package, name)).filter(|path| project.tree.has(path));
+    let stem = name.strip_suffix(".py").unwrap_or(name);
+    // It may be a package, too.
+    let inner = format!("{stem}/__init__.py");
+    let in_package = [name, &inner].into_iter().find_map(|name| {
+        package.map(|package| join(package, name)).filter(|path| project.tree.has(path))
+    });
     let is_one = |file: &&Rc<Text>| {
         let below = root == "." || file.path.starts_with(&format!("{root}/"));
         below && file.path.ends_with(&format!("/{name}")) && file.text.contains("application")
@@ -81,7 +88,8 @@ fn served(
     };
     let path = in_package.or_else(elsewhere)?;
     let below = if root == "." { path.as_str() } else { path.get(root.len() + 1..)? };
-    let module = below.strip_suffix(".py")?.replace('/', ".");
+    let module = below.strip_suffix(".py")?;
+    let module = module.strip_suffix("/__init__").unwrap_or(module).replace('/', ".");
     let line = project.tree.read(&path).and_then(|text| text.line_of("application"));
     Some((format!("{module}:application"), Evidence::line(path, line)))
 }
@@ -95,6 +103,13 @@ impl Django {
                 .find(|(_, line)| line.contains(needle) && !line.trim_start().starts_with('#'));
             found.map(|(at, _)| Evidence::line(&file.path, Some(at)))
         })
+    }
+
+    /// Whether its database is a file of SQLite, and never anything else.
+    pub(super) fn keeps_a_file(&self) -> bool {
+        let others = ["postgres", "mysql", "oracle", "DATABASE_URL", "dj_database_url", "env.db("];
+        let names = |needle: &str| self.setting(needle).is_some();
+        names("django.db.backends.sqlite3") && !others.iter().any(|other| names(other))
     }
 
     /// Variables that the settings can't be loaded without, with values that will do while files are collected.

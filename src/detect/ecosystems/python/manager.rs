@@ -300,34 +300,60 @@ fn conda(name: &str, spec: &str) -> Option<String> {
     Some(quote(&format!("{name}{spec}")))
 }
 
-fn poetry(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
+/// What the managers with a lock file of their own and an environment of `venv` do alike: the tool, the environment, the
+/// dependencies, and, where a program of the project runs, the project.
+struct Locked<'a> {
+    /// Commands that make the tool ready.
+    tool: String,
+    /// The command that installs dependencies.
+    install: String,
+    files: &'a [&'a str],
+    env: (&'static str, &'static str),
+    cache: &'static str,
+}
+
+fn locked(
+    project: &Project<'_>,
+    manifest: &Manifest,
+    request: &Request<'_>,
+    how: Locked<'_>,
+) -> Install {
     let dir = manifest.dir.as_str();
-    let files = ["pyproject.toml", "poetry.lock", "poetry.toml"].map(|name| join(dir, name));
-    let tool = match poetry_of_lock(project, &join(dir, "poetry.lock")) {
+    let files = how.files.iter().map(|name| join(dir, name));
+    let mut step = vec![how.tool];
+    step.extend(venv(request));
+    step.push(within(dir, &how.install));
+    let is_package = request.needs_project && (manifest.pyproject.is_some() || manifest.has_setup);
+    let own = is_package.then(|| within(dir, "pip install --no-deps ."));
+    Install {
+        files: files.filter(|path| project.tree.has(path)).collect(),
+        step,
+        build: own.into_iter().collect(),
+        env: vec![how.env],
+        cache: vec![PIP_CACHE, how.cache],
+        is_in_place: manifest.local.is_some(),
+    }
+}
+
+fn poetry(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
+    let tool = match poetry_of_lock(project, &join(&manifest.dir, "poetry.lock")) {
         Some(version) => format!("pip install {}", quote(&format!("poetry{version}"))),
         None => "pip install poetry".to_owned(),
     };
-    let mut step = vec![tool];
-    step.extend(venv(request));
     // Groups came with 1.2, which needs Python 3.7.
     let only = if request.version < (Version { major: 3, minor: Some(7), patch: None }) {
         "--no-dev"
     } else {
         "--only main"
     };
-    step.push(within(dir, &format!("poetry install {only} --no-root")));
-    let build = match request.needs_project {
-        true => vec![within(dir, "pip install --no-deps .")],
-        false => Vec::new(),
+    let how = Locked {
+        tool,
+        install: format!("poetry install {only} --no-root"),
+        files: &["pyproject.toml", "poetry.lock", "poetry.toml"],
+        env: ("POETRY_NO_INTERACTION", "1"),
+        cache: "/root/.cache/pypoetry",
     };
-    Install {
-        files: files.into_iter().filter(|path| project.tree.has(path)).collect(),
-        step,
-        build,
-        env: vec![("POETRY_NO_INTERACTION", "1")],
-        cache: vec![PIP_CACHE, "/root/.cache/pypoetry"],
-        is_in_place: manifest.local.is_some(),
-    }
+    locked(project, manifest, request, how)
 }
 
 /// The Poetry that wrote the lock file reads it: the first line names it, else the format tells.
@@ -341,43 +367,29 @@ fn poetry_of_lock(project: &Project<'_>, path: &str) -> Option<String> {
 }
 
 fn pipenv(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let dir = manifest.dir.as_str();
-    let files = ["Pipfile", "Pipfile.lock"].map(|name| join(dir, name));
-    let is_locked = project.tree.has(&files[1]);
-    let mut step = vec!["pip install pipenv".to_owned()];
-    step.extend(venv(request));
-    step.push(within(dir, if is_locked { "pipenv sync" } else { "pipenv install" }));
-    Install {
-        files: files.into_iter().filter(|path| project.tree.has(path)).collect(),
-        step,
-        env: vec![("PIPENV_VERBOSITY", "-1")],
-        cache: vec![PIP_CACHE, "/root/.cache/pipenv"],
-        is_in_place: manifest.local.is_some(),
-        ..Install::default()
-    }
+    let is_locked = project.tree.has(&join(&manifest.dir, "Pipfile.lock"));
+    let how = Locked {
+        tool: "pip install pipenv".to_owned(),
+        install: format!("pipenv {}", if is_locked { "sync" } else { "install" }),
+        files: &["Pipfile", "Pipfile.lock"],
+        env: ("PIPENV_VERBOSITY", "-1"),
+        cache: "/root/.cache/pipenv",
+    };
+    locked(project, manifest, request, how)
 }
 
 fn pdm(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let dir = manifest.dir.as_str();
-    let files = ["pyproject.toml", "pdm.lock", "pdm.toml"].map(|name| join(dir, name));
-    let is_locked = project.tree.has(&files[1]);
+    let is_locked = project.tree.has(&join(&manifest.dir, "pdm.lock"));
     let verb = if is_locked { "sync" } else { "install" };
-    // PDM up to 2.29 asks for any hishel, and does not start with that of version 2.
-    let mut step = vec!["pip install pdm 'hishel<2'".to_owned()];
-    step.extend(venv(request));
-    step.push(within(dir, &format!("pdm {verb} --prod --no-self")));
-    let build = match request.needs_project {
-        true => vec![within(dir, "pip install --no-deps .")],
-        false => Vec::new(),
+    let how = Locked {
+        // PDM up to 2.29 asks for any hishel, and does not start with that of version 2.
+        tool: "pip install pdm 'hishel<2'".to_owned(),
+        install: format!("pdm {verb} --prod --no-self"),
+        files: &["pyproject.toml", "pdm.lock", "pdm.toml"],
+        env: ("PDM_CHECK_UPDATE", "false"),
+        cache: "/root/.cache/pdm",
     };
-    Install {
-        files: files.into_iter().filter(|path| project.tree.has(path)).collect(),
-        step,
-        build,
-        env: vec![("PDM_CHECK_UPDATE", "false")],
-        cache: vec![PIP_CACHE, "/root/.cache/pdm"],
-        is_in_place: manifest.local.is_some(),
-    }
+    locked(project, manifest, request, how)
 }
 
 fn uv(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {

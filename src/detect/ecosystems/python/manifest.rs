@@ -74,13 +74,12 @@ const INCLUDES_MAX: usize = 40;
 /// Whether a folder has a manifest of Python.
 pub(super) fn is_here(project: &Project<'_>, dir: &str) -> bool {
     let tree = project.tree;
-    let names = ["Pipfile", "setup.py", "manage.py", "uv.lock", "poetry.lock", "pdm.lock"];
+    let names = ["Pipfile", "manage.py", "uv.lock", "poetry.lock", "pdm.lock"];
     tree.first_of(dir, &names).is_some()
+        || has_setup(project, dir)
         || tree.first_of(dir, REQUIREMENTS).is_some()
         || tree.first_of(dir, CONDA).is_some()
-        || tree
-            .read(&join(dir, "setup.cfg"))
-            .is_some_and(|t| t.text.lines().any(|l| l.trim() == "[options]"))
+        || has_setup_cfg(project, dir)
         || tree.toml(&join(dir, "pyproject.toml")).is_some_and(|toml| {
             let tools = ["poetry", "pdm", "uv", "hatch", "flit"];
             toml.has("project")
@@ -89,12 +88,28 @@ pub(super) fn is_here(project: &Project<'_>, dir: &str) -> bool {
         })
 }
 
+/// Whether there is a `setup.py` that sets something up; others have files of that name too.
+fn has_setup(project: &Project<'_>, dir: &str) -> bool {
+    let tools = ["setuptools", "distutils", "skbuild"];
+    let text = project.tree.read(&join(dir, "setup.py"));
+    text.is_some_and(|text| {
+        tools.iter().any(|tool| text.text.contains(tool))
+            || text.text.lines().any(|line| line.starts_with("setup("))
+    })
+}
+
+/// Whether `setup.cfg` says what is to be set up; settings of linters stand there too.
+fn has_setup_cfg(project: &Project<'_>, dir: &str) -> bool {
+    let text = project.tree.read(&join(dir, "setup.cfg"));
+    text.is_some_and(|text| text.text.lines().any(|line| line.trim() == "[options]"))
+}
+
 impl Manifest {
     /// Reads all there is; an empty manifest where there is none.
     pub(super) fn load(project: &Project<'_>, dir: &str) -> Self {
         let tree = project.tree;
         let mut found = Self { dir: dir.to_owned(), ..Self::default() };
-        found.has_setup = tree.has(&join(dir, "setup.py")) || tree.has(&join(dir, "setup.cfg"));
+        found.has_setup = has_setup(project, dir) || has_setup_cfg(project, dir);
         if let Some(path) = tree.first_of(dir, REQUIREMENTS) {
             found.requirements = Some(path.clone());
             found.read_requirements(project, &path);

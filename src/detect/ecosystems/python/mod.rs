@@ -9,12 +9,14 @@ use self::{
     serve::Start,
 };
 use super::{
-    draft::{APP_DIR, OUT_DIR, debian, draft, image, official, within, wolfi},
-    node, source,
+    draft::{APP_DIR, OUT_DIR, draft, official, within},
+    node,
+    pins::Pin,
+    source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Text, Weight,
-    images::{self, Family},
+    images::{self, Family, Packaged},
     is_below, join,
     manifest::Value,
     procfile::procfile,
@@ -23,7 +25,9 @@ use crate::detect::{
 };
 
 mod apps;
+mod bare;
 mod django;
+mod imports;
 mod manager;
 mod manifest;
 mod serve;
@@ -77,6 +81,19 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
         // A workspace runs on one Python.
         manifest.pythons.extend(Manifest::load(project, &root).pythons);
     }
+    let inline = files.iter().filter(|_| manager == Manager::None).find_map(|file| {
+        let stated = imports::inline(&file.text)?;
+        Some((file.path.clone(), stated))
+    });
+    if let Some((path, python)) =
+        inline.as_ref().and_then(|(path, stated)| Some((path, stated.get("requires-python")?)))
+    {
+        manifest.pythons.push(Pin {
+            version: python.text().unwrap_or_default(),
+            rule: "requires-python".to_owned(),
+            evidence: Evidence::file(path),
+        });
+    }
     let mut service = draft(dir, "python", manager.id());
     let place = files.first().map(|file| Evidence::file(file.path.clone())).into_iter();
     let place: Vec<Evidence> = build_system.evidence.iter().cloned().chain(place).take(1).collect();
@@ -90,6 +107,10 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
     service.weight = if manager == Manager::None { Weight::Files } else { Weight::Manifest };
 
     let mut start = start(project, &manifest, &files, &mut service);
+    let is_package = manifest.project_at(&["build-system"]).is_some() || manifest.has_setup;
+    if start.is_none() && is_package && service.weight == Weight::Manifest {
+        service.weight = Weight::Library;
+    }
     // A program that nothing says is one is no service beside others.
     if start.is_none() && manager == Manager::None {
         return None;
@@ -118,8 +139,15 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
     let mut start = start.unwrap_or_default();
     if manager == Manager::None {
         let framework = service.spec.metadata.framework.as_deref().and_then(package_of);
+        let stated = inline.as_ref().and_then(|(_, stated)| stated.get("dependencies"));
         let mut adds: Vec<String> = framework.into_iter().map(str::to_owned).collect();
-        adds.extend(apps::imported(&files).into_iter().map(str::to_owned));
+        match stated {
+            Some(list) => {
+                adds.clear();
+                adds.extend(list.texts().into_iter().map(str::to_owned));
+            }
+            None => adds.extend(imports::imported(&files).into_iter().map(str::to_owned)),
+        }
         adds.append(&mut start.adds);
         let mut seen = BTreeSet::new();
         adds.retain(|name| seen.insert(name.clone()));
@@ -194,7 +222,7 @@ fn start(
     files: &[Rc<Text>],
     service: &mut Service,
 ) -> Option<Start> {
-    if let Some(django) = django::find(project, files) {
+    if let Some(django) = django::find(project, &manifest.dir, files) {
         let place = manifest
             .dependencies
             .get("django")
@@ -203,13 +231,25 @@ fn start(
         let start = serve::django(manifest, &django, files);
         return Some(start);
     }
+    if let Some(start) = bare::function(project, manifest) {
+        service.framework("functions-framework", "dependency", start.place.clone());
+        return Some(start);
+    }
     if let Some(app) = apps::find(&manifest.dir, files) {
         framework(project, manifest, &app, service);
         return Some(serve::app(project, manifest, &app, files));
     }
-    let start = serve::plain(project, manifest, files);
-    // Below the root, a package that offers a program is more often a tool than a service.
-    let is_tool = |start: &Start| start.needs_project && manifest.dir != ".";
+    if let Some(start) = bare::notebooks(project, manifest) {
+        service.framework("voila", "dependency", start.place.clone());
+        return Some(start);
+    }
+    let start =
+        bare::callable(project, manifest, files).or_else(|| serve::plain(project, manifest, files));
+    // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
+    // service.
+    let is_tool = |start: &Start| {
+        manifest.dir != "." && (start.needs_project || start.is_guess && start.port.is_none())
+    };
     if start.as_ref().is_some_and(|start| !is_tool(start)) {
         let is_named = service.weight == Weight::Manifest;
         service.weight = if is_named { Weight::Starts } else { Weight::Files };
@@ -274,7 +314,13 @@ fn finish(project: &Project<'_>, manifest: &Manifest, service: &mut Service, par
 
 /// Both stages: the full image has compilers and headers, the slim one has the same interpreter at the same place.
 fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut Service) {
+    let (packaged, decision) = PACKAGED.nearest(project.bases, version);
+    service.decisions.extend(decision);
     let spec = &mut service.spec;
+    if let Some(base) = images::plain(project.bases) {
+        (spec.build.base, spec.runtime.base) = (base.clone(), base);
+    }
+    spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
     match project.bases {
         Family::Official => {
             let suite = version::suite(version);
@@ -282,37 +328,14 @@ fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut 
             let full = official(&format!("python:{version}-{suite}"));
             spec.build.base = if has_venv { full } else { slim.clone() };
             spec.runtime.base = slim;
-            spec.runtime.user = Some(images::NOBODY.to_owned());
         }
         Family::Wolfi => {
-            let asked = version;
-            let version = asked.clamped((3, 10), (3, 14));
-            if version != asked {
-                let base =
-                    Decision::new("base", "wolfi-base", "the nearest Python that Wolfi has", []);
-                service.decisions.push(base.not(
-                    asked.to_string(),
-                    None,
-                    "Wolfi has no such version",
-                ));
-            }
-            let spec = &mut service.spec;
-            let name = format!("python-{version}");
-            (spec.build.base, spec.runtime.base) = (wolfi(), wolfi());
-            spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
-            let (pip, headers) = (format!("py{version}-pip"), format!("{name}-dev"));
-            service.build_packages([
-                name.as_str(),
-                pip.as_str(),
-                headers.as_str(),
-                "build-base",
-                "git",
-            ]);
-            service.runtime_packages([name.as_str()]);
+            let name = format!("python-{packaged}");
+            let (pip, headers) = (format!("py{packaged}-pip"), format!("{name}-dev"));
+            service.build_packages([&*name, &pip, &headers, "build-base", "git"]);
+            service.runtime_packages([&*name]);
         }
         Family::Debian => {
-            (spec.build.base, spec.runtime.base) = (debian(), image(images::DEBIAN));
-            spec.runtime.user = Some(images::NOBODY.to_owned());
             service.build_packages([
                 "build-essential",
                 "git",
@@ -322,22 +345,13 @@ fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut 
                 "python3-venv",
             ]);
             service.runtime_packages(["ca-certificates", "python-is-python3", "python3"]);
-            if version.minor != Some(11) {
-                let base = Decision::new(
-                    "base",
-                    images::DEBIAN,
-                    "the only Python of Debian 12 is 3.11",
-                    [],
-                );
-                service.decisions.push(base.not(
-                    version.to_string(),
-                    None,
-                    "Debian has no such version",
-                ));
-            }
         }
     }
 }
+
+/// What the other families have.
+const PACKAGED: Packaged =
+    Packaged { language: "Python", wolfi: ((3, 10), (3, 14)), debian: (3, 11) };
 
 fn packages(project: &Project<'_>, manifest: &Manifest, service: &mut Service) {
     let needs = system::needs(manifest);

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::{
-    apps::{self, App, Serve},
+    apps::{App, Serve},
     django::Django,
+    imports,
     manifest::Manifest,
 };
 use crate::detect::{
@@ -36,16 +37,18 @@ pub(super) struct Start {
     pub(super) build: Vec<String>,
     /// The program is one of the project's own.
     pub(super) needs_project: bool,
+    /// The file has no name that tells of an entry.
+    pub(super) is_guess: bool,
 }
 
 /// Where a file is run, and what it is called there as a module.
-struct Module {
-    name: String,
-    run_dir: String,
-    module_dir: Option<String>,
+pub(super) struct Module {
+    pub(super) name: String,
+    pub(super) run_dir: String,
+    pub(super) module_dir: Option<String>,
 }
 
-fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> Module {
+pub(super) fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> Module {
     let below = if dir == "." { file } else { file.get(dir.len() + 1..).unwrap_or(file) };
     let stem = below.strip_suffix(".py").unwrap_or(below);
     let folder = parent(below);
@@ -62,7 +65,7 @@ fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> M
     let inner = join(dir, folder);
     let uses_sibling = |top: &str| {
         let is_sibling = |name: &str| is_in(&inner, name) && !is_in(top, name);
-        inner != top && text.is_some_and(|text| apps::imports_sibling(&text.text, &is_sibling))
+        inner != top && text.is_some_and(|text| imports::imports_sibling(&text.text, &is_sibling))
     };
     let here = |stem: &str| Module {
         name: stem.rsplit('/').next().unwrap_or(stem).to_owned(),
@@ -70,7 +73,7 @@ fn module(project: &Project<'_>, dir: &str, file: &str, files: &[Rc<Text>]) -> M
         module_dir: None,
     };
     if let Some(rest) = stem.strip_prefix("src/")
-        && !files.iter().any(|text| apps::imports_module(&text.text, "src"))
+        && !files.iter().any(|text| imports::imports_module(&text.text, "src"))
     {
         let src = join(dir, "src");
         if uses_sibling(&src) {
@@ -206,6 +209,13 @@ pub(super) fn app(
             let port = start.port.as_ref().map_or(0, |(port, ..)| *port);
             start.env.push(("GRADIO_SERVER_PORT", port.to_string()));
         }
+        Serve::Marimo => {
+            start.line = format!("marimo run {file} --host 0.0.0.0 --port $PORT --headless");
+            start.env.push(("HOME", "/tmp".to_owned()));
+        }
+        Serve::Taipy => {
+            start.line = format!("taipy run {file} --host 0.0.0.0 --port $PORT --no-reloader");
+        }
         Serve::NiceGui => {
             start.line = script(&file, text, &module.name);
             start.env.push(("NICEGUI_STORAGE_PATH", "/tmp/nicegui".to_owned()));
@@ -251,7 +261,7 @@ fn pyramid(project: &Project<'_>, dir: &str) -> Option<&'static str> {
 }
 
 impl Start {
-    fn needs(&mut self, manifest: &Manifest, server: &str) {
+    pub(super) fn needs(&mut self, manifest: &Manifest, server: &str) {
         if !manifest.has(server) {
             self.adds.push(server.to_owned());
         }
@@ -263,7 +273,7 @@ fn script(file: &str, text: &str, module: &str) -> String {
     let first = module.split('.').next().unwrap_or(module);
     let is_nested = module.contains('.');
     let is_relative = text.lines().any(|line| line.trim_start().starts_with("from ."));
-    if is_nested && (is_relative || apps::imports_module(text, first)) {
+    if is_nested && (is_relative || imports::imports_module(text, first)) {
         return format!("python -m {module}");
     }
     format!("python {file}")
@@ -338,13 +348,17 @@ pub(super) fn django(manifest: &Manifest, django: &Django, files: &[Rc<Text>]) -
         }
         (None, None) => start.line = "python manage.py runserver 0.0.0.0:$PORT".to_owned(),
     }
+    let values: String = django
+        .stand_ins()
+        .iter()
+        .map(|(name, value)| format!("{name}={} ", quote(value)))
+        .collect();
+    if django.keeps_a_file() {
+        // Tables of a database that is there from the first start on.
+        start.build.push(format!("{values}python manage.py migrate --noinput"));
+    }
     let collects = has("whitenoise") || django.setting("whitenoise").is_some();
     if collects && django.setting("STATIC_ROOT").is_some() {
-        let values: String = django
-            .stand_ins()
-            .iter()
-            .map(|(name, value)| format!("{name}={} ", quote(value)))
-            .collect();
         start.build.push(format!("{values}python manage.py collectstatic --noinput"));
     }
     start
@@ -387,8 +401,10 @@ pub(super) fn plain(
                 Some(package) => format!("python -m {package}"),
                 None => script(&quote(&name), text, &at.name),
             };
+            let named = path.rsplit('/').next().unwrap_or_default();
             Start {
                 line,
+                is_guess: !ENTRIES.contains(&named),
                 rule: "entry file".to_owned(),
                 place: Some(Evidence::file(path)),
                 run_dir: at.run_dir,
@@ -425,7 +441,7 @@ pub(super) fn plain(
 }
 
 /// Words of programs that listen; a number elsewhere is no port of theirs.
-const LISTENS: &[&str] = &[
+pub(super) const LISTENS: &[&str] = &[
     "HTTPServer",
     "TCPServer",
     "make_server",

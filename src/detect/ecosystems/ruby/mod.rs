@@ -2,12 +2,12 @@
 
 use self::gemfile::Gems;
 use super::{
-    draft::{APP_DIR, debian, draft, image, official, resolve, within, wolfi},
+    draft::{APP_DIR, draft, official, resolve, within},
     node, pins, source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Weight,
-    images::{self, Family},
+    images::{self, Family, Packaged},
     join,
     procfile::procfile,
     shell,
@@ -36,6 +36,9 @@ const IMAGES: &[(u32, u32, &str)] = &[
 ];
 
 const DEFAULT: Version = Version { major: 3, minor: Some(4), patch: None };
+
+/// What the other families have.
+const PACKAGED: Packaged = Packaged { language: "Ruby", wolfi: ((3, 2), (4, 0)), debian: (3, 1) };
 
 /// Rails before a version, and the newest Ruby it runs on.
 const RAILS: &[(&str, u32, u32)] =
@@ -270,7 +273,13 @@ fn suited(gems: &Gems) -> Option<(Version, Evidence)> {
 
 /// The full image has compilers and headers; an exact version has tags without the name of a Debian for sure.
 fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
+    let (packaged, decision) = PACKAGED.nearest(project.bases, version);
+    service.decisions.extend(decision);
     let spec = &mut service.spec;
+    if let Some(base) = images::plain(project.bases) {
+        (spec.build.base, spec.runtime.base) = (base.clone(), base);
+    }
+    spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
     match project.bases {
         Family::Official => {
             let known = |(major, minor, _): &&(u32, u32, &str)| {
@@ -282,21 +291,10 @@ fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
                 None => (format!("ruby:{version}-{suite}"), format!("ruby:{version}-slim-{suite}")),
             };
             (spec.build.base, spec.runtime.base) = (official(&full), official(&slim));
-            spec.runtime.user = Some(images::NOBODY.to_owned());
         }
         Family::Wolfi => {
-            let short = version.clamped((3, 2), (4, 0));
-            if short != version.major_minor() {
-                let base =
-                    Decision::new("base", "wolfi-base", "the nearest Ruby that Wolfi has", []);
-                let why = "Wolfi has no such version";
-                service.decisions.push(base.not(version.to_string(), None, why));
-            }
-            let spec = &mut service.spec;
-            (spec.build.base, spec.runtime.base) = (wolfi(), wolfi());
-            spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
-            let (name, headers) = (format!("ruby-{short}"), format!("ruby-{short}-dev"));
-            let bundler = format!("ruby{short}-bundler");
+            let (name, headers) = (format!("ruby-{packaged}"), format!("ruby-{packaged}-dev"));
+            let bundler = format!("ruby{packaged}-bundler");
             service.build_packages([
                 name.as_str(),
                 headers.as_str(),
@@ -307,8 +305,6 @@ fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
             service.runtime_packages([name.as_str(), bundler.as_str()]);
         }
         Family::Debian => {
-            (spec.build.base, spec.runtime.base) = (debian(), image(images::DEBIAN));
-            spec.runtime.user = Some(images::NOBODY.to_owned());
             service.build_packages([
                 "bundler",
                 "build-essential",
@@ -318,9 +314,6 @@ fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
                 "ruby-dev",
             ]);
             service.runtime_packages(["bundler", "ca-certificates", "ruby"]);
-            let base =
-                Decision::new("base", images::DEBIAN, "the only Ruby of Debian 12 is 3.1", []);
-            service.decisions.push(base.not(version.to_string(), None, "Debian has one version"));
         }
     }
 }

@@ -32,6 +32,11 @@ static FRAMEWORKS: &[Framework] = &[
     of("nickel", "nickel", 6767),
     of("ntex", "ntex", 8080),
     of("pingora", "pingora", 6188),
+    of("xitca-web", "xitca-web", 8080),
+    of("viz", "viz", 3000),
+    of("ohkami", "ohkami", 3000),
+    of("trillium", "trillium", 8080),
+    of("rama", "rama", 8080),
     of("axum", "axum", 3000),
     of("tonic", "tonic", 50051),
     of("hyper", "hyper", 3000),
@@ -48,13 +53,17 @@ pub(super) fn find(
     package: &Package,
 ) -> Option<(&'static Framework, Evidence)> {
     let closure = packages.closure(package);
-    let own = FRAMEWORKS.iter().find_map(|f| Some((f, package.depends(f.krate)?)));
-    own.or_else(|| {
+    of_package(package).or_else(|| {
         FRAMEWORKS.iter().find_map(|framework| {
             let mut members = closure.iter().skip(1);
             Some((framework, members.find_map(|member| member.depends(framework.krate))?))
         })
     })
+}
+
+/// The framework that a package itself depends on.
+pub(super) fn of_package(package: &Package) -> Option<(&'static Framework, Evidence)> {
+    FRAMEWORKS.iter().find_map(|framework| Some((framework, package.depends(framework.krate)?)))
 }
 
 /// Calls that make a program a server.

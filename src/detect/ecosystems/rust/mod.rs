@@ -52,12 +52,32 @@ fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) ->
     let serves = |package: &&Package| {
         framework::find(packages, package).is_some()
             || wasm::is_page(project, package)
-            || package_files(project, package)
-                .iter()
-                .any(|file| LISTENING[..3].iter().any(|call| file.text.contains(call)))
+            || listens(project, package)
     };
+    // What others stand on, and does not listen itself, is a library with a program to help its developers.
+    let users = chosen.clone();
+    chosen.retain(|package| {
+        let is_used = users.iter().any(|user| {
+            user.dir != package.dir && packages.closure(user).iter().any(|p| p.dir == package.dir)
+        });
+        !(is_used && package.has_library(project)) || listens(project, package)
+    });
     let is_worker = |package: &&Package| WORKERS.iter().any(|word| package.name.contains(word));
-    if chosen.iter().any(serves) {
+    let is_called_so = |package: &&Package| {
+        let mut parts = package.name.split(['-', '_']);
+        parts.any(|part| SERVERS.contains(&part))
+    };
+    let by_itself = |package: &&Package| {
+        framework::of_package(package).is_some()
+            || wasm::is_page(project, package)
+            || listens(project, package)
+    };
+    if chosen.iter().any(by_itself) {
+        // What has a server only among the libraries it uses is a tool beside those that have it themselves.
+        chosen.retain(|package| {
+            by_itself(package) || is_worker(package) || serves(package) && is_called_so(package)
+        });
+    } else if chosen.iter().any(serves) {
         chosen.retain(|package| serves(package) || is_worker(package));
     } else if let Some(root) = chosen.iter().find(|package| package.dir == package.root).copied() {
         chosen = vec![root];
@@ -76,6 +96,12 @@ fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) ->
         services.iter_mut().for_each(|service| service.weight = Weight::Manifest);
     }
     services
+}
+
+/// Whether the text of a package, not of what it depends on, opens a port.
+fn listens(project: &Project<'_>, package: &Package) -> bool {
+    let files = package_files(project, package);
+    files.iter().any(|file| LISTENING[..3].iter().any(|call| file.text.contains(call)))
 }
 
 /// A program for servers, or a page. What Tauri builds is a program for a desktop.
@@ -392,6 +418,8 @@ fn port(
     let default = framework.map_or(0, |framework| framework.port);
     let found = source::ports(files, LISTENING);
     let configured = config_port(project, package, id);
+    let configured =
+        configured.or_else(|| settings_port(project, package).filter(|_| found.env.is_none()));
     match configured.or_else(|| found.number.clone().filter(|_| id != "rocket")) {
         Some((port, evidence)) => service.port(port, "the program or its settings", [evidence]),
         None if default != 0 => service.port(default, "the framework's default", []),
@@ -462,6 +490,34 @@ fn config_port(project: &Project<'_>, package: &Package, id: &str) -> Option<(u1
     None
 }
 
+/// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`.
+fn settings_port(project: &Project<'_>, package: &Package) -> Option<(u16, Evidence)> {
+    package.depends("config").or_else(|| package.depends("figment"))?;
+    let names = ["production", "prod", "base", "default", "config", "settings", "application"];
+    let keys = ["application", "server", "http", "app", "web", "service"];
+    for dir in [&package.dir, &package.root] {
+        for folder in ["configuration", "config", "configs", "settings", "."] {
+            let folder = if folder == "." { dir.clone() } else { join(dir, folder) };
+            for name in names {
+                let yaml = [".yaml", ".yml"].map(|end| join(&folder, &format!("{name}{end}")));
+                let toml = join(&folder, &format!("{name}.toml"));
+                let read = |path: &String| Some((path.clone(), project.tree.yaml(path)?));
+                let file = yaml.iter().find_map(read);
+                let file = file.or_else(|| Some((toml.clone(), project.tree.toml(&toml)?)));
+                let Some((path, file)) = file else { continue };
+                let port = keys.iter().find_map(|key| file.at(&[key, "port"]));
+                let port = port.or_else(|| file.get("port"));
+                if let Some(port) = port
+                    && let Some(number) = port.text().and_then(|text| source::number(&text))
+                {
+                    return Some((number, Evidence::line(path, Some(port.line))));
+                }
+            }
+        }
+    }
+    None
+}
+
 /// What the program reads when it runs.
 fn runtime_files(
     project: &Project<'_>,
@@ -510,7 +566,8 @@ const HELPERS: &[&str] = &[
 ];
 
 /// Names of packages that run in the background.
-const WORKERS: &[&str] = &["worker", "consumer", "scheduler", "daemon", "agent", "bot"];
+const WORKERS: &[&str] =
+    &["worker", "consumer", "scheduler", "daemon", "agent", "bot", "watcher", "indexer"];
 
 /// Names that the program among several has that is the service.
 const SERVERS: &[&str] = &["server", "api", "web", "app", "main", "backend", "service"];

@@ -156,6 +156,12 @@ impl Package {
             .map(|(_, value)| self.evidence(Some(value.line)))
     }
 
+    /// Whether other packages can use it.
+    pub(super) fn has_library(&self, project: &Project<'_>) -> bool {
+        let path = self.manifest.str_at(&["lib", "path"]).unwrap_or("src/lib.rs");
+        self.manifest.has("lib") || project.tree.has(&join(&self.dir, path))
+    }
+
     /// A line of its manifest.
     pub(super) fn evidence(&self, line: Option<usize>) -> Evidence {
         Evidence::line(join(&self.dir, "Cargo.toml"), line)

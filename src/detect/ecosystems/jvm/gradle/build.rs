@@ -92,7 +92,15 @@ impl<'a> Build<'a> {
     pub(super) fn services(&self) -> Vec<Service> {
         let modules: Vec<Module<'_>> =
             self.modules.iter().filter_map(|(path, dir)| Module::read(self, path, dir)).collect();
-        let mut services: Vec<Service> = modules.iter().filter_map(Module::service).collect();
+        // A module that others are built with is a library, unless a plugin makes something to run of it.
+        let used: BTreeSet<String> =
+            modules.iter().flat_map(|module| module.script.projects()).collect();
+        let is_library = |module: &&Module<'_>| used.contains(&module.path) && !module.packs();
+        let mut services: Vec<Service> = modules
+            .iter()
+            .filter(|module| !is_library(module))
+            .filter_map(Module::service)
+            .collect();
         if services.iter().any(|service| service.weight >= Weight::Framework) {
             services.retain(|service| service.weight >= Weight::Framework);
         }

@@ -260,10 +260,21 @@ impl<'a> Module<'a> {
         within(&self.build.root, &format!("{prepare}{gradle} --no-daemon {arguments}"))
     }
 
+    /// Whether a plugin starts what is built.
+    fn applies(&self) -> bool {
+        let plugins = ["application", "io.micronaut.application", "io.ktor.plugin"];
+        plugins.iter().chain(RATPACK).any(|id| self.has(id))
+    }
+
+    /// Whether a plugin makes something to run.
+    fn packs(&self) -> bool {
+        let plugins = ["org.springframework.boot", "io.quarkus", "war", "org.gretty"];
+        let mut all = plugins.iter().chain(SHADOW);
+        self.applies() || all.any(|id| self.has(id)) && !self.sources.mains.is_empty()
+    }
+
     fn service(&self) -> Option<Service> {
-        let applies = ["application", "io.micronaut.application", "io.ktor.plugin"]
-            .iter()
-            .any(|id| self.has(id));
+        let applies = self.applies();
         let elsewhere = [
             "org.jetbrains.kotlin.multiplatform",
             "org.jetbrains.kotlin.js",
@@ -312,7 +323,8 @@ impl<'a> Module<'a> {
                 &format!("{OUT_DIR}/ROOT"),
             );
             Layout::Tomcat
-        } else if applies && self.main_class().is_some() {
+        } else if applies && (self.main_class().is_some() || RATPACK.iter().any(|id| self.has(id)))
+        {
             strong = framework.is_some() || has_main;
             commands.push(self.gradle_command(&self.task("installDist")));
             let name = self
@@ -388,6 +400,9 @@ impl<'a> Module<'a> {
 
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
 const LIBRARIES: &str = "allprojects { plugins.withId('java') { tasks.register('peelboxLibraries', Copy) { from tasks.named('jar'); from configurations.runtimeClasspath; into '/out/lib' } } }";
+
+/// Plugins that bring the main class along.
+const RATPACK: &[&str] = &["io.ratpack.ratpack-java", "io.ratpack.ratpack-groovy"];
 
 const SHADOW: &[&str] =
     &["com.github.johnrengelman.shadow", "com.gradleup.shadow", "io.github.goooler.shadow"];

@@ -1,0 +1,1 @@
+module.exports = { title: 'Stitch', url: 'https://stitch.example', baseUrl: '/' }

@@ -1,0 +1,1 @@
+export const stitch = (a, b) => a + b

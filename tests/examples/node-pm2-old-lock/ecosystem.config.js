@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: 'kiosk', script: './src/kiosk.js', instances: 2 }],
+}

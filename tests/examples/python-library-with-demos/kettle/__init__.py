@@ -1,0 +1,5 @@
+"""Tea as a service: a library for Starlette."""
+
+
+def brew(app):
+    return app

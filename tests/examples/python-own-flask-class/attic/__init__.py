@@ -1,0 +1,1 @@
+from attic.app import create_app

@@ -1,0 +1,3 @@
+from attic import create_app
+
+app = create_app()
