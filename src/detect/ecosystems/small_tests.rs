@@ -312,6 +312,28 @@ fn a_script_that_only_a_procfile_names_is_started() {
 }
 
 #[test]
+fn gunicorn_listens_where_its_configuration_says() {
+    let app = "from flask import Flask\napp = Flask(__name__)\n";
+    let ports = |line: &'static str, file: &'static str, config: &'static str| {
+        let files = [
+            ("requirements.txt", "flask\ngunicorn\n"),
+            ("app.py", app),
+            ("Procfile", line),
+            (file, config),
+        ];
+        only(&files).spec.runtime.ports
+    };
+    let bind = "workers = 2\nbind = \"0.0.0.0:8080\"\n";
+    assert_eq!(ports("web: gunicorn --config conf/g.py app:app\n", "conf/g.py", bind), [8080]);
+    assert_eq!(ports("web: gunicorn -c ./g.py app:app\n", "g.py", bind), [8080]);
+    assert_eq!(ports("web: gunicorn app:app\n", "gunicorn.conf.py", bind), [8080]);
+    let read = "import os\nbind = f\"0.0.0.0:{os.environ.get('PORT', '9001')}\"\n";
+    assert_eq!(ports("web: gunicorn app:app\n", "gunicorn.conf.py", read), [9001]);
+    assert_eq!(ports("web: gunicorn -b :7000 app:app\n", "gunicorn.conf.py", bind), [7000]);
+    assert_eq!(ports("web: python app.py\n", "gunicorn.conf.py", bind), [5000]);
+}
+
+#[test]
 fn a_workspace_for_the_browser_within_laravel_belongs_to_it() {
     let found = services(&[
         ("composer.json", "{\"require\": {\"laravel/framework\": \"^11\"}}"),

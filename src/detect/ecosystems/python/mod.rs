@@ -129,6 +129,9 @@ fn service(project: &Project<'_>, dir: &str, dirs: &BTreeSet<String>) -> Option<
         }
         if let Some(port) = fixed_port(&process.line) {
             stated.port = Some((port, "port in the Procfile".to_owned(), stated.place.clone()));
+        } else if let Some((port, place)) = gunicorn_bind(project, dir, &process.line) {
+            stated.port =
+                Some((port, "`bind` of gunicorn's configuration".to_owned(), Some(place)));
         }
         if process.line.starts_with("make ") {
             service.runtime_packages(["make"]);
@@ -213,6 +216,23 @@ fn fixed_port(line: &str) -> Option<u16> {
         let rest = line.split_once(flag)?.1;
         source::number(rest.trim_start_matches(['=', ' ']).split(' ').next()?)
     })
+}
+
+/// The port of `bind` in the file that gunicorn is told to read, or reads by itself; where it comes from the
+/// environment, the one that stands in for it.
+fn gunicorn_bind(project: &Project<'_>, dir: &str, line: &str) -> Option<(u16, Evidence)> {
+    if !line.split(' ').any(|word| word == "gunicorn" || word.ends_with("/gunicorn")) {
+        return None;
+    }
+    let named = ["--config", "-c "].iter().find_map(|flag| {
+        let file = line.split_once(flag)?.1.trim_start_matches(['=', ' ']).split(' ').next()?;
+        Some(file.strip_prefix("file:").unwrap_or(file).trim_start_matches("./"))
+    });
+    let text = project.tree.read(&join(dir, named.unwrap_or("gunicorn.conf.py")))?;
+    let (at, bind) = text.text.lines().enumerate().find(|(_, line)| {
+        line.strip_prefix("bind").is_some_and(|rest| rest.trim_start().starts_with('='))
+    })?;
+    Some((source::number(bind)?, Evidence { file: text.path.clone(), line: Some(at + 1) }))
 }
 
 /// What runs, and the framework when there is one.
