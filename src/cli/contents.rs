@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs, io, mem,
     sync::Arc,
     thread,
 };
@@ -22,6 +22,7 @@ use crate::{
     },
     gateway::{Gateway, RefId},
     grpc::{Code, Status},
+    oci_layout::hex,
     pb::control::Exporter,
     plan::Plan,
     sbom::{self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject},
@@ -64,6 +65,8 @@ pub(crate) struct Draft {
     created_seconds: i64,
     is_cyclonedx: bool,
     context: Catalogue,
+    /// The same for the same document; it is the name of a file.
+    pub(crate) key: String,
 }
 
 /// A document with what the summary says of it, as it is kept.
@@ -83,14 +86,20 @@ impl Draft {
         digest: Option<&str>,
     ) -> Result<Self, Status> {
         let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
-        Ok(Self {
+        let mut draft = Self {
             name: name.to_owned(),
             digest: digest.map(str::to_owned),
             platform: platform.to_owned(),
             created_seconds: request.project.epoch.unwrap_or_default(),
             is_cyclonedx: request.attest.is_cyclonedx,
             context: catalogue(context_files(&request.project), Origin::Context)?,
-        })
+            key: String::new(),
+        };
+        let Self { context, is_cyclonedx, .. } = &draft;
+        let version = env!("CARGO_PKG_VERSION");
+        draft.key =
+            hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
+        Ok(draft)
     }
 
     fn subject(&self) -> Subject<'_> {
@@ -102,15 +111,8 @@ impl Draft {
         }
     }
 
-    /// The same for the same document; it is the name of a file.
-    pub(crate) fn key(&self) -> String {
-        let Self { context, is_cyclonedx, .. } = self;
-        let version = env!("CARGO_PKG_VERSION");
-        hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", self.subject()))
-    }
-
-    fn make(self, mut catalogue: Catalogue) -> Documents {
-        sbom::merge(&mut catalogue, self.context.clone());
+    fn make(mut self, mut catalogue: Catalogue) -> Documents {
+        sbom::merge(&mut catalogue, mem::take(&mut self.context));
         let subject = self.subject();
         let problems = catalogue.problems.iter();
         Documents {
@@ -126,8 +128,7 @@ impl Draft {
 
 /// SHA-256 of a text, as hexadecimal digits.
 pub(crate) fn hex_digest(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 impl Inspector<'_> {
@@ -141,7 +142,7 @@ impl Inspector<'_> {
         attested: &mut Attested,
     ) -> Result<(), Status> {
         let cache_dir = request.cache_dir.as_deref().filter(|_| draft.digest.is_some());
-        let kept = cache_dir.map(|dir| (Kept::new(dir, "sbom", DOCUMENTS_MAX), draft.key()));
+        let kept = cache_dir.map(|dir| (Kept::new(dir, "sbom", DOCUMENTS_MAX), draft.key.clone()));
         let found = kept.as_ref().and_then(|(kept, key)| kept.find(key));
         // What cannot be read is made anew.
         let documents = match found.and_then(|data| serde_json::from_slice(&data).ok()) {

@@ -147,7 +147,7 @@ impl Work {
         let attest = &self.request.attest;
         let sbom = match &attest.sbom {
             Sbom::Generator(image) => image.clone(),
-            Sbom::No | Sbom::Own => draft.map(Draft::key).unwrap_or_default(),
+            Sbom::No | Sbom::Own => draft.map(|draft| draft.key.clone()).unwrap_or_default(),
         };
         let provenance = attest.provenance.as_ref().map(|provenance| provenance.attr());
         let attested = hex_digest(&format!("{sbom} {provenance:?}"));

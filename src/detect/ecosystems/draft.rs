@@ -8,7 +8,11 @@ pub(super) use crate::detect::{
 };
 use crate::detect::{procfile::procfile, shell::exec_form};
 use crate::{
-    detect::{Decision, Evidence, Project, Service, Weight, ecosystems::node, images::DEBIAN},
+    detect::{
+        Decision, Evidence, Project, Service, Weight,
+        ecosystems::node,
+        images::{DEBIAN, plain},
+    },
     spec::{
         Artifact, BUILD_DIR, Base, Build, DEFAULT_BASE, DependencyStep, Metadata, Runtime,
         UniversalBuild,
@@ -35,6 +39,14 @@ pub(super) fn draft(dir: &str, language: &str, build_system: &str) -> Service {
         claims: Vec::new(),
         decisions: Vec::new(),
     }
+}
+
+/// Commands for a front end that a server delivers.
+pub(super) struct FrontEnd {
+    /// Make it.
+    pub(super) build: Vec<String>,
+    /// Remove what was installed for that.
+    pub(super) cleaning: Vec<String>,
 }
 
 impl Service {
@@ -65,26 +77,40 @@ impl Service {
 
     /// Adds a step that sees only `files`.
     pub(super) fn dependencies(&mut self, files: Vec<String>, commands: Vec<String>) {
-        let mut files: Vec<String> = files.iter().map(|file| literal(file)).collect();
-        files.sort();
-        files.dedup();
-        if !files.is_empty() && !commands.is_empty() {
-            self.spec.build.dependencies.push(DependencyStep { files, commands });
+        self.step(files.iter().map(|file| literal(file)).collect(), commands);
+    }
+
+    fn step(&mut self, mut patterns: Vec<String>, commands: Vec<String>) {
+        patterns.sort();
+        patterns.dedup();
+        if !patterns.is_empty() && !commands.is_empty() {
+            self.spec.build.dependencies.push(DependencyStep { files: patterns, commands });
         }
     }
 
     /// Lets the build make the front end of `dir` as well; gives the commands that do so, for before the program is built.
     pub(super) fn front_end(&mut self, project: &Project<'_>, dir: &str) -> Vec<String> {
-        let Some(assets) = node::assets(project, dir) else { return Vec::new() };
+        self.assets(project, dir).map(|assets| assets.build).unwrap_or_default()
+    }
+
+    /// The same where what was installed for it is removed afterwards; `None` where there is no front end.
+    pub(super) fn assets(&mut self, project: &Project<'_>, dir: &str) -> Option<FrontEnd> {
+        let assets = node::assets(project, dir)?;
         self.build_packages(assets.packages.iter().map(String::as_str));
         self.cache(assets.cache.iter().map(String::as_str));
         self.spec.build.exclude.extend(assets.exclude);
-        if !assets.files.is_empty() && !assets.install.is_empty() {
-            let step = DependencyStep { files: assets.files, commands: assets.install };
-            self.spec.build.dependencies.push(step);
-        }
+        // They are patterns already.
+        self.step(assets.files, assets.install);
         self.decisions.extend(assets.decisions);
-        assets.build
+        let cleaning = assets.artifacts.iter().map(|path| format!("rm -rf {}", quote(path)));
+        Some(FrontEnd { build: assets.build, cleaning: cleaning.collect() })
+    }
+
+    /// Starts both stages from the base of a family that has no image for each language, if it is one.
+    pub(super) fn plain_bases(&mut self, project: &Project<'_>) {
+        if let Some(base) = plain(project.bases) {
+            (self.spec.build.base, self.spec.runtime.base) = (base.clone(), base);
+        }
     }
 
     /// Keeps folders between builds.

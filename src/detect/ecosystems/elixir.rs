@@ -2,7 +2,7 @@
 
 use super::{
     draft::{APP_DIR, debian, draft, image, official, within, wolfi},
-    node, pins, source,
+    pins, source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Text, Weight,
@@ -337,12 +337,7 @@ fn build(
     let web = manifests.iter().find(|text| text.text.contains("assets.deploy"));
     let asset_dirs = manifests.iter().map(|text| join(parent(&text.path), "assets"));
     for at in asset_dirs.filter(|at| project.tree.has(&join(at, "package.json"))) {
-        if let Some(assets) = node::assets(project, &at) {
-            service.dependencies(assets.files, assets.install);
-            service.build_packages(assets.packages.iter().map(String::as_str));
-            service.cache(assets.cache.iter().map(String::as_str));
-            service.spec.build.exclude.extend(assets.exclude);
-            service.decisions.extend(assets.decisions);
+        if let Some(assets) = service.assets(project, &at) {
             commands.extend(assets.build);
         } else {
             // Before Phoenix 1.6 the script was called `deploy`; later the packages alone are wanted.

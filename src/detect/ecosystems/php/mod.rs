@@ -13,7 +13,7 @@ use self::{
 };
 use super::{
     draft::{OUT_DIR, draft, official, within},
-    node, pins, source,
+    pins, source,
 };
 use crate::detect::{
     Evidence, Project, Service, Weight,
@@ -293,9 +293,7 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
     let listed: BTreeSet<String> = names.iter().chain(&basic).map(|n| debian_package(n)).collect();
     let (packaged, decision) = PACKAGED.nearest(project.bases, version);
     service.decisions.extend(decision);
-    if let Some(base) = images::plain(project.bases) {
-        (service.spec.build.base, service.spec.runtime.base) = (base.clone(), base);
-    }
+    service.plain_bases(project);
     match project.bases {
         Family::Wolfi => {
             let name = format!("php-{packaged}");
@@ -403,15 +401,9 @@ fn build(project: &Project<'_>, parts: &Parts<'_>, extensions: &Extensions, serv
         // What lies there in a work tree was installed for another machine, with what is for development.
         service.spec.build.exclude.push(join(&dir, "vendor"));
     }
-    if let Some(assets) = node::assets(project, &dir) {
-        service.dependencies(assets.files, assets.install);
-        service.build_packages(assets.packages.iter().map(String::as_str));
-        service.cache(assets.cache.iter().map(String::as_str));
-        service.spec.build.exclude.extend(assets.exclude);
-        service.decisions.extend(assets.decisions);
+    if let Some(assets) = service.assets(project, &dir) {
         commands.extend(assets.build);
-        commands
-            .extend(assets.artifacts.iter().map(|path| format!("rm -rf {}", shell::quote(path))));
+        commands.extend(assets.cleaning);
     }
     framework_commands(project, parts, service, &mut commands);
     if !commands.is_empty() {

@@ -10,7 +10,6 @@ use self::{
 };
 use super::{
     draft::{APP_DIR, OUT_DIR, draft, official, within},
-    node,
     pins::Pin,
     source,
 };
@@ -336,10 +335,8 @@ fn finish(project: &Project<'_>, manifest: &Manifest, service: &mut Service, par
 fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut Service) {
     let (packaged, decision) = PACKAGED.nearest(project.bases, version);
     service.decisions.extend(decision);
+    service.plain_bases(project);
     let spec = &mut service.spec;
-    if let Some(base) = images::plain(project.bases) {
-        (spec.build.base, spec.runtime.base) = (base.clone(), base);
-    }
     spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
     match project.bases {
         Family::Official => {
@@ -422,15 +419,9 @@ fn build(
     service.cache(install.cache.iter().copied());
     let mut commands = Vec::new();
     // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
-    if let Some(assets) = node::assets(project, &manifest.dir) {
-        service.dependencies(assets.files, assets.install);
-        service.build_packages(assets.packages.iter().map(String::as_str));
-        service.cache(assets.cache.iter().map(String::as_str));
-        service.spec.build.exclude.extend(assets.exclude);
-        service.decisions.extend(assets.decisions);
+    if let Some(assets) = service.assets(project, &manifest.dir) {
         commands.extend(assets.build);
-        let unused = assets.artifacts.iter().map(|path| format!("rm -rf {}", shell::quote(path)));
-        commands.extend(unused);
+        commands.extend(assets.cleaning);
     }
     commands.extend(install.build.iter().cloned());
     commands.extend(start.build.iter().map(|command| within(&start.run_dir, command)));

@@ -3,7 +3,7 @@
 use self::gemfile::Gems;
 use super::{
     draft::{APP_DIR, draft, official, resolve, within},
-    node, pins, source,
+    pins, source,
 };
 use crate::detect::{
     Decision, Evidence, Project, Service, Weight,
@@ -275,10 +275,8 @@ fn suited(gems: &Gems) -> Option<(Version, Evidence)> {
 fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
     let (packaged, decision) = PACKAGED.nearest(project.bases, version);
     service.decisions.extend(decision);
+    service.plain_bases(project);
     let spec = &mut service.spec;
-    if let Some(base) = images::plain(project.bases) {
-        (spec.build.base, spec.runtime.base) = (base.clone(), base);
-    }
     spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
     match project.bases {
         Family::Official => {
@@ -592,15 +590,8 @@ fn ruby_file(project: &Project<'_>, dir: &str, gems: &Gems) -> Option<String> {
 fn assets(project: &Project<'_>, gems: &Gems, service: &mut Service) -> (Vec<String>, Vec<String>) {
     let dir = service.dir.clone();
     let (mut commands, mut cleaning) = (Vec::new(), Vec::new());
-    if let Some(assets) = node::assets(project, &dir) {
-        service.dependencies(assets.files, assets.install);
-        service.build_packages(assets.packages.iter().map(String::as_str));
-        service.cache(assets.cache.iter().map(String::as_str));
-        service.spec.build.exclude.extend(assets.exclude);
-        service.decisions.extend(assets.decisions);
-        commands.extend(assets.build);
-        let folders = assets.artifacts.iter();
-        cleaning.extend(folders.map(|path| format!("rm -rf {}", shell::quote(path))));
+    if let Some(assets) = service.assets(project, &dir) {
+        (commands, cleaning) = (assets.build, assets.cleaning);
     } else if gems
         .first_of(&[
             "webpacker",
