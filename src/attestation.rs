@@ -3,8 +3,9 @@
 //! Where the output can carry them the daemon puts them in; the words for that are here. Where it can't, they become
 //! files: [`statement`] is what stands in one.
 
-use std::{collections::BTreeMap, error, fmt, str::FromStr};
+use std::{collections::BTreeMap, error, fmt, str::FromStr, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Type of a predicate that is an SPDX document (in-toto attestation specification, `spec/predicates/spdx.md`).
@@ -189,6 +190,18 @@ pub fn add_parameters(predicate: &mut Value, parameters: &BTreeMap<String, Strin
     }
 }
 
+/// Sets the time at which the build began to one earlier by that much; a time that is none stays.
+pub fn begin_earlier(predicate: &mut Value, by: Duration) {
+    for path in [&["runDetails", "metadata", "startedOn"][..], &["metadata", "buildStartedOn"]] {
+        let place = path.iter().try_fold(&mut *predicate, |value, key| value.get_mut(*key));
+        let Some(Value::String(text)) = place else { continue };
+        let began = text.parse::<Timestamp>().ok().and_then(|time| time.checked_sub(by).ok());
+        if let Some(began) = began {
+            *text = began.to_string();
+        }
+    }
+}
+
 /// The package URL by which BuildKit names an image in a statement: `pkg:docker/app@1?platform=linux%2Famd64`.
 ///
 /// `reference` is normalised (`docker.io/library/app:1`).
@@ -343,6 +356,20 @@ mod tests {
         let mut v0_2 = json!({"invocation": {"parameters": {}}});
         add_parameters(&mut v0_2, &parameters);
         assert_eq!(v0_2["invocation"]["parameters"]["args"], json!({"peelbox:version": "1"}));
+    }
+
+    #[test]
+    fn a_build_began_before_it_was_recorded() {
+        let by = Duration::from_millis(1500);
+        let mut v1 = json!({"runDetails": {"metadata": {"startedOn": "2026-01-01T00:00:01.25Z"}}});
+        begin_earlier(&mut v1, by);
+        assert_eq!(v1["runDetails"]["metadata"]["startedOn"], "2025-12-31T23:59:59.75Z");
+        let mut v02 = json!({"metadata": {"buildStartedOn": "2026-01-01T00:00:02Z"}});
+        begin_earlier(&mut v02, by);
+        assert_eq!(v02["metadata"]["buildStartedOn"], "2026-01-01T00:00:00.5Z");
+        let mut none = json!({"metadata": {"buildStartedOn": "soon"}});
+        begin_earlier(&mut none, by);
+        assert_eq!(none["metadata"]["buildStartedOn"], "soon");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Typed calls of `moby.buildkit.v1.Control` and what a daemon says of itself.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -175,7 +175,7 @@ pub fn recorded_attestations(
     reference: &str,
     cancel: &Cancel,
 ) -> Result<Vec<(String, Vec<u8>)>, Status> {
-    let options = || CallOptions {
+    let options = CallOptions {
         timeout: Some(RECORD_TIMEOUT),
         cancel: cancel.clone(),
         ..CallOptions::default()
@@ -186,7 +186,7 @@ pub fn recorded_attestations(
         ..BuildHistoryRequest::default()
     };
     let mut events =
-        channel.request("/moby.buildkit.v1.Control/ListenBuildHistory", &request, options())?;
+        channel.request("/moby.buildkit.v1.Control/ListenBuildHistory", &request, options)?;
     while let Some(raw) = events.receive()? {
         let event = BuildHistoryEvent::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
         let Some(record) = event.record.filter(|record| record.r#ref == reference) else {
@@ -200,36 +200,48 @@ pub fn recorded_attestations(
             .iter()
             .map(|blob| {
                 let kind = blob.annotations.get(PREDICATE_TYPE).cloned().unwrap_or_default();
-                Ok((kind, read_blob(channel, blob, options())?))
+                Ok((kind, recorded_blob(channel, blob, cancel)?))
             })
             .collect();
     }
     Err(Status::new(Code::NotFound, "the daemon has no record of the build"))
 }
 
-fn read_blob(
+fn recorded_blob(channel: &Channel, blob: &Descriptor, cancel: &Cancel) -> Result<Vec<u8>, Status> {
+    let mut data = Vec::new();
+    read_blob(channel, &blob.digest, RECORDED_BYTES_MAX, cancel, &mut data)?;
+    Ok(data)
+}
+
+/// Reads a blob of the daemon's content store, of at most so many bytes, by its digest (`sha256:…`).
+///
+/// # Errors
+/// How the call ended, or that `to` did not take it.
+pub fn read_blob(
     channel: &Channel,
-    blob: &Descriptor,
-    options: CallOptions,
-) -> Result<Vec<u8>, Status> {
-    let size = u64::try_from(blob.size).unwrap_or_default();
-    if size > RECORDED_BYTES_MAX {
-        return Err(Status::new(Code::ResourceExhausted, format!("it has {size} bytes")));
-    }
-    let request =
-        ReadContentRequest { digest: blob.digest.clone(), ..ReadContentRequest::default() };
+    digest: &str,
+    bytes_max: u64,
+    cancel: &Cancel,
+    to: &mut dyn io::Write,
+) -> Result<(), Status> {
+    let options = CallOptions {
+        timeout: Some(RECORD_TIMEOUT),
+        cancel: cancel.clone(),
+        ..CallOptions::default()
+    };
+    let request = ReadContentRequest { digest: digest.to_owned(), ..ReadContentRequest::default() };
     let mut pieces =
         channel.request("/containerd.services.content.v1.Content/Read", &request, options)?;
-    let mut data = Vec::new();
+    let mut bytes_left = bytes_max;
     while let Some(raw) = pieces.receive()? {
         let piece =
             ReadContentResponse::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
-        data.extend_from_slice(&piece.data);
-        if data.len() as u64 > RECORDED_BYTES_MAX {
-            return Err(Status::new(Code::ResourceExhausted, "it is too long"));
-        }
+        bytes_left = bytes_left
+            .checked_sub(piece.data.len() as u64)
+            .ok_or_else(|| Status::new(Code::ResourceExhausted, "it is too long"))?;
+        to.write_all(&piece.data).map_err(|e| Status::new(Code::Internal, e.to_string()))?;
     }
-    Ok(data)
+    Ok(())
 }
 
 /// Removes a build from the daemon's history.

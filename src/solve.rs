@@ -198,7 +198,26 @@ impl Running<'_> {
         site.run(job, news, frontend)
     }
 
-    /// Exports the result of `definition` in the same session without a word.
+    /// What exports beside this build, while that runs; on any thread.
+    pub fn aside(&self) -> Aside {
+        Aside {
+            channel: self.connection.channel.clone(),
+            session: self.session.clone(),
+            over: self.over.clone(),
+        }
+    }
+}
+
+/// Exports results beside a build, in its session.
+#[derive(Clone)]
+pub struct Aside {
+    channel: Channel,
+    session: SessionId,
+    over: Cancel,
+}
+
+impl Aside {
+    /// Exports the result of `definition` without a word.
     ///
     /// # Errors
     /// How the call ended.
@@ -212,8 +231,16 @@ impl Running<'_> {
         let job = Job { reference, exporter: Some(exporter), frontend_attrs, internal: true };
         let request =
             SolveRequest { definition: Some(definition), ..request(job, self.session.clone()) };
-        let response = control::solve(&self.connection.channel, &request, self.over)?.wait()?;
+        let response = control::solve(&self.channel, &request, &self.over)?.wait()?;
         Ok(response.exporter_response)
+    }
+
+    /// Reads a blob that the daemon has made: of at most so many bytes, by its digest.
+    ///
+    /// # Errors
+    /// How the call ended, or that `to` did not take it.
+    pub fn blob(&self, digest: &str, bytes_max: u64, to: &mut dyn io::Write) -> Result<(), Status> {
+        control::read_blob(&self.channel, digest, bytes_max, &self.over, to)
     }
 }
 

@@ -111,8 +111,12 @@ pub(crate) struct Attested {
     pub(crate) problems: Vec<Problem>,
     /// Of the image itself, when it was looked into.
     pub(crate) digests: Option<Digests>,
-    /// The engine holds the image with what was said of it before.
+    /// The engine holds the image with what was said of it before, in it or in `files`.
     pub(crate) is_there: bool,
+    /// Beside the image, since they were written.
+    pub(crate) files: Vec<PathBuf>,
+    /// Stands for what is said, apart from times; empty when that is not remembered.
+    pub(crate) key: String,
     /// Why the build failed.
     pub(crate) failure: Option<Status>,
     /// `linux/amd64`

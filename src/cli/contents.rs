@@ -6,7 +6,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io, mem,
-    sync::Arc,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -18,22 +19,29 @@ use crate::{
         attest::Attested,
         job::Request,
         kept::{Kept, read},
+        layers::{BaseFiles, Layers},
         project::{Project, unique_id},
     },
     gateway::{Gateway, RefId},
     grpc::{Code, Status},
+    llb::Definition,
     oci_layout::hex,
     pb::control::Exporter,
     plan::Plan,
-    sbom::{self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject},
-    session::gather::{Gather, Gathered, Want},
-    solve::Running,
+    sbom::{
+        self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject,
+        gathered::{Gathered, want},
+    },
+    session::gather::Gather,
+    solve::Aside,
 };
 
 /// Most that is read of a binary in one call: BuildKit before v0.13 takes messages of 4 MiB.
 const READ_BYTES_MAX: usize = 3 << 20;
 /// Of the thread that reads what is in the image: JSON and TOML nest as deep as is allowed, with room to spare.
 const STACK_BYTES: usize = 4 << 20;
+/// Most that is read of new layers, compressed; where they are longer the whole image is listed instead.
+const LAYERS_BYTES_MAX: u64 = 64 << 20;
 /// Documents that are kept.
 const DOCUMENTS_MAX: usize = 64;
 /// Most files of the context that are read.
@@ -41,8 +49,17 @@ const CONTEXT_FILES_MAX: usize = 256;
 
 /// What is needed to look into a result while its build still runs.
 pub(crate) struct Inspector<'a> {
-    pub(crate) running: &'a Running<'a>,
-    pub(crate) gather: &'a Gather,
+    pub(crate) lister: Lister,
+    pub(crate) gateway: Gateway,
+    pub(crate) base: &'a Mutex<BaseFiles>,
+    pub(crate) cache_dir: Option<&'a Path>,
+}
+
+/// Exports results beside a build to see what is in them.
+#[derive(Clone)]
+pub(crate) struct Lister {
+    pub(crate) aside: Aside,
+    pub(crate) gather: Arc<Gather>,
     /// Of this build; what is asked beside it is exported alike.
     pub(crate) frontend_attrs: BTreeMap<String, String>,
 }
@@ -148,7 +165,10 @@ impl Inspector<'_> {
         let documents = match found.and_then(|data| serde_json::from_slice(&data).ok()) {
             Some(documents) => documents,
             None => {
-                let made = draft.make(self.catalogue(plan, reference)?);
+                let made = {
+                    let digest = draft.digest.clone();
+                    draft.make(self.catalogue(plan, reference, digest.as_deref())?)
+                };
                 if let (Some((kept, key)), Ok(data)) = (&kept, serde_json::to_vec(&made)) {
                     kept.keep(key, &data);
                 }
@@ -164,23 +184,40 @@ impl Inspector<'_> {
     }
 
     /// What is in the result.
-    fn catalogue(&self, plan: &Plan, reference: &RefId) -> Result<Catalogue, Status> {
-        let folder = self.gather.expect_folder(Arc::new(choose));
-        // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
-        // (BuildKit `exporter/local/export.go`).
-        let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
-        let exporter = Exporter { r#type: "local".to_owned(), attrs };
-        self.export(plan, exporter)?;
-        let gathered = folder
-            .take()
-            .ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))?;
+    fn catalogue(
+        &self,
+        plan: &Plan,
+        reference: &RefId,
+        manifest: Option<&str>,
+    ) -> Result<Catalogue, Status> {
+        let gathered = match self.in_layers(plan, manifest) {
+            Some(gathered) => gathered,
+            None => self.lister.folder(plan.definition().clone())?,
+        };
         catalogue(self.files(gathered, reference), Origin::Image)
+    }
+
+    /// What is in it when its layers can be told; else all of it is listed.
+    fn in_layers(&self, plan: &Plan, manifest: Option<&str>) -> Option<Gathered> {
+        let (parts, base) = (plan.parts()?, self.base().take()?);
+        let layers = Layers {
+            aside: &self.lister.aside,
+            parts,
+            cache_dir: self.cache_dir,
+            bytes_max: LAYERS_BYTES_MAX,
+        };
+        layers.put_on(base, manifest?).ok()
+    }
+
+    fn base(&self) -> MutexGuard<'_, BaseFiles> {
+        self.base.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The digests of the image, known before it is exported with what is said of it.
     pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
-        let announcement = self.gather.expect_image();
-        let response = self.export(plan, exporter)?;
+        self.base().wait();
+        let announcement = self.lister.gather.expect_image();
+        let response = self.lister.export(plan.definition().clone(), exporter)?;
         let announced = announcement.take().unwrap_or_default();
         let said = |key: &str| response.get(key).cloned();
         let manifest = announced.digest.or_else(|| said("containerimage.digest"));
@@ -191,20 +228,10 @@ impl Inspector<'_> {
         Ok(Digests { manifest, config })
     }
 
-    fn export(&self, plan: &Plan, exporter: Exporter) -> Result<BTreeMap<String, String>, Status> {
-        let attrs = self.frontend_attrs.clone();
-        self.running.export(unique_id(), plan.definition().clone(), exporter, attrs)
-    }
-
     fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
         let Gathered { contents, names, missing, .. } = gathered;
         let binary = |(path, size_bytes): (String, u64)| {
-            let file = Remote {
-                gateway: self.running.gateway.clone(),
-                reference: reference.clone(),
-                path: path.clone(),
-                size_bytes,
-            };
+            let file = Remote::new(&self.gateway, reference, &path, size_bytes);
             (path, Box::new(file) as Box<dyn ReadAt + Send>)
         };
         Files {
@@ -212,6 +239,26 @@ impl Inspector<'_> {
             binaries: names.into_iter().map(binary).collect(),
             problems: missing.into_iter().map(|(path, why)| Problem { path, why }).collect(),
         }
+    }
+}
+
+impl Lister {
+    /// The files of a result that an SBOM is made of.
+    pub(crate) fn folder(&self, definition: Definition) -> Result<Gathered, Status> {
+        let folder = self.gather.expect_folder(Arc::new(want));
+        // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
+        // (BuildKit `exporter/local/export.go`).
+        let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
+        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?;
+        folder.take().ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))
+    }
+
+    fn export(
+        &self,
+        definition: Definition,
+        exporter: Exporter,
+    ) -> Result<BTreeMap<String, String>, Status> {
+        self.aside.export(unique_id(), definition, exporter, self.frontend_attrs.clone())
     }
 }
 
@@ -227,24 +274,19 @@ fn catalogue(files: Files, origin: Origin) -> Result<Catalogue, Status> {
     })
 }
 
-/// What an SBOM is made of.
-fn choose(path: &str, size_bytes: u64, mode: u32) -> Want {
-    let is_executable = mode & 0o111 != 0;
-    match sbom::interest(path, Origin::Image) {
-        Interest::Text { bytes_max } => Want::Content { bytes_max },
-        Interest::Binary if size_bytes > 0 && (is_executable || sbom::is_binary(path, b"")) => {
-            Want::Name
-        }
-        Interest::None | Interest::Binary => Want::Nothing,
-    }
-}
-
 /// A file of a result, read through the daemon.
-struct Remote {
+pub(crate) struct Remote {
     gateway: Gateway,
     reference: RefId,
     path: String,
     size_bytes: u64,
+}
+
+impl Remote {
+    pub(crate) fn new(gateway: &Gateway, reference: &RefId, path: &str, size_bytes: u64) -> Self {
+        let (gateway, reference) = (gateway.clone(), reference.clone());
+        Self { gateway, reference, path: path.to_owned(), size_bytes }
+    }
 }
 
 impl ReadAt for Remote {

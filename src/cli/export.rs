@@ -26,12 +26,13 @@ pub(crate) fn build_job(request: &Request, reached: &Reached) -> Job {
     } else {
         request.attest.frontend_attrs(&request.carrier)
     };
+    let needs_record = !is_in_stages && request.attest.needs_record(&request.carrier);
     frontend_attrs.extend(common_attrs(request));
     Job {
         reference: unique_id(),
         exporter: if is_in_stages { None } else { image_exporter(request, reached) },
         frontend_attrs,
-        internal: !request.keeps_record && !request.attest.needs_record(&request.carrier),
+        internal: !request.keeps_record && !needs_record,
     }
 }
 
@@ -44,9 +45,16 @@ pub(crate) fn export_job(request: &Request, reached: &Reached) -> Job {
     Job { reference: unique_id(), exporter, frontend_attrs, internal: true }
 }
 
+/// The stage whose record is read and then forgotten.
+pub(crate) fn record_job(request: &Request) -> Job {
+    let frontend_attrs = epoch_attrs(request);
+    Job { reference: unique_id(), exporter: None, frontend_attrs, internal: false }
+}
+
 fn common_attrs(request: &Request) -> BTreeMap<String, String> {
     let mut attrs = epoch_attrs(request);
-    if request.attest.provenance.is_some() && request.carrier != Carrier::Nobody {
+    // Only a record shows them, and to know them may mean to wait for git.
+    if request.keeps_record {
         attrs.extend(request.project.parameters().clone());
     }
     attrs

@@ -15,6 +15,7 @@ use crate::{
         failure::output_error,
         follow::End,
         job::{Built, Request},
+        known::Known,
         print_stdout,
         probe::describe,
     },
@@ -152,8 +153,8 @@ fn beside(
     load: &LoadProgress,
 ) -> Result<Vec<PathBuf>, Error> {
     let needs_files = matches!(request.carrier, Carrier::Files(_)) || attested.cyclonedx.is_some();
-    if !needs_files {
-        return Ok(Vec::new());
+    if !needs_files || !attested.files.is_empty() {
+        return Ok(attested.files.clone());
     }
     let place = match &request.carrier {
         Carrier::Files(place) => place.clone(),
@@ -165,7 +166,11 @@ fn beside(
     let digest = in_docker.or(made).ok_or_else(|| {
         Error::new(Kind::Internal, "the daemon does not say which digest the image has")
     })?;
-    write_beside(&place, &request.carrier, attested, &request.tags, digest)
+    let files = write_beside(&place, &request.carrier, attested, &request.tags, digest)?;
+    if let (Carrier::Files(_), false) = (&request.carrier, attested.key.is_empty()) {
+        Known::new(request.cache_dir.as_deref()).remember_beside(digest, &attested.key, &files);
+    }
+    Ok(files)
 }
 
 /// What the summary says of SBOM and provenance: label and text.
@@ -187,6 +192,7 @@ fn said(request: &Request, attested: &Attested, beside: &[PathBuf]) -> Vec<(Stri
     let place = match &request.carrier {
         Carrier::Image if attested.is_there => " are in the image since it was loaded",
         Carrier::Image => " in the image",
+        Carrier::Files(_) if attested.is_there => " are beside the image since it was made",
         Carrier::Files(_) => " beside the image",
         Carrier::Nobody | Carrier::Caller => "",
     };

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
+    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -21,6 +22,7 @@ use crate::{
         env::Environment,
         export::{build_job, exporter_beside, is_in_stages, metadata},
         failure::{daemon_error, system},
+        layers::BaseFiles,
         project::{Project, Purpose, unique_id},
         services,
         stages::Response,
@@ -184,6 +186,8 @@ impl Build {
             cancel: cancel.clone(),
             planned: Arc::clone(&planned),
             load: Arc::clone(&load),
+            began: Instant::now(),
+            base: Mutex::default(),
         };
         spawn("pbx-build", move || {
             let result = work.run(host, &news_tx);
@@ -221,6 +225,8 @@ pub(crate) struct Work {
     cancel: Cancel,
     planned: Arc<OnceLock<Vec<String>>>,
     pub(super) load: Arc<LoadProgress>,
+    pub(super) began: Instant,
+    pub(super) base: Mutex<BaseFiles>,
 }
 
 impl Work {
@@ -237,6 +243,7 @@ impl Work {
                 request.project.begin_context(&running.gateway, reached, &self.session.0)?;
             let plan = self.plan(&running.gateway)?;
             attested.platform = plan.platform().to_string();
+            self.begin_base(running, &plan);
             if reached.keeps_image() {
                 // Before the engine can give the name to the new image.
                 before = loader.as_ref().and_then(|loader| loader.before());
@@ -273,12 +280,25 @@ impl Work {
             load.is_unchanged.store(is_unchanged, Ordering::Relaxed);
             drop(load.id.set(made.clone()));
         }
-        if request.attest.needs_record(&request.carrier)
+        if !is_in_stages(request)
+            && request.attest.needs_record(&request.carrier)
             && let Some(wanted) = &request.attest.provenance
         {
             attested.provenance = Some(self.recorded(&name, wanted)?);
         }
         Ok(Built { response, attested })
+    }
+
+    /// The SBOM needs it once all is built.
+    fn begin_base(&self, running: &Running<'_>, plan: &Plan) {
+        let Self { request, reached, base, .. } = self;
+        let is_wanted = reached.tells_digests() && request.attest.makes_sbom(&request.carrier);
+        let parts = plan.parts().filter(|_| is_wanted);
+        if let Some(parts) = parts {
+            let (lister, gateway) = (self.lister(running), running.gateway.clone());
+            let begun = BaseFiles::begin(parts, request.cache_dir.as_deref(), lister, gateway);
+            *base.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        }
     }
 
     fn plan(&self, gateway: &Gateway) -> Result<Plan, Error> {
@@ -378,10 +398,14 @@ impl Work {
         attach(gateway, &self.session, &attested.platform, &documents, &self.folder)
     }
 
-    fn recorded(&self, name: &str, wanted: &Provenance) -> Result<(String, Value), BuildError> {
+    pub(super) fn recorded(
+        &self,
+        name: &str,
+        wanted: &Provenance,
+    ) -> Result<(String, Value), BuildError> {
         let parameters = self.request.project.parameters();
         let found = recorded_provenance(&self.reached, name, wanted, parameters, &self.cancel);
-        if !self.request.keeps_record {
+        if !self.request.keeps_record || is_in_stages(&self.request) {
             // It was kept for this alone. A record that stays harms nobody.
             drop(control::forget(&self.reached.connection.channel, name));
         }

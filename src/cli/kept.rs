@@ -24,6 +24,11 @@ impl Kept {
         Self { dir: cache_dir.join(name), files_max }
     }
 
+    /// Whether something was kept under that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.dir.join(name).is_file()
+    }
+
     /// What was kept under that name and can be read.
     #[expect(clippy::disallowed_methods, reason = "the age of a file on this machine")]
     pub(crate) fn find(&self, name: &str) -> Option<Vec<u8>> {

@@ -21,6 +21,8 @@ mod follow;
 mod inspect;
 mod job;
 mod kept;
+mod known;
+mod layers;
 mod plan;
 mod probe;
 mod project;

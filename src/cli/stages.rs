@@ -4,31 +4,37 @@
 //! costs to make it is lost where Docker holds that image, with these attestations, from the build before. The first build
 //! exports nothing. It tells the digest of the image's manifest; when that is new, a second build within its session
 //! exports, and finds all steps done. Docker's classic store tells no digest before it has the image: there the second
-//! build always runs, and the SBOM is looked for under the image's id.
+//! build always runs.
 //!
-//! What an index holds no engine tells, so that is remembered here when it was made. Where nothing is remembered it is made
-//! once more.
+//! Files beside an image are written when they are not there yet. The daemon's record of a build has their provenance, and
+//! to write one costs it some 15 ms: so the first build leaves none, and a third one, of nothing but the graph, is recorded
+//! when files are to be written, while the SBOM is made.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use serde_json::Value;
 
 use crate::{
+    attestation::{self, Provenance},
     cli::{
         attest::{Attested, Carrier, Sbom, no_sbom},
-        contents::{Digests, Draft, Inspector, hex_digest},
-        export::{epoch_attrs, export_job, exporter_beside, metadata},
-        failure::{daemon_error, output_error},
-        job::{BuildError, Work, build},
-        kept::Kept,
+        contents::{Digests, Draft, Inspector, Lister, hex_digest},
+        export::{epoch_attrs, export_job, exporter_beside, metadata, record_job},
+        failure::{daemon_error, output_error, system},
+        job::{BuildError, Request, Work, build},
+        known::{Holds, Known},
     },
     docker::Image,
+    error::Error,
     gateway::RefId,
     grpc::Status,
     plan::Plan,
-    solve::{Answer, Running},
+    solve::{Answer, Running, SolveError},
 };
-
-/// Images of which it is known what they hold.
-const IMAGES_MAX: usize = 1000;
 
 /// What the exporter says: `containerimage.digest` and the like.
 pub(crate) type Response = BTreeMap<String, String>;
@@ -72,14 +78,17 @@ impl Work {
         let draft = self.draft(&attested.platform, &digests.manifest).map_err(no_sbom)?;
         let holds = self.holds(&digests, draft.as_ref());
         let is_there = self.is_there(&digests.config, &holds)?;
-        attested.is_there = is_there && request.carrier == Carrier::Image;
-        // What is in the image is left as it is; files beside it are written each time.
-        if let Some(draft) = draft.filter(|_| !attested.is_there || request.attest.is_cyclonedx) {
-            self.make_sbom(&inspector, plan, reference, draft, attested)?;
+        attested.key.clone_from(&holds.attested);
+        if let (true, Some(id)) = (is_there, load.id.get()) {
+            self.find_attested(id, attested);
         }
+        self.make_attested(running, plan, reference, draft, attested)?;
         if !is_there {
             let response = self.export(running, plan, attested)?;
-            self.remember(&response, &holds);
+            let id = response.get("containerimage.digest");
+            if let (Some(id), Carrier::Image) = (id, &request.carrier) {
+                self.known().remember(id, &holds);
+            }
             return Ok(response);
         }
         let said = [
@@ -100,14 +109,22 @@ impl Work {
     ) -> Result<Response, BuildError> {
         let response = self.export(running, plan, attested)?;
         let id = response.get("containerimage.digest").map_or("", String::as_str);
-        if let Some(draft) = self.draft(&attested.platform, id).map_err(no_sbom)? {
-            self.make_sbom(&self.inspector(running), plan, reference, draft, attested)?;
-        }
+        let draft = self.draft(&attested.platform, id).map_err(no_sbom)?;
+        attested.key = self.attested(draft.as_ref());
+        self.find_attested(id, attested);
+        self.make_attested(running, plan, reference, draft, attested)?;
         Ok(response)
     }
 
-    pub(super) fn inspector<'a>(&'a self, running: &'a Running<'a>) -> Inspector<'a> {
-        Inspector { running, gather: &self.gather, frontend_attrs: epoch_attrs(&self.request) }
+    pub(super) fn inspector(&self, running: &Running<'_>) -> Inspector<'_> {
+        let (lister, gateway) = (self.lister(running), running.gateway.clone());
+        let cache_dir = self.request.cache_dir.as_deref();
+        Inspector { lister, gateway, base: &self.base, cache_dir }
+    }
+
+    pub(super) fn lister(&self, running: &Running<'_>) -> Lister {
+        let frontend_attrs = epoch_attrs(&self.request);
+        Lister { aside: running.aside(), gather: Arc::clone(&self.gather), frontend_attrs }
     }
 
     fn draft(&self, platform: &str, digest: &str) -> Result<Option<Draft>, Status> {
@@ -115,11 +132,79 @@ impl Work {
         is_made.then(|| Draft::new(&self.request, platform, Some(digest))).transpose()
     }
 
+    /// What is attested of the image with that id may be in it, or beside it.
+    fn find_attested(&self, id: &str, attested: &mut Attested) {
+        match &self.request.carrier {
+            // The further SBOM is beside it, and written each time.
+            Carrier::Image => attested.is_there = !self.request.attest.is_cyclonedx,
+            Carrier::Files(_) => {
+                let files = self.known().beside(id, &attested.key);
+                attested.is_there = files.is_some();
+                attested.files = files.unwrap_or_default();
+            }
+            Carrier::Nobody | Carrier::Caller => {}
+        }
+    }
+
+    /// Makes what is not there yet: the SBOM, and the provenance of files beside the image.
+    fn make_attested(
+        &self,
+        running: &Running<'_>,
+        plan: &Plan,
+        reference: &RefId,
+        draft: Option<Draft>,
+        attested: &mut Attested,
+    ) -> Result<(), BuildError> {
+        if attested.is_there {
+            return Ok(());
+        }
+        let Self { request, .. } = self;
+        let needs_record = request.attest.needs_record(&request.carrier);
+        let wanted = request.attest.provenance.as_ref().filter(|_| needs_record);
+        thread::scope(|scope| {
+            let recorder = thread::Builder::new().name("pbx-record".to_owned());
+            let recorded = wanted.map(|wanted| {
+                recorder.spawn_scoped(scope, move || self.record(running, plan, wanted))
+            });
+            let recorded = recorded.transpose().map_err(|e| system("cannot start a thread", e))?;
+            if let Some(draft) = draft {
+                self.make_sbom(&self.inspector(running), plan, reference, draft, attested)?;
+            }
+            if let Some(recorded) = recorded {
+                let gave_up = || SolveError::Daemon(Status::protocol("nothing was recorded"));
+                attested.provenance = Some(recorded.join().unwrap_or_else(|_| Err(gave_up()))?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets the daemon record the graph, all of which is built, and takes the provenance from that.
+    fn record(
+        &self,
+        running: &Running<'_>,
+        plan: &Plan,
+        wanted: &Provenance,
+    ) -> Result<(String, Value), BuildError> {
+        let job = record_job(&self.request);
+        let name = job.reference.clone();
+        let before = self.began.elapsed();
+        running.within(job, plan.definition(), |running| {
+            let reference = running.gateway.build(plan.definition().clone());
+            let reference = reference.map_err(|status| daemon_error(&status, None))?;
+            let (metadata, attestations) = (metadata(plan), BTreeMap::new());
+            Ok::<_, Error>(Answer { reference, metadata, attestations })
+        })?;
+        let (kind, mut predicate) = self.recorded(&name, wanted)?;
+        // The build began with its steps.
+        attestation::begin_earlier(&mut predicate, before);
+        Ok((kind, predicate))
+    }
+
     /// Whether Docker has the image; then it has all its names too.
     fn is_there(&self, config: &Option<String>, holds: &Holds) -> Result<bool, BuildError> {
         let Some(loader) = &self.loader else { return Ok(false) };
         let is_it = |image: &Image| match self.request.carrier {
-            Carrier::Image => self.remembered(&image.id).is_some_and(|known| known == *holds),
+            Carrier::Image => self.known().of_image(&image.id).as_ref() == Some(holds),
             _ => config.as_ref() == Some(&image.id),
         };
         let is_there = loader.hold(is_it).map_err(output_error)?;
@@ -144,40 +229,27 @@ impl Work {
     }
 
     fn holds(&self, digests: &Digests, draft: Option<&Draft>) -> Holds {
-        let attest = &self.request.attest;
+        Holds { manifest: digests.manifest.clone(), attested: self.attested(draft) }
+    }
+
+    /// Stands for all that is attested, without times.
+    fn attested(&self, draft: Option<&Draft>) -> String {
+        let Request { attest, carrier, tags, project, .. } = &*self.request;
         let sbom = match &attest.sbom {
             Sbom::Generator(image) => image.clone(),
             Sbom::No | Sbom::Own => draft.map(|draft| draft.key.clone()).unwrap_or_default(),
         };
         let provenance = attest.provenance.as_ref().map(|provenance| provenance.attr());
-        let attested = hex_digest(&format!("{sbom} {provenance:?}"));
-        Holds { manifest: digests.manifest.clone(), attested }
-    }
-
-    fn kept(&self) -> Option<Kept> {
-        let dir = self.request.cache_dir.as_deref()?;
-        Some(Kept::new(dir, "images", IMAGES_MAX))
-    }
-
-    fn remembered(&self, id: &str) -> Option<Holds> {
-        let text = String::from_utf8(self.kept()?.find(&hex_digest(id))?).ok()?;
-        let (manifest, attested) = text.split_once(' ')?;
-        Some(Holds { manifest: manifest.to_owned(), attested: attested.to_owned() })
-    }
-
-    fn remember(&self, response: &Response, holds: &Holds) {
-        let id = response.get("containerimage.digest");
-        if let (Some(id), Some(kept), Carrier::Image) = (id, self.kept(), &self.request.carrier) {
-            let Holds { manifest, attested } = holds;
-            kept.keep(&hex_digest(id), format!("{manifest} {attested}").as_bytes());
+        let mut text = format!("{sbom} {provenance:?}");
+        if let Carrier::Files(place) = carrier {
+            // They are small, so even a new commit with the same image gets its own.
+            let parameters = provenance.map(|_| project.parameters());
+            text = format!("{text} {place:?} {tags:?} {parameters:?}");
         }
+        hex_digest(&text)
     }
-}
 
-/// What an image is and what is attested of it.
-#[derive(Debug, PartialEq, Eq)]
-struct Holds {
-    manifest: String,
-    /// The same for the same SBOM and a provenance of the same kind, which differs in times from build to build.
-    attested: String,
+    fn known(&self) -> Known {
+        Known::new(self.request.cache_dir.as_deref())
+    }
 }

@@ -13,6 +13,7 @@ use std::{
 use super::{
     BUFFER_BYTES, ImageFile, ImageFileError, Layer, Manifest, Piece, TarError, decompress,
     inspect::unpacked_sha256,
+    layer::{Whiteout, absolute},
     tar::{Entries, Entry, Kind},
 };
 use crate::sbom::{self, Files, Interest, Origin, Problem};
@@ -130,15 +131,11 @@ impl Gathered {
             self.entries += 1;
             self.unpacked_bytes = self.unpacked_bytes.saturating_add(entry.size_bytes);
             let path = absolute(&entry.path);
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            if name == OPAQUE {
-                self.remove_below(folder);
-                continue;
-            }
-            if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-                // Others that begin so are AUFS' own, such as `.wh..wh.plnk`.
-                if !hidden.is_empty() && !hidden.starts_with(WHITEOUT) {
-                    self.remove(&format!("{folder}/{hidden}"));
+            if let Some(whiteout) = Whiteout::of(&path) {
+                match whiteout {
+                    Whiteout::Below(folder) => self.remove_below(&folder),
+                    Whiteout::Of(hidden) => self.remove(&hidden),
+                    Whiteout::Nothing => {}
                 }
                 continue;
             }
@@ -282,19 +279,6 @@ fn held(path: &str, kept: &Kept) -> u64 {
     (path.len() + content) as u64
 }
 
-/// `./usr//bin/env` → `/usr/bin/env`; nothing leads above the root.
-fn absolute(path: &[u8]) -> String {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.iter().map(|part| format!("/{}", String::from_utf8_lossy(part))).collect()
-}
-
 /// A temporary file for what is too long for the memory.
 #[derive(Default)]
 struct Spool {
@@ -341,11 +325,6 @@ impl Spool {
         Ok(())
     }
 }
-
-/// Prefix of a file that hides one of a layer below (OCI image specification, `layer.md`).
-const WHITEOUT: &str = ".wh.";
-/// A folder in which it is hides all that is in it in layers below.
-const OPAQUE: &str = ".wh..wh..opq";
 
 /// Entries of all layers; images with everything in them have some 500,000.
 const ENTRIES_MAX: u64 = 5_000_000;

@@ -26,6 +26,7 @@ mod decompress;
 mod documents;
 mod gather;
 mod inspect;
+mod layer;
 mod report;
 mod statement;
 mod tar;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use self::{
     inspect::Depth,
+    layer::gather_layer,
     report::{
         Attestation, Beside, Config, Form, Image, Layer, Manifest, OtherPlatform, Report,
         StatementOf,
@@ -194,6 +196,17 @@ impl Piece {
                 }
             }
         }
+    }
+}
+
+impl Piece {
+    /// All of a file.
+    ///
+    /// # Errors
+    /// The file does not say how long it is.
+    pub fn of_file(file: File) -> io::Result<Self> {
+        let size_bytes = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), offset: 0, size_bytes })
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) path: Vec<u8>,
     pub(super) kind: Kind,
     pub(super) size_bytes: u64,
+    /// Permission bits; none where the header has no number.
+    pub(super) mode: u32,
     /// Where a link leads.
     pub(super) target: Vec<u8>,
     /// Where its content begins in the tar.
@@ -149,6 +151,7 @@ impl<S: Source> Entries<S> {
             path,
             kind,
             size_bytes,
+            mode: number(&header[100..108]).unwrap_or_default() as u32 & 0o7777,
             target: extension.target.unwrap_or_else(|| field(157, 257)),
             offset: self.offset,
         })

@@ -210,6 +210,11 @@ impl<'a> Image<'a> {
         self.resolved.map(|resolved| resolved.config.clone())
     }
 
+    /// Number of its layers; none of a base without config.
+    pub(super) fn layers(&self) -> Option<usize> {
+        Some(self.config.get("rootfs")?.get("diff_ids")?.as_array()?.len())
+    }
+
     /// The image config, outer object.
     pub(super) fn image(&self) -> &Map<String, Value> {
         &self.config

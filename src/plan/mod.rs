@@ -52,7 +52,7 @@ pub use base::{BaseRequest, Lookup, ResolvedBase, ResolvedBases, Stage, bases, s
 pub use build::context_definition;
 pub use error::PlanError;
 pub use print::{Copy, Step};
-pub use runtime::ARTIFACT_LAYERS_MAX;
+pub use runtime::{ARTIFACT_LAYERS_MAX, Parts};
 
 /// Name by which the session serves the context (`buildctl build --local context=DIR`).
 pub const CONTEXT_NAME: &str = "context";
@@ -152,6 +152,7 @@ pub struct Plan {
     base_config: Option<Vec<u8>>,
     annotations: BTreeMap<String, String>,
     warnings: Vec<String>,
+    parts: Option<Parts>,
 }
 
 impl Plan {
@@ -194,6 +195,7 @@ impl Plan {
             base_config: runtime_base.config_bytes(),
             annotations: image::annotations(&runtime_base, options),
             warnings,
+            parts: runtime.parts,
         })
     }
 
@@ -222,6 +224,11 @@ impl Plan {
     /// Where each stage starts, with the digest.
     pub fn bases(&self) -> impl Iterator<Item = (Stage, &str)> {
         self.bases.iter().map(|(stage, base)| (*stage, base.as_str()))
+    }
+
+    /// The two parts of which the image is made; none of an image without base.
+    pub fn parts(&self) -> Option<&Parts> {
+        self.parts.as_ref()
     }
 
     /// What the image is for.

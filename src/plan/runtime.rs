@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     llb::{
-        State,
+        Definition, State,
         op::{CopyAction, FileAction, Owner},
     },
     spec::{Artifact, BUILD_DIR},
@@ -22,6 +22,21 @@ pub(super) struct Runtime {
     pub(super) state: State,
     /// What each layer on top of the base is, for the image's history.
     pub(super) layers: Vec<String>,
+    /// What the image is made of, where it has a base.
+    pub(super) parts: Option<Parts>,
+}
+
+/// An image in two parts: its base, and the layers that are put on top of it.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Names the content of the base: reference with digest, and platform.
+    pub base: String,
+    /// Graph of the base.
+    pub base_definition: Definition,
+    /// Layers of the base.
+    pub base_layers: usize,
+    /// Layers on top of it.
+    pub layers: usize,
 }
 
 impl Planner<'_> {
@@ -45,7 +60,15 @@ impl Planner<'_> {
             state = self.graph.file(state, &actions, &self.options.step(script::headline(&what)));
             layers.push(what);
         }
-        Ok(Runtime { state, layers })
+        let parts = self.parts(base, root, layers.len());
+        Ok(Runtime { state, layers, parts })
+    }
+
+    fn parts(&self, base: &Image<'_>, root: State, layers: usize) -> Option<Parts> {
+        let name = base.pinned();
+        let base_layers = base.layers().filter(|_| name.contains('@'))?;
+        let base = format!("{name} {}", self.options.platform);
+        Some(Parts { base, base_definition: self.graph.definition(root), base_layers, layers })
     }
 
     /// As `COPY` does it: a folder gives its content, files belong to root. A pattern may match

@@ -44,6 +44,13 @@ pub(super) fn catalogue(
     }
 }
 
+/// Whether there is something to say of the file at `path`, were it only that it cannot be read.
+pub(super) fn tells(path: &str, file: &dyn ReadAt) -> bool {
+    is_archive(path)
+        || file.size_bytes() >= PROGRAM_BYTES_MIN
+            && !matches!(read_program(file), Ok(Program::Other))
+}
+
 /// What a program tells.
 enum Program {
     Go(BuildInfo),
@@ -233,5 +240,8 @@ mod tests {
         assert_eq!((packages.len(), problems.len()), (0, 1));
         let (_, problems) = purls("/app", elf(&[(gobuild::SECTION, b"x")]));
         assert_eq!(problems, []);
+        let [broken, other] = [gobuild::SECTION, ".data"].map(|name| program((name, b"x")));
+        assert!(tells("/app", &broken) && !tells("/app", &other));
+        assert!(tells("/app.jar", &Vec::new()) && !tells("/app", &Vec::new()));
     }
 }

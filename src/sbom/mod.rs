@@ -14,6 +14,7 @@ mod distribution;
 mod document;
 mod dpkg;
 mod elf;
+pub mod gathered;
 mod gobuild;
 mod interest;
 mod jar;
@@ -188,6 +189,12 @@ pub struct Distribution {
     pub version_id: String,
     /// `PRETTY_NAME`.
     pub pretty_name: String,
+}
+
+/// Whether [`catalogue`] would say anything of the program or archive at `path`, were it only that it cannot be read.
+#[must_use]
+pub fn tells(path: &str, file: &dyn ReadAt) -> bool {
+    binaries::tells(path, file)
 }
 
 #[cfg(test)]

@@ -18,15 +18,12 @@ use crate::{
     grpc::{Call, Code, Service, Status, stream},
     output::Announced,
     pb::fsutil::{Packet, Stat, packet::PacketType},
+    sbom::gathered::{FILES_MAX, Gathered, TOO_MANY, TOTAL_BYTES_MAX, Want, too_long},
     session::filesend::{FileSend, announced},
 };
 
 /// Files asked for and not yet here; the daemon queues 128 and then reads no further requests.
 const IN_FLIGHT_MAX: usize = 32;
-/// Most that is kept of all files together.
-const TOTAL_BYTES_MAX: u64 = 64 << 20;
-/// Most files whose content or name is kept.
-const FILES_MAX: usize = 100_000;
 /// How long the last bytes may take when the daemon has sent all.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Go's bit of a folder.
@@ -34,35 +31,8 @@ const GO_MODE_DIR: u32 = 0x8000_0000;
 /// Bits of Go's `os.FileMode` that a regular file has not (Go `io/fs`, `ModeType`).
 const GO_MODE_TYPE: u32 = 0x8F28_0000;
 
-/// What to do with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Leave it.
-    Nothing,
-    /// Fetch it, unless it is longer than so many bytes.
-    Content {
-        /// Longest useful length.
-        bytes_max: u64,
-    },
-    /// Keep its name and size.
-    Name,
-}
-
 /// Says for an absolute path, its size and Go's permission bits what to do with a regular file.
 pub type Choose = dyn Fn(&str, u64, u32) -> Want + Send + Sync;
-
-/// What came of it.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    /// Content by absolute path.
-    pub contents: BTreeMap<String, Vec<u8>>,
-    /// Sizes in bytes of files whose name was wanted.
-    pub names: BTreeMap<String, u64>,
-    /// Files that were wanted and are not here, and why.
-    pub missing: Vec<(String, String)>,
-    /// Entries of the whole result.
-    pub entries: u64,
-}
 
 /// Takes one export beside that of the build.
 #[derive(Default)]
@@ -241,7 +211,6 @@ impl<'a> Transfer<'a> {
         let id = self.next_id;
         // Both sides count so.
         self.next_id = self.next_id.wrapping_add(1);
-        self.gathered.entries += 1;
         if id == 0 && is_platform(&stat) {
             self.platform = [&*stat.path, b"/"].concat();
         }
@@ -256,8 +225,7 @@ impl<'a> Transfer<'a> {
                 self.gathered.names.insert(path, size);
             }
             Want::Content { bytes_max } if size > bytes_max => {
-                let why = format!("{size} bytes, more than the {bytes_max} that are read");
-                self.gathered.missing.push((path, why));
+                self.gathered.missing.insert(path, too_long(size, bytes_max));
             }
             Want::Content { .. } if !stat.linkname.is_empty() => {
                 if let Some(first) = self.absolute(&stat.linkname) {
@@ -271,7 +239,7 @@ impl<'a> Transfer<'a> {
                 self.waiting.push_back((id, path, size));
             }
             Want::Content { .. } | Want::Name => {
-                self.gathered.missing.push((path, "too many files of this kind".to_owned()));
+                self.gathered.missing.insert(path, TOO_MANY.to_owned());
             }
         }
     }
@@ -316,7 +284,10 @@ impl<'a> Transfer<'a> {
                     let data = data.clone();
                     self.gathered.contents.insert(path, data);
                 }
-                _ => self.gathered.missing.push((path, format!("it is another name of `{first}`"))),
+                _ => {
+                    let why = format!("it is another name of `{first}`");
+                    self.gathered.missing.insert(path, why);
+                }
             }
         }
     }

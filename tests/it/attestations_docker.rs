@@ -201,6 +201,13 @@ fn check_beside(name: &str, builder: Option<&str>) {
         assert_eq!(*version, *id);
     }
 
+    // Both files are left as they are while they are.
+    let provenance = fs::read(&paths[1]).unwrap();
+    let there = " SBOM, provenance are beside the image since it was made\n";
+    let run = build(&[]).ok().says(&[", unchanged\n", there]);
+    assert!(run.stderr.contains(paths[1].to_str().unwrap()), "{}", run.stderr);
+    assert_eq!(paths.each_ref().map(|path| fs::read(path).unwrap()), [sbom.clone(), provenance]);
+    fs::write(&paths[1], "{}").unwrap();
     let run = names_them(build(&[]).ok(), &paths);
     assert!(run.stderr.contains(", unchanged\n"), "{}", run.stderr);
     check_statements(&paths, &id);
@@ -239,6 +246,65 @@ fn what_the_classic_store_cannot_hold_lies_beside_the_image_of_another_daemon() 
 #[test]
 fn what_the_classic_store_cannot_hold_lies_beside_the_image_of_the_oldest_daemon() {
     check_beside("attested-classic-old", Some(&daemon::oldest()));
+}
+
+/// What an SBOM says besides the image's own name.
+fn listed(run: Run) -> (BTreeSet<String>, Value) {
+    let spdx: Value = serde_json::from_slice(&run.ok().stdout).unwrap();
+    let packages = spdx["packages"].as_array().unwrap().iter().skip(1);
+    let relations = spdx["relationships"].as_array().unwrap().len();
+    let said = packages.map(|package| {
+        let mut package = package.clone();
+        package.as_object_mut().unwrap().remove("SPDXID");
+        package.to_string()
+    });
+    (said.collect(), json!([relations, spdx["comment"]]))
+}
+
+#[test]
+fn the_layers_of_an_image_say_what_a_list_of_all_its_files_says() {
+    let work = Workdir::new();
+    let spec = |version: &str| {
+        let package = format!(r#"{{"name":"left","version":"{version}"}}"#);
+        json!({
+            "version": "1.0",
+            "metadata": { "project_name": "attested-layers" },
+            "build": { "base": DEBIAN, "commands": [
+                format!("mkdir -p /out/m/left /out/m/right && echo '{package}' >/out/m/left/package.json"),
+                "ln /out/m/left/package.json /out/m/right/package.json",
+                "sed '/^Package: tar$/,/^$/d' /var/lib/dpkg/status >/out/status",
+            ] },
+            "runtime": {
+                "base": DEBIAN,
+                "packages": ["procps"],
+                "copy": [
+                    { "from": "/out/status", "to": "/var/lib/dpkg/status" },
+                    { "from": "/out/m", "to": "/app/node_modules" },
+                ],
+                "command": ["true"]
+            }
+        })
+    };
+    let (daemons, classic) = ([daemon::newest(), daemon::oldest()], Engine::classic("listed"));
+    // The second time the base is known, and one layer is new.
+    for version in ["1.0.0", "1.0.1"] {
+        work.set_spec(&spec(version));
+        let sbom = || {
+            let file = work.spec().to_str().unwrap();
+            work.peelbox().args(["sbom", "--spec", file, "--context", "context"])
+        };
+        let all = listed(sbom().env("DOCKER_HOST", classic.host()).run());
+        let text = format!("{all:?}");
+        assert!(text.contains(&format!("pkg:npm/left@{version}")), "{text}");
+        assert!(text.contains("pkg:deb/debian/bash@") && !text.contains("pkg:deb/debian/tar@"));
+        assert!(text.contains("/app/node_modules/right/package.json"), "{text}");
+        for daemon in &daemons {
+            assert_eq!(listed(sbom().args(["--buildkit", daemon]).run()), all);
+        }
+    }
+    let kept = fs::read_dir(work.path("home/.cache/peelbox/layers")).unwrap().count();
+    // The base, and layers: packages, one file, and both versions of the other.
+    assert!(kept >= 5, "{kept}");
 }
 
 #[test]
