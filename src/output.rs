@@ -14,6 +14,7 @@ mod flag;
 mod metadata;
 mod sink;
 
+pub(crate) use flag::split_record;
 pub use flag::{Dest, FlagError, Output, fuzz_output_flag};
 pub use metadata::{image_id, metadata_json};
 pub use sink::{Sink, check_dest, write_atomically};

@@ -82,6 +82,9 @@ pub(crate) struct ProjectArgs {
     /// Run every step anew
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// A secret of `build.secrets`, from a file or with `,env=VARIABLE` from the environment; may be given several times
+    #[arg(long, value_name = "id=ID[,src=FILE]")]
+    pub(crate) secret: Vec<String>,
     #[command(flatten)]
     pub(crate) daemon: DaemonArgs,
 }
@@ -235,6 +238,9 @@ pub(crate) struct SbomArgs {
     /// Folder with the source tree
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) context: PathBuf,
+    /// A secret of `build.secrets`, from a file or with `,env=VARIABLE` from the environment; may be given several times
+    #[arg(long, value_name = "id=ID[,src=FILE]", requires = "spec")]
+    pub(crate) secret: Vec<String>,
     /// How progress of a build is shown on standard error
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,

@@ -71,6 +71,7 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
         return Err(Error::new(Kind::Usage, "`--iidfile` needs an image, `type=none` makes none"));
     }
     let mut project = Project::load(&args.project, env)?;
+    project.has_secrets()?;
     let tags = tags(&args.tag, &project.name)?;
     let (is_verbose, keeps_record) = (args.verbose, args.record);
     let attest = Wanted::resolve(args)?;

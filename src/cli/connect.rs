@@ -16,7 +16,7 @@ use crate::{
     cli::{
         args::DaemonArgs,
         env::Environment,
-        probe::{Found, Refusal, Ways, describe, describe_builder, is_in_the_clear},
+        probe::{Found, Refusal, Ways, describe, describe_builder, is_far, is_in_the_clear},
     },
     control::DaemonError,
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
@@ -61,6 +61,11 @@ impl Reached {
             Some(engine) => format!("Using Docker's BuildKit {version} ({})", describe(engine)),
             None => self.builder(),
         }
+    }
+
+    /// Whether a network lies between.
+    pub(crate) fn is_far(&self) -> bool {
+        is_far(&self.place)
     }
 
     /// A Docker Engine with the classic image store gives no image away and takes none from us.

@@ -40,8 +40,6 @@ use crate::{
 const READ_BYTES_MAX: usize = 3 << 20;
 /// Of the thread that reads what is in the image: JSON and TOML nest as deep as is allowed, with room to spare.
 const STACK_BYTES: usize = 4 << 20;
-/// Most that is read of new layers, compressed; where they are longer the whole image is listed instead.
-const LAYERS_BYTES_MAX: u64 = 64 << 20;
 /// Documents that are kept.
 const DOCUMENTS_MAX: usize = 64;
 /// Most files of the context that are read.
@@ -53,6 +51,8 @@ pub(crate) struct Inspector<'a> {
     pub(crate) gateway: Gateway,
     pub(crate) base: &'a Mutex<BaseFiles>,
     pub(crate) cache_dir: Option<&'a Path>,
+    /// Most that is read of new layers; where they are longer the whole image is listed instead.
+    pub(crate) layers_bytes_max: u64,
 }
 
 /// Exports results beside a build to see what is in them.
@@ -204,7 +204,7 @@ impl Inspector<'_> {
             aside: &self.lister.aside,
             parts,
             cache_dir: self.cache_dir,
-            bytes_max: LAYERS_BYTES_MAX,
+            bytes_max: self.layers_bytes_max,
         };
         layers.put_on(base, manifest?).ok()
     }

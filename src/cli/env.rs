@@ -38,6 +38,13 @@ pub(crate) struct TlsVariables {
 }
 
 impl Environment {
+    /// The value of a variable that was named on the command line.
+    pub(crate) fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        // Such a name stops the program.
+        let can_be = !name.is_empty() && !name.contains(['=', '\0']);
+        env::var_os(name).filter(|_| can_be).map(OsString::into_encoded_bytes)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub(crate) fn read() -> Self {
         let text = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());

@@ -160,6 +160,7 @@ impl Build {
             Arc::new(Folders::new(context, Arc::clone(&folder.served))),
             services::auth(env, &root_cause),
             services::content(project, &root_cause),
+            services::secrets(project),
         ];
         let gather = Arc::new(Gather::default());
         services.push(Arc::new(Exports { gather: Arc::clone(&gather), image: file_send.clone() }));

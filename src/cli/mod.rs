@@ -27,6 +27,7 @@ mod plan;
 mod probe;
 mod project;
 mod sbom;
+mod secrets;
 mod services;
 mod stages;
 

@@ -354,6 +354,19 @@ pub(crate) fn is_in_the_clear(place: &Place, tls: &TlsFiles) -> bool {
     }
 }
 
+/// Whether a network lies between, so that what is sent takes its time.
+pub(crate) fn is_far(place: &Place) -> bool {
+    match place {
+        Place::BuildKit(Endpoint::Tcp { host, .. })
+        | Place::Docker(Ok(DockerHost { address: DockerAddress::Tcp { host, .. }, .. })) => {
+            !is_loopback(host)
+        }
+        Place::BuildKit(Endpoint::KubePod { .. } | Endpoint::Ssh { .. })
+        | Place::Docker(Ok(DockerHost { address: DockerAddress::Ssh { .. }, .. })) => true,
+        _ => false,
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     let address: Option<IpAddr> = host.parse().ok();
     address.map_or_else(|| host == "localhost" || host.ends_with(".localhost"), |a| a.is_loopback())

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attestation::looks_like_secret,
-    cli::{args::ProjectArgs, connect::Reached, env::Environment},
+    cli::{args::ProjectArgs, connect::Reached, env::Environment, secrets},
     control::Daemon,
     error::{Error, Kind},
     frontend::{self, ResolveError},
@@ -22,7 +22,7 @@ use crate::{
     pb::gateway::SolveResponse,
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision::{self, Changes},
-    session::{content::Stores, filesync},
+    session::{content::Stores, filesync, secrets::Values},
     spec::{self, Base, UniversalBuild},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Project {
     entrypoint: Option<Vec<String>>,
     no_cache: bool,
     pub(crate) epoch: Option<i64>,
+    /// What the flags say of secrets.
+    pub(crate) secrets: Arc<Values>,
 }
 
 impl Project {
@@ -101,6 +103,7 @@ impl Project {
                 .transpose()
                 .map_err(usage)?,
             no_cache: args.no_cache,
+            secrets: Arc::new(secrets::load(&args.secret, env)?),
             epoch: env.source_date_epoch.as_deref().map(parse_epoch).transpose()?,
             spec,
         })
@@ -217,10 +220,15 @@ impl Project {
                 "the value of `build.env.{name}` looks like a secret, and the provenance would make it public"
             );
             return Err(Error::new(Kind::Usage, text)
-                .hint("take it out of the spec and name it in `build.secrets`: a secret is in no layer, no cache key and no provenance")
+                .hint("take it out of the spec and name it in `build.secrets`, then hand it over with `--secret id=ID,env=VARIABLE`: a secret is in no layer, no cache key and no provenance")
                 .hint("`--no-provenance` builds with it; it is then still in the daemon's cache"));
         }
         Ok(())
+    }
+
+    /// Whether all that it needs was given.
+    pub(crate) fn has_secrets(&self) -> Result<(), Error> {
+        secrets::check(&self.spec.build.secrets, &self.secrets)
     }
 
     /// Whether that daemon can have all bases.

@@ -160,7 +160,16 @@ fn recorded(
 fn of_build(args: SbomArgs, env: &Environment) -> Result<String, Error> {
     let started = Instant::now();
     let SbomArgs {
-        format, platform, output, spec, service, context, progress: shown, daemon, ..
+        format,
+        platform,
+        output,
+        spec,
+        service,
+        context,
+        secret,
+        progress: shown,
+        daemon,
+        ..
     } = args;
     let args = ProjectArgs {
         spec: spec.unwrap_or_default(),
@@ -169,9 +178,11 @@ fn of_build(args: SbomArgs, env: &Environment) -> Result<String, Error> {
         platform,
         entrypoint: None,
         no_cache: false,
+        secret,
         daemon,
     };
     let project = Project::load(&args, env)?;
+    project.has_secrets()?;
     let request = Request {
         tags: tags(&[], &project.name)?,
         project,

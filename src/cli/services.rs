@@ -6,7 +6,7 @@ use crate::{
     cli::{env::Environment, project::Project},
     error::{Error, Kind},
     grpc::Service,
-    session::{Failure, RootCause, auth::Auth, content::Content},
+    session::{Failure, RootCause, auth::Auth, content::Content, secrets::Secrets},
 };
 
 /// Registry credentials from Docker's configuration.
@@ -18,6 +18,11 @@ pub(crate) fn auth(env: &Environment, root_cause: &RootCause) -> Arc<dyn Service
 /// Bases in local layouts.
 pub(crate) fn content(project: &Project, root_cause: &RootCause) -> Arc<dyn Service> {
     Arc::new(Content::new(Arc::clone(&project.stores), root_cause.clone()))
+}
+
+/// Values of `--secret`.
+pub(crate) fn secrets(project: &Project) -> Arc<dyn Service> {
+    Arc::new(Secrets(Arc::clone(&project.secrets)))
 }
 
 /// The failure on our side behind `error`, if there is one: the daemon heard only a part of it.

@@ -36,6 +36,11 @@ use crate::{
     solve::{Answer, Running, SolveError},
 };
 
+/// Most that is read of new layers for their SBOM, compressed: on this machine it is 0.1 s for 10 MB.
+const NEAR_BYTES_MAX: u64 = 64 << 20;
+/// The same through a network; the names of all files of an image are 1 MB.
+const FAR_BYTES_MAX: u64 = 4 << 20;
+
 /// What the exporter says: `containerimage.digest` and the like.
 pub(crate) type Response = BTreeMap<String, String>;
 
@@ -119,7 +124,8 @@ impl Work {
     pub(super) fn inspector(&self, running: &Running<'_>) -> Inspector<'_> {
         let (lister, gateway) = (self.lister(running), running.gateway.clone());
         let cache_dir = self.request.cache_dir.as_deref();
-        Inspector { lister, gateway, base: &self.base, cache_dir }
+        let layers_bytes_max = if self.reached.is_far() { FAR_BYTES_MAX } else { NEAR_BYTES_MAX };
+        Inspector { lister, gateway, base: &self.base, cache_dir, layers_bytes_max }
     }
 
     pub(super) fn lister(&self, running: &Running<'_>) -> Lister {

@@ -201,9 +201,10 @@ fn mount_kind(
                 ..mount
             }
         }
-        MountKind::Secret { id, optional } => {
+        MountKind::Secret { id, optional, is_for_all } => {
             caps.insert("exec.mount.secret");
-            let secret = pb::SecretOpt { id, uid: 0, gid: 0, mode: SECRET_MODE, optional };
+            let mode = if is_for_all { SECRET_MODE_FOR_ALL } else { SECRET_MODE };
+            let secret = pb::SecretOpt { id, uid: 0, gid: 0, mode, optional };
             pb::Mount {
                 mount_type: pb::MountType::Secret.into(),
                 secret_opt: Some(secret),
@@ -427,3 +428,5 @@ const TIME_OF_THE_SOURCE: i64 = -1;
 const TIME_OF_THE_BUILD: i64 = -1;
 /// What `RUN --mount=type=secret` uses.
 const SECRET_MODE: u32 = 0o400;
+/// For commands that do not run as root.
+const SECRET_MODE_FOR_ALL: u32 = 0o444;

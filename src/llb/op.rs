@@ -240,6 +240,8 @@ pub enum MountKind {
         id: String,
         /// The process runs without it too.
         optional: bool,
+        /// Not only root may read it.
+        is_for_all: bool,
     },
 }
 

@@ -447,7 +447,7 @@ fn parse_bool(value: &str) -> Option<bool> {
 
 /// Splits one record as Go's `encoding/csv` does, on which Docker's flags rest: a field
 /// that begins with a quote ends at the next single quote, and `""` stands for one.
-fn split_record(value: &str) -> Result<Vec<String>, FlagError> {
+pub(crate) fn split_record(value: &str) -> Result<Vec<String>, FlagError> {
     let mut fields = Vec::new();
     let mut rest = value;
     let column = |rest: &str| value.len() - rest.len() + 1;

@@ -14,8 +14,8 @@ pub use generated::{
     google::{protobuf::Any, protobuf::Timestamp, rpc},
     grpc::health::v1 as health,
     moby::{
-        buildkit::v1 as control, buildkit::v1::frontend as gateway, buildkit::v1::types as worker,
-        filesync::v1 as filesync,
+        buildkit::secrets::v1 as secrets, buildkit::v1 as control,
+        buildkit::v1::frontend as gateway, buildkit::v1::types as worker, filesync::v1 as filesync,
     },
     pb as llb,
 };

@@ -196,7 +196,7 @@ impl Planner<'_> {
             args = caches::keep_artifacts(args, &keep.artifacts, KEEP_DIR);
             mounts.push(bind(KEEP_DIR, keep.from, &keep.selector, by_step));
         }
-        let secret_env = self.secrets(&mut mounts);
+        let secret_env = self.secrets(!is_root(&commands.user), &mut mounts);
         let exec = Exec {
             args,
             env: commands.env.clone(),
@@ -213,16 +213,18 @@ impl Planner<'_> {
         commands.kept = states.at(KEEP_DIR);
     }
 
-    /// Optional secrets; required ones have been refused.
-    fn secrets(&self, mounts: &mut Vec<Mount>) -> Vec<SecretEnv> {
+    /// Secrets of the session; without a required one a step fails.
+    fn secrets(&self, is_for_all: bool, mounts: &mut Vec<Mount>) -> Vec<SecretEnv> {
         let mut env = Vec::new();
         for secret in &self.spec.build.secrets {
             let id = secret.id.clone();
             let optional = !secret.required;
             match &secret.target {
                 SecretTarget::Env(name) => env.push(SecretEnv { id, name: name.clone(), optional }),
-                SecretTarget::File(path) => mounts
-                    .push(Mount { dest: path.clone(), kind: MountKind::Secret { id, optional } }),
+                SecretTarget::File(path) => mounts.push(Mount {
+                    dest: path.clone(),
+                    kind: MountKind::Secret { id, optional, is_for_all },
+                }),
             }
         }
         env

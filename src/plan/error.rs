@@ -62,13 +62,6 @@ pub enum PlanError {
         /// Field of the first command.
         field: String,
     },
-    /// A secret without which the build must not start.
-    RequiredSecret {
-        /// Place in `build.secrets`.
-        index: usize,
-        /// Its id.
-        id: String,
-    },
     /// A cache mount that would hide the whole stage.
     CachePath {
         /// Place in `build.cache`.
@@ -115,9 +108,6 @@ impl PlanError {
             Self::ScratchCommands { .. } => {
                 "name a base with a shell in `build.base`; `runtime.base` may stay `scratch`".into()
             }
-            Self::RequiredSecret { index, .. } => format!(
-                "set `build.secrets[{index}].required` to false if the build can do without it"
-            ),
             Self::CachePath { .. } => {
                 "name the folder that a tool keeps its cache in, such as `/root/.npm`".into()
             }
@@ -171,11 +161,6 @@ impl fmt::Display for PlanError {
             Self::ScratchCommands { field } => {
                 write!(f, "`{field}`: `scratch` has no shell to run commands")
             }
-            Self::RequiredSecret { index, id } => write!(
-                f,
-                "`build.secrets[{index}]`: secrets come with a later version, \
-                 and `{id}` is required"
-            ),
             Self::CachePath { index, path } => {
                 write!(f, "`build.cache[{index}]`: a cache at `{path}` would hide the build itself")
             }

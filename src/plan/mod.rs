@@ -279,9 +279,6 @@ fn check(spec: &UniversalBuild, options: &Options) -> Result<(), PlanError> {
     {
         return Err(PlanError::Epoch { epoch });
     }
-    if let Some(index) = spec.build.secrets.iter().position(|secret| secret.required) {
-        return Err(PlanError::RequiredSecret { index, id: spec.build.secrets[index].id.clone() });
-    }
     if spec.build.base == Base::Scratch {
         if let Some(field) = first_command(spec) {
             return Err(PlanError::ScratchCommands { field });

@@ -553,12 +553,6 @@ fn errors_name_the_field_and_what_to_do() {
         ),
         "`build.packages`: `scratch` has no package manager",
     );
-    let secret =
-        Secret { id: "key".into(), target: SecretTarget::Env("KEY".into()), required: true };
-    check(
-        fails(|spec, _| spec.build.secrets.push(secret), Some("ID=alpine")),
-        "`build.secrets[0]`: secrets come with a later version, and `key` is required",
-    );
     check(
         fails(|spec, _| spec.build.cache.push("/build".into()), Some("ID=alpine")),
         "`build.cache[1]`: a cache at `/build` would hide the build itself",

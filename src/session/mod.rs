@@ -25,6 +25,7 @@ pub mod context;
 pub mod filesend;
 pub mod filesync;
 pub mod gather;
+pub mod secrets;
 pub mod tunnel;
 
 use tunnel::{Source, Tunnel};

@@ -32,6 +32,7 @@ mod proto;
 mod registry;
 mod reproducible;
 mod sbom;
+mod secrets;
 mod signals;
 mod stuck_readers;
 mod support;

@@ -12,6 +12,7 @@ fn generated_types_match_the_proto_files() {
         "gateway.proto",
         "filesync.proto",
         "auth.proto",
+        "secrets.proto",
         "fsutil/wire.proto",
         "grpc/health.proto",
         "containerd/content.proto",

@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("attestation", &[]),
     ("image_file", &["attestation", "oci_layout", "sbom"]),
     ("error", &[]),
-    ("session", &["credentials", "grpc", "oci_layout", "output", "pb"]),
+    ("session", &["credentials", "grpc", "oci_layout", "output", "pb", "sbom"]),
     ("control", &["grpc", "pb", "progress"]),
     ("gateway", &["grpc", "pb"]),
     ("solve", &["control", "gateway", "grpc", "pb", "progress", "session", "transport"]),

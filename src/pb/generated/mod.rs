@@ -30,6 +30,11 @@ pub mod grpc {
 }
 pub mod moby {
     pub mod buildkit {
+        pub mod secrets {
+            pub mod v1 {
+                include!("moby.buildkit.secrets.v1.rs");
+            }
+        }
         pub mod v1 {
             include!("moby.buildkit.v1.rs");
             pub mod frontend {
