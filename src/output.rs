@@ -11,11 +11,13 @@ use std::{
 };
 
 mod flag;
+mod folder;
 mod metadata;
 mod sink;
 
 pub(crate) use flag::split_record;
 pub use flag::{Dest, FlagError, Output, fuzz_output_flag};
+pub use folder::{FolderPlace, beside_folder, check_folder};
 pub use metadata::{image_id, metadata_json};
 pub use sink::{Sink, check_dest, write_atomically};
 
@@ -55,6 +57,10 @@ pub enum OutputError {
     Flag(FlagError),
     /// The destination is a folder.
     IsDirectory(PathBuf),
+    /// The destination shall hold files and is no folder.
+    NoDirectory(PathBuf),
+    /// The destination is the root of this system, whose own files would be replaced.
+    SystemRoot(PathBuf),
     /// The destination is a socket, which takes no file.
     IsSocket(PathBuf),
     /// The folder that shall hold the destination is not there.
@@ -112,7 +118,7 @@ pub enum OutputError {
         /// Why it is not.
         source: Box<dyn error::Error + Send + Sync>,
     },
-    /// The whole file could not be given its final name.
+    /// The whole file or folder could not be given its final name.
     Rename {
         /// The destination as it was given.
         path: PathBuf,
@@ -138,6 +144,14 @@ impl fmt::Display for OutputError {
             Self::IsDirectory(path) => {
                 write!(f, "cannot write `{}`: it is a folder, name a file in it", path.display())
             }
+            Self::NoDirectory(path) => {
+                write!(f, "cannot write into `{}`: it is no folder", path.display())
+            }
+            Self::SystemRoot(path) => write!(
+                f,
+                "cannot write into `{}`: it is the root of this system, whose files would be replaced",
+                path.display()
+            ),
             Self::IsSocket(path) => {
                 write!(f, "cannot write `{}`: it is a socket, name a file", path.display())
             }
@@ -170,7 +184,7 @@ impl fmt::Display for OutputError {
             Self::Write { path, .. } => write!(f, "cannot write `{}`", path.display()),
             Self::Load { place, .. } => write!(f, "cannot load the image into Docker at {place}"),
             Self::Rename { path, .. } => {
-                write!(f, "cannot give the finished file its name `{}`", path.display())
+                write!(f, "cannot give what is finished its name `{}`", path.display())
             }
         }
     }

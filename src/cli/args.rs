@@ -133,8 +133,8 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Vec<String>,
     /// Where the image goes: `type=docker` (into Docker; with `dest=FILE` a file for `docker load`), `type=oci,dest=FILE`
-    /// (`-` is standard output), `type=image[,push=true]` (the builder keeps or pushes it), `type=registry` or `type=none`
-    /// [default: type=docker]
+    /// (`-` is standard output), `type=image[,push=true]` (the builder keeps or pushes it), `type=registry`, or no image:
+    /// `type=local,dest=DIR`, `type=tar,dest=FILE` (its files) or `type=none` [default: type=docker]
     #[arg(short, long, value_name = "type=TYPE[,KEY=VALUE]")]
     pub(crate) output: Option<String>,
     /// Push the image to the registries of its names: short for `--output type=registry`

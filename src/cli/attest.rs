@@ -29,7 +29,7 @@ use crate::{
     gateway::Gateway,
     grpc::{Cancel, Status},
     llb::{Graph, State, op},
-    output::{Dest, Output, check_dest, write_atomically},
+    output::{Dest, Output, beside_folder, check_dest, write_atomically},
     pb::gateway::{self as pb, Attestation},
     sbom::Problem,
     session::{RootCause, SessionId, context::Context, filesync::Root},
@@ -195,7 +195,9 @@ impl Wanted {
             }
             _ if self.is_nothing() => return Ok(Carrier::Nobody),
             Output::Oci { .. } | Output::Image { .. } => true,
-            Output::Docker { dest: Some(_), .. } => false,
+            Output::Docker { dest: Some(_), .. } | Output::Local { .. } | Output::Tar { .. } => {
+                false
+            }
             Output::Docker { dest: None, .. } => reached.engine_keeps_attestations()?,
         };
         if keeps_attestations {
@@ -206,6 +208,8 @@ impl Wanted {
         }
         let place = match output {
             Output::Docker { dest: None, .. } => "a Docker Engine with the classic image store",
+            Output::Local { .. } => "a folder",
+            Output::Tar { .. } => "a tar of files",
             _ => "a tar for `docker load`",
         };
         if self.is_inside_required {
@@ -225,6 +229,9 @@ impl Wanted {
     pub(crate) fn beside(&self, output: &Output, env: &Environment) -> Result<Beside, Error> {
         if let Some(dir) = &self.dir {
             return Ok(Beside::Dir(dir.clone()));
+        }
+        if let Some(folder) = output.folder() {
+            return Ok(Beside::File(beside_folder(folder)));
         }
         if let Some(Dest::File(path)) = output.dest() {
             return Ok(Beside::File(path.clone()));
@@ -250,7 +257,10 @@ impl Wanted {
                 ))
             }
             Beside::File(path) => {
-                check_dest(&Dest::File(suffixed(path, PROVENANCE_FILE))).map_err(output_error)
+                let file = Dest::File(suffixed(path, PROVENANCE_FILE));
+                let advice =
+                    "SBOM and provenance go there: name another folder with `--attest-dir DIR`";
+                check_dest(&file).map_err(|error| output_error(error).hint(advice))
             }
             Beside::Dir(_) | Beside::Data(_) => Ok(()),
         }
@@ -450,14 +460,25 @@ pub(crate) fn write_beside(
             digest: digest.to_owned(),
         })
         .collect();
+    write_about(beside, carrier, attested, &subjects, digest)
+}
+
+/// Writes what is said of `subjects`; `digest` names the folder where that needs a name.
+pub(crate) fn write_about(
+    beside: &Beside,
+    carrier: &Carrier,
+    attested: &Attested,
+    subjects: &[Subject],
+    digest: &str,
+) -> Result<Vec<PathBuf>, Error> {
     let mut written = Vec::new();
     if let Carrier::Files(_) = carrier {
         if let Some(predicate) = attested.spdx.as_deref().and_then(attestation::predicate) {
-            let data = attestation::statement(SPDX_PREDICATE, &subjects, &predicate);
+            let data = attestation::statement(SPDX_PREDICATE, subjects, &predicate);
             written.push(beside.write(digest, SBOM_FILE, &data)?);
         }
         if let Some((kind, predicate)) = &attested.provenance {
-            let data = attestation::statement(kind, &subjects, predicate);
+            let data = attestation::statement(kind, subjects, predicate);
             written.push(beside.write(digest, PROVENANCE_FILE, &data)?);
         }
     }

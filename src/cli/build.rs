@@ -11,6 +11,7 @@ use crate::{
         connect::{self, Reached},
         env::Environment,
         failure::{output_error, system},
+        files,
         finish::finish,
         follow::{Interrupt, follow, progress, watch_signals},
         job::{Build, Request},
@@ -45,6 +46,9 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     let progress = progress(shown, env, reached.title(), started);
     let build = Build::start(Arc::clone(&request), Arc::new(reached), env, cancel)?;
     let end = follow(build, progress, &signals, started);
+    if request.output.is_files() {
+        return files::finish(args, &request, builder, end, started);
+    }
     finish(args, env, &request, builder, end, started)
 }
 
@@ -67,8 +71,13 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
     for dest in output.dest().cloned().into_iter().chain(files) {
         output::check_dest(&dest).map_err(output_error)?;
     }
-    if output == Output::None && args.iidfile.is_some() {
-        return Err(Error::new(Kind::Usage, "`--iidfile` needs an image, `type=none` makes none"));
+    if let Some(dest) = output.folder() {
+        output::check_folder(dest).map_err(output_error)?;
+    }
+    if !output.has_image() && args.iidfile.is_some() {
+        let name = output.exporter().unwrap_or("none");
+        let text = format!("`--iidfile` needs an image, `type={name}` makes none");
+        return Err(Error::new(Kind::Usage, text));
     }
     let mut project = Project::load(&args.project, env)?;
     project.has_secrets()?;
@@ -92,7 +101,7 @@ fn can_write(output: &Output, reached: &Reached) -> Result<(), Error> {
             error.hint("build with `--output type=docker`, then `docker push`; or switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`")
         });
     }
-    if output.dest().is_none() {
+    if output.dest().is_none() || output.is_files() {
         return Ok(());
     }
     reached.refuse_if_classic("cannot write an image to a file").map_err(|error| {

@@ -68,6 +68,10 @@ pub(crate) fn epoch_attrs(request: &Request) -> BTreeMap<String, String> {
 /// What exports the image under its names.
 fn image_exporter(request: &Request, reached: &Reached) -> Option<Exporter> {
     let name = request.output.exporter()?;
+    if request.output.is_files() {
+        // These know nothing of images.
+        return Some(Exporter { r#type: name.to_owned(), attrs: request.output.exporter_attrs() });
+    }
     let name = match request.output {
         _ if reached.keeps_image() => "moby",
         // Docker takes an OCI image too, and only that holds attestations.

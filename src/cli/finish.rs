@@ -36,7 +36,7 @@ pub(crate) fn finish(
     end: End,
     started: Instant,
 ) -> Result<(), Error> {
-    let End { result, progress, upload, file_send, load, docker, warnings, work } = end;
+    let End { result, progress, upload, file_send, load, docker, warnings, work, .. } = end;
     let written = file_send.as_ref().and_then(|send| send.take());
     let settled = result.and_then(|built| {
         let Built { mut response, attested } = built;
@@ -71,7 +71,7 @@ pub(crate) fn finish(
             let digest = load.id.get().or_else(|| response.get("containerimage.digest"));
             let digest = digest.cloned().unwrap_or_default();
             let tags = match request.output {
-                Output::None => Vec::new(),
+                Output::None | Output::Local { .. } | Output::Tar { .. } => Vec::new(),
                 Output::Docker { .. } | Output::Oci { .. } | Output::Image { .. } => {
                     request.names().iter().map(|name| familiar(name).to_owned()).collect()
                 }
@@ -174,7 +174,11 @@ fn beside(
 }
 
 /// What the summary says of SBOM and provenance: label and text.
-fn said(request: &Request, attested: &Attested, beside: &[PathBuf]) -> Vec<(String, String)> {
+pub(crate) fn said(
+    request: &Request,
+    attested: &Attested,
+    beside: &[PathBuf],
+) -> Vec<(String, String)> {
     if request.output == Output::None {
         return Vec::new();
     }
@@ -193,6 +197,7 @@ fn said(request: &Request, attested: &Attested, beside: &[PathBuf]) -> Vec<(Stri
         Carrier::Image if attested.is_there => " are in the image since it was loaded",
         Carrier::Image => " in the image",
         Carrier::Files(_) if attested.is_there => " are beside the image since it was made",
+        Carrier::Files(_) if request.output.is_files() => " beside the files",
         Carrier::Files(_) => " beside the image",
         Carrier::Nobody | Carrier::Caller => "",
     };
@@ -212,7 +217,10 @@ fn is_stdout(request: &Request) -> bool {
     request.output.dest() == Some(&output::Dest::Stdout)
 }
 
-fn extra(request: &Request, attested: &Attested) -> BTreeMap<&'static str, serde_json::Value> {
+pub(crate) fn extra(
+    request: &Request,
+    attested: &Attested,
+) -> BTreeMap<&'static str, serde_json::Value> {
     let service = Some(("service", request.project.name.clone().into()));
     let manifest = attested.digests.as_ref().map(|d| ("manifest", d.manifest.clone().into()));
     service.into_iter().chain(manifest).collect()

@@ -29,7 +29,7 @@ use crate::{
         DaemonTime, Look, Mode, Progress, StatusUpdate, TerminalSize, Transfer, Vertex,
         VertexDigest, VertexStatus,
     },
-    session::{context::Upload, filesend::FileSend},
+    session::{context::Upload, filesend::FileSend, folder::FolderSend},
     solve::{News, SolveError},
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct End {
     pub(crate) progress: Progress,
     pub(crate) upload: Arc<Upload>,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    /// Takes the files of `type=local`.
+    pub(crate) folder_send: Option<Arc<FolderSend>>,
     pub(crate) load: Arc<LoadProgress>,
     /// The engine that shall hold the image.
     pub(crate) docker: Option<Arc<Engine>>,
@@ -101,9 +103,9 @@ pub(crate) fn follow(
     let result =
         result.map_err(|error| explain(error, &progress, &build.root_cause, &build.reached));
     let work = build.work.get().cloned().unwrap_or_default();
-    let Build { upload, file_send, load, reached, .. } = build;
+    let Build { upload, file_send, folder_send, load, reached, .. } = build;
     let docker = reached.docker.clone();
-    End { result, progress, upload, file_send, load, docker, warnings, work }
+    End { result, progress, upload, file_send, folder_send, load, docker, warnings, work }
 }
 
 /// Tells how many warnings it was.

@@ -22,6 +22,7 @@ use crate::{
         env::Environment,
         export::{build_job, exporter_beside, is_in_stages, metadata},
         failure::{daemon_error, system},
+        files::needs_digests,
         layers::BaseFiles,
         project::{Project, Purpose, unique_id},
         services,
@@ -43,6 +44,7 @@ use crate::{
         RootCause, SessionId,
         context::{Context, Folders, Upload},
         filesend::FileSend,
+        folder::FolderSend,
         gather::{Exports, Gather},
     },
     solve::{self, Answer, Host, News, Running, SolveError},
@@ -97,6 +99,8 @@ pub(crate) struct Build {
     pub(crate) upload: Arc<Upload>,
     pub(crate) root_cause: RootCause,
     pub(crate) file_send: Option<Arc<FileSend>>,
+    /// Takes the files of `type=local`.
+    pub(crate) folder_send: Option<Arc<FolderSend>>,
     /// How far the image is on its way into an engine.
     pub(crate) load: Arc<LoadProgress>,
     pub(crate) reached: Arc<Reached>,
@@ -139,8 +143,15 @@ impl Build {
         if let Some(loader) = &loader {
             loader.look_ahead();
         }
+        let is_hashed = needs_digests(&request);
+        let folder_send = request
+            .output
+            .folder()
+            .map(|dest| Arc::new(FolderSend::new(dest.to_owned(), is_hashed, root_cause.clone())));
         let file_send = match (request.output.dest(), &loader) {
-            (Some(dest), _) => Some(FileSend::new(dest.clone(), root_cause.clone())),
+            (Some(dest), _) => {
+                Some(FileSend::new(dest.clone(), root_cause.clone()).hashed(is_hashed))
+            }
             (None, Some(loader)) if !reached.keeps_image() => {
                 let loader = Arc::clone(loader) as Arc<dyn Loader>;
                 Some(FileSend::loading(loader, root_cause.clone()))
@@ -163,7 +174,9 @@ impl Build {
             services::secrets(project),
         ];
         let gather = Arc::new(Gather::default());
-        services.push(Arc::new(Exports { gather: Arc::clone(&gather), image: file_send.clone() }));
+        let image = file_send.clone().map(|send| send as Arc<dyn Service>);
+        let image = image.or_else(|| folder_send.clone().map(|send| send as Arc<dyn Service>));
+        services.push(Arc::new(Exports { gather: Arc::clone(&gather), image }));
         let session = SessionId(unique_id());
         let shared_key = project.shared_key().to_owned();
         let host = Host { session: session.clone(), shared_key, services };
@@ -206,6 +219,7 @@ impl Build {
             upload,
             root_cause,
             file_send,
+            folder_send,
             load,
             reached,
             work: planned,
@@ -293,7 +307,9 @@ impl Work {
     /// The SBOM needs it once all is built.
     fn begin_base(&self, running: &Running<'_>, plan: &Plan) {
         let Self { request, reached, base, .. } = self;
-        let is_wanted = reached.tells_digests() && request.attest.makes_sbom(&request.carrier);
+        let is_wanted = reached.tells_digests()
+            && !request.output.is_files()
+            && request.attest.makes_sbom(&request.carrier);
         let parts = plan.parts().filter(|_| is_wanted);
         if let Some(parts) = parts {
             let (lister, gateway) = (self.lister(running), running.gateway.clone());
@@ -353,7 +369,8 @@ impl Work {
     ) -> Result<(), Error> {
         let Self { request, reached, .. } = self;
         let inspector = self.inspector(running);
-        if reached.tells_digests() {
+        // Files are not asked for the digests of an image that nobody wants: its layers would be made for that.
+        if reached.tells_digests() && !request.output.is_files() {
             let digests = inspector.digests(plan, exporter_beside(request, plan));
             attested.digests = Some(digests.map_err(no_sbom)?);
         }

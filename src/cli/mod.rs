@@ -16,6 +16,7 @@ mod doctor;
 mod env;
 mod export;
 mod failure;
+mod files;
 mod finish;
 mod follow;
 mod inspect;

@@ -1,7 +1,15 @@
 //! The value of `--output`: one record of comma separated `key=value` fields, quoted as
 //! Docker quotes them.
 
-use std::{collections::BTreeMap, error, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+mod error;
+
+pub use error::FlagError;
 
 /// What one `--output` flag asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +28,20 @@ pub enum Output {
         /// Where the tar goes.
         dest: Dest,
         /// What else was said, ready for BuildKit's `oci` exporter.
+        attrs: BTreeMap<String, String>,
+    },
+    /// `type=local`: the files of the result, in a folder.
+    Local {
+        /// The folder.
+        dest: PathBuf,
+        /// What else was said, ready for BuildKit's `local` exporter.
+        attrs: BTreeMap<String, String>,
+    },
+    /// `type=tar`: the files of the result, in a tar file.
+    Tar {
+        /// Where the tar goes.
+        dest: Dest,
+        /// What else was said, ready for BuildKit's `tar` exporter.
         attrs: BTreeMap<String, String>,
     },
     /// `type=image`: an image that the builder keeps, or pushes to a registry itself; `type=registry` is the same, pushed.
@@ -56,7 +78,7 @@ impl Output {
             && !bare.contains('=')
             && !bare.is_empty()
         {
-            return Err(FlagError::Shorthand(bare.clone()));
+            return Self::shorthand(bare);
         }
         let mut pairs = BTreeMap::new();
         for field in &fields {
@@ -80,22 +102,52 @@ impl Output {
                 }
                 Ok(Self::Image { attrs: pairs })
             }
-            Some("oci") => match take_dest(&mut pairs)? {
+            Some("oci") => match take_dest(&mut pairs, &OCI_ATTRS)? {
                 Some(dest) => Ok(Self::Oci { dest, attrs: pairs }),
-                None => Err(FlagError::NoDest),
+                None => Err(FlagError::NoDest("oci")),
+            },
+            Some("tar") => match take_dest(&mut pairs, &TAR_ATTRS)? {
+                Some(dest) => Ok(Self::Tar { dest, attrs: pairs }),
+                None => Err(FlagError::NoDest("tar")),
+            },
+            Some("local") => match take_dest(&mut pairs, &LOCAL_ATTRS)? {
+                Some(Dest::File(dest)) => Ok(Self::local(dest, pairs)),
+                Some(Dest::Stdout) => Err(FlagError::FolderIsNoStream),
+                None => Err(FlagError::NoDest("local")),
             },
             Some("docker") => {
-                let dest = take_dest(&mut pairs)?;
+                let dest = take_dest(&mut pairs, &OCI_ATTRS)?;
                 Ok(Self::Docker { dest, attrs: pairs })
             }
             Some("none") => match pairs.pop_first() {
                 Some((key, _)) => Err(FlagError::NoneTakesNothing(key)),
                 None => Ok(Self::None),
             },
-            Some(later @ ("local" | "tar")) => Err(FlagError::LaterType(later.to_owned())),
             Some(unknown) => Err(FlagError::UnknownType(unknown.to_owned())),
             None => Err(FlagError::NoType(pairs.remove("dest"))),
         }
+    }
+
+    /// One word, as Docker reads it: a folder, or standard output for `-`.
+    fn shorthand(word: &str) -> Result<Self, FlagError> {
+        if word == "-" {
+            return Ok(Self::Tar { dest: Dest::Stdout, attrs: BTreeMap::new() });
+        }
+        if word.contains('\0') {
+            return Err(FlagError::NulInDest);
+        }
+        // Docker makes a folder of that name, which nobody who types it means.
+        let is_tar = [".tar", ".tar.gz", ".tgz"].iter().any(|end| word.ends_with(end));
+        if is_tar {
+            return Err(FlagError::Shorthand(word.to_owned()));
+        }
+        Ok(Self::local(word.into(), BTreeMap::new()))
+    }
+
+    fn local(dest: PathBuf, mut attrs: BTreeMap<String, String>) -> Self {
+        // There is one platform, and its files are wanted in the folder itself.
+        attrs.entry("platform-split".to_owned()).or_insert_with(|| "false".to_owned());
+        Self::Local { dest, attrs }
     }
 
     /// Names the exporter for `SolveRequest`; `None` when nothing is exported.
@@ -104,6 +156,8 @@ impl Output {
             Self::None => None,
             Self::Docker { .. } => Some("docker"),
             Self::Oci { .. } => Some("oci"),
+            Self::Local { .. } => Some("local"),
+            Self::Tar { .. } => Some("tar"),
             Self::Image { .. } => Some("image"),
         }
     }
@@ -112,19 +166,39 @@ impl Output {
     pub fn exporter_attrs(&self) -> BTreeMap<String, String> {
         match self {
             Self::None => BTreeMap::new(),
-            Self::Docker { attrs, .. } | Self::Oci { attrs, .. } | Self::Image { attrs } => {
-                attrs.clone()
-            }
+            Self::Docker { attrs, .. }
+            | Self::Oci { attrs, .. }
+            | Self::Local { attrs, .. }
+            | Self::Tar { attrs, .. }
+            | Self::Image { attrs } => attrs.clone(),
         }
     }
 
-    /// Tells where the bytes go; `None` when there will be none, or an engine gets them.
+    /// Tells where the one stream of bytes goes; `None` when there will be none, or an engine gets them.
     pub fn dest(&self) -> Option<&Dest> {
         match self {
-            Self::None | Self::Image { .. } => None,
+            Self::None | Self::Local { .. } | Self::Image { .. } => None,
             Self::Docker { dest, .. } => dest.as_ref(),
-            Self::Oci { dest, .. } => Some(dest),
+            Self::Oci { dest, .. } | Self::Tar { dest, .. } => Some(dest),
         }
+    }
+
+    /// The folder of `type=local`.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Local { dest, .. } => Some(dest),
+            _ => None,
+        }
+    }
+
+    /// Whether the files of the result are wanted, and no image.
+    pub fn is_files(&self) -> bool {
+        matches!(self, Self::Local { .. } | Self::Tar { .. })
+    }
+
+    /// Whether there will be an image, which has names and digests.
+    pub fn has_image(&self) -> bool {
+        !self.is_files() && *self != Self::None
     }
 
     /// The same, pushed to the registries of its names.
@@ -168,9 +242,12 @@ impl Output {
 }
 
 /// Checks all keys and takes `dest` out; `None` when it is not there, or empty.
-fn take_dest(pairs: &mut BTreeMap<String, String>) -> Result<Option<Dest>, FlagError> {
+fn take_dest(
+    pairs: &mut BTreeMap<String, String>,
+    known: &'static [(&'static str, Shape)],
+) -> Result<Option<Dest>, FlagError> {
     let dest = pairs.remove("dest");
-    check_attrs(pairs, &[&OCI_ATTRS])?;
+    check_attrs(pairs, &[known])?;
     // The exporter's default; said or not, the request is the same.
     pairs.remove("tar");
     match dest.as_deref() {
@@ -203,126 +280,6 @@ pub fn fuzz_output_flag(data: &[u8]) {
     }
 }
 
-/// Why the value of `--output` is not understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FlagError {
-    /// A field begins with a quote that never ends.
-    OpenQuote,
-    /// A quote stands in the middle of a field, at this byte of the value.
-    StrayQuote {
-        /// Counted from 1.
-        column: usize,
-    },
-    /// A line break outside of quotes.
-    LineBreak,
-    /// A lone word; Docker takes it for a folder.
-    Shorthand(String),
-    /// A field without `=`.
-    NotAPair(String),
-    /// The same key two times.
-    Twice(String),
-    /// No `type=`; the `dest`, if there was one.
-    NoType(Option<String>),
-    /// A type that peelbox will understand.
-    LaterType(String),
-    /// A type that nobody knows.
-    UnknownType(String),
-    /// `type=none` with something else.
-    NoneTakesNothing(String),
-    /// `type=oci` without `dest`.
-    NoDest,
-    /// `type=image` or `type=registry` with one.
-    ImageTakesNoDest(String),
-    /// `--push` with another output.
-    PushNeedsImage,
-    /// A NUL byte in the file name.
-    NulInDest,
-    /// `tar=false`: a folder instead of a tar file.
-    LaterFolder,
-    /// An attribute of another type.
-    OtherType(String),
-    /// An attribute that nobody knows.
-    UnknownAttr(String),
-    /// An attribute with a value that BuildKit would refuse.
-    BadValue {
-        /// The attribute.
-        key: String,
-        /// What was said.
-        value: String,
-        /// What would be understood.
-        expected: &'static str,
-    },
-}
-
-/// All that can be typed.
-const TYPES: &str =
-    "`type=docker`, `type=oci,dest=FILE`, `type=image`, `type=registry` or `type=none`";
-
-impl fmt::Display for FlagError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot understand `--output`: ")?;
-        match self {
-            Self::OpenQuote => f.write_str("a quote is opened and never closed"),
-            Self::StrayQuote { column } => write!(
-                f,
-                "the quote at column {column} is inside a field: put the whole field in quotes and double the quotes in it"
-            ),
-            Self::LineBreak => f.write_str("it has a line break"),
-            Self::Shorthand(word) => write!(
-                f,
-                "`{word}` alone means a folder to Docker: for a tar file say `--output {}`",
-                oci_line(word)
-            ),
-            Self::NotAPair(field) => write!(f, "`{field}` is not of the form `key=value`"),
-            Self::Twice(key) => write!(f, "`{key}` is given twice"),
-            Self::NoType(dest) => {
-                let dest = dest.as_deref().unwrap_or("FILE");
-                write!(f, "`type` is missing: say `--output {}`", oci_line(dest))
-            }
-            Self::LaterType(name) => {
-                write!(f, "`type={name}` comes with a later version: use {TYPES}")
-            }
-            Self::UnknownType(name) => write!(f, "there is no `type={name}`: use {TYPES}"),
-            Self::NoneTakesNothing(key) => write!(f, "`type=none` takes no `{key}`"),
-            Self::NoDest => {
-                f.write_str("`type=oci` needs `dest=FILE`, or `dest=-` to write to stdout")
-            }
-            Self::ImageTakesNoDest(name) => {
-                write!(f, "`type={name}` takes no `dest`: for a file use `type=oci`")
-            }
-            Self::PushNeedsImage => f.write_str(
-                "`--push` needs `type=image`: leave `--output` out, or build once more for it",
-            ),
-            Self::NulInDest => f.write_str("`dest` has a NUL byte"),
-            Self::LaterFolder => f.write_str(
-                "`tar=false` (a folder) comes with a later version: leave it out for a tar file",
-            ),
-            Self::OtherType(key) => {
-                write!(f, "`{key}` belongs to `type=image`")
-            }
-            Self::UnknownAttr(key) => {
-                if matches!(
-                    key.as_str(),
-                    "output" | "out" | "file" | "filename" | "path" | "destination" | "dst"
-                ) {
-                    return write!(f, "there is no `{key}`, you may mean `dest`");
-                }
-                write!(f, "there is no `{key}`, only")?;
-                for (n, (known, _)) in OCI_ATTRS.iter().enumerate() {
-                    write!(f, "{} `{known}`", if n == 0 { "" } else { "," })?;
-                }
-                f.write_str(", `dest` and `annotation.KEY`")
-            }
-            Self::BadValue { key, value, expected } => {
-                write!(f, "`{key}={value}`: expected {expected}")
-            }
-        }
-    }
-}
-
-impl error::Error for FlagError {}
-
 /// What a value must look like.
 #[derive(Clone, Copy)]
 enum Shape {
@@ -354,6 +311,13 @@ const OCI_ATTRS: [(&str, Shape); 11] = [
     ("tar", Shape::TarOnly),
 ];
 
+/// Of the exporters of files (BuildKit v0.32, `exporter/local/fs.go`); what goes into an image they do not know.
+const LOCAL_ATTRS: [(&str, Shape); 2] =
+    [("source-date-epoch", Shape::Epoch), ("platform-split", Shape::Bool)];
+
+/// See [`LOCAL_ATTRS`]; a tar of one platform is never split.
+const TAR_ATTRS: [(&str, Shape); 1] = [("source-date-epoch", Shape::Epoch)];
+
 /// Attributes that only `type=image` has (the same keys; `exporter/containerimage/opts.go`).
 const IMAGE_ATTRS: [(&str, Shape); 8] = [
     ("push", Shape::Bool),
@@ -369,19 +333,31 @@ const IMAGE_ATTRS: [(&str, Shape); 8] = [
 /// `known`: the lists of what may be said.
 fn check_attrs(
     pairs: &BTreeMap<String, String>,
-    known: &[&[(&str, Shape)]],
+    known: &[&'static [(&'static str, Shape)]],
 ) -> Result<(), FlagError> {
     pairs.iter().try_for_each(|(key, value)| check_attr(key, value, known))
 }
 
-fn check_attr(key: &str, value: &str, known: &[&[(&str, Shape)]]) -> Result<(), FlagError> {
-    if is_annotation(key) {
+fn check_attr(
+    key: &str,
+    value: &str,
+    known: &[&'static [(&'static str, Shape)]],
+) -> Result<(), FlagError> {
+    let is_image = known.iter().copied().flatten().any(|(name, _)| *name == "name");
+    if is_annotation(key) && is_image {
         return Ok(());
     }
     let Some((_, shape)) = known.iter().copied().flatten().find(|(name, _)| *name == key) else {
-        return Err(match Output::is_of_image(key) {
-            true => FlagError::OtherType(key.to_owned()),
-            false => FlagError::UnknownAttr(key.to_owned()),
+        let is_of_images = is_annotation(key)
+            || Output::is_of_image(key)
+            || OCI_ATTRS.iter().any(|(name, _)| *name == key);
+        return Err(match is_image {
+            false if is_of_images => FlagError::NoImageAttr(key.to_owned()),
+            true if Output::is_of_image(key) => FlagError::OtherType(key.to_owned()),
+            _ => FlagError::UnknownAttr {
+                key: key.to_owned(),
+                known: known.iter().copied().flatten().map(|(name, _)| *name).collect(),
+            },
         });
     };
     let bad = |expected| {
@@ -495,189 +471,4 @@ fn oci_line(dest: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mutation::mutate_corpus;
-
-    fn oci(dest: Dest, attrs: &[(&str, &str)]) -> Output {
-        let attrs = attrs.iter().map(|(k, v)| (String::from(*k), String::from(*v))).collect();
-        Output::Oci { dest, attrs }
-    }
-
-    fn file(path: &str) -> Dest {
-        Dest::File(path.into())
-    }
-
-    fn check(value: &str, expected: &Output) {
-        assert_eq!(Output::parse(value).as_ref(), Ok(expected), "{value}");
-    }
-
-    fn refused(value: &str, expected: FlagError, says: &str) {
-        let error = Output::parse(value).expect_err(value);
-        assert_eq!(error, expected, "{value}");
-        let text = error.to_string();
-        assert!(text.contains(says), "`{text}` should say `{says}`");
-    }
-
-    #[test]
-    fn the_forms_of_the_issue_are_understood() {
-        check("type=oci,dest=app.tar", &oci(file("app.tar"), &[]));
-        check("dest=/a/b c.tar,type=oci", &oci(file("/a/b c.tar"), &[]));
-        check("type=oci,dest=-", &oci(Dest::Stdout, &[]));
-        check("type=none", &Output::None);
-        check("type=docker", &Output::default());
-        let attrs = BTreeMap::from([("compression".to_owned(), "zstd".to_owned())]);
-        let docker = Output::Docker { dest: Some(file("a.tar")), attrs };
-        check("type=docker,dest=a.tar,compression=zstd", &docker);
-        assert!(Output::default().is_for_docker() && !docker.is_for_docker());
-        check("TYPE=oci, Dest=a=b.tar", &oci(file("a=b.tar"), &[]));
-    }
-
-    #[test]
-    fn quotes_are_read_as_go_reads_them() {
-        check(r#"type=oci,"dest=a,b.tar""#, &oci(file("a,b.tar"), &[]));
-        check(r#""type=oci","dest=say ""hi"".tar""#, &oci(file("say \"hi\".tar"), &[]));
-        check("type=oci,\"dest=a\nb\"", &oci(file("a\nb"), &[]));
-        refused(r#"type=oci,dest="a.tar""#, FlagError::StrayQuote { column: 15 }, "column 15");
-        refused(r#""type=oci"x,dest=a"#, FlagError::StrayQuote { column: 10 }, "column 10");
-        refused(r#""type=oci"#, FlagError::OpenQuote, "never closed");
-        refused("type=oci\n,dest=a", FlagError::LineBreak, "line break");
-        refused("type=oci,,dest=a", FlagError::NotAPair(String::new()), "key=value");
-        refused("", FlagError::NotAPair(String::new()), "key=value");
-        refused("type=oci,dest=a,", FlagError::NotAPair(String::new()), "key=value");
-    }
-
-    #[test]
-    fn attributes_of_the_oci_exporter_pass_and_the_dest_does_not() {
-        let line = "type=oci,dest=a,compression=zstd,compression-level=3,force-compression=true,\
-                    oci-mediatypes=1,rewrite-timestamp=T,source-date-epoch=,name=x:y,tar=true";
-        let expected = [
-            ("compression", "zstd"),
-            ("compression-level", "3"),
-            ("force-compression", "true"),
-            ("name", "x:y"),
-            ("oci-mediatypes", "1"),
-            ("rewrite-timestamp", "T"),
-            ("source-date-epoch", ""),
-        ];
-        check(line, &oci(file("a"), &expected));
-        let attrs = Output::parse(line).unwrap().exporter_attrs();
-        assert_eq!(attrs.len(), expected.len());
-    }
-
-    #[test]
-    fn annotations_keep_the_case_of_their_names_only() {
-        for (given, sent) in [
-            ("annotation.org.Example.A", "annotation.org.Example.A"),
-            ("Annotation-Index.Foo", "annotation-index.Foo"),
-            ("annotation-manifest[linux/AMD64].Foo.B", "annotation-manifest[linux/amd64].Foo.B"),
-            ("annotation[linux/arm64].k", "annotation[linux/arm64].k"),
-            ("annotation[Windows(10.0)/amd64].K", "annotation[windows(10.0)/amd64].K"),
-            ("annotation.A].B", "annotation.A].B"),
-            ("annotation-manifest-descriptor.k", "annotation-manifest-descriptor.k"),
-        ] {
-            check(&format!("type=oci,dest=a,{given}=V"), &oci(file("a"), &[(sent, "V")]));
-        }
-        for wrong in
-            ["annotation", "annotation.", "annotation-x.k", "annotation[.k", "annotation[].k"]
-        {
-            refused(
-                &format!("type=oci,dest=a,{wrong}=V"),
-                FlagError::UnknownAttr(wrong.into()),
-                wrong,
-            );
-        }
-    }
-
-    #[test]
-    fn a_lone_word_is_answered_with_the_line_to_type() {
-        refused("app.tar", FlagError::Shorthand("app.tar".into()), "type=oci,dest=app.tar");
-        refused("-", FlagError::Shorthand("-".into()), "type=oci,dest=-");
-        refused(".", FlagError::Shorthand(".".into()), "folder");
-        let quoted = FlagError::Shorthand("a,b".into());
-        refused(r#""a,b""#, quoted, r#"'type=oci,"dest=a,b"'"#);
-        refused("dest=x.tar", FlagError::NoType(Some("x.tar".into())), "type=oci,dest=x.tar");
-        refused("name=x", FlagError::NoType(None), "type=oci,dest=FILE");
-    }
-
-    #[test]
-    fn types_of_later_versions_are_told_apart_from_unknown_ones() {
-        for later in ["local", "tar"] {
-            refused(
-                &format!("type={later},dest=x"),
-                FlagError::LaterType(later.into()),
-                "comes with a later version: use `type=docker`",
-            );
-        }
-        refused("type=zip,dest=x", FlagError::UnknownType("zip".into()), "`type=none`");
-        refused("type=,dest=x", FlagError::UnknownType(String::new()), "`type=none`");
-        refused("type=oci,dest=x,tar=false", FlagError::LaterFolder, "later version");
-        refused("type=oci,dest=x,push=true", FlagError::OtherType("push".into()), "type=image");
-    }
-
-    #[test]
-    fn an_image_is_pushed_where_that_is_said() {
-        let image = |attrs: &[(&str, &str)]| Output::Image {
-            attrs: attrs.iter().map(|(k, v)| (String::from(*k), String::from(*v))).collect(),
-        };
-        check("type=image", &image(&[]));
-        check("type=image,push=false", &image(&[("push", "false")]));
-        check("type=registry", &image(&[("push", "true")]));
-        check(
-            "type=registry,compression=zstd,registry.insecure=true",
-            &image(&[("compression", "zstd"), ("push", "true"), ("registry.insecure", "true")]),
-        );
-        assert!(!image(&[]).is_pushed() && !image(&[("push", "false")]).is_pushed());
-        assert!(image(&[("push", "true")]).is_pushed());
-        assert!(image(&[("push-by-digest", "1")]).is_pushed());
-        assert!(image(&[]).pushed().unwrap().is_pushed());
-        assert_eq!(Output::None.pushed(), Err(FlagError::PushNeedsImage));
-        let no_dest = FlagError::ImageTakesNoDest("registry".into());
-        refused("type=registry,dest=x", no_dest, "`type=oci`");
-        refused("type=image,pull=true", FlagError::UnknownAttr("pull".into()), "`pull`");
-    }
-
-    #[test]
-    fn wrong_attributes_name_what_is_understood() {
-        refused("type=oci", FlagError::NoDest, "dest=FILE");
-        refused("type=oci,dest=", FlagError::NoDest, "dest=-");
-        refused("type=oci,dest=a\0b", FlagError::NulInDest, "NUL");
-        refused("type=none,dest=x", FlagError::NoneTakesNothing("dest".into()), "`dest`");
-        refused("type=oci,dest=a,dest=b", FlagError::Twice("dest".into()), "twice");
-        refused("type=oci,type=oci", FlagError::Twice("type".into()), "twice");
-        refused("type=oci,output=a", FlagError::UnknownAttr("output".into()), "mean `dest`");
-        refused("type=oci,dest=a,file=a", FlagError::UnknownAttr("file".into()), "`dest`");
-        let unknown = FlagError::UnknownAttr("containerimage.config".into());
-        refused("type=oci,dest=a,containerimage.config={}", unknown, "`rewrite-timestamp`");
-        let bad = |key: &str, value: &str, expected| FlagError::BadValue {
-            key: key.into(),
-            value: value.into(),
-            expected,
-        };
-        refused(
-            "type=oci,dest=a,compression=lz4",
-            bad("compression", "lz4", "`gzip`, `zstd`, `estargz` or `uncompressed`"),
-            "`compression=lz4`",
-        );
-        refused(
-            "type=oci,dest=a,force-compression=yes",
-            bad("force-compression", "yes", "`true` or `false`"),
-            "expected `true`",
-        );
-        refused(
-            "type=oci,dest=a,compression-level=high",
-            bad("compression-level", "high", "a number"),
-            "a number",
-        );
-        refused(
-            "type=oci,dest=a,source-date-epoch=today",
-            bad("source-date-epoch", "today", "seconds since 1970"),
-            "1970",
-        );
-    }
-
-    #[test]
-    fn no_bytes_make_the_parser_panic() {
-        mutate_corpus("output_flag", b"\",=[]-.\n\0at", 400, fuzz_output_flag);
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rustix::fs::Access;
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::output::{Dest, OutputError};
@@ -27,6 +28,7 @@ pub struct Sink {
     /// For messages: what the user said.
     name: PathBuf,
     written_bytes: u64,
+    hasher: Option<Sha256>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Sink {
                 Target::Renamed { temp: BufWriter::with_capacity(BUFFER_BYTES, temp), path }
             }
         };
-        Ok(Self { target: Some(target), name: dest.to_owned(), written_bytes: 0 })
+        Ok(Self::to(target, dest))
     }
 
     /// Opens stdout.
@@ -99,7 +101,21 @@ impl Sink {
             .try_clone_to_owned()
             .map_err(|source| OutputError::Create { path: name.to_owned(), source })?;
         let writer = BufWriter::with_capacity(BUFFER_BYTES, File::from(owned));
-        Ok(Self { target: Some(Target::Through(writer)), name: name.to_owned(), written_bytes: 0 })
+        Ok(Self::to(Target::Through(writer), name))
+    }
+
+    fn to(target: Target, name: &Path) -> Self {
+        Self { target: Some(target), name: name.to_owned(), written_bytes: 0, hasher: None }
+    }
+
+    /// Takes note of what is written, for [`Sink::digest`]; to be called before the first byte.
+    pub fn hash(&mut self) {
+        self.hasher = Some(Sha256::new());
+    }
+
+    /// SHA-256 of the bytes taken so far, if it was asked for.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        self.hasher.clone().map(|hasher| hasher.finalize().into())
     }
 
     /// Takes the next bytes; small pieces are gathered, large ones go straight through.
@@ -114,6 +130,9 @@ impl Sink {
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         done.map_err(|source| self.write_error(source))?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.written_bytes += bytes.len() as u64;
         Ok(())
     }
@@ -531,8 +550,12 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut sink = Sink::stream(&writer, Path::new("-")).unwrap();
         drop(writer);
+        assert_eq!(sink.digest(), None);
+        sink.hash();
         sink.write(b"one,").unwrap();
         sink.write(b"two").unwrap();
+        let digest: [u8; 32] = Sha256::digest(b"one,two").into();
+        assert_eq!(sink.digest(), Some(digest));
         assert_eq!(sink.finish().unwrap(), 7);
         let mut read = String::new();
         reader.read_to_string(&mut read).unwrap();

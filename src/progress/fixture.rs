@@ -147,6 +147,7 @@ impl Sequence {
                 size_bytes: Some(58_312_345),
                 attested: Vec::new(),
                 loaded: None,
+                content: None,
                 outputs: vec!["app.tar".to_owned()],
                 pushed: Vec::new(),
                 steps: totals.completed,

@@ -35,7 +35,7 @@ pub use failure::Failure;
 pub use log::{LogLine, LogSource, PartialLine, fuzz_log_lines};
 pub use model::{Changes, Model, StepId, Totals};
 pub use step::{Interval, Status, Step, StepState, Warning};
-pub use summary::{ContextTotals, Loaded, Summary};
+pub use summary::{Content, ContextTotals, Loaded, Summary};
 
 /// A build's progress: events in, lines out. The thread that owns the terminal owns it.
 pub struct Progress {

@@ -19,6 +19,8 @@ pub struct Summary {
     pub size_bytes: Option<u64>,
     /// Where it went: files, `stdout`.
     pub outputs: Vec<String>,
+    /// What of it went there, when that is no image.
+    pub content: Option<Content>,
     /// Registries that have it.
     pub pushed: Vec<String>,
     /// What is said of the image and where that lies, label and text; an empty label goes on with the row before.
@@ -37,6 +39,15 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Version and address of the daemon, may be empty.
     pub builder: String,
+}
+
+/// Files of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// How many, where they were counted.
+    pub files: Option<u64>,
+    /// Bytes in them, or of the file that holds them.
+    pub bytes: u64,
 }
 
 /// An image in an engine.
@@ -69,6 +80,14 @@ pub(super) fn closing(outcome: &Outcome, look: &Look) -> String {
     }
 }
 
+impl Content {
+    /// `, 3 files, 1.2 kB`
+    fn text(&self) -> String {
+        let files = self.files.map(|files| format!(", {}", counted(files, "file")));
+        format!("{}, {}", files.unwrap_or_default(), bytes(self.bytes))
+    }
+}
+
 impl Summary {
     /// The lines for stderr, each with its line end. A width of 0 stands for no limit.
     #[must_use]
@@ -77,7 +96,8 @@ impl Summary {
         let mut rows = self.image_rows(style, usize::from(width));
         let images = rows.len();
         for output in &self.outputs {
-            rows.push(("written to".to_owned(), clean_name(output)));
+            let content = self.content.iter().map(Content::text).collect::<String>();
+            rows.push(("written to".to_owned(), format!("{}{content}", clean_name(output))));
         }
         if !self.pushed.is_empty() {
             rows.push(("pushed to".to_owned(), clean_name(&self.pushed.join(", "))));
@@ -167,6 +187,7 @@ mod tests {
             size_bytes: Some(58_300_000),
             attested: Vec::new(),
             loaded: None,
+            content: None,
             outputs: vec!["app.tar".to_owned()],
             pushed: Vec::new(),
             steps: 9,
@@ -223,6 +244,22 @@ mod tests {
         assert!(untagged.render(80, false).starts_with(" image   sha256:"));
         let cached = Summary { steps: 1, cached: 1, ..nothing };
         check(&cached, 80, " 1 step, all cached · 1.0 s\n");
+    }
+
+    #[test]
+    fn files_are_counted_where_they_went() {
+        let written = |outputs: &str, content| Summary {
+            outputs: vec![outputs.to_owned()],
+            content: Some(content),
+            elapsed: Duration::from_secs(1),
+            ..Summary::default()
+        };
+        let content = Content { files: Some(8402), bytes: 172_800_000 };
+        check(&written("out", content), 80, " written to   out, 8,402 files, 172.8 MB\n 1.0 s\n");
+        let one = Content { files: Some(1), bytes: 3 };
+        check(&written("out", one), 80, " written to   out, 1 file, 3 B\n 1.0 s\n");
+        let tar = Content { files: None, bytes: 10_240 };
+        check(&written("a.tar", tar), 80, " written to   a.tar, 10.2 kB\n 1.0 s\n");
     }
 
     #[test]

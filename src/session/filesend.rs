@@ -23,6 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub struct FileSend {
     place: Place,
+    is_hashed: bool,
     slot: Mutex<Slot>,
     root_cause: RootCause,
 }
@@ -55,7 +56,14 @@ impl FileSend {
     }
 
     fn of(place: Place, root_cause: RootCause) -> Self {
-        Self { place, slot: Mutex::default(), root_cause }
+        Self { place, is_hashed: false, slot: Mutex::default(), root_cause }
+    }
+
+    /// The sink shall know the digest of what it got.
+    #[must_use]
+    pub fn hashed(mut self, is_hashed: bool) -> Self {
+        self.is_hashed = is_hashed;
+        self
     }
 
     /// Gives out what was received; `None` when the daemon sent nothing.
@@ -79,7 +87,11 @@ impl FileSend {
                 return self.load(loader.as_ref(), &announced(&call.metadata), receiver);
             }
         };
-        self.keep(Sink::open(dest).map_err(ReceiveError::Output)?)?;
+        let mut sink = Sink::open(dest).map_err(ReceiveError::Output)?;
+        if self.is_hashed {
+            sink.hash();
+        }
+        self.keep(sink)?;
         while let Some(data) = next(receiver)? {
             self.write(&data)?;
         }

@@ -108,12 +108,11 @@ impl<T> Drop for Gathering<'_, T> {
 }
 
 /// All exports of a session have one method; which of them comes is known from what was asked for.
-#[derive(Debug)]
 pub struct Exports {
     /// Comes first, if it is expected.
     pub gather: Arc<Gather>,
-    /// The image.
-    pub image: Option<Arc<FileSend>>,
+    /// The image, or the files of the result.
+    pub image: Option<Arc<dyn Service>>,
 }
 
 impl Service for Exports {

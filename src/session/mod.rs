@@ -24,6 +24,7 @@ pub mod content;
 pub mod context;
 pub mod filesend;
 pub mod filesync;
+pub mod folder;
 pub mod gather;
 pub mod secrets;
 pub mod tunnel;

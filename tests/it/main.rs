@@ -18,6 +18,7 @@ mod docs;
 mod doctor;
 mod engine;
 mod failures;
+mod files;
 mod frontend;
 mod ignore;
 mod images;

@@ -61,14 +61,14 @@ impl Root {
         &self.path
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(in crate::session) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Opens the directory `dir`, given relative and clean, to reach what is in it.
     ///
     /// No component may be a symlink; `dir` may be longer than PATH_MAX.
-    pub(super) fn pass_dir(&self, dir: &[u8]) -> Result<OwnedFd, Errno> {
+    pub(in crate::session) fn pass_dir(&self, dir: &[u8]) -> Result<OwnedFd, Errno> {
         let mut rest = dir;
         let mut at: Option<OwnedFd> = None;
         loop {

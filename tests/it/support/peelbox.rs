@@ -130,6 +130,21 @@ impl Peelbox {
         self
     }
 
+    /// In its folder `dir` there is room for little; what is left there is told on standard output.
+    #[must_use]
+    pub(crate) fn with_little_room(mut self, work: &Workdir, dir: &str) -> Self {
+        let mut command = Command::new("unshare");
+        let script = format!(
+            "mount -t tmpfs -o size=8m tmpfs {dir}; \"$@\"; code=$?; echo left: $(ls -A {dir}); exit $code"
+        );
+        command.args(["--mount", "sh", "-c", &script, "sh"]);
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(work.root()).stdout(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// What it can read from standard input.
     #[must_use]
     pub(crate) fn stdin(mut self, data: impl Into<Vec<u8>>) -> Self {
