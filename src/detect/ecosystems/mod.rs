@@ -2,11 +2,14 @@
 
 use crate::detect::{Ecosystem, Project};
 
+pub(super) use self::delivered::deliver;
+
 #[cfg(test)]
 mod compiled_tests;
 pub mod cpp;
 pub mod crystal;
 pub mod dart;
+mod delivered;
 pub mod deno;
 pub mod dotnet;
 mod draft;

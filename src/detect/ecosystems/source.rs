@@ -214,7 +214,8 @@ fn next_number(line: &str, from: &mut usize) -> Option<u16> {
     None
 }
 
-fn is_comment(line: &str) -> bool {
+/// Whether the line is nothing but a comment.
+pub(super) fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     ["//", "#", "*", "/*", "--", ";"].iter().any(|mark| line.starts_with(mark))
         && !["#[", "#define", "#include"].iter().any(|code| line.starts_with(code))

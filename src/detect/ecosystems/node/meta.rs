@@ -325,7 +325,8 @@ fn sveltekit(unit: &Unit<'_>) -> Outcome {
         if let (Runs::Site(site), Some((pages, place))) =
             (&mut outcome.runs, config.as_ref().and_then(|config| config.text_of("pages")))
         {
-            (site.folder, site.place) = (clean(&pages), Some(place));
+            let folder = site::written(unit, "", &pages).unwrap_or_else(|| clean(&pages));
+            (site.folder, site.place) = (folder, Some(place));
         }
         return outcome;
     }

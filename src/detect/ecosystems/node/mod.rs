@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::{manager::Manager, outcome::Runs, package::Package, workspace::Packages};
 use crate::detect::{Decision, Evidence, Project, Service, Weight, is_below, join, shell::quote};
 
-pub use self::assets::{Assets, assets};
+pub use self::assets::{Assets, assets, assets_of};
 
 mod assets;
 mod bare;
