@@ -102,6 +102,66 @@ pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
     ports
 }
 
+/// The port of an address that a program of no known framework binds to: it names all interfaces (`"0.0.0.0:8080"`,
+/// `":8080"`, `IPAddress.Any, 8080`), or a call of a server takes it (`.setPort(8080)`, `.listen(8080)`).
+pub(super) fn address(files: &[Rc<Text>]) -> Option<(u16, Evidence)> {
+    files.iter().find_map(|file| {
+        file.text.lines().enumerate().find_map(|(at, line)| {
+            let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line) && !is_message(line);
+            let port = bound(line).filter(|_| fits)?;
+            Some((port, Evidence::line(&file.path, Some(at + 1))))
+        })
+    })
+}
+
+fn bound(line: &str) -> Option<u16> {
+    let lower = line.to_ascii_lowercase();
+    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    BINDS.iter().find_map(|mark| {
+        let mut all = line.match_indices(mark);
+        all.find_map(|(at, _)| {
+            let rest = line[at + mark.len()..].trim_start_matches(['"', '\'', ',', ' ', ':']);
+            let rest = rest.strip_prefix("port").map_or(rest, |r| r.trim_start_matches([':', ' ']));
+            let starts = rest.starts_with(|c: char| c.is_ascii_digit());
+            own_number(rest.get(..8.min(rest.len()))?).filter(|_| starts)
+        })
+    })
+}
+
+/// Whether the line is about text for people.
+fn is_message(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ["print", "log", "curl ", "echo ", "usage", "example"].iter().any(|word| lower.contains(word))
+}
+
+/// What stands before the port that a program binds to.
+const BINDS: &[&str] = &[
+    "\"0.0.0.0",
+    "'0.0.0.0",
+    "\"[::]",
+    "\":",
+    "://0.0.0.0",
+    "://+",
+    "://*",
+    "IPAddress.Any",
+    "IPAddress::Any",
+    ".listen(",
+    ".Listen(",
+    ".setPort(",
+    ".SetPort(",
+    ".port(",
+    ".Port(",
+    "Port = ",
+    "HttpPort(",
+    "UsePort(",
+    "forPort(",
+    "InetSocketAddress(",
+    "HttpServer(",
+    "listenAndServe(",
+];
+
 /// A number on the line or one of the lines around it, the nearest first, below before above.
 fn around(lines: &[&str], at: usize, reach: usize) -> Option<(u16, usize)> {
     let near = |at: usize| {
@@ -417,6 +477,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_all_interfaces_is_the_programs_own() {
+        let check = |source: &str, want| {
+            assert_eq!(address(&text(source)).map(|found| found.0), want, "{source}");
+        };
+        check("Server::new(app, \"0.0.0.0:8000\".parse().unwrap())", Some(8000));
+        check("err = indigo.New(\":8080\").Serve(router)", Some(8080));
+        check("var server = new Server(IPAddress.Any, 8080);", Some(8080));
+        check("bootstrap.bind(host: \"0.0.0.0\", port: 8081)", Some(8081));
+        check(".WithUrlPrefix(\"http://+:8080/\")", Some(8080));
+        check("ServerConfigurations::bind(\"0.0.0.0\", 8080)", Some(8080));
+        check("config.setPort(9090);", Some(9090));
+        check("println!(\"on 0.0.0.0:8080\")", None);
+        check("client.connect(\"0.0.0.0:8080\")", None);
+        check("redis.setPort(6380)", None);
+        check("let url = \"https://x.org:8443\"", None);
+        check("// \":8080\"", None);
+        check("x = \":\"", None);
+    }
+
+    #[test]
     fn numbers_are_ports_only_when_they_stand_alone() {
         let check = |line: &str, want| assert_eq!(number(line), want, "{line}");
         check("127.0.0.1:3000", Some(3000));
@@ -436,6 +516,7 @@ mod tests {
             let files = text(&String::from_utf8_lossy(bytes));
             drop(ports(&files, &["listen("]));
             drop(names_path(&files, "PORT"));
+            drop(address(&files));
         });
     }
 }

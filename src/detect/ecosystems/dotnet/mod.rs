@@ -282,6 +282,11 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject, kind: Ki
     service.start(["dotnet", assembly.as_str()], "the project's assembly", [found.evidence()]);
     front_end(project, &mut service, found);
     let works = found.packages().any(source::is_background) || source::is_background(&found.stem);
+    let is_plain = matches!(kind, Kind::Console | Kind::Worker);
+    if let Some((port, evidence)) = source::address(&files).filter(|_| is_plain) {
+        service.port(port, "the address that the program binds to", [evidence]);
+        return service;
+    }
     if kind == Kind::Console && !works && found.dir != "." {
         // A console program beside services is a tool; alone it is what there is.
         service.weight = Weight::Manifest;

@@ -222,6 +222,10 @@ impl Context<'_> {
             service.framework(framework.id, "imported", [evidence.clone()]);
         }
         if !program.serves() && framework.is_none() {
+            if let Some((port, evidence)) = source::address(&program.files) {
+                service.port(port, "the address that the program binds to", [evidence]);
+                return;
+            }
             // A command line tool beside services is none; alone it is what there is.
             let works = program.imports.iter().any(|import| source::is_background(import));
             let is_named =

@@ -197,6 +197,11 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         _ => true,
     };
     if !serves {
+        if id.is_empty()
+            && let Some((port, evidence)) = source::address(&launch.sources.files)
+        {
+            service.port(port, "the address that the program binds to", [evidence]);
+        }
         if is_spring {
             service.decide("port", "", "no starter brings a web server", []);
         }

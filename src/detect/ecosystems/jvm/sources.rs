@@ -70,7 +70,13 @@ impl Sources {
                     "ServerKt",
                 ])
             })
-            .or_else(|| self.mains.iter().find(|main| simple(main).contains("Application")))
+            .or_else(|| {
+                let words = ["Application", "Server", "Service"];
+                words.iter().find_map(|word| {
+                    self.mains.iter().find(|main| simple(main).contains(word))
+                })
+            })
+            .or_else(|| self.mains.iter().find(|main| !simple(main).contains("Client")))
             .or_else(|| self.mains.first())
     }
 

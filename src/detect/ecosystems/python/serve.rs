@@ -434,6 +434,14 @@ pub(super) fn plain(
         (None, Some(place)) => Some((8000, "`PORT` is read".to_owned(), Some(place))),
         (None, None) => None,
     };
+    if start.port.is_none()
+        && let Some(Evidence { file, .. }) = &start.place
+    {
+        // A server of a library that no rule knows: the file that is run names its address.
+        let own: Vec<Rc<Text>> = project.tree.read(file).into_iter().collect();
+        let found = source::address(&own);
+        start.port = found.map(|(port, at)| (port, "address in the source".to_owned(), Some(at)));
+    }
     if start.port.is_some() {
         start.health = health(files);
     }
