@@ -172,6 +172,16 @@ impl Program {
         })
     }
 
+    /// Whether a package is imported whose path holds that: `/cli` for `github.com/urfave/cli/v2`.
+    pub(super) fn imports_like(&self, part: &str) -> bool {
+        self.imports.iter().any(|import| {
+            import.find(part).is_some_and(|at| {
+                let rest = &import[at + part.len()..];
+                import.contains('.') && (rest.is_empty() || rest.starts_with(['/', '.']))
+            })
+        })
+    }
+
     /// Whether it calls something that serves HTTP, gRPC or TCP.
     pub(super) fn serves(&self) -> bool {
         LISTENING.iter().any(|call| self.files.iter().any(|file| file.text.contains(call)))

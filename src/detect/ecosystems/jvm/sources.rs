@@ -72,9 +72,9 @@ impl Sources {
             })
             .or_else(|| {
                 let words = ["Application", "Server", "Service"];
-                words.iter().find_map(|word| {
-                    self.mains.iter().find(|main| simple(main).contains(word))
-                })
+                words
+                    .iter()
+                    .find_map(|word| self.mains.iter().find(|main| simple(main).contains(word)))
             })
             .or_else(|| self.mains.iter().find(|main| !simple(main).contains("Client")))
             .or_else(|| self.mains.first())
