@@ -84,7 +84,9 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
                 "bin/server.dart".to_owned(),
                 "bin/main.dart".to_owned(),
                 format!("bin/{name}.dart"),
+                "server.dart".to_owned(),
                 "lib/main.dart".to_owned(),
+                "lib/server.dart".to_owned(),
                 "main.dart".to_owned(),
             ];
             let first = || {

@@ -4,7 +4,7 @@ use super::file_server::{self, Missing};
 use crate::{
     detect::{
         Decision, Entries, Evidence, Project, Service, Weight, images, join, manifest::Value,
-        procfile::procfile, shell, versions::Version,
+        procfile::procfile, shell, upward, versions::Version,
     },
     spec::{Artifact, DependencyStep, UniversalBuild},
 };
@@ -94,14 +94,40 @@ fn service(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Servic
             .skip(1)
             .any(|above| project.tree.first_of(above, CONFIGS).is_some())
     };
-    let is_code =
-        || !entries.has("package.json") && entry.as_ref().is_some_and(|(_, text)| says_so(text));
+    // A handler without anything that says for whom: Bun's and Cloudflare's projects have a manifest.
+    let has_other = || {
+        let others = ["package.json", "wrangler.toml", "wrangler.json", "wrangler.jsonc"];
+        upward(dir).any(|above| project.tree.first_of(above, &others).is_some())
+    };
+    let is_handler = |text: &str| {
+        text.contains("export default {")
+            && text.contains("fetch")
+            && !text.contains("Bun.")
+            && !has_other()
+    };
+    let is_code = || {
+        !entries.has("package.json")
+            && entry.as_ref().is_some_and(|(name, text)| {
+                says_so(text) || name.ends_with(".ts") && is_handler(text)
+            })
+    };
     if !is_deno && (!is_code() || is_inside()) {
         return None;
     }
     let found = Found { project, dir, config, entry };
     // Node.js projects may have Deno for their tools.
     let has_start = found.task("start").is_some() || found.task("serve").is_some();
+    let imports_for_it = ["deps.ts", "mod.ts", "app.ts"]
+        .iter()
+        .any(|name| project.tree.read(&join(dir, name)).is_some_and(|text| says_so(&text.text)));
+    let package = project.tree.json(&join(dir, "package.json"));
+    let has_scripts = package.as_ref().is_some_and(|package| package.has("scripts"));
+    let is_configured = found.entry.is_some()
+        && !has_scripts
+        && found.config.as_ref().is_some_and(|(_, config)| config.has("imports"));
+    if imports_for_it && found.config.is_some() || is_configured {
+        return Some(found.service());
+    }
     if entries.has("package.json")
         && !has_start
         && !found.entry.as_ref().is_some_and(|(_, text)| says_so(text))

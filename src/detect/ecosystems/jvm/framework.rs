@@ -29,8 +29,8 @@ pub(super) struct Framework {
 static FRAMEWORKS: &[Framework] = &[
     of("quarkus", &["io.quarkus"], 8080),
     of("micronaut", &["io.micronaut"], 8080),
-    of("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080),
     of("grails", &["org.grails"], 8080),
+    of("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080),
     of("helidon", &["io.helidon"], 8080),
     of("ratpack", &["io.ratpack"], 5050),
     of("hexagon", &["com.hexagonkt", "com.hexagontk"], 2010),

@@ -1,6 +1,6 @@
 //! Code for Node.js without a `package.json`: a file that listens is a server all the same.
 
-use super::{package::Package, source, start, version, workspace::Packages};
+use super::{manager, package::Package, source, start, version, workspace::Packages};
 use crate::{
     detect::{
         Decision, Evidence, Project, Service, Weight, ecosystems::MANIFESTS, images, join, parent,
@@ -51,7 +51,8 @@ fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Serv
     ]
     .iter()
     .any(|sign| text.text.contains(sign));
-    if !is_node || text.text.contains("Deno.") || text.text.contains("document.") {
+    let is_bun = text.text.lines().any(manager::is_for_bun);
+    if !is_node && !is_bun || text.text.contains("Deno.") || text.text.contains("document.") {
         return None;
     }
     let is_typescript = entry.ends_with("ts");
@@ -64,14 +65,21 @@ fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Serv
     };
     let language = if is_typescript { "typescript" } else { "javascript" };
     spec.metadata.language = Some(language.to_owned());
-    spec.metadata.build_system = Some("none".to_owned());
+    let build_system = if is_bun { "bun" } else { "none" };
+    spec.metadata.build_system = Some(build_system.to_owned());
     let place = Evidence::file(&path);
     let mut decisions = vec![
         Decision::new("language", language, "name and content of the entry file", [place.clone()]),
-        Decision::new("build system", "none", "there is no package.json", []),
-        version,
+        Decision::new("build system", build_system, "there is no package.json", []),
     ];
+    if !is_bun {
+        decisions.push(version);
+    }
     match images::plain(project.bases) {
+        _ if is_bun => {
+            spec.runtime.base = images::image("docker.io/oven/bun:1-slim");
+            spec.runtime.user = Some("bun".to_owned());
+        }
         Some(base) => {
             spec.runtime.base = base;
             let name = if project.bases == images::Family::Wolfi {
@@ -99,7 +107,10 @@ fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Serv
             weight = Weight::Stated;
             (process.command, format!("Procfile {}", process.name), process.evidence)
         }
-        None => (vec!["node".to_owned(), entry], "name of the entry file".to_owned(), place),
+        None => {
+            let program = if is_bun { "bun" } else { "node" };
+            (vec![program.to_owned(), entry], "name of the entry file".to_owned(), place)
+        }
     };
     decisions.push(Decision::new("start command", command.join(" "), rule, [place]));
     spec.runtime.command = command;

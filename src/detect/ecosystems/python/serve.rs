@@ -220,6 +220,9 @@ pub(super) fn app(
             start.line = script(&file, text, &module.name);
             start.env.push(("NICEGUI_STORAGE_PATH", "/tmp/nicegui".to_owned()));
         }
+        Serve::Emmett => {
+            start.line = format!("emmett -a {file} serve --host 0.0.0.0 --port $PORT");
+        }
         Serve::Robyn => {
             start.line = script(&file, text, &module.name);
             let port = start.port.as_ref().map_or(0, |(port, ..)| *port);
