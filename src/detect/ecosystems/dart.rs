@@ -141,6 +141,11 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
     if let Some((id, _, evidence)) = &framework {
         service.framework(id, "a dependency", [evidence.clone()]);
     }
+    let name = service.spec.metadata.project_name.as_deref().unwrap_or_default();
+    if !serves && dir != "." && !source::is_background(name) {
+        // A command line tool beside services is none; alone it is what there is.
+        service.weight = Weight::Manifest;
+    }
     if serves {
         let default = framework.as_ref().map_or(8080, |(_, port, _)| *port);
         match ports.number {

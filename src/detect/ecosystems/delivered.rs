@@ -25,15 +25,16 @@ pub(in crate::detect) fn deliver(project: &Project<'_>, found: &mut [Vec<Service
     }
     let sites: Vec<Site> = sites.iter().filter_map(|service| Site::of(project, service)).collect();
     for site in sites {
+        if found.iter().flatten().any(|service| site.is_claimed_by(service)) {
+            site.drop_from(found);
+            continue;
+        }
         let Some(delivery) = site.delivery(project, &servers) else { continue };
         let server = &servers[delivery.server];
         let mut all = found.iter_mut().flatten();
         if let Some(service) = all.find(|service| server.is(service)) {
             delivery.apply(project, &site, server, service);
-            // Of two services of one weight the one whose folder comes first would stay.
-            for services in found.iter_mut() {
-                services.retain(|service| service.dir != site.dir || !is_site(service));
-            }
+            site.drop_from(found);
         }
     }
 }
@@ -122,6 +123,22 @@ impl Site {
             .or_else(|| self.copied(project, servers))
     }
 
+    /// Whether the rules of another language gave it to a server.
+    fn is_claimed_by(&self, service: &Service) -> bool {
+        let claims = || service.claims.iter().any(|claim| is_below(&self.dir, claim));
+        !is_of_node(service)
+            && service.weight >= Weight::Starts
+            && !is_below(&service.dir, &self.dir)
+            && claims()
+    }
+
+    /// Of two services of one weight the one whose folder comes first would stay, claimed or not.
+    fn drop_from(&self, found: &mut [Vec<Service>]) {
+        for services in found {
+            services.retain(|service| service.dir != self.dir || !is_site(service));
+        }
+    }
+
     /// Whether it is installed with others, from a folder above.
     fn is_member(&self) -> bool {
         let files = self.build.dependencies.iter().flat_map(|step| &step.files);
@@ -207,7 +224,14 @@ impl Site {
 
     /// Its files are compiled into a program.
     fn embedded(&self, project: &Project<'_>, servers: &[Server]) -> Option<Delivery> {
-        let (server, evidence) = servers.iter().enumerate().find_map(|(at, server)| {
+        // Of several programs the one that is called like a server.
+        let is_named = |server: &Server| {
+            let name = server.dir.rsplit('/').next().unwrap_or_default();
+            ["server", "api", "web"].iter().any(|word| name.contains(word))
+        };
+        let mut all: Vec<(usize, &Server)> = servers.iter().enumerate().collect();
+        all.sort_by_key(|(at, server)| (!is_named(server), *at));
+        let (server, evidence) = all.into_iter().find_map(|(at, server)| {
             let is_around = |path: &str| {
                 is_below(path, &self.output) || is_below(&self.output, path) && path != "."
             };

@@ -122,6 +122,9 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
             }
             // kong: `Serve ServeCmd `cmd:""``
             [field, _, tag, ..] if tag.contains("cmd:\"") => field.eq_ignore_ascii_case(name),
+            [_, _, tag, ..] if tag.contains("command:\"") => {
+                tag.contains(&format!("command:{quoted}"))
+            }
             ["case", value, ..] => by_hand && value.trim_end_matches([':', ',']) == quoted,
             _ => line.contains(&format!(".Command({quoted}")),
         }
@@ -130,7 +133,8 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
 }
 
 /// Parts of the import paths of libraries that read commands.
-const LIBRARIES: &[&str] = &["/cobra", "/cli", "/kong", "/kingpin", "/subcommands", "/ffcli"];
+const LIBRARIES: &[&str] =
+    &["/cobra", "/cli", "/kong", "/kingpin", "/subcommands", "/ffcli", "/go-flags"];
 /// Names of the command that serves, the likeliest first.
 const COMMANDS: &[&str] =
     &["serve", "server", "web", "api", "http", "start", "daemon", "listen", "run"];
@@ -182,6 +186,7 @@ mod tests {
         check("\tUse: \"serve [port]\",", true);
         check("\tName:   \"serve\",", true);
         check("\tServe ServeCmd `cmd:\"\" help:\"x\"`", true);
+        check("\tServerCmd cmd.ServeCommand `command:\"serve\"`", true);
         check("app.Command(\"serve\", \"starts\")", true);
         check("\tcase \"serve\":", true);
         check("\tUse: \"server\",", false);

@@ -195,7 +195,11 @@ fn port_literal(line: &str) -> Option<u16> {
         // `port: number = 3000` has a type.
         let after = after.strip_prefix(": number").unwrap_or(after).trim_start();
         let Some(value) = after.strip_prefix([':', '=']) else { continue };
-        let port = number(value.trim_start().trim_start_matches(['"', '\'']));
+        let value = value.trim_start();
+        let port = match prefix(value, 30).contains("env.") {
+            true => fallback(value),
+            false => number(value.trim_start_matches(['"', '\''])),
+        };
         if let Some(port) = port.filter(|port| is_word && !OTHERS.contains(port)) {
             return Some(port);
         }

@@ -51,6 +51,10 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             || server_file(project, dir).is_some()
             || folder == "." && entries.ending(".php").next().is_some())
             && !is_below_project(project, dir);
+        if found.iter().any(|service| service.dir == dir) {
+            // A front controller, and a `wp-config.php` beside it, of a project that was found.
+            continue;
+        }
         let above = upward(dir).any(|above| projects.contains(above));
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)

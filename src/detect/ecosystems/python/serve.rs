@@ -407,7 +407,7 @@ pub(super) fn plain(
             let named = path.rsplit('/').next().unwrap_or_default();
             Start {
                 line,
-                is_guess: !ENTRIES.contains(&named),
+                is_guess: !ENTRIES.contains(&named) || named == "cli.py",
                 rule: "entry file".to_owned(),
                 place: Some(Evidence::file(path)),
                 run_dir: at.run_dir,
