@@ -29,6 +29,7 @@ pub mod shell_script;
 #[cfg(test)]
 mod small_tests;
 mod source;
+mod static_python;
 pub mod static_site;
 pub mod swift;
 pub mod zig;

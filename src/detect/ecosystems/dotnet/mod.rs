@@ -16,6 +16,7 @@ use crate::detect::{
     versions::Version,
 };
 
+mod lone;
 mod msproject;
 
 use self::msproject::{Kind, MsProject, version_of};
@@ -52,6 +53,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     if services.is_empty() {
         services.extend(in_root_or_first().map(|found| library(project, found)));
     }
+    services.extend(lone::services(project));
     services
 }
 

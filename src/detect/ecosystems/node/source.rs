@@ -186,6 +186,9 @@ fn listen_literal(line: &str) -> Option<u16> {
 
 /// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
 fn port_literal(line: &str) -> Option<u16> {
+    if elsewhere(line) {
+        return None;
+    }
     let lower = line.to_ascii_lowercase();
     for (at, word) in lower.match_indices("port") {
         let before = lower[..at].chars().next_back();
@@ -205,6 +208,14 @@ fn port_literal(line: &str) -> Option<u16> {
         }
     }
     None
+}
+
+/// Whether the line is about the database or another server.
+fn elsewhere(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let servers =
+        ["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
+    servers.iter().any(|word| lower.contains(word))
 }
 
 /// A port at the start of a text: two to five digits that no other number goes on with.
