@@ -199,7 +199,10 @@ fn number_of_name(line: &str) -> Option<u16> {
     let at = ["port", "addr", "listen"]
         .iter()
         .filter_map(|name| lower.find(name))
-        .filter(|at| !lower[*at..].starts_with("portal") && begins_word(line, &lower, *at))
+        .filter(|at| {
+            let is_other = ["portal", "listener"].iter().any(|w| lower[*at..].starts_with(w));
+            !is_other && begins_word(line, &lower, *at)
+        })
         .min()?;
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
@@ -217,7 +220,7 @@ fn begins_word(line: &str, lower: &str, at: usize) -> bool {
 }
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
-fn own_number(line: &str) -> Option<u16> {
+pub(super) fn own_number(line: &str) -> Option<u16> {
     numbers(line).find(|number| !SIZES.contains(number) && !FOREIGN.contains(number))
 }
 
@@ -472,6 +475,7 @@ mod tests {
         check("httpPort = 8085", false, Some(8085));
         check("macaddr = binary 1040", false, None);
         check("the report 2024", false, None);
+        check("listeners.each_slice(1000)", false, None);
         check("defaultAddr = \":80\"", false, None);
         check("listener.bind(\":80\")", false, Some(80));
     }

@@ -467,6 +467,13 @@ fn config_port(project: &Project<'_>, root: &str) -> Option<(u16, Evidence)> {
         "config/config.yaml",
         "config.yaml",
         "conf/app.ini",
+        "config/config.yml",
+        "config.yml",
+        "config.json",
+        "config/config.json",
+        "config/config.development.json",
+        "config.toml",
+        "config/config.toml",
     ];
     let etc = project.tree.entries(&join(root, "etc")).map(|entries| {
         let yaml = entries.files.iter().filter(|file| file.ends_with(".yaml"));
@@ -476,11 +483,12 @@ fn config_port(project: &Project<'_>, root: &str) -> Option<(u16, Evidence)> {
     files.iter().copied().chain(etc.iter().map(String::as_str)).find_map(|file| {
         let text = project.tree.read(&join(root, file))?;
         text.lines().find_map(|(line, words)| {
-            let key = words.trim_start().to_ascii_lowercase();
+            let key = words.trim_start().trim_start_matches('"').to_ascii_lowercase();
+            let key = key.replace("\":", ":");
             let is_port = ["httpport", "http.port", "port:", "port =", "addr:"]
                 .iter()
                 .any(|k| key.starts_with(k));
-            let port = source::number(words).filter(|_| is_port)?;
+            let port = source::own_number(words).filter(|_| is_port)?;
             Some((port, Evidence::line(&text.path, Some(line))))
         })
     })

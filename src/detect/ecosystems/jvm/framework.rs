@@ -63,6 +63,7 @@ static FRAMEWORKS: &[Framework] = &[
     of("zio-http", &["dev.zio:zio-http", "io.d11:zhttp"], 8080),
     of("tapir", &["com.softwaremill.sttp.tapir"], 8080),
     of("finatra", &["com.twitter:finatra", "com.twitter:inject-server"], 8888),
+    of("finch", &["com.github.finagle:finch"], 8080),
     of("finagle", &["com.twitter:finagle"], 8080),
     of("cask", &["com.lihaoyi:cask"], 8080),
     of("scalatra", &["org.scalatra:scalatra"], 8080),
