@@ -55,7 +55,7 @@ pub static ALL: &[Ecosystem] = &[
         looks_for: "pom.xml, build.gradle, build.sbt, project.clj, deps.edn",
         find: jvm::find,
     },
-    Ecosystem { name: "dotnet", looks_for: "*.csproj, *.fsproj", find: dotnet::find },
+    Ecosystem { name: "dotnet", looks_for: "*.csproj, *.fsproj, *.cs", find: dotnet::find },
     Ecosystem { name: "swift", looks_for: "Package.swift", find: swift::find },
     Ecosystem { name: "dart", looks_for: "pubspec.yaml", find: dart::find },
     Ecosystem { name: "haskell", looks_for: "stack.yaml, *.cabal", find: haskell::find },
@@ -66,7 +66,7 @@ pub static ALL: &[Ecosystem] = &[
     Ecosystem { name: "cpp", looks_for: "CMakeLists.txt, meson.build, Makefile", find: cpp::find },
     Ecosystem {
         name: "static",
-        looks_for: "index.html, or a site of Hugo, Jekyll, MkDocs, Zola or mdBook",
+        looks_for: "index.html, or a site of Hugo, Jekyll, MkDocs, Zola, mdBook, Pelican or Sphinx",
         find: static_site::find,
     },
     Ecosystem { name: "shell", looks_for: "start.sh", find: shell_script::find },

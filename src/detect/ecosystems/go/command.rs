@@ -48,8 +48,11 @@ pub(super) fn arguments(
         return (Vec::new(), None);
     }
     let serves = LISTENING.iter().any(|call| program.files.iter().any(|f| f.text.contains(call)));
+    let marks = ["Use:", "Name:", "cmd:\"", "command:\"", ".Command(", "case \""];
+    let is_likely = |text: &str| marks.iter().any(|mark| text.contains(mark));
+    let likely: Vec<_> = program.files.iter().filter(|file| is_likely(&file.text)).collect();
     let found = COMMANDS.iter().filter(|_| serves).find_map(|name| {
-        let file = program.files.iter().find(|file| declares(&file.text, name, by_hand))?;
+        let file = likely.iter().find(|file| declares(&file.text, name, by_hand))?;
         Some((vec![(*name).to_owned()], Some(Evidence::file(file.path.clone()))))
     });
     found.unwrap_or_default()
@@ -110,7 +113,11 @@ fn is_root(before: &str) -> bool {
 
 /// Whether a text declares a command of that name, in the ways of the libraries.
 fn declares(text: &str, name: &str, by_hand: bool) -> bool {
-    if !text.to_ascii_lowercase().contains(name) {
+    let mut capital = name.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.contains(name) && !text.contains(&capital) {
         return false;
     }
     let is_it = |line: &str| {

@@ -90,7 +90,7 @@ impl Context<'_> {
     /// The services of one module: its programs, less those that are there for developers.
     fn services(&self, root: &str, others: &BTreeSet<String>) -> Vec<Service> {
         let mut mains = packages::mains(self.project, root, others);
-        for dir in released(self.project, root) {
+        for dir in packages::released(self.project, root) {
             if !mains.contains(&dir) && packages::is_main(self.project, &dir) {
                 mains.push(dir);
             }
@@ -431,19 +431,6 @@ fn binary_name(service: &Service, main: &str) -> String {
         "" => "app".to_owned(),
         name => name.to_owned(),
     }
-}
-
-/// Folders of the programs that GoReleaser builds: a released example is the product.
-fn released(project: &Project<'_>, root: &str) -> Vec<String> {
-    let names = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
-    let file = names.iter().find_map(|name| project.tree.yaml(&join(root, name)));
-    let builds = file.as_ref().and_then(|file| file.get("builds"));
-    let mains = builds.into_iter().flat_map(|builds| builds.items()).filter_map(|build| {
-        let main = build.str_at(&["main"])?;
-        let path = resolve(root, main)?;
-        Some(if main.ends_with(".go") { parent(&path).to_owned() } else { path })
-    });
-    mains.collect()
 }
 
 fn has_part(dir: &str, names: &[&str]) -> bool {

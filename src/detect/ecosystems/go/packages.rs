@@ -9,7 +9,7 @@ use super::module::ModFile;
 use crate::detect::{
     Project, Text,
     ecosystems::{draft::resolve, source::NOT_PRODUCT},
-    model::join,
+    model::{join, parent},
 };
 
 /// The head of a Go file: what stands before the first declaration.
@@ -92,6 +92,21 @@ pub(super) fn mains(project: &Project<'_>, module: &str, others: &BTreeSet<Strin
     }
     found.sort_by_key(|dir| (dir != module, dir.clone()));
     found
+}
+
+/// Folders of the programs that GoReleaser builds: a released example is the product.
+pub(super) fn released(project: &Project<'_>, root: &str) -> Vec<String> {
+    let names = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
+    let Some(file) = names.iter().find_map(|name| project.tree.read(&join(root, name))) else {
+        return Vec::new();
+    };
+    let mains = file.lines().filter_map(|(_, line)| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let main = line.strip_prefix("main:")?.trim().trim_matches(['"', '\'']);
+        let path = resolve(root, main)?;
+        Some(if main.ends_with(".go") { parent(&path).to_owned() } else { path })
+    });
+    mains.collect()
 }
 
 /// Whether the folder's files are a program.
