@@ -181,6 +181,9 @@ fn listen_literal(line: &str) -> Option<u16> {
     if let Some(at) = after.find("port:") {
         return number(after[at + 5..].trim_start());
     }
+    if prefix(after, 20).contains("env.") {
+        return fallback(after);
+    }
     number(after.trim_start_matches([' ', '\'', '"']))
 }
 
@@ -284,6 +287,9 @@ mod tests {
         check("port: env('PORT', 3333),", Some(3333), true);
         check("const PORT = Number(process.env.PORT) || 5000", Some(5000), true);
         check("app.listen(5000, () => {})", Some(5000), false);
+        check("app.listen(process.env.API_PORT || 5002, f)", Some(5002), false);
+        check("const port = process.env.CART_SERVER_PORT || '8080'", Some(8080), false);
+        check("db.port = '5433'", None, false);
         check("await app.listen({ port: 3001, host: '::' })", Some(3001), false);
         check("const PORT = 3002;", Some(3002), false);
         check("export const serverPort: number = 9000", Some(9000), false);
