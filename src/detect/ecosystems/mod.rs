@@ -25,6 +25,8 @@ mod pins;
 pub mod python;
 pub mod ruby;
 pub mod rust;
+#[cfg(test)]
+mod shape_tests;
 pub mod shell_script;
 #[cfg(test)]
 mod small_tests;

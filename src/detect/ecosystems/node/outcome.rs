@@ -81,7 +81,9 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let served = script.as_ref().and_then(Start::served_folder).filter(|_| !is_root);
     let production = script.filter(|start| {
         !start.is_development()
-            && !start.words.first().is_some_and(|program| is_compiled(program))
+            && !start.line.split_whitespace().next().is_some_and(is_compiled)
+            // It runs what lies beside the package.
+            && !start.line.contains("cd ..")
             && start.served_folder().is_none()
             && !start.delegates()
             && !is_ejected(unit, start)

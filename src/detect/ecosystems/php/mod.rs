@@ -45,9 +45,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut projects: BTreeSet<&str> = BTreeSet::new();
     for (folder, entries) in project.tree.dirs() {
         let dir = home(project, folder);
-        let is_project = entries.has("composer.json")
-            || entries.has("wp-config.php")
-            || entries.has("wp-load.php");
+        let is_wordpress = entries.has("wp-config.php") || entries.has("wp-load.php");
         let is_files = (entries.has("index.php")
             || server_file(project, dir).is_some()
             || folder == "." && entries.ending(".php").next().is_some())
@@ -57,6 +55,8 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             continue;
         }
         let above = upward(dir).any(|above| projects.contains(above));
+        // Bedrock and its like have WordPress below the manifest of Composer.
+        let is_project = entries.has("composer.json") || is_wordpress && !above;
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)
         {
