@@ -152,3 +152,17 @@ fn a_script_of_the_shell_listens_where_it_says() {
     assert_eq!(found.spec.runtime.ports, [8070]);
     assert_eq!(found.spec.runtime.packages, ["netcat-openbsd"]);
 }
+
+#[test]
+fn qwik_without_an_adapter_is_shown_by_the_preview_of_vite() {
+    let files = [
+        (
+            "package.json",
+            "{\"scripts\": {\"build\": \"qwik build\", \"start\": \"vite --open --mode ssr\"}, \"devDependencies\": {\"@builder.io/qwik-city\": \"1\", \"vite\": \"5\"}}",
+        ),
+        ("src/entry.preview.tsx", "export default 1;\n"),
+        ("adapters/static/vite.config.ts", "export default {};\n"),
+    ];
+    assert_eq!(command(&only(&files[..2])), "npx vite preview --host 0.0.0.0 --port 3000");
+    assert_eq!(only(&files).spec.runtime.command[0], "caddy");
+}
