@@ -20,6 +20,7 @@ const ASIDE: &[&str] = &[
     "testing",
     "testdata",
     "test-data",
+    "test_data",
     "test-apps",
     "fixtures",
     "__fixtures__",
@@ -39,6 +40,9 @@ const ASIDE: &[&str] = &[
     "fuzz",
     "fuzzing",
     "storybook",
+    "unused",
+    "deprecated",
+    "archived",
     "playground",
     "playgrounds",
     "templates",
@@ -223,6 +227,7 @@ fn is_aside(dir: &str) -> bool {
         "-benchmark",
         "-benchmarks",
     ];
+    let dir = dir.to_ascii_lowercase();
     dir.split('/').any(|part| {
         // `{{cookiecutter.name}}` is a template too.
         let is_template = part.contains("{{");

@@ -71,7 +71,9 @@ pub fn detect(root: &Path, bases: images::Family) -> Result<Detected, DetectErro
     let settings = settings::Settings::load(root).map_err(DetectError::Settings)?;
     let tree = Tree::walk(root, &settings.ignore).map_err(DetectError::Walk)?;
     let project = Project { tree: &tree, bases, settings: &settings };
-    let found = ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
+    let mut found: Vec<Vec<Service>> =
+        ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
+    ecosystems::deliver(&project, &mut found);
     let mut services = choose::choose(&project, found);
     services.retain_mut(|service| match emit::finish(service) {
         Ok(()) => true,

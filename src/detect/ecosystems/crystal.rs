@@ -185,6 +185,8 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         {
             service.env("PORT", port.to_string());
         }
+    } else if let Some((port, evidence)) = source::address(&sources) {
+        service.port(port, "the address that the program binds to", [evidence]);
     }
     if id == "lucky" {
         service.env("LUCKY_ENV", "production");

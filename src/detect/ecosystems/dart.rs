@@ -84,7 +84,9 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
                 "bin/server.dart".to_owned(),
                 "bin/main.dart".to_owned(),
                 format!("bin/{name}.dart"),
+                "server.dart".to_owned(),
                 "lib/main.dart".to_owned(),
+                "lib/server.dart".to_owned(),
                 "main.dart".to_owned(),
             ];
             let first = || {
@@ -138,6 +140,11 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
     let serves = framework.is_some() || source::mention(&sources, "HttpServer.bind").is_some();
     if let Some((id, _, evidence)) = &framework {
         service.framework(id, "a dependency", [evidence.clone()]);
+    }
+    let name = service.spec.metadata.project_name.as_deref().unwrap_or_default();
+    if !serves && dir != "." && !source::is_background(name) {
+        // A command line tool beside services is none; alone it is what there is.
+        service.weight = Weight::Manifest;
     }
     if serves {
         let default = framework.as_ref().map_or(8080, |(_, port, _)| *port);

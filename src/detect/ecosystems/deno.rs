@@ -4,7 +4,7 @@ use super::file_server::{self, Missing};
 use crate::{
     detect::{
         Decision, Entries, Evidence, Project, Service, Weight, images, join, manifest::Value,
-        procfile::procfile, shell, versions::Version,
+        procfile::procfile, shell, upward, versions::Version,
     },
     spec::{Artifact, DependencyStep, UniversalBuild},
 };
@@ -72,6 +72,8 @@ struct Found<'a> {
     config: Option<(String, Value)>,
     /// The entry file, relative to the folder, and its text.
     entry: Option<(String, String)>,
+    /// The script `start` of a `package.json` beside it, if it calls Deno.
+    script: Option<(String, Evidence)>,
 }
 
 fn service(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
@@ -94,14 +96,49 @@ fn service(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Servic
             .skip(1)
             .any(|above| project.tree.first_of(above, CONFIGS).is_some())
     };
-    let is_code =
-        || !entries.has("package.json") && entry.as_ref().is_some_and(|(_, text)| says_so(text));
+    // A handler without anything that says for whom: Bun's and Cloudflare's projects have a manifest.
+    let has_other = || {
+        let others = ["package.json", "wrangler.toml", "wrangler.json", "wrangler.jsonc"];
+        upward(dir).any(|above| project.tree.first_of(above, &others).is_some())
+    };
+    let is_handler = |text: &str| {
+        text.contains("export default {")
+            && text.contains("fetch")
+            && !text.contains("Bun.")
+            && !has_other()
+    };
+    let is_code = || {
+        !entries.has("package.json")
+            && entry.as_ref().is_some_and(|(name, text)| {
+                says_so(text) || name.ends_with(".ts") && is_handler(text)
+            })
+    };
     if !is_deno && (!is_code() || is_inside()) {
         return None;
     }
-    let found = Found { project, dir, config, entry };
+    let script = start_script(project, dir);
+    let entry = script
+        .as_ref()
+        .and_then(|(line, _)| {
+            let file = line.split_whitespace().find(|word| word.ends_with(".ts"))?;
+            let text = project.tree.read(&join(dir, file))?;
+            Some((file.trim_start_matches("./").to_owned(), text.text.clone()))
+        })
+        .or(entry);
+    let found = Found { project, dir, config, entry, script };
     // Node.js projects may have Deno for their tools.
     let has_start = found.task("start").is_some() || found.task("serve").is_some();
+    let imports_for_it = ["deps.ts", "mod.ts", "app.ts"]
+        .iter()
+        .any(|name| project.tree.read(&join(dir, name)).is_some_and(|text| says_so(&text.text)));
+    let package = project.tree.json(&join(dir, "package.json"));
+    let has_scripts = package.as_ref().is_some_and(|package| package.has("scripts"));
+    let is_configured = found.entry.is_some()
+        && !has_scripts
+        && found.config.as_ref().is_some_and(|(_, config)| config.has("imports"));
+    if imports_for_it && found.config.is_some() || is_configured || found.script.is_some() {
+        return Some(found.service());
+    }
     if entries.has("package.json")
         && !has_start
         && !found.entry.as_ref().is_some_and(|(_, text)| says_so(text))
@@ -109,6 +146,18 @@ fn service(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Servic
         return None;
     }
     Some(found.service())
+}
+
+/// `start` of a `package.json`, from the word `deno` on; what is set before it is for Node.js' libraries.
+fn start_script(project: &Project<'_>, dir: &str) -> Option<(String, Evidence)> {
+    let path = join(dir, "package.json");
+    let script = project.tree.json(&path)?;
+    let script = script.at(&["scripts", "start"])?;
+    let line = script.as_str()?;
+    let at = line.find("deno ")?;
+    let is_set = line[..at].split_whitespace().all(|word| word.contains('='));
+    let plain = !line.contains(['&', '|', ';', '$']);
+    (is_set && plain).then(|| (line[at..].to_owned(), Evidence::line(path, Some(script.line))))
 }
 
 impl Found<'_> {
@@ -328,6 +377,9 @@ impl Found<'_> {
             let command =
                 words.unwrap_or_else(|| ["deno", "task", name].map(str::to_owned).to_vec());
             (command, format!("tasks.{name}"), Some(place), Weight::Starts)
+        } else if let Some((line, place)) = &self.script {
+            let words = shell::words(line).map(without_watch).unwrap_or_default();
+            (words, "scripts.start".to_owned(), Some(place.clone()), Weight::Starts)
         } else if let Some((entry, _)) = &self.entry {
             let words: &[&str] = if exports {
                 &["deno", "serve", "-A", "--port", "8000", entry]

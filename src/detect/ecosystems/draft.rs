@@ -95,7 +95,17 @@ impl Service {
 
     /// The same where what was installed for it is removed afterwards; `None` where there is no front end.
     pub(super) fn assets(&mut self, project: &Project<'_>, dir: &str) -> Option<FrontEnd> {
-        let assets = node::assets(project, dir)?;
+        self.assets_of(project, dir, None)
+    }
+
+    /// The same, built by that script.
+    pub(super) fn assets_of(
+        &mut self,
+        project: &Project<'_>,
+        dir: &str,
+        script: Option<&str>,
+    ) -> Option<FrontEnd> {
+        let assets = node::assets_of(project, dir, script)?;
         self.build_packages(assets.packages.iter().map(String::as_str));
         self.cache(assets.cache.iter().map(String::as_str));
         self.spec.build.exclude.extend(assets.exclude);

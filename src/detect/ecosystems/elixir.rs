@@ -337,6 +337,7 @@ fn build(
     let web = manifests.iter().find(|text| text.text.contains("assets.deploy"));
     let asset_dirs = manifests.iter().map(|text| join(parent(&text.path), "assets"));
     for at in asset_dirs.filter(|at| project.tree.has(&join(at, "package.json"))) {
+        service.claims.push(at.clone());
         if let Some(assets) = service.assets(project, &at) {
             commands.extend(assets.build);
         } else {

@@ -2,11 +2,14 @@
 
 use crate::detect::{Ecosystem, Project};
 
+pub(super) use self::delivered::deliver;
+
 #[cfg(test)]
 mod compiled_tests;
 pub mod cpp;
 pub mod crystal;
 pub mod dart;
+mod delivered;
 pub mod deno;
 pub mod dotnet;
 mod draft;
@@ -22,10 +25,13 @@ mod pins;
 pub mod python;
 pub mod ruby;
 pub mod rust;
+#[cfg(test)]
+mod shape_tests;
 pub mod shell_script;
 #[cfg(test)]
 mod small_tests;
 mod source;
+mod static_python;
 pub mod static_site;
 pub mod swift;
 pub mod zig;
@@ -51,7 +57,7 @@ pub static ALL: &[Ecosystem] = &[
         looks_for: "pom.xml, build.gradle, build.sbt, project.clj, deps.edn",
         find: jvm::find,
     },
-    Ecosystem { name: "dotnet", looks_for: "*.csproj, *.fsproj", find: dotnet::find },
+    Ecosystem { name: "dotnet", looks_for: "*.csproj, *.fsproj, *.cs", find: dotnet::find },
     Ecosystem { name: "swift", looks_for: "Package.swift", find: swift::find },
     Ecosystem { name: "dart", looks_for: "pubspec.yaml", find: dart::find },
     Ecosystem { name: "haskell", looks_for: "stack.yaml, *.cabal", find: haskell::find },
@@ -62,7 +68,7 @@ pub static ALL: &[Ecosystem] = &[
     Ecosystem { name: "cpp", looks_for: "CMakeLists.txt, meson.build, Makefile", find: cpp::find },
     Ecosystem {
         name: "static",
-        looks_for: "index.html, or a site of Hugo, Jekyll, MkDocs, Zola or mdBook",
+        looks_for: "index.html, or a site of Hugo, Jekyll, MkDocs, Zola, mdBook, Pelican or Sphinx",
         find: static_site::find,
     },
     Ecosystem { name: "shell", looks_for: "start.sh", find: shell_script::find },

@@ -1,5 +1,6 @@
 //! A script and nothing else: `start.sh`.
 
+use super::source;
 use crate::{
     detect::{
         Decision, Evidence, Project, Service, Weight,
@@ -63,6 +64,13 @@ fn service(project: &Project<'_>, dir: &str, name: &str) -> Option<Service> {
             spec.runtime.packages.push(program.to_owned());
         }
     }
+    // Each family has another netcat; this one listens alike in all of them.
+    if uses("nc") || uses("netcat") {
+        spec.runtime.packages.push("netcat-openbsd".to_owned());
+    }
+    if uses("socat") {
+        spec.runtime.packages.push("socat".to_owned());
+    }
     if spec.runtime.packages.iter().any(|package| package == "curl" || package == "git") {
         spec.runtime.packages.push("ca-certificates".to_owned());
     }
@@ -91,6 +99,17 @@ fn service(project: &Project<'_>, dir: &str, name: &str) -> Option<Service> {
                 "name of the script",
                 [place],
             ));
+        }
+    }
+    // What the script listens on, or starts a server with.
+    let texts = [text];
+    let ports = source::ports(&texts, &["nc -l", "ncat -l", "socat", "--port", "http.server"]);
+    let number = ports.number.or_else(|| Some((8080, ports.env.clone()?)));
+    if let Some((port, place)) = number {
+        decisions.push(Decision::new("port", port.to_string(), "the script's text", [place]));
+        spec.runtime.ports = vec![port];
+        if ports.env.is_some() {
+            spec.runtime.env.insert("PORT".to_owned(), port.to_string());
         }
     }
     Some(Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions })

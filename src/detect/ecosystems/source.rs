@@ -102,6 +102,66 @@ pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
     ports
 }
 
+/// The port of an address that a program of no known framework binds to: it names all interfaces (`"0.0.0.0:8080"`,
+/// `":8080"`, `IPAddress.Any, 8080`), or a call of a server takes it (`.setPort(8080)`, `.listen(8080)`).
+pub(super) fn address(files: &[Rc<Text>]) -> Option<(u16, Evidence)> {
+    files.iter().find_map(|file| {
+        file.text.lines().enumerate().find_map(|(at, line)| {
+            let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line) && !is_message(line);
+            let port = bound(line).filter(|_| fits)?;
+            Some((port, Evidence::line(&file.path, Some(at + 1))))
+        })
+    })
+}
+
+fn bound(line: &str) -> Option<u16> {
+    let lower = line.to_ascii_lowercase();
+    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    BINDS.iter().find_map(|mark| {
+        let mut all = line.match_indices(mark);
+        all.find_map(|(at, _)| {
+            let rest = line[at + mark.len()..].trim_start_matches(['"', '\'', ',', ' ', ':']);
+            let rest = rest.strip_prefix("port").map_or(rest, |r| r.trim_start_matches([':', ' ']));
+            let starts = rest.starts_with(|c: char| c.is_ascii_digit());
+            own_number(rest.get(..8.min(rest.len()))?).filter(|_| starts)
+        })
+    })
+}
+
+/// Whether the line is about text for people.
+fn is_message(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ["print", "log", "curl ", "echo ", "usage", "example"].iter().any(|word| lower.contains(word))
+}
+
+/// What stands before the port that a program binds to.
+const BINDS: &[&str] = &[
+    "\"0.0.0.0",
+    "'0.0.0.0",
+    "\"[::]",
+    "\":",
+    "://0.0.0.0",
+    "://+",
+    "://*",
+    "IPAddress.Any",
+    "IPAddress::Any",
+    ".listen(",
+    ".Listen(",
+    ".setPort(",
+    ".SetPort(",
+    ".port(",
+    ".Port(",
+    "Port = ",
+    "HttpPort(",
+    "UsePort(",
+    "forPort(",
+    "InetSocketAddress(",
+    "HttpServer(",
+    "listenAndServe(",
+];
+
 /// A number on the line or one of the lines around it, the nearest first, below before above.
 fn around(lines: &[&str], at: usize, reach: usize) -> Option<(u16, usize)> {
     let near = |at: usize| {
@@ -139,7 +199,10 @@ fn number_of_name(line: &str) -> Option<u16> {
     let at = ["port", "addr", "listen"]
         .iter()
         .filter_map(|name| lower.find(name))
-        .filter(|at| !lower[*at..].starts_with("portal") && begins_word(line, &lower, *at))
+        .filter(|at| {
+            let is_other = ["portal", "listener"].iter().any(|w| lower[*at..].starts_with(w));
+            !is_other && begins_word(line, &lower, *at)
+        })
         .min()?;
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
@@ -157,7 +220,7 @@ fn begins_word(line: &str, lower: &str, at: usize) -> bool {
 }
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
-fn own_number(line: &str) -> Option<u16> {
+pub(super) fn own_number(line: &str) -> Option<u16> {
     numbers(line).find(|number| !SIZES.contains(number) && !FOREIGN.contains(number))
 }
 
@@ -214,7 +277,8 @@ fn next_number(line: &str, from: &mut usize) -> Option<u16> {
     None
 }
 
-fn is_comment(line: &str) -> bool {
+/// Whether the line is nothing but a comment.
+pub(super) fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     ["//", "#", "*", "/*", "--", ";"].iter().any(|mark| line.starts_with(mark))
         && !["#[", "#define", "#include"].iter().any(|code| line.starts_with(code))
@@ -411,8 +475,29 @@ mod tests {
         check("httpPort = 8085", false, Some(8085));
         check("macaddr = binary 1040", false, None);
         check("the report 2024", false, None);
+        check("listeners.each_slice(1000)", false, None);
         check("defaultAddr = \":80\"", false, None);
         check("listener.bind(\":80\")", false, Some(80));
+    }
+
+    #[test]
+    fn an_address_of_all_interfaces_is_the_programs_own() {
+        let check = |source: &str, want| {
+            assert_eq!(address(&text(source)).map(|found| found.0), want, "{source}");
+        };
+        check("Server::new(app, \"0.0.0.0:8000\".parse().unwrap())", Some(8000));
+        check("err = indigo.New(\":8080\").Serve(router)", Some(8080));
+        check("var server = new Server(IPAddress.Any, 8080);", Some(8080));
+        check("bootstrap.bind(host: \"0.0.0.0\", port: 8081)", Some(8081));
+        check(".WithUrlPrefix(\"http://+:8080/\")", Some(8080));
+        check("ServerConfigurations::bind(\"0.0.0.0\", 8080)", Some(8080));
+        check("config.setPort(9090);", Some(9090));
+        check("println!(\"on 0.0.0.0:8080\")", None);
+        check("client.connect(\"0.0.0.0:8080\")", None);
+        check("redis.setPort(6380)", None);
+        check("let url = \"https://x.org:8443\"", None);
+        check("// \":8080\"", None);
+        check("x = \":\"", None);
     }
 
     #[test]
@@ -435,6 +520,7 @@ mod tests {
             let files = text(&String::from_utf8_lossy(bytes));
             drop(ports(&files, &["listen("]));
             drop(names_path(&files, "PORT"));
+            drop(address(&files));
         });
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     MANIFESTS,
     file_server::{self, Missing},
+    static_python::{mkdocs, pelican, sphinx},
 };
 use crate::{
     detect::{
@@ -35,7 +36,7 @@ const PARTS: &[&str] = &[
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let generated = [hugo, jekyll, mkdocs, zola, mdbook]
+        let generated = [hugo, jekyll, mkdocs, zola, mdbook, pelican, sphinx]
             .iter()
             .find_map(|rule| rule(project, dir, entries));
         services.extend(generated);
@@ -104,7 +105,7 @@ fn served(spec: &UniversalBuild) -> [Decision; 2] {
     ]
 }
 
-fn empty(language: &str, build_system: &str, framework: Option<&str>) -> UniversalBuild {
+pub(super) fn empty(language: &str, build_system: &str, framework: Option<&str>) -> UniversalBuild {
     let mut spec = UniversalBuild {
         metadata: Default::default(),
         build: Default::default(),
@@ -120,18 +121,18 @@ fn empty(language: &str, build_system: &str, framework: Option<&str>) -> Univers
 // Generators.
 
 /// What is known of a generator's project.
-struct Site<'s> {
-    id: &'s str,
-    language: &'s str,
-    build_system: &'s str,
-    build: String,
+pub(super) struct Site<'s> {
+    pub(super) id: &'s str,
+    pub(super) language: &'s str,
+    pub(super) build_system: &'s str,
+    pub(super) build: String,
     /// Relative to the folder.
-    output: String,
-    place: Evidence,
-    weight: Weight,
+    pub(super) output: String,
+    pub(super) place: Evidence,
+    pub(super) weight: Weight,
 }
 
-fn generated(
+pub(super) fn generated(
     project: &Project<'_>,
     dir: &str,
     mut spec: UniversalBuild,
@@ -163,7 +164,7 @@ fn in_folder(dir: &str, command: &str) -> String {
 }
 
 /// A manual of a program lies in the program's tree, and is not deployed with it.
-fn weight_of_manual(project: &Project<'_>, dir: &str, own: &[&str]) -> Weight {
+pub(super) fn weight_of_manual(project: &Project<'_>, dir: &str, own: &[&str]) -> Weight {
     let above = std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)));
     let mut found = above.filter_map(|dir| project.tree.entries(dir));
     let has_program = found.any(|entries| {
@@ -332,67 +333,6 @@ fn jekyll(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service
         output,
         place,
         weight: Weight::Framework,
-    };
-    Some(generated(project, dir, spec, site))
-}
-
-/// <https://www.mkdocs.org/user-guide/configuration/>
-fn mkdocs(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    let name = entries.first_of(&["mkdocs.yml", "mkdocs.yaml"])?;
-    let path = join(dir, name);
-    // Its tags (`!!python/name:…`) are no matter here.
-    let config = project.tree.yaml(&path);
-    let theme = config.as_ref().and_then(|c| {
-        c.str_at(&["theme", "name"]).or_else(|| c.str_at(&["theme"])).map(str::to_owned)
-    });
-    let output = config
-        .as_ref()
-        .and_then(|c| c.str_at(&["site_dir"]).map(str::to_owned))
-        .unwrap_or_else(|| "site".to_owned());
-    let mut spec = empty("python", "pip", Some("mkdocs"));
-    spec.build.base = images::plain(project.bases)
-        .unwrap_or_else(|| images::official("python:3.13-slim-bookworm"));
-    let mut pip = "pip install";
-    match project.bases {
-        Family::Wolfi => {
-            spec.build.packages.extend(["python-3.13", "py3.13-pip"].map(str::to_owned))
-        }
-        Family::Debian => {
-            spec.build.packages.extend(["python3", "python3-pip"].map(str::to_owned));
-            pip = "pip install --break-system-packages";
-        }
-        Family::Official => {}
-    }
-    spec.build.cache.push("/root/.cache/pip".to_owned());
-    let requirements = [
-        "requirements.txt",
-        "docs/requirements.txt",
-        "requirements-docs.txt",
-        "docs-requirements.txt",
-    ]
-    .iter()
-    .map(|name| join(dir, name))
-    .find(|path| project.tree.read(path).is_some_and(|text| text.text.contains("mkdocs")));
-    match requirements {
-        Some(path) => {
-            let commands = vec![format!("{pip} -r {}", crate::detect::shell::quote(&path))];
-            spec.build.dependencies.push(DependencyStep { files: vec![path], commands });
-        }
-        None => {
-            let theme = if theme.as_deref() == Some("material") { " mkdocs-material" } else { "" };
-            spec.build.commands.push(format!("{pip} mkdocs{theme}"));
-        }
-    }
-    let weight = weight_of_manual(project, dir, &["requirements.txt"]);
-    let place = Evidence::file(path);
-    let site = Site {
-        id: "mkdocs",
-        language: "python",
-        build_system: "pip",
-        build: "mkdocs build".to_owned(),
-        output,
-        place,
-        weight,
     };
     Some(generated(project, dir, spec, site))
 }

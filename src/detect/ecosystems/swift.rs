@@ -52,6 +52,9 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         .iter()
         .find_map(|name| position(name))
         .or_else(|| position(&wanted))
+        .or_else(|| {
+            targets.iter().position(|(name, _)| name.to_ascii_lowercase().contains("server"))
+        })
         .unwrap_or(0);
     let Some((target, line)) = targets.get(at).cloned() else {
         service.decide(
@@ -103,6 +106,10 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         frameworks.iter().find_map(|(id, needle, port)| Some((*id, *port, text.line_of(needle)?)));
     let Some((id, default, seen)) = found else {
         service.start([program.as_str()], "the executable target", evidence);
+        let files = source::gather(project, &join(dir, "Sources"), &["swift"], &|_| false);
+        if let Some((port, evidence)) = source::address(&files) {
+            service.port(port, "the address that the program binds to", [evidence]);
+        }
         return Some(service);
     };
     service.framework(id, "a dependency", [Evidence::line(&path, Some(seen))]);

@@ -135,6 +135,8 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
         if let (Some(_), Some(port)) = (ports.env, service.spec.runtime.ports.first().copied()) {
             service.env("PORT", port.to_string());
         }
+    } else if let Some((port, evidence)) = source::address(&files) {
+        service.port(port, "the address that the program binds to", [evidence]);
     }
     if let Some((id, _, evidence)) = framework {
         service.framework(id, "imported", [evidence]);

@@ -158,6 +158,8 @@ fn finish(
         if let (Some(_), Some(port)) = (ports.env, service.spec.runtime.ports.first().copied()) {
             service.env("PORT", port.to_string());
         }
+    } else if let Some((port, evidence)) = source::address(&files) {
+        service.port(port, "the address that the program binds to", [evidence]);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::detect::{
     versions::Version,
 };
 
+mod lone;
 mod msproject;
 
 use self::msproject::{Kind, MsProject, version_of};
@@ -52,6 +53,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     if services.is_empty() {
         services.extend(in_root_or_first().map(|found| library(project, found)));
     }
+    services.extend(lone::services(project));
     services
 }
 
@@ -282,6 +284,11 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject, kind: Ki
     service.start(["dotnet", assembly.as_str()], "the project's assembly", [found.evidence()]);
     front_end(project, &mut service, found);
     let works = found.packages().any(source::is_background) || source::is_background(&found.stem);
+    let is_plain = matches!(kind, Kind::Console | Kind::Worker);
+    if let Some((port, evidence)) = source::address(&files).filter(|_| is_plain) {
+        service.port(port, "the address that the program binds to", [evidence]);
+        return service;
+    }
     if kind == Kind::Console && !works && found.dir != "." {
         // A console program beside services is a tool; alone it is what there is.
         service.weight = Weight::Manifest;

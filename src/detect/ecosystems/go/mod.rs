@@ -13,6 +13,7 @@ use crate::detect::{
     model::{join, parent},
 };
 
+mod command;
 mod framework;
 mod images;
 mod module;
@@ -88,7 +89,12 @@ struct Context<'a> {
 impl Context<'_> {
     /// The services of one module: its programs, less those that are there for developers.
     fn services(&self, root: &str, others: &BTreeSet<String>) -> Vec<Service> {
-        let mains = packages::mains(self.project, root, others);
+        let mut mains = packages::mains(self.project, root, others);
+        for dir in packages::released(self.project, root) {
+            if !mains.contains(&dir) && packages::is_main(self.project, &dir) {
+                mains.push(dir);
+            }
+        }
         let programs: Vec<(String, Program)> = mains
             .into_iter()
             .map(|dir| (dir.clone(), Program::load(self.project, &dir, self.modules)))
@@ -132,7 +138,12 @@ impl Context<'_> {
         let is_worker = |at: usize| is_called(at, WORKERS);
         // Where there is a `cmd`, that is where the programs are.
         let has_cmd = programs.iter().any(|(dir, _)| has_part(dir, &["cmd"]));
-        let is_inner = |at: usize| has_cmd && has_part(&programs[at].0, &["internal", "pkg"]);
+        let is_inner = |at: usize| {
+            let dir = &programs[at].0;
+            let has_outer = || programs.iter().any(|(other, _)| !has_part(other, &["internal"]));
+            has_cmd && has_part(dir, &["internal", "pkg"])
+                || has_part(dir, &["internal"]) && has_outer()
+        };
         let is_tool = |at: usize| is_called(at, HELPERS) || is_inner(at);
         let serving: Vec<usize> =
             all.clone().filter(|at| programs[*at].1.serves() && !is_tool(*at)).collect();
@@ -222,6 +233,10 @@ impl Context<'_> {
             service.framework(framework.id, "imported", [evidence.clone()]);
         }
         if !program.serves() && framework.is_none() {
+            if let Some((port, evidence)) = source::address(&program.files) {
+                service.port(port, "the address that the program binds to", [evidence]);
+                return;
+            }
             // A command line tool beside services is none; alone it is what there is.
             let works = program.imports.iter().any(|import| source::is_background(import));
             let is_named =
@@ -312,13 +327,20 @@ impl Context<'_> {
         service.copy(&format!("{OUT_DIR}/{binary}"), &format!("{APP_DIR}/{binary}"));
         service.spec.runtime.workdir = Some(APP_DIR.to_owned());
         let command = format!("{APP_DIR}/{binary}");
-        let evidence = [Evidence::file(main.to_owned())];
-        let arguments = arguments(program);
+        let (arguments, seen) = command::arguments(self.project, root, main, program, self.module);
+        let evidence = seen.unwrap_or_else(|| Evidence::file(main.to_owned()));
         service.start(
-            [command.as_str()].into_iter().chain(arguments),
+            [command.as_str()].into_iter().chain(arguments.iter().map(String::as_str)),
             "the built program",
-            evidence,
+            [evidence],
         );
+        if command::is_pocketbase(program, self.module) {
+            service.port(command::POCKETBASE_PORT, "the port of PocketBase", []);
+            // Its database lies beside the program, whose folder only root may write to.
+            let data = format!("{OUT_DIR}/pb_data");
+            service.spec.build.commands.push(format!("mkdir -p {data} && chmod a+rwx {data}"));
+            service.copy(&data, &format!("{APP_DIR}/pb_data"));
+        }
     }
 
     /// The step that downloads modules, and what it must see: all modules that the build reads.
@@ -398,28 +420,6 @@ impl Context<'_> {
     }
 }
 
-/// Arguments without which a known kind of program only prints its help.
-fn arguments(program: &Program) -> Vec<&'static str> {
-    if program.uses("github.com/pocketbase/pocketbase") {
-        return vec!["serve", "--http=0.0.0.0:8090"];
-    }
-    let cobra = program.uses("github.com/spf13/cobra") || program.uses("github.com/urfave/cli");
-    let command = |name: &str| {
-        let forms =
-            [format!("Use: \"{name}\""), format!("Use:   \"{name}\""), format!("Name: \"{name}\"")];
-        let spaced = |text: &str| {
-            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            forms.iter().any(|form| text.contains(form))
-        };
-        program.files.iter().any(|file| file.text.contains(name) && spaced(&file.text))
-    };
-    let known = ["serve", "server", "start", "run"];
-    match cobra.then(|| known.into_iter().find(|name| command(name))) {
-        Some(Some(name)) => vec![name],
-        _ => Vec::new(),
-    }
-}
-
 /// Name of the program's file: that of the folder of its package, else of the module, as `go build` has it.
 fn binary_name(service: &Service, main: &str) -> String {
     let folder = last_part(main).filter(|name| !matches!(*name, "src" | "cmd" | "main"));
@@ -454,6 +454,13 @@ fn config_port(project: &Project<'_>, root: &str) -> Option<(u16, Evidence)> {
         "config/config.yaml",
         "config.yaml",
         "conf/app.ini",
+        "config/config.yml",
+        "config.yml",
+        "config.json",
+        "config/config.json",
+        "config/config.development.json",
+        "config.toml",
+        "config/config.toml",
     ];
     let etc = project.tree.entries(&join(root, "etc")).map(|entries| {
         let yaml = entries.files.iter().filter(|file| file.ends_with(".yaml"));
@@ -463,11 +470,12 @@ fn config_port(project: &Project<'_>, root: &str) -> Option<(u16, Evidence)> {
     files.iter().copied().chain(etc.iter().map(String::as_str)).find_map(|file| {
         let text = project.tree.read(&join(root, file))?;
         text.lines().find_map(|(line, words)| {
-            let key = words.trim_start().to_ascii_lowercase();
+            let key = words.trim_start().trim_start_matches('"').to_ascii_lowercase();
+            let key = key.replace("\":", ":");
             let is_port = ["httpport", "http.port", "port:", "port =", "addr:"]
                 .iter()
                 .any(|k| key.starts_with(k));
-            let port = source::number(words).filter(|_| is_port)?;
+            let port = source::own_number(words).filter(|_| is_port)?;
             Some((port, Evidence::line(&text.path, Some(line))))
         })
     })

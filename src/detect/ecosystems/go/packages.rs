@@ -9,7 +9,7 @@ use super::module::ModFile;
 use crate::detect::{
     Project, Text,
     ecosystems::{draft::resolve, source::NOT_PRODUCT},
-    model::join,
+    model::{join, parent},
 };
 
 /// The head of a Go file: what stands before the first declaration.
@@ -94,6 +94,21 @@ pub(super) fn mains(project: &Project<'_>, module: &str, others: &BTreeSet<Strin
     found
 }
 
+/// Folders of the programs that GoReleaser builds: a released example is the product.
+pub(super) fn released(project: &Project<'_>, root: &str) -> Vec<String> {
+    let names = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
+    let Some(file) = names.iter().find_map(|name| project.tree.read(&join(root, name))) else {
+        return Vec::new();
+    };
+    let mains = file.lines().filter_map(|(_, line)| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let main = line.strip_prefix("main:")?.trim().trim_matches(['"', '\'']);
+        let path = resolve(root, main)?;
+        Some(if main.ends_with(".go") { parent(&path).to_owned() } else { path })
+    });
+    mains.collect()
+}
+
 /// Whether the folder's files are a program.
 pub(super) fn is_main(project: &Project<'_>, dir: &str) -> bool {
     let files = go_files(project, dir);
@@ -169,6 +184,16 @@ impl Program {
     pub(super) fn uses(&self, module: &str) -> bool {
         self.imports.iter().any(|import| {
             import.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    /// Whether a package is imported whose path holds that: `/cli` for `github.com/urfave/cli/v2`.
+    pub(super) fn imports_like(&self, part: &str) -> bool {
+        self.imports.iter().any(|import| {
+            import.find(part).is_some_and(|at| {
+                let rest = &import[at + part.len()..];
+                import.contains('.') && (rest.is_empty() || rest.starts_with(['/', '.']))
+            })
         })
     }
 

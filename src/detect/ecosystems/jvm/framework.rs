@@ -29,8 +29,8 @@ pub(super) struct Framework {
 static FRAMEWORKS: &[Framework] = &[
     of("quarkus", &["io.quarkus"], 8080),
     of("micronaut", &["io.micronaut"], 8080),
-    of("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080),
     of("grails", &["org.grails"], 8080),
+    of("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080),
     of("helidon", &["io.helidon"], 8080),
     of("ratpack", &["io.ratpack"], 5050),
     of("hexagon", &["com.hexagonkt", "com.hexagontk"], 2010),
@@ -63,6 +63,7 @@ static FRAMEWORKS: &[Framework] = &[
     of("zio-http", &["dev.zio:zio-http", "io.d11:zhttp"], 8080),
     of("tapir", &["com.softwaremill.sttp.tapir"], 8080),
     of("finatra", &["com.twitter:finatra", "com.twitter:inject-server"], 8888),
+    of("finch", &["com.github.finagle:finch"], 8080),
     of("finagle", &["com.twitter:finagle"], 8080),
     of("cask", &["com.lihaoyi:cask"], 8080),
     of("scalatra", &["org.scalatra:scalatra"], 8080),

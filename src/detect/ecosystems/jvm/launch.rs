@@ -9,7 +9,7 @@ use crate::detect::{
     Evidence, Project, Service, Weight,
     ecosystems::{
         draft::{APP_DIR, OUT_DIR, official, quote},
-        source,
+        node, source,
     },
     images::Family,
     model::join,
@@ -120,6 +120,9 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
         evidence = vec![process.evidence];
     }
     service.start(command.iter().map(String::as_str), rule, evidence);
+    // What lies among the sources is packed with them.
+    service.claims.push(join(launch.dir, "src/main"));
+    quinoa(project, service, launch);
     if matches!(launch.layout, Layout::Tomcat) {
         service.port(8080, "Tomcat's default", []);
         return;
@@ -145,6 +148,16 @@ pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Laun
         service.decide("health", path.clone(), "a dependency brings it", [evidence]);
         service.spec.runtime.health = Some(path);
     }
+}
+
+/// Quinoa lets Quarkus build the front end in `src/main/webui`, with the npm that is there.
+fn quinoa(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>) {
+    let Some(evidence) = launch.facts.find("quarkus-quinoa") else { return };
+    let Some(assets) = node::assets(project, &join(launch.dir, "src/main/webui")) else { return };
+    service.build_packages(assets.packages.iter().map(String::as_str));
+    service.decide("packages", "nodejs npm", "Quinoa builds the front end", [evidence]);
+    let update = assets.install.into_iter().find(|c| c.starts_with("npm install -g node@"));
+    service.spec.build.commands.splice(0..0, update);
 }
 
 /// Options, the jar and arguments of `java … -jar X …`; `None` for any other command.
@@ -197,6 +210,11 @@ fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &
         _ => true,
     };
     if !serves {
+        if id.is_empty()
+            && let Some((port, evidence)) = source::address(&launch.sources.files)
+        {
+            service.port(port, "the address that the program binds to", [evidence]);
+        }
         if is_spring {
             service.decide("port", "", "no starter brings a web server", []);
         }

@@ -144,6 +144,9 @@ impl<'a> Module<'a> {
         if is_micronaut && has_main {
             return Some(Packaging::FatJar);
         }
+        if self.has_plugin("vertx-maven-plugin") {
+            return Some(Packaging::FatJar);
+        }
         let shades = self.has_plugin("maven-shade-plugin") && self.main_class().is_some();
         if shades || self.assembles() {
             return Some(Packaging::FatJar);

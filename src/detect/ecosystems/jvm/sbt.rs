@@ -48,8 +48,20 @@ fn build(project: &Project<'_>, root: &str) -> Vec<Service> {
     });
     let build = Sbt { project, root, script: &script, plugins: plugins.unwrap_or_default() };
     let modules = modules(project, root, &script);
-    let mut services: Vec<Service> =
-        modules.iter().filter_map(|module| build.service(module)).collect();
+    let has_own =
+        |dir: &str| ["src", "app"].iter().any(|name| project.tree.has_dir(&join(dir, name)));
+    // A root that only holds the others together.
+    let is_holder = |module: &&Module| {
+        module.dir == root
+            && modules.len() > 1
+            && !has_own(root)
+            && project
+                .tree
+                .entries(root)
+                .is_none_or(|files| files.ending(".scala").next().is_none())
+    };
+    let deployed = modules.iter().filter(|module| !is_holder(module));
+    let mut services: Vec<Service> = deployed.filter_map(|module| build.service(module)).collect();
     if services.iter().any(|service| service.weight >= Weight::Framework) {
         services.retain(|service| service.weight >= Weight::Framework);
     }
@@ -62,9 +74,15 @@ fn build(project: &Project<'_>, root: &str) -> Vec<Service> {
 /// `lazy val api = project.in(file("api"))`, `(project in file("api"))`; without any the root alone.
 fn modules(project: &Project<'_>, root: &str, script: &Script) -> Vec<Module> {
     let mut found: Vec<Module> = Vec::new();
-    for (line, seen) in &script.lines {
-        let declared =
-            line.strip_prefix("lazy val ").or_else(|| line.strip_prefix("val ")).and_then(|rest| {
+    for (at, (line, seen)) in script.lines.iter().enumerate() {
+        // `lazy val shop =` may have its project on the next line.
+        let next = script.lines.get(at + 1).filter(|_| line.trim_end().ends_with('='));
+        let whole =
+            next.map_or_else(|| line.clone(), |(next, _)| format!("{line} {}", next.trim()));
+        let declared = whole
+            .strip_prefix("lazy val ")
+            .or_else(|| whole.strip_prefix("val "))
+            .and_then(|rest| {
                 let (name, value) = rest.split_once('=')?;
                 let value = value.trim();
                 let is_project = value.starts_with("project")
@@ -115,15 +133,18 @@ struct Sbt<'a> {
 
 impl Sbt<'_> {
     fn facts(&self, module: &Module) -> Facts {
+        let folder = join(self.root, "project");
+        let entries = self.project.tree.entries(&folder);
+        let names = entries.into_iter().flat_map(|entries| entries.ending(".scala"));
+        let texts = names.filter_map(|name| self.project.tree.read(&join(&folder, name)));
+        let shared: Vec<Script> = texts.map(|text| Script::read(&text)).collect();
+        let all = [&module.script, self.script].into_iter().chain(&shared).chain([&self.plugins]);
+        Self::dependencies(all)
+    }
+
+    fn dependencies<'s>(scripts: impl IntoIterator<Item = &'s Script>) -> Facts {
         let mut names = Vec::new();
-        let dependencies = self
-            .project
-            .tree
-            .read(&join(self.root, "project/Dependencies.scala"))
-            .map(|text| Script::read(&text));
-        let scripts =
-            [Some(&module.script), Some(self.script), dependencies.as_ref(), Some(&self.plugins)];
-        for script in scripts.into_iter().flatten() {
+        for script in scripts {
             for (line, seen) in &script.lines {
                 let line = line.replace("%%%", "%").replace("%%", "%");
                 let parts: Vec<&str> = line.split('%').collect();
@@ -287,7 +308,10 @@ impl Sbt<'_> {
             .find_map(|name| enables(name));
         let assembles = self.plugins.mention("sbt-assembly");
         let has_main = sources.main().is_some();
-        if is_play.is_none() && !has_main {
+        let is_for_browsers = ["ScalaJSPlugin", "ScalaJSBundlerPlugin"]
+            .iter()
+            .any(|name| module.script.mention(name).is_some());
+        if is_play.is_none() && !has_main || is_for_browsers && module.dir != self.root {
             return None;
         }
         let (mut service, _) = self.base(module, &sources);
@@ -300,7 +324,9 @@ impl Sbt<'_> {
                     .cloned()
                     .collect(),
             }),
-            None => framework::find(&facts),
+            // What the module itself names tells it from its neighbours.
+            None => framework::find(&Self::dependencies([&module.script]))
+                .or_else(|| framework::find(&facts)),
         };
         if let Some((framework, evidence)) = &framework {
             service.framework(framework.id, "a dependency or plugin", [evidence.clone()]);

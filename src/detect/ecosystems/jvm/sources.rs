@@ -55,8 +55,12 @@ impl Sources {
         let boot = self.files.iter().find(|file| file.text.contains("@SpringBootApplication"));
         let of_boot =
             boot.and_then(|file| self.mains.iter().find(|main| main.evidence.file == file.path));
-        let named =
-            |names: &[&str]| self.mains.iter().find(|main| names.contains(&simple(main).as_str()));
+        let is_client = |main: &&Main| main.class.to_ascii_lowercase().contains("client");
+        let named = |names: &[&str]| {
+            let is_one = |main: &&Main| names.contains(&simple(main).as_str());
+            let mut servers = self.mains.iter().filter(|main| !is_client(main));
+            servers.find(is_one).or_else(|| self.mains.iter().find(is_one))
+        };
         of_boot
             .or_else(|| {
                 named(&[
@@ -70,7 +74,13 @@ impl Sources {
                     "ServerKt",
                 ])
             })
-            .or_else(|| self.mains.iter().find(|main| simple(main).contains("Application")))
+            .or_else(|| {
+                let words = ["Application", "Server", "Service"];
+                words
+                    .iter()
+                    .find_map(|word| self.mains.iter().find(|main| simple(main).contains(word)))
+            })
+            .or_else(|| self.mains.iter().find(|main| !is_client(main)))
             .or_else(|| self.mains.first())
     }
 

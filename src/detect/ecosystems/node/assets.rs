@@ -37,8 +37,13 @@ const DEBIAN: u32 = 18;
 /// Debian's Node.js is too old for most bundlers of today, so npm then fetches the one that the project wants, as a package
 /// of its own registry (`node`), into `/usr/local`.
 pub fn assets(project: &Project<'_>, dir: &str) -> Option<Assets> {
+    assets_of(project, dir, None)
+}
+
+/// The same with the script that builds.
+pub fn assets_of(project: &Project<'_>, dir: &str, script: Option<&str>) -> Option<Assets> {
     let package = Package::load(project, dir)?;
-    let script = package.first_script(BUILDS)?;
+    let script = script.or_else(|| package.first_script(BUILDS))?;
     let packages = Packages::of_one(project, dir);
     let package = packages.all.get(dir)?;
     let manager = manager::Manager::of(project, package);

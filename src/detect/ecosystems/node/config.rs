@@ -46,7 +46,15 @@ impl Config {
 
     /// The text that a key has: `key: 'text'`.
     pub(super) fn text_of(&self, key: &str) -> Option<(String, Evidence)> {
-        let (at, after) = self.after(key).find(|(_, after)| after.starts_with(['\'', '"', '`']))?;
+        let quotes = ['\'', '"', '`'];
+        // `process.env.DIST ?? 'dist'` has a text where nobody sets the variable.
+        let texts = self.after(key).map(|(at, after)| {
+            let line = after.lines().next().unwrap_or_default();
+            let cut = ["??", "||"].iter().find_map(|sign| Some(line.find(sign)? + sign.len()));
+            let is_variable = line.starts_with("process.env");
+            (at, cut.filter(|_| is_variable).map_or(after, |cut| after[cut..].trim_start()))
+        });
+        let (at, after) = texts.into_iter().find(|(_, after)| after.starts_with(quotes))?;
         let quote = after.chars().next()?;
         let value = after[1..].split(quote).next()?;
         (!value.contains(['\n', '$'])).then(|| (value.to_owned(), self.at(at)))
@@ -124,6 +132,9 @@ mod tests {
         assert_eq!(read.joined_path("path").unwrap().0, "a/b");
         assert!(read.says("ssr", "false") && !read.says("ssr", "true"));
         assert!(read.text_of("mode").is_none());
+        let read = config("pages: process.env.OUT ?? '../www',\n  x: y ?? 'z'");
+        assert_eq!(read.text_of("pages").unwrap().0, "../www");
+        assert!(read.text_of("x").is_none());
     }
 
     #[test]

@@ -81,6 +81,11 @@ const DEVELOPMENT: &[&str] = &[
     "browser-sync",
     "echo",
     "solid-start dev",
+    "wmr",
+    "shadow-cljs watch",
+    "shadow-cljs server",
+    "nps",
+    "au run",
     "qwik dev",
     "gridsome develop",
     "meteor",
@@ -116,6 +121,10 @@ fn serves_development(line: &str) -> bool {
     let runs_config =
         words.first() == Some(&"node") && words.iter().any(|word| word.contains(".config."));
     if watches && (calls_any(line, &watchers) || runs_config) {
+        return true;
+    }
+    // Metro serves an application to the phones of its developers.
+    if words.iter().any(|word| word.contains("node_modules/react-native")) {
         return true;
     }
     let bare = without_environment(line).1;

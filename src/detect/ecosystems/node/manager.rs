@@ -1,6 +1,6 @@
 //! The package manager: which one, which version, and how it is called.
 
-use super::{package::Package, workspace::RUSH};
+use super::{package::Package, start, workspace::RUSH};
 use crate::detect::{
     Decision, Evidence, Project, images::Family, join, shell::quote, versions::Version,
 };
@@ -472,10 +472,38 @@ fn by_settings(project: &Project<'_>, root: &Package) -> Option<Named> {
     }
     let start = ["start", "dev"]
         .into_iter()
-        .find(|name| root.script(name).is_some_and(|script| script.starts_with("bun ")))?;
-    let decision =
-        Decision::new("build system", "bun", "a script runs it", [root.script_place(start)]);
-    Some((Tool::Bun, None, decision))
+        .find(|name| root.script(name).is_some_and(|script| script.starts_with("bun ")));
+    if let Some(start) = start {
+        let place = root.script_place(start);
+        return Some((
+            Tool::Bun,
+            None,
+            Decision::new("build system", "bun", "a script runs it", [place]),
+        ));
+    }
+    let place = written_for_bun(project, root)?;
+    Some((
+        Tool::Bun,
+        None,
+        Decision::new("build system", "bun", "the entry file is for Bun", [place]),
+    ))
+}
+
+/// Where the entry file of a package calls what only Bun has.
+pub(super) fn written_for_bun(project: &Project<'_>, package: &Package) -> Option<Evidence> {
+    let entry = start::entry_file(project, &package.dir)?;
+    let text = project.tree.read(&package.join(&entry))?;
+    let (at, _) = text.lines().find(|(_, line)| is_for_bun(line))?;
+    Some(Evidence::line(&text.path, Some(at)))
+}
+
+/// Whether a line of code needs Bun to run.
+pub(super) fn is_for_bun(line: &str) -> bool {
+    let marks = ["Bun.serve(", "from 'bun'", "from \"bun\"", "Bun.file(", "Bun.listen("];
+    let line = line.trim_start();
+    !line.starts_with("//")
+        && !line.starts_with('*')
+        && marks.iter().any(|mark| line.contains(mark))
 }
 
 /// The first pnpm that writes this lock file, but 9 where only the settings tell it from 10.

@@ -33,7 +33,7 @@ pub(super) fn of(unit: &Unit<'_>, framework: &'static Framework, dependency: &st
         Kind::Expo => expo(unit),
         Kind::Qwik => match production(unit) {
             Some(start) => built_server(unit, "qwik build", start, 3000),
-            None => files(unit, "vite build", "dist", true),
+            None => qwik(unit).unwrap_or_else(|| files(unit, "vite build", "dist", true)),
         },
         Kind::Nitro => nitro(unit, framework.id),
         Kind::Vike => vike(unit, unit.place(dependency)),
@@ -106,6 +106,29 @@ fn built_server(unit: &Unit<'_>, build: &str, start: Start, default: u16) -> Out
         runs: Runs::Server(Box::new(server)),
         decisions,
     }
+}
+
+/// Qwik City without an adapter: its build has no page for a file server, what shows it is the preview of Vite.
+fn qwik(unit: &Unit<'_>) -> Option<Outcome> {
+    let tree = unit.project.tree;
+    let has_adapter = tree.has_dir(&unit.package.join("adapters"));
+    let entry = ["src/entry.preview.tsx", "src/entry.preview.jsx"]
+        .into_iter()
+        .find(|entry| tree.has(&unit.package.join(entry)))
+        .filter(|_| !has_adapter)?;
+    let place = Evidence::file(unit.package.join(entry));
+    let line = "npx vite preview --host 0.0.0.0 --port 3000";
+    let start = by_words("there is no adapter: the preview of Vite", line, place.clone());
+    let mut outcome = built_server(unit, "vite build", start, 3000);
+    if let Runs::Server(server) = &mut outcome.runs {
+        server.reads_port = false;
+        // Vite writes its bundled settings beside them.
+        server.writes = Some(place);
+    }
+    let dir = |command: &str| unit.in_package(command);
+    outcome.whole_build =
+        Some(vec![dir("npx vite build"), dir(&format!("npx vite build --ssr {entry}"))]);
+    Some(outcome)
 }
 
 /// A server whose output holds all it needs.
@@ -325,7 +348,8 @@ fn sveltekit(unit: &Unit<'_>) -> Outcome {
         if let (Runs::Site(site), Some((pages, place))) =
             (&mut outcome.runs, config.as_ref().and_then(|config| config.text_of("pages")))
         {
-            (site.folder, site.place) = (clean(&pages), Some(place));
+            let folder = site::written(unit, "", &pages).unwrap_or_else(|| clean(&pages));
+            (site.folder, site.place) = (folder, Some(place));
         }
         return outcome;
     }

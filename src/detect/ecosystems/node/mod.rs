@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::{manager::Manager, outcome::Runs, package::Package, workspace::Packages};
 use crate::detect::{Decision, Evidence, Project, Service, Weight, is_below, join, shell::quote};
 
-pub use self::assets::{Assets, assets};
+pub use self::assets::{Assets, assets, assets_of};
 
 mod assets;
 mod bare;
@@ -38,7 +38,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let manager =
             managers.entry(root.dir.clone()).or_insert_with(|| Manager::of(project, root)).clone();
         let (node, version) = version::decide(project, package, root);
-        let is_bun = runs_on_bun(package, &manager);
+        let is_bun = runs_on_bun(project, package, &manager);
         let unit = Unit { project, packages: &packages, package, root, manager, node, is_bun };
         let applications = nx::services(&unit, &language(&unit), &version);
         let mut own = service(&unit, version);
@@ -159,7 +159,7 @@ fn in_folder(dir: &str, command: &str) -> String {
 }
 
 /// Whether scripts or dependencies are made for Bun; a lock file alone says that it installs.
-fn runs_on_bun(package: &Package, manager: &Manager) -> bool {
+fn runs_on_bun(project: &Project<'_>, package: &Package, manager: &Manager) -> bool {
     let script = start::script(package);
     let is_started = script.as_ref().is_some_and(|start| {
         start.words.first().is_some_and(|word| word == "bun")
@@ -173,7 +173,8 @@ fn runs_on_bun(package: &Package, manager: &Manager) -> bool {
             || package.first_script(&["dev"]).is_none());
     let is_framework =
         ["next", "nuxt", "astro", "@sveltejs/kit"].iter().any(|name| package.has(name));
-    (is_started || is_own || is_native) && !is_framework
+    let is_written = || script.is_none() && manager::written_for_bun(project, package).is_some();
+    (is_started || is_own || is_native || is_written()) && !is_framework
 }
 
 fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {

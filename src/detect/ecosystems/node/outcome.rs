@@ -81,6 +81,9 @@ pub(super) fn of(unit: &Unit<'_>) -> Outcome {
     let served = script.as_ref().and_then(Start::served_folder).filter(|_| !is_root);
     let production = script.filter(|start| {
         !start.is_development()
+            && !start.line.split_whitespace().next().is_some_and(is_compiled)
+            // It runs what lies beside the package.
+            && !start.line.contains("cd ..")
             && start.served_folder().is_none()
             && !start.delegates()
             && !is_ejected(unit, start)
@@ -215,7 +218,13 @@ pub(super) fn is_other_program(line: &str) -> bool {
         "daphne",
         "celery",
     ];
-    others.contains(&line.split_whitespace().next().unwrap_or_default())
+    let program = line.split_whitespace().next().unwrap_or_default();
+    others.contains(&program) || is_compiled(program)
+}
+
+/// A program in the folder that Cargo, sbt and Maven build into.
+fn is_compiled(program: &str) -> bool {
+    program.starts_with("target/") || program.contains("/target/")
 }
 
 /// Google's framework for functions starts the one that the code exports.

@@ -5,7 +5,7 @@ use super::{
     config::{self, Config},
     outcome::{self, Outcome, Runs},
 };
-use crate::detect::{Evidence, manifest::Value};
+use crate::detect::{Evidence, ecosystems::draft, is_below, manifest::Value};
 
 /// The folder a build writes to, relative to the package, and where that is said.
 ///
@@ -24,7 +24,7 @@ pub(super) fn output(unit: &Unit<'_>, build: &str, default: &str) -> (String, Op
     if let Some((name, line)) = unit.build_script() {
         let by_flag = config::flag(line, &names);
         let by_env = line.split_whitespace().find_map(|word| word.strip_prefix("BUILD_PATH="));
-        if let Some(folder) = by_flag.or(by_env).and_then(|folder| inside("", folder)) {
+        if let Some(folder) = by_flag.or(by_env).and_then(|folder| written(unit, "", folder)) {
             return (folder, Some(unit.package.script_place(name)));
         }
     }
@@ -37,7 +37,7 @@ fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)
         let config = Config::find(unit, stems)?;
         let (folder, place) =
             keys.iter().find_map(|key| config.text_of(key).or_else(|| config.joined_path(key)))?;
-        Some((inside("", &folder)?, Some(place)))
+        Some((written(unit, "", &folder)?, Some(place)))
     };
     match tool {
         "vite" => {
@@ -49,7 +49,7 @@ fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)
                 (None, Some(_)) => ("dist".to_owned(), config.place()),
                 (None, None) => return None,
             };
-            let folder = inside(root.as_deref().unwrap_or_default(), &folder)?;
+            let folder = written(unit, root.as_deref().unwrap_or_default(), &folder)?;
             Some((folder, Some(place)))
         }
         "vue-cli-service" => keyed(&["vue.config"], &["outputDir"]),
@@ -70,7 +70,7 @@ fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)
             all.iter().find_map(|stem| {
                 let config = Config::find(unit, &[stem])?;
                 let (folder, place) = config.joined_path("path")?;
-                Some((inside("", &folder)?, Some(place)))
+                Some((written(unit, "", &folder)?, Some(place)))
             })
         }
         "astro" => keyed(&["astro.config"], &["outDir"]),
@@ -87,6 +87,17 @@ fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)
         }
         _ => None,
     }
+}
+
+/// The folder that a build writes to, `folder` as seen from `start` in the package: it may lie beside the package, such as
+/// `../server/static`, but not around it, nor outside of the tree.
+pub(super) fn written(unit: &Unit<'_>, start: &str, folder: &str) -> Option<String> {
+    if folder.starts_with('/') || folder.contains(['$', '{', '*', '?', '[', '\\']) {
+        return inside(start, folder);
+    }
+    let dir = &unit.package.dir;
+    let path = draft::resolve(&draft::resolve(dir, start)?, folder)?;
+    (!is_below(dir, &path)).then(|| draft::relative(dir, &path))
 }
 
 /// `folder` below `start`, clean; `None` when it leaves the package.
@@ -180,7 +191,7 @@ pub(super) fn angular(unit: &Unit<'_>) -> Option<Angular> {
     {
         let place = Evidence::file(unit.package.join(".angular-cli.json"));
         return Some(Angular {
-            folder: inside("", folder)?,
+            folder: written(unit, "", folder)?,
             server: None,
             is_bundled: true,
             place,
@@ -195,9 +206,11 @@ pub(super) fn angular(unit: &Unit<'_>) -> Option<Angular> {
     let build =
         project.at(&["architect", "build"]).or_else(|| project.at(&["targets", "build"]))?;
     let options = build.get("options");
-    let output = options.and_then(|options| options.get("outputPath"));
-    let base =
-        output.and_then(|o| o.as_str().or_else(|| o.str_at(&["base"]))).and_then(|o| inside("", o));
+    let production = build.at(&["configurations", "production", "outputPath"]);
+    let output = production.or_else(|| options.and_then(|options| options.get("outputPath")));
+    let base = output
+        .and_then(|o| o.as_str().or_else(|| o.str_at(&["base"])))
+        .and_then(|o| written(unit, "", o));
     let base = base.unwrap_or_else(|| format!("dist/{name}"));
     let builder = build.str_at(&["builder"]).unwrap_or_default();
     let is_new = builder.ends_with(":application");

@@ -181,11 +181,17 @@ fn listen_literal(line: &str) -> Option<u16> {
     if let Some(at) = after.find("port:") {
         return number(after[at + 5..].trim_start());
     }
+    if prefix(after, 20).contains("env.") {
+        return fallback(after);
+    }
     number(after.trim_start_matches([' ', '\'', '"']))
 }
 
 /// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
 fn port_literal(line: &str) -> Option<u16> {
+    if elsewhere(line) {
+        return None;
+    }
     let lower = line.to_ascii_lowercase();
     for (at, word) in lower.match_indices("port") {
         let before = lower[..at].chars().next_back();
@@ -195,12 +201,24 @@ fn port_literal(line: &str) -> Option<u16> {
         // `port: number = 3000` has a type.
         let after = after.strip_prefix(": number").unwrap_or(after).trim_start();
         let Some(value) = after.strip_prefix([':', '=']) else { continue };
-        let port = number(value.trim_start().trim_start_matches(['"', '\'']));
+        let value = value.trim_start();
+        let port = match prefix(value, 30).contains("env.") {
+            true => fallback(value),
+            false => number(value.trim_start_matches(['"', '\''])),
+        };
         if let Some(port) = port.filter(|port| is_word && !OTHERS.contains(port)) {
             return Some(port);
         }
     }
     None
+}
+
+/// Whether the line is about the database or another server.
+fn elsewhere(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let servers =
+        ["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
+    servers.iter().any(|word| lower.contains(word))
 }
 
 /// A port at the start of a text: two to five digits that no other number goes on with.
@@ -269,6 +287,9 @@ mod tests {
         check("port: env('PORT', 3333),", Some(3333), true);
         check("const PORT = Number(process.env.PORT) || 5000", Some(5000), true);
         check("app.listen(5000, () => {})", Some(5000), false);
+        check("app.listen(process.env.API_PORT || 5002, f)", Some(5002), false);
+        check("const port = process.env.CART_SERVER_PORT || '8080'", Some(8080), false);
+        check("db.port = '5433'", None, false);
         check("await app.listen({ port: 3001, host: '::' })", Some(3001), false);
         check("const PORT = 3002;", Some(3002), false);
         check("export const serverPort: number = 9000", Some(9000), false);

@@ -62,6 +62,9 @@ const FRAMEWORKS: &[Framework] = frameworks! {
     "ext-swoole" "swoole" "." [], ["swoole"];
     "ext-openswoole" "openswoole" "." [], ["openswoole"];
     "openswoole/core" "openswoole" "." [], ["openswoole"];
+    "gotzmann/comet" "comet" "." [], ["pcntl"];
+    "mark-php/mark" "mark" "." [], ["pcntl"];
+    "clue/framework-x" "framework-x" "public" [], [];
     "react/http" "reactphp" "." [], [];
     "amphp/http-server" "amphp" "." [], [];
 };
@@ -84,7 +87,13 @@ const SERVER_FILES: &[&str] = &[
     "app.php",
     "main.php",
     "bin/server.php",
+    "bin/http.php",
+    "bin/swoole.php",
     "src/server.php",
+    "swoole.php",
+    "swoole-server.php",
+    "src/swoole-server.php",
+    "http.php",
     "public/index.php",
     "index.php",
 ];
@@ -98,6 +107,13 @@ const SERVER_CLASSES: &[&str] = &[
     "React\\Http\\HttpServer",
     "SocketHttpServer",
     "Swoole\\WebSocket\\Server",
+    "Swoole\\Coroutine\\Http\\Server",
+    "OpenSwoole\\Http\\Server",
+    "OpenSwoole\\HTTP\\Server",
+    "Comet\\Comet",
+    "Mark\\App",
+    "FrameworkX\\App",
+    "Ripple\\Net\\Http",
 ];
 
 /// The framework that packages or files mean, and where that was seen.

@@ -27,6 +27,7 @@ use crate::detect::{
 
 mod extensions;
 mod framework;
+mod roadrunner;
 mod version;
 
 /// What the other families have.
@@ -44,14 +45,18 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut projects: BTreeSet<&str> = BTreeSet::new();
     for (folder, entries) in project.tree.dirs() {
         let dir = home(project, folder);
-        let is_project = entries.has("composer.json")
-            || entries.has("wp-config.php")
-            || entries.has("wp-load.php");
+        let is_wordpress = entries.has("wp-config.php") || entries.has("wp-load.php");
         let is_files = (entries.has("index.php")
             || server_file(project, dir).is_some()
             || folder == "." && entries.ending(".php").next().is_some())
             && !is_below_project(project, dir);
+        if found.iter().any(|service| service.dir == dir) {
+            // A front controller, and a `wp-config.php` beside it, of a project that was found.
+            continue;
+        }
         let above = upward(dir).any(|above| projects.contains(above));
+        // Bedrock and its like have WordPress below the manifest of Composer.
+        let is_project = entries.has("composer.json") || is_wordpress && !above;
         if (is_project || is_files && !above)
             && let Some(service) = service(project, dir, above)
         {
@@ -124,6 +129,13 @@ impl Composer {
         self.lock.as_ref().and_then(|lock| lock.get("packages")).map_or(&[], Value::items)
     }
 
+    /// Packages that are required or locked.
+    fn names(&self) -> BTreeSet<String> {
+        let own = self.json.get("require").into_iter().flat_map(Value::members);
+        let locked = self.locked().iter().filter_map(|package| package.str_at(&["name"]));
+        own.map(|(name, _)| name).chain(locked).map(str::to_owned).collect()
+    }
+
     /// Extensions that the project and its locked packages require.
     fn extensions(&self) -> Vec<String> {
         let own = self.json.get("require").into_iter();
@@ -168,8 +180,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
     });
     let own_server = own_server.or_else(|| server_file(project, dir).filter(|_| root.is_none()));
+    let roadrunner = roadrunner::find(project, dir, composer.as_ref());
     // Libraries and tools of other projects have a `composer.json`, too.
-    let is_started = root.is_some() || own_server.is_some() || process.is_some();
+    let is_started =
+        root.is_some() || own_server.is_some() || process.is_some() || roadrunner.is_some();
     if !is_started && is_below_other {
         return None;
     }
@@ -209,7 +223,8 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         composer: composer.as_ref(),
         framework: found,
         version,
-        is_apache: own_server.is_none(),
+        is_apache: own_server.is_none() && roadrunner.is_none(),
+        has_workers: roadrunner.is_some(),
     };
     let extensions = bases(project, &parts, &mut service);
     build(project, &parts, &extensions, &mut service);
@@ -221,6 +236,10 @@ fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Ser
         service.weight = Weight::Stated;
         service.port(PORT, "`PORT` of the container", []);
         service.env("PORT", PORT.to_string());
+        return Some(service);
+    }
+    if let Some(roadrunner) = roadrunner {
+        roadrunner.serve(&mut service);
         return Some(service);
     }
     match (own_server, root.as_deref()) {
@@ -255,6 +274,8 @@ struct Parts<'a> {
     version: Version,
     /// Else the program listens on its own.
     is_apache: bool,
+    /// RoadRunner talks to them.
+    has_workers: bool,
 }
 
 fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Extensions {
@@ -266,6 +287,7 @@ fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Ext
     if parts.composer.is_none() {
         names.extend(used_extensions(project, &service.dir));
     }
+    names.extend(parts.has_workers.then(|| "sockets".to_owned()));
     if project.bases == Family::Official {
         let suite = suite(version);
         // Part of PHP itself from 8.5 on.
@@ -349,7 +371,11 @@ fn used_extensions(project: &Project<'_>, dir: &str) -> Vec<String> {
         ("new MongoDB", "mongodb"),
     ];
     let used = calls.iter().filter(|(call, _)| source::mention(&files, call).is_some());
-    used.map(|(_, extension)| (*extension).to_owned()).collect()
+    let mut used: Vec<String> = used.map(|(_, extension)| (*extension).to_owned()).collect();
+    let server =
+        ["OpenSwoole\\", "Swoole\\"].iter().find(|class| source::mention(&files, class).is_some());
+    used.extend(server.map(|class| class.trim_end_matches('\\').to_ascii_lowercase()));
+    used
 }
 
 /// Extensions, packages of Composer, assets, the class map, folders that are written to.
@@ -502,15 +528,20 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
         "artisan" => "php artisan serve".to_owned(),
         file => format!("php {file}"),
     };
-    let words = shell::exec_form(&line);
     let text: Vec<_> = project.tree.read(&path).into_iter().collect();
+    // What stands on Workerman is told what to do.
+    let is_told = ["Workerman\\Worker", "Comet\\Comet", "Mark\\App"]
+        .iter()
+        .any(|class| text.iter().any(|text| text.text.contains(class)));
+    let line = if is_told && !line.ends_with(" start") { format!("{line} start") } else { line };
+    let words = shell::exec_form(&line);
     service.start(
         words.iter().map(String::as_str),
         "file that listens on its own",
         [Evidence::file(path)],
     );
     let ports = source::ports(&text, &["SocketServer(", "listen(", "Worker("]);
-    match ports.number {
+    match ports.number.or_else(|| source::address(&text)) {
         Some((port, place)) => service.port(port, "port in the source", [place]),
         None => service.port(
             if ["hyperf", "artisan"].iter().any(|name| file.contains(name)) { 9501 } else { PORT },
@@ -520,6 +551,9 @@ fn own(project: &Project<'_>, service: &mut Service, file: &str) {
     }
     let port = service.spec.runtime.ports.first().copied().unwrap_or(PORT);
     service.env("PORT", port.to_string());
+    if service.spec.metadata.framework.as_deref() == Some("framework-x") {
+        service.env("X_LISTEN", format!("0.0.0.0:{port}"));
+    }
 }
 
 /// Laravel 11 declares the path it answers on when it is well.

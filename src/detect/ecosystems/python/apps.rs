@@ -31,6 +31,7 @@ pub(super) enum Serve {
     Marimo,
     Taipy,
     Robyn,
+    Emmett,
     /// The file is run and listens on its own.
     Script,
     /// Takes work from a queue.
@@ -81,6 +82,12 @@ pub(super) const FRAMEWORKS: &[Framework] = frameworks! {
     "starlette" ["starlette"], ["starlette"], ["Starlette("], Asgi 8000;
     "falcon" ["falcon"], ["falcon"], ["falcon.App(", "falcon.API(", "falcon.asgi.App(", "App(", "API("], Wsgi 8000;
     "bottle" ["bottle"], ["bottle"], ["Bottle(", "default_app("], Wsgi 8080;
+    "panther" ["panther"], ["panther"], ["Panther("], Asgi 8000;
+    "responder" ["responder"], ["responder"], ["responder.API("], Asgi 5042;
+    "emmett" ["emmett", "emmett55"], ["emmett", "emmett55"], ["App("], Emmett 8000;
+    "microdot" ["microdot"], ["microdot"], ["Microdot("], Script 5000;
+    "klein" ["klein"], ["klein"], ["Klein("], Script 8080;
+    "web.py" ["web-py"], ["web"], ["web.application("], Script 8080;
     "cherrypy" ["cherrypy"], ["cherrypy"], [], Script 8080;
     "aiohttp" ["aiohttp"], ["aiohttp"], ["web.Application(", "aiohttp.web.Application("], Script 8080;
     "tornado" ["tornado"], ["tornado"], ["tornado.web.Application(", "web.Application(", "Application("], Script 8888;

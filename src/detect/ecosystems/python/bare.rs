@@ -52,7 +52,10 @@ pub(super) fn callable(
             let (rest, first, is_asgi) = wsgi.or(asgi)?;
             let (name, arguments) = rest.split_once('(')?;
             let is_one = arguments.trim_start().starts_with(first)
-                && matches!(name, "app" | "application" | "simple_app" | "handler");
+                && matches!(
+                    name,
+                    "app" | "application" | "simple_app" | "handler" | "main" | "asgi" | "wsgi"
+                );
             is_one.then(|| (name.to_owned(), at, is_asgi))
         };
         file.lines().find_map(one).map(|found| (file, found))
@@ -79,6 +82,48 @@ pub(super) fn callable(
         false => format!("gunicorn --bind 0.0.0.0:$PORT {target}"),
     };
     Some(start)
+}
+
+/// An application of a library that no rule knows: the entry file only makes it, and a server for it is a dependency.
+pub(super) fn handed_over(
+    project: &Project<'_>,
+    manifest: &Manifest,
+    files: &[Rc<Text>],
+) -> Option<Start> {
+    let servers = ["uvicorn", "hypercorn", "granian", "daphne", "gunicorn", "waitress"];
+    let server = servers.into_iter().find(|server| manifest.has(server))?;
+    let names = ["main.py", "app.py", "server.py", "asgi.py", "wsgi.py", "application.py"];
+    let path = names.iter().map(|name| join(&manifest.dir, name)).find(|p| project.tree.has(p))?;
+    let file = project.tree.read(&path)?;
+    let runs = ["__main__", ".run(", ".start(", "serve_forever", ".listen(", ".launch("];
+    if runs.iter().any(|word| file.text.contains(word)) {
+        return None;
+    }
+    let (at, name) = file.lines().find_map(|(at, line)| {
+        let (name, value) = line.split_once('=')?;
+        let name = name.split(':').next()?.trim();
+        let is_one = matches!(name, "app" | "application" | "api" | "asgi" | "server");
+        let is_call = value.trim().starts_with(char::is_alphabetic) && value.contains('(');
+        (is_one && is_call && line.starts_with(name)).then(|| (at, name.to_owned()))
+    })?;
+    let module = module(project, &manifest.dir, &path, files);
+    let target = format!("{}:{name}", module.name);
+    let line = match server {
+        "uvicorn" | "granian" => format!("{server} --host 0.0.0.0 --port $PORT {target}"),
+        "daphne" => format!("daphne -b 0.0.0.0 -p $PORT {target}"),
+        "waitress" => format!("waitress-serve --host=0.0.0.0 --port=$PORT {target}"),
+        server => format!("{server} --bind 0.0.0.0:$PORT {target}"),
+    };
+    let line = line.replace("granian --host", "granian --interface asgi --host");
+    Some(Start {
+        line,
+        rule: format!("an application, and {server} to serve it"),
+        place: Some(Evidence::line(&file.path, Some(at))),
+        run_dir: module.run_dir,
+        module_dir: module.module_dir,
+        port: Some((8000, format!("default of {server}"), None)),
+        ..Start::default()
+    })
 }
 
 /// Voilà serves the notebooks of a folder.

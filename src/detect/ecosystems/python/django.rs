@@ -77,7 +77,8 @@ fn served(
     });
     let is_one = |file: &&Rc<Text>| {
         let below = root == "." || file.path.starts_with(&format!("{root}/"));
-        below && file.path.ends_with(&format!("/{name}")) && file.text.contains("application")
+        let is_named = file.path == join(root, name) || file.path.ends_with(&format!("/{name}"));
+        below && is_named && file.text.contains("application")
     };
     let elsewhere = || {
         files

@@ -262,8 +262,9 @@ fn start(
         service.framework("voila", "dependency", start.place.clone());
         return Some(start);
     }
-    let start =
-        bare::callable(project, manifest, files).or_else(|| serve::plain(project, manifest, files));
+    let start = bare::callable(project, manifest, files)
+        .or_else(|| bare::handed_over(project, manifest, files))
+        .or_else(|| serve::plain(project, manifest, files));
     // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
     // service.
     let is_tool = |start: &Start| {

@@ -220,6 +220,9 @@ pub(super) fn app(
             start.line = script(&file, text, &module.name);
             start.env.push(("NICEGUI_STORAGE_PATH", "/tmp/nicegui".to_owned()));
         }
+        Serve::Emmett => {
+            start.line = format!("emmett -a {file} serve --host 0.0.0.0 --port $PORT");
+        }
         Serve::Robyn => {
             start.line = script(&file, text, &module.name);
             let port = start.port.as_ref().map_or(0, |(port, ..)| *port);
@@ -404,7 +407,7 @@ pub(super) fn plain(
             let named = path.rsplit('/').next().unwrap_or_default();
             Start {
                 line,
-                is_guess: !ENTRIES.contains(&named),
+                is_guess: !ENTRIES.contains(&named) || named == "cli.py",
                 rule: "entry file".to_owned(),
                 place: Some(Evidence::file(path)),
                 run_dir: at.run_dir,
@@ -434,6 +437,14 @@ pub(super) fn plain(
         (None, Some(place)) => Some((8000, "`PORT` is read".to_owned(), Some(place))),
         (None, None) => None,
     };
+    if start.port.is_none()
+        && let Some(Evidence { file, .. }) = &start.place
+    {
+        // A server of a library that no rule knows: the file that is run names its address.
+        let own: Vec<Rc<Text>> = project.tree.read(file).into_iter().collect();
+        let found = source::address(&own);
+        start.port = found.map(|(port, at)| (port, "address in the source".to_owned(), Some(at)));
+    }
     if start.port.is_some() {
         start.health = health(files);
     }

@@ -392,6 +392,11 @@ fn rails(project: &Project<'_>, gems: &Gems, service: &mut Service) {
 }
 
 /// Applications of Rack and programs; gems that have to be installed on top.
+/// Whether the framework is that gem.
+fn extra_has<T, U, V>(named: Option<&(&str, T, U, V)>, name: &str) -> bool {
+    named.is_some_and(|(gem, ..)| *gem == name)
+}
+
 fn rack(
     project: &Project<'_>,
     gems: &Gems,
@@ -433,6 +438,13 @@ fn rack(
         if !has_gemfile {
             extra.push(*gem);
         }
+    }
+    if !has_gemfile {
+        // Part of Ruby itself until 3.0 or 3.4.
+        let left = ["webrick", "rack", "csv", "base64"].into_iter();
+        extra.extend(
+            left.filter(|name| required(name).is_some() && !extra_has(named.as_ref(), name)),
+        );
     }
     if !is_rack && entry.is_none() {
         // A library, or a project without a program.

@@ -223,7 +223,11 @@ fn program_service(
     if is_server {
         service.weight = Weight::Framework;
         port(project, &mut service, package, framework.map(|(framework, _)| framework), &files);
+    } else if let Some((port, evidence)) = source::address(&files) {
+        service.weight = Weight::Framework;
+        service.port(port, "the address that the program binds to", [evidence]);
     }
+    let is_server = !service.spec.runtime.ports.is_empty();
     let works = packages
         .closure(package)
         .iter()

@@ -1,0 +1,215 @@
+//! Arguments without which a program of several commands only prints its help.
+
+use super::{ModFile, Program, last_part, module_name, packages::LISTENING};
+use crate::detect::{Evidence, Project, ecosystems::source, model::join};
+
+const POCKETBASE: &str = "github.com/pocketbase/pocketbase";
+
+/// Where PocketBase listens.
+pub(super) const POCKETBASE_PORT: u16 = 8090;
+
+/// Whether the program is PocketBase, or one built on it.
+pub(super) fn is_pocketbase(program: &Program, module: Option<&ModFile>) -> bool {
+    program.uses(POCKETBASE) || module.is_some_and(|module| module.module == POCKETBASE)
+}
+
+/// The arguments of the program in `main`, and where they were seen.
+///
+/// What the project's own image starts counts first; then a program whose first command runs by itself needs none; then
+/// the command that is called like a server.
+pub(super) fn arguments(
+    project: &Project<'_>,
+    root: &str,
+    main: &str,
+    program: &Program,
+    module: Option<&ModFile>,
+) -> (Vec<String>, Option<Evidence>) {
+    if is_pocketbase(program, module) {
+        let words = ["serve".to_owned(), format!("--http=0.0.0.0:{POCKETBASE_PORT}")];
+        return (words.to_vec(), None);
+    }
+    let library = LIBRARIES.iter().find(|library| program.imports_like(library));
+    let by_hand = program.files.iter().any(|file| file.text.contains("os.Args[1]"));
+    if library.is_none() && !by_hand {
+        return (Vec::new(), None);
+    }
+    let mut names = vec![last_part(main).unwrap_or_default(), last_part(root).unwrap_or_default()];
+    let of_module = module.map(|module| module_name(&module.module)).unwrap_or_default();
+    names.push(&of_module);
+    let of_image = [main, root].into_iter().find_map(|dir| {
+        let path = join(dir, "Dockerfile");
+        let text = project.tree.read(&path)?;
+        Some((of_dockerfile(&text.text, &names)?, Evidence::file(path)))
+    });
+    if let Some((words, evidence)) = of_image {
+        return (words, Some(evidence));
+    }
+    if program.files.iter().any(|file| runs_itself(&file.text, &names)) {
+        return (Vec::new(), None);
+    }
+    let serves = LISTENING.iter().any(|call| program.files.iter().any(|f| f.text.contains(call)));
+    let marks = ["Use:", "Name:", "cmd:\"", "command:\"", ".Command(", "case \""];
+    let is_likely = |text: &str| marks.iter().any(|mark| text.contains(mark));
+    let likely: Vec<_> = program.files.iter().filter(|file| is_likely(&file.text)).collect();
+    let found = COMMANDS.iter().filter(|_| serves).find_map(|name| {
+        let file = likely.iter().find(|file| declares(&file.text, name, by_hand))?;
+        Some((vec![(*name).to_owned()], Some(Evidence::file(file.path.clone()))))
+    });
+    found.unwrap_or_default()
+}
+
+/// Arguments of the program that the last stage of a `Dockerfile` starts: both instructions in exec form, plain words, and
+/// no script in between that would choose others.
+fn of_dockerfile(text: &str, names: &[&str]) -> Option<Vec<String>> {
+    let stage = text.rfind("\nFROM ").map_or(text, |at| &text[at..]);
+    let words = |name: &str| -> Option<Vec<String>> {
+        let line = stage.lines().rev().find_map(|line| {
+            let (first, rest) = line.trim().split_once(char::is_whitespace)?;
+            first.eq_ignore_ascii_case(name).then_some(rest.trim())
+        })?;
+        let inner = line.strip_prefix('[')?.strip_suffix(']')?;
+        let words = inner.split(',').map(|word| word.trim().trim_matches('"').to_owned());
+        Some(words.filter(|word| !word.is_empty()).collect())
+    };
+    let all: Vec<String> = words("ENTRYPOINT")
+        .unwrap_or_default()
+        .into_iter()
+        .chain(words("CMD").unwrap_or_default())
+        .collect();
+    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut rest = all.iter().skip_while(|word| INITS.contains(&name(word).as_str()));
+    let program = rest.next()?;
+    let program = name(program);
+    let is_it = names.contains(&program.as_str()) || ANY_NAMES.contains(&program.as_str());
+    let plain = |word: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_=:.,/".contains(c);
+        // What the image has at an absolute path is not there in this one.
+        word.chars().all(fits) && !word.starts_with('/') && !word.contains("=/")
+    };
+    let rest: Vec<String> = rest.cloned().collect();
+    (is_it && rest.iter().all(plain)).then_some(rest)
+}
+
+/// Whether the command that is called like the program does something by itself.
+fn runs_itself(text: &str, names: &[&str]) -> bool {
+    let of_cobra = text.match_indices("cobra.Command{").take(COMMANDS_MAX).any(|(at, mark)| {
+        let rest = &text[at + mark.len()..];
+        let end = rest.find("cobra.Command{").unwrap_or(rest.len());
+        let literal = &rest[..end];
+        let used = literal.split("Use:").nth(1).and_then(|rest| rest.split('"').nth(1));
+        let used = used.and_then(|used| used.split_whitespace().next()).unwrap_or_default();
+        let runs = literal.contains("Run:") || literal.contains("RunE:");
+        let helps = literal.contains(".Help()") || literal.contains(".Usage()");
+        runs && !helps && (names.contains(&used) || is_root(&text[..at]))
+    });
+    of_cobra || text.contains("app.Action = ") || text.contains("Action: run,")
+}
+
+/// `var rootCmd = &`
+fn is_root(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default().to_ascii_lowercase();
+    line.trim_start_matches(['\t', ' ']).starts_with("var root") || line.contains("rootcmd")
+}
+
+/// Whether a text declares a command of that name, in the ways of the libraries.
+fn declares(text: &str, name: &str, by_hand: bool) -> bool {
+    let mut capital = name.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.contains(name) && !text.contains(&capital) {
+        return false;
+    }
+    let is_it = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let quoted = format!("\"{name}\"");
+        match words.as_slice() {
+            ["Use:" | "Name:", value, ..] => {
+                value.trim_end_matches(',') == quoted || value.strip_prefix('"') == Some(name)
+            }
+            // kong: `Serve ServeCmd `cmd:""``
+            [field, _, tag, ..] if tag.contains("cmd:\"") => field.eq_ignore_ascii_case(name),
+            [_, _, tag, ..] if tag.contains("command:\"") => {
+                tag.contains(&format!("command:{quoted}"))
+            }
+            ["case", value, ..] => by_hand && value.trim_end_matches([':', ',']) == quoted,
+            _ => line.contains(&format!(".Command({quoted}")),
+        }
+    };
+    text.lines().any(|line| !source::is_comment(line) && is_it(line))
+}
+
+/// Parts of the import paths of libraries that read commands.
+const LIBRARIES: &[&str] =
+    &["/cobra", "/cli", "/kong", "/kingpin", "/subcommands", "/ffcli", "/go-flags"];
+/// Names of the command that serves, the likeliest first.
+const COMMANDS: &[&str] =
+    &["serve", "server", "web", "api", "http", "start", "daemon", "listen", "run"];
+/// Programs that start another.
+const INITS: &[&str] = &["tini", "dumb-init", "--", "catatonit", "-g"];
+/// Names that images give any program.
+const ANY_NAMES: &[&str] = &["app", "main", "server", "service", "bin", "binary", "api", "web"];
+const COMMANDS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::mutate;
+
+    #[test]
+    fn an_image_says_with_which_arguments_it_is_started() {
+        let check = |text: &str, want: Option<&[&str]>| {
+            let want: Option<Vec<String>> =
+                want.map(|words| words.iter().map(|word| (*word).to_owned()).collect());
+            assert_eq!(of_dockerfile(text, &["blocky", "x"]), want, "{text}");
+        };
+        check("FROM a\nFROM b\nENTRYPOINT [\"/app/blocky\"]\nCMD [\"serve\"]\n", Some(&["serve"]));
+        check("FROM b\nENTRYPOINT [\"tini\", \"--\", \"/x\", \"web\"]\n", Some(&["web"]));
+        check("FROM b\nCMD [\"./server\", \"-config=conf.yaml\"]\n", Some(&["-config=conf.yaml"]));
+        check("FROM b\nCMD [\"./server\"]\n", Some(&[]));
+        check("FROM b\nCMD [\"./server\", \"-c\", \"/etc/server.conf\"]\n", None);
+        check("FROM b\nENTRYPOINT [\"/entry.sh\"]\nCMD [\"minio\"]\n", None);
+        check("FROM b\nCMD ./server serve\n", None);
+        check("FROM b\nCMD [\"nginx\", \"serve\"]\n", None);
+        check("FROM b\n", None);
+    }
+
+    #[test]
+    fn a_root_command_that_runs_needs_no_other() {
+        let runs = |text: &str| runs_itself(text, &["memos"]);
+        assert!(runs("x = &cobra.Command{\n\tUse: \"memos\",\n\tRunE: func() {},\n}"));
+        assert!(runs("var rootCmd = &cobra.Command{\n\tUse: \"m\",\n\tRun: run,\n}"));
+        assert!(!runs(
+            "x = &cobra.Command{\n\tUse: \"memos\",\n}\n&cobra.Command{Use: \"serve\", Run: f}"
+        ));
+        assert!(!runs("x = &cobra.Command{\n\tUse: \"memos\",\n\tRun: func() { cmd.Help() },\n}"));
+        assert!(!runs("x = &cobra.Command{\n\tUse: \"other\",\n\tRun: f,\n}"));
+    }
+
+    #[test]
+    fn commands_are_declared_in_the_ways_of_their_libraries() {
+        let check = |text: &str, want| assert_eq!(declares(text, "serve", true), want, "{text}");
+        check("\tUse:   \"serve\",", true);
+        check("\tUse: \"serve [port]\",", true);
+        check("\tName:   \"serve\",", true);
+        check("\tServe ServeCmd `cmd:\"\" help:\"x\"`", true);
+        check("\tServerCmd cmd.ServeCommand `command:\"serve\"`", true);
+        check("app.Command(\"serve\", \"starts\")", true);
+        check("\tcase \"serve\":", true);
+        check("\tUse: \"server\",", false);
+        check("// Use: \"serve\"", false);
+        check("x := \"serve\"", false);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        let seed =
+            "FROM é\nENTRYPOINT [\"a\", \"-x\"]\nvar root = cobra.Command{ Use: \"a\"\nRun:\n}";
+        mutate(seed.as_bytes(), b"\"[],\n:{} \xc3", 3000, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            drop(of_dockerfile(&text, &["a"]));
+            assert!(!runs_itself(&text, &[]) || text.contains("un"));
+            assert!(!declares(&text, "\u{0}", true));
+        });
+    }
+}

@@ -1,0 +1,5 @@
+const server = Bun.serve({
+  port: 4000,
+  fetch: () => new Response("Hello from Bun"),
+});
+console.log(`listening on ${server.url}`);

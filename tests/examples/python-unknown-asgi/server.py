@@ -1,0 +1,4 @@
+from lihil import Lihil, Route
+
+root = Route()
+app = Lihil(root)

@@ -1,0 +1,3 @@
+SITENAME = "Notes"
+PATH = "content"
+TIMEZONE = "UTC"

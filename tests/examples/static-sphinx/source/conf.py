@@ -1,0 +1,3 @@
+project = "Guide"
+extensions = ["sphinx.ext.todo"]
+html_theme = "furo"
