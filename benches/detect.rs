@@ -32,6 +32,8 @@ struct Detector {
     name: &'static str,
     program: PathBuf,
     command: &'static str,
+    /// What a plan has; without it there is none.
+    says: &'static str,
 }
 
 /// Milliseconds and MiB of one run.
@@ -93,14 +95,19 @@ fn detectors() -> Vec<Detector> {
         name: "peelbox",
         program: env!("CARGO_BIN_EXE_peelbox").into(),
         command: "detect",
+        says: "\"runtime\"",
     };
-    let others = [("nixpacks", "PEELBOX_BENCH_NIXPACKS"), ("railpack", "PEELBOX_BENCH_RAILPACK")];
-    let found = others.into_iter().filter_map(|(name, variable)| {
+    let others = [
+        ("nixpacks", "PEELBOX_BENCH_NIXPACKS", "\"phases\""),
+        // Without a network, for the tool by which it resolves versions, it ends well with nothing planned.
+        ("railpack", "PEELBOX_BENCH_RAILPACK", "\"deploy\""),
+    ];
+    let found = others.into_iter().filter_map(|(name, variable, says)| {
         let program = env::var_os(variable).map(PathBuf::from).or_else(|| on_path(name));
         if program.is_none() {
             eprintln!("{name} is neither on PATH nor in {variable}: left out");
         }
-        Some(Detector { name, program: program?, command: "plan" })
+        Some(Detector { name, program: program?, command: "plan", says })
     });
     [own].into_iter().chain(found).collect()
 }
@@ -111,7 +118,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 impl Detector {
-    /// Runs it; `None` when it fails or prints nothing, which peelbox may not.
+    /// Runs it; `None` when it fails or plans nothing, which peelbox may not.
     fn run(&self, dir: &Path) -> Option<Cost> {
         let mut command = Command::new("/usr/bin/time");
         command.args(["-q", "-f", "%M"]).arg(&self.program).arg(self.command).arg(dir);
@@ -119,7 +126,8 @@ impl Detector {
         let output = command.output().unwrap();
         let wall_ms = begun.elapsed().as_secs_f64() * 1e3;
         let stderr = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() || output.stdout.is_empty() {
+        let says = String::from_utf8_lossy(&output.stdout).contains(self.says);
+        if !output.status.success() || !says {
             assert!(self.name != "peelbox", "{stderr}");
             return None;
         }

@@ -17,6 +17,7 @@ ENGINE_VERSION=29.8.1    # and the release of that day
 RUNC=v1.4.3           # the engine asks for a newer one than Debian's
 BUILDX=v0.35.0        # for the bench only
 NIXPACKS=1.41.0       # for the bench only
+RAILPACK=0.9.0        # the same
 GO_MIN=1.26.3         # what buildkit's current release asks for
 GO_IMAGE=1.26.8       # Go of the golang:1.26-bookworm image
 BUN_IMAGE=1.2.23      # Bun of the oven/bun:1 image
