@@ -17,16 +17,26 @@ use crate::sbom::{
 /// `lower` knows something in that folder.
 ///
 /// # Errors
-/// It is no layer, is damaged, or unpacks to more than 4 GiB.
+/// It is no layer, is damaged, unpacks to more than 4 GiB, or has too many names to be kept.
 pub fn gather_layer(layer: &Piece, lower: &Gathered) -> io::Result<Gathered> {
+    gather_within(layer, lower, NAMES_BYTES_MAX)
+}
+
+fn gather_within(layer: &Piece, lower: &Gathered, names_bytes_max: u64) -> io::Result<Gathered> {
     let unpacked = decompress::Layer::open(layer, UNPACKED_BYTES_MAX)?;
     let mut entries = Entries::new(unpacked, ENTRIES_MAX);
-    let mut change = Change { lower, gathered: Gathered::default(), total_bytes: 0 };
+    let mut change =
+        Change { lower, gathered: Gathered::default(), total_bytes: 0, names_bytes: 0 };
     while let Some(entry) = entries.next().map_err(io::Error::other)? {
         // Names that are no text are nobody's.
         let Ok(path) = std::str::from_utf8(&entry.path) else { continue };
         let path = absolute(path.as_bytes());
+        let (known, length) = (change.gathered.len(), path.len() as u64);
         change.add(&mut entries, &entry, path).map_err(io::Error::other)?;
+        change.names_bytes += length * (change.gathered.len() - known) as u64;
+        if change.names_bytes > names_bytes_max {
+            return Err(io::Error::other("it has too many names"));
+        }
     }
     Ok(change.gathered)
 }
@@ -34,7 +44,10 @@ pub fn gather_layer(layer: &Piece, lower: &Gathered) -> io::Result<Gathered> {
 struct Change<'a> {
     lower: &'a Gathered,
     gathered: Gathered,
+    /// Of contents.
     total_bytes: u64,
+    /// Of the paths that are kept.
+    names_bytes: u64,
 }
 
 impl Change<'_> {
@@ -170,6 +183,8 @@ const WHITEOUT: &str = ".wh.";
 /// A folder in which it is hides all that is in it in layers below.
 const OPAQUE: &str = ".wh..wh..opq";
 
+/// Paths that are kept of a layer; those of 100,000 files have some 10 MB.
+const NAMES_BYTES_MAX: u64 = 32 << 20;
 /// Entries of a layer.
 const ENTRIES_MAX: u64 = 1_000_000;
 /// A layer unpacked.
@@ -234,6 +249,16 @@ mod tests {
                 "/usr/bin/app",
             ])
         );
+    }
+
+    #[test]
+    fn a_layer_of_endless_names_is_refused() {
+        // A link is kept, as it hides what lies below whatever that is.
+        let links = (0..100).flat_map(|n| header(&format!("{n:0>9}"), b'2', 0, "x"));
+        let layer: Vec<u8> = links.chain([0; 1024]).collect();
+        let gather = |bytes_max| gather_within(&piece(&layer), &Gathered::default(), bytes_max);
+        assert_eq!(gather(1000).unwrap().hidden.len(), 100);
+        assert_eq!(gather(999).unwrap_err().to_string(), "it has too many names");
     }
 
     #[test]

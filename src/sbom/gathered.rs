@@ -56,6 +56,14 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// Number of all paths in it.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        let Self { contents, names, missing, hidden } = self;
+        contents.len() + names.len() + missing.len() + hidden.len()
+    }
+
     /// Whether something is known at `path`, or, unless a folder is there now, below it.
     #[must_use]
     pub fn knows(&self, path: &str, is_folder: bool) -> bool {
