@@ -87,7 +87,8 @@ fn wrong_and_removed_arguments_are_told_with_what_to_type() {
     let spec = ["build", "--spec", "s.json"];
     let build = |more: &[&'static str]| [&spec[..], more].concat();
     check(&build(&["--context-name", "src"]), &["peelbox build --spec s.json --context DIR"]);
-    check(&build(&["--output", "type=local"]), &["`type=local`", "type=docker"]);
+    check(&build(&["--output", "type=cacheonly"]), &["`type=cacheonly`", "type=docker"]);
+    check(&build(&["--output", "type=local"]), &["`type=local` needs `dest=DIR`"]);
     check(&build(&["--output", "type=image,dest=x"]), &["`type=image`", "`dest`"]);
     check(&build(&["--output", "type=none", "--push"]), &["`--push` needs `type=image`"]);
     check(&build(&["--output", "app.tar"]), &["--output type=oci,dest=app.tar"]);
