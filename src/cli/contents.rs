@@ -165,10 +165,8 @@ impl Inspector<'_> {
         let documents = match found.and_then(|data| serde_json::from_slice(&data).ok()) {
             Some(documents) => documents,
             None => {
-                let made = {
-                    let digest = draft.digest.clone();
-                    draft.make(self.catalogue(plan, reference, digest.as_deref())?)
-                };
+                let catalogue = self.catalogue(plan, reference, draft.digest.as_deref())?;
+                let made = draft.make(catalogue);
                 if let (Some((kept, key)), Ok(data)) = (&kept, serde_json::to_vec(&made)) {
                     kept.keep(key, &data);
                 }

@@ -191,13 +191,35 @@ impl Read for Body<'_> {
     }
 }
 
-fn cancelled() -> Status {
+pub(super) fn cancelled() -> Status {
     Status::new(Code::Canceled, "cancelled")
 }
 
-enum ReceiveError {
+/// Why what comes is not received: who is to blame.
+#[derive(Debug)]
+pub(super) enum ReceiveError {
     Output(OutputError),
     Stream(Status),
+}
+
+impl ReceiveError {
+    /// What the daemon is told; the cause on our side is noted first.
+    pub(super) fn told(self, root_cause: &RootCause) -> Status {
+        match self {
+            Self::Stream(status) => status,
+            Self::Output(error) => {
+                let status = Status::new(Code::Unknown, error.to_string());
+                root_cause.set(Failure::Output(error));
+                status
+            }
+        }
+    }
+}
+
+impl From<OutputError> for ReceiveError {
+    fn from(error: OutputError) -> Self {
+        Self::Output(error)
+    }
 }
 
 impl From<Status> for ReceiveError {
@@ -212,14 +234,6 @@ impl Service for FileSend {
     }
 
     fn serve(&self, call: &mut Call) -> Result<(), Status> {
-        match self.receive(call) {
-            Ok(()) => Ok(()),
-            Err(ReceiveError::Stream(status)) => Err(status),
-            Err(ReceiveError::Output(error)) => {
-                let status = Status::new(Code::Unknown, error.to_string());
-                self.root_cause.set(Failure::Output(error));
-                Err(status)
-            }
-        }
+        self.receive(call).map_err(|error| error.told(&self.root_cause))
     }
 }

@@ -16,7 +16,10 @@ use crate::{
     oci_layout::hex,
     output::{OutputError, check_folder},
     pb::fsutil::{Packet, Stat, packet::PacketType},
-    session::{Failure, RootCause, filesend::FileSend},
+    session::{
+        RootCause,
+        filesend::{FileSend, ReceiveError, cancelled},
+    },
 };
 
 mod disk;
@@ -133,15 +136,7 @@ impl Service for FolderSend {
     }
 
     fn serve(&self, call: &mut Call) -> Result<(), Status> {
-        match self.receive(call) {
-            Ok(()) => Ok(()),
-            Err(ReceiveError::Stream(status)) => Err(status),
-            Err(ReceiveError::Output(error)) => {
-                let status = Status::new(Code::Unknown, error.to_string());
-                self.root_cause.set(Failure::Output(error));
-                Err(status)
-            }
-        }
+        self.receive(call).map_err(|error| error.told(&self.root_cause))
     }
 }
 
@@ -266,28 +261,5 @@ impl Transfer {
             packets.push(packet(PacketType::Fin, 0));
         }
         Ok(packets)
-    }
-}
-
-fn cancelled() -> Status {
-    Status::new(Code::Canceled, "cancelled")
-}
-
-/// Who is to blame.
-#[derive(Debug)]
-enum ReceiveError {
-    Output(OutputError),
-    Stream(Status),
-}
-
-impl From<OutputError> for ReceiveError {
-    fn from(error: OutputError) -> Self {
-        Self::Output(error)
-    }
-}
-
-impl From<Status> for ReceiveError {
-    fn from(status: Status) -> Self {
-        Self::Stream(status)
     }
 }
