@@ -217,22 +217,21 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Exports the result of `definition` without a word.
+    /// Begins to export the result of `definition`, without a word; it is given up when the answer is dropped.
     ///
     /// # Errors
-    /// How the call ended.
+    /// The call could not be made.
     pub fn export(
         &self,
         reference: String,
         definition: Definition,
         exporter: Exporter,
         frontend_attrs: BTreeMap<String, String>,
-    ) -> Result<BTreeMap<String, String>, Status> {
+    ) -> Result<Pending<SolveResponse>, Status> {
         let job = Job { reference, exporter: Some(exporter), frontend_attrs, internal: true };
         let request =
             SolveRequest { definition: Some(definition), ..request(job, self.session.clone()) };
-        let response = control::solve(&self.channel, &request, &self.over)?.wait()?;
-        Ok(response.exporter_response)
+        control::solve(&self.channel, &request, &self.over)
     }
 
     /// Reads a blob that the daemon has made: of at most so many bytes, by its digest.

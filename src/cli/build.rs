@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use crate::{
     cli::{
         args::{BuildArgs, Progress},
-        attest::{Carrier, Wanted},
+        attest::{Carriage, Carrier, Wanted},
         connect::{self, Reached},
         env::Environment,
         failure::{output_error, system},
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &BuildArgs, env: &Environment) -> Result<(), Error> {
     };
     can_write(&request.output, &reached)?;
     request.project.can_be_built_by(&reached)?;
-    request.carrier = request.attest.carrier(&request.output, &reached, env)?;
+    request.carriage = request.attest.carriage(&request.output, &reached, env)?;
     let request = Arc::new(request);
     let builder = reached.builder();
     let shown = if args.quiet { Progress::Quiet } else { args.progress };
@@ -89,9 +89,9 @@ fn resolve(args: &BuildArgs, env: &Environment) -> Result<Request, Error> {
         project.look_for_changes();
     }
     // Where it goes is known when the builder is.
-    let carrier = Carrier::Nobody;
+    let carriage = Carriage::of(Carrier::Nobody);
     let cache_dir = env.cache_dir.clone();
-    Ok(Request { project, output, tags, is_verbose, keeps_record, attest, carrier, cache_dir })
+    Ok(Request { project, output, tags, is_verbose, keeps_record, attest, carriage, cache_dir })
 }
 
 /// A Docker Engine with the classic image store gives no image away.

@@ -1,7 +1,7 @@
 //! What is in the image that was built: read through the daemon while the build still runs, or known from before.
 //!
 //! The SBOM of an image depends on nothing but the image and the lock files of the context. So it is kept under the digest
-//! of the image's manifest, which the daemon tells in some 10 ms; only of a new image all names are listed.
+//! of the image's manifest, which the daemon tells in some milliseconds; only of a new image all names are listed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use crossbeam_channel::{bounded, select};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -19,14 +20,16 @@ use crate::{
         attest::Attested,
         job::Request,
         kept::{Kept, read},
+        later::Later,
         layers::{BaseFiles, Layers},
         project::{Project, unique_id},
     },
     gateway::{Gateway, RefId},
-    grpc::{Code, Status},
+    grpc::{Code, Status, client::Pending, io::spawn},
     llb::Definition,
     oci_layout::hex,
-    pb::control::Exporter,
+    output::Announced,
+    pb::control::{Exporter, SolveResponse},
     plan::Plan,
     sbom::{
         self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject,
@@ -96,12 +99,13 @@ struct Documents {
 }
 
 impl Draft {
-    /// Of the image with that digest; without one it is not kept.
+    /// Of the image with that digest; without one it is not kept. `context` is what the lock files say.
     pub(crate) fn new(
         request: &Request,
+        context: Catalogue,
         platform: &str,
         digest: Option<&str>,
-    ) -> Result<Self, Status> {
+    ) -> Self {
         let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
         let mut draft = Self {
             name: name.to_owned(),
@@ -109,14 +113,14 @@ impl Draft {
             platform: platform.to_owned(),
             created_seconds: request.project.epoch.unwrap_or_default(),
             is_cyclonedx: request.attest.is_cyclonedx,
-            context: catalogue(context_files(&request.project), Origin::Context)?,
+            context,
             key: String::new(),
         };
         let Self { context, is_cyclonedx, .. } = &draft;
         let version = env!("CARGO_PKG_VERSION");
         draft.key =
             hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
-        Ok(draft)
+        draft
     }
 
     fn subject(&self) -> Subject<'_> {
@@ -214,16 +218,7 @@ impl Inspector<'_> {
     /// The digests of the image, known before it is exported with what is said of it.
     pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
         self.base().wait();
-        let announcement = self.lister.gather.expect_image();
-        let response = self.lister.export(plan.definition().clone(), exporter)?;
-        let announced = announcement.take().unwrap_or_default();
-        let said = |key: &str| response.get(key).cloned();
-        let manifest = announced.digest.or_else(|| said("containerimage.digest"));
-        let config = announced.config_digest.or_else(|| said("containerimage.config.digest"));
-        let manifest = manifest.ok_or_else(|| {
-            Status::protocol("the daemon does not say which digest the image has")
-        })?;
-        Ok(Digests { manifest, config })
+        self.lister.digests(plan.definition().clone(), exporter)
     }
 
     fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
@@ -247,15 +242,49 @@ impl Lister {
         // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
         // (BuildKit `exporter/local/export.go`).
         let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
-        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?;
+        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?.wait()?;
         folder.take().ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))
+    }
+
+    /// Takes the image's announcement for an answer: until the export has ended some milliseconds more go by.
+    fn digests(&self, definition: Definition, exporter: Exporter) -> Result<Digests, Status> {
+        let announcement = self.gather.expect_image();
+        let exported = self.export(definition, exporter)?;
+        let (tx, ended) = bounded(1);
+        let waits = spawn("pbx-digests", move || drop(tx.send(exported.wait())));
+        waits.map_err(|e| Status::new(Code::Internal, e.to_string()))?;
+        let mut end = None;
+        let announced = select! {
+            recv(announcement.answer()) -> announced => announced.ok(),
+            recv(ended) -> ended => {
+                end = ended.ok();
+                None
+            }
+        };
+        if let Some(Announced { digest: Some(manifest), config_digest: config @ Some(_) }) =
+            announced
+        {
+            return Ok(Digests { manifest, config });
+        }
+        // Old daemons announce less than they say at the end.
+        let end = end.or_else(|| ended.recv().ok());
+        let gone = || Err(Status::new(Code::Internal, "nobody waits for the digests"));
+        let response = end.unwrap_or_else(gone)?.exporter_response;
+        let announced = announced.or_else(|| announcement.take()).unwrap_or_default();
+        let said = |key: &str| response.get(key).cloned();
+        let manifest = announced.digest.or_else(|| said("containerimage.digest"));
+        let config = announced.config_digest.or_else(|| said("containerimage.config.digest"));
+        let manifest = manifest.ok_or_else(|| {
+            Status::protocol("the daemon does not say which digest the image has")
+        })?;
+        Ok(Digests { manifest, config })
     }
 
     fn export(
         &self,
         definition: Definition,
         exporter: Exporter,
-    ) -> Result<BTreeMap<String, String>, Status> {
+    ) -> Result<Pending<SolveResponse>, Status> {
         self.aside.export(unique_id(), definition, exporter, self.frontend_attrs.clone())
     }
 }
@@ -302,6 +331,16 @@ impl ReadAt for Remote {
         buf[..count].copy_from_slice(&data[..count]);
         Ok(count)
     }
+}
+
+/// Begins to read the lock files of the context, which depend on nothing that a daemon does.
+///
+/// # Errors
+/// There is no room for a thread.
+pub(crate) fn read_lock_files(request: Arc<Request>) -> io::Result<Later<Catalogue>> {
+    Later::begin("pbx-lock-files", STACK_BYTES, move || {
+        sbom::catalogue(&context_files(&request.project), Origin::Context)
+    })
 }
 
 /// Lock files and manifests of the context: those beside the service, at the root, and where a dependency step has its own.

@@ -15,7 +15,7 @@ use crate::{
 /// Where a file is written it is written each time, and without SBOM and provenance an export costs less than the question.
 pub(crate) fn is_in_stages(request: &Request) -> bool {
     let is_in_docker = matches!(request.output, Output::Docker { dest: None, .. });
-    is_in_docker && request.carrier != Carrier::Nobody
+    is_in_docker && !request.attest.is_nothing()
 }
 
 /// The build of the graph; it exports too, unless that is a stage of its own.
@@ -24,9 +24,9 @@ pub(crate) fn build_job(request: &Request, reached: &Reached) -> Job {
     let mut frontend_attrs = if is_in_stages {
         BTreeMap::new()
     } else {
-        request.attest.frontend_attrs(&request.carrier)
+        request.attest.frontend_attrs(request.carrier())
     };
-    let needs_record = !is_in_stages && request.attest.needs_record(&request.carrier);
+    let needs_record = !is_in_stages && request.attest.needs_record(request.carrier());
     frontend_attrs.extend(common_attrs(request));
     Job {
         reference: unique_id(),
@@ -38,7 +38,7 @@ pub(crate) fn build_job(request: &Request, reached: &Reached) -> Job {
 
 /// The stage that exports.
 pub(crate) fn export_job(request: &Request, reached: &Reached) -> Job {
-    let mut frontend_attrs = request.attest.frontend_attrs(&request.carrier);
+    let mut frontend_attrs = request.attest.frontend_attrs(request.carrier());
     frontend_attrs.extend(common_attrs(request));
     let exporter = image_exporter(request, reached);
     // The record is that of the build.
@@ -75,7 +75,7 @@ fn image_exporter(request: &Request, reached: &Reached) -> Option<Exporter> {
     let name = match request.output {
         _ if reached.keeps_image() => "moby",
         // Docker takes an OCI image too, and only that holds attestations.
-        Output::Docker { dest: None, .. } if request.carrier == Carrier::Image => "oci",
+        Output::Docker { dest: None, .. } if *request.carrier() == Carrier::Image => "oci",
         _ => name,
     };
     let mut exporter = exporter(request, name);
@@ -88,7 +88,7 @@ pub(crate) fn exporter_beside(request: &Request, plan: &Plan) -> Exporter {
     let name = match request.output {
         Output::Docker { dest: Some(_), .. } => "docker",
         // What goes into the classic store of an engine beside the builder.
-        Output::Docker { .. } if request.carrier != Carrier::Image => "docker",
+        Output::Docker { .. } if *request.carrier() != Carrier::Image => "docker",
         _ => "oci",
     };
     let mut exporter = exporter(request, name);

@@ -29,7 +29,7 @@ struct Written {
 
 /// Whether something will be said of what is written, which names it by its digest.
 pub(crate) fn needs_digests(request: &Request) -> bool {
-    request.output.is_files() && matches!(request.carrier, Carrier::Files(_))
+    request.output.is_files() && matches!(request.carrier(), Carrier::Files(_))
 }
 
 /// Gives what was written its name, then says so.
@@ -122,7 +122,7 @@ fn beside(
     attested: &Attested,
     written: &Written,
 ) -> Result<Vec<PathBuf>, Error> {
-    let Carrier::Files(place) = &request.carrier else { return Ok(Vec::new()) };
+    let Carrier::Files(place) = request.carrier() else { return Ok(Vec::new()) };
     let digest = written.subjects.first().map_or("", |subject| subject.digest.as_str());
-    write_about(place, &request.carrier, attested, &written.subjects, digest)
+    write_about(place, request.carrier(), attested, &written.subjects, digest)
 }

@@ -152,11 +152,12 @@ fn beside(
     response: &BTreeMap<String, String>,
     load: &LoadProgress,
 ) -> Result<Vec<PathBuf>, Error> {
-    let needs_files = matches!(request.carrier, Carrier::Files(_)) || attested.cyclonedx.is_some();
+    let needs_files =
+        matches!(request.carrier(), Carrier::Files(_)) || attested.cyclonedx.is_some();
     if !needs_files || !attested.files.is_empty() {
         return Ok(attested.files.clone());
     }
-    let place = match &request.carrier {
+    let place = match request.carrier() {
         Carrier::Files(place) => place.clone(),
         _ => request.attest.beside(&request.output, env)?,
     };
@@ -166,8 +167,8 @@ fn beside(
     let digest = in_docker.or(made).ok_or_else(|| {
         Error::new(Kind::Internal, "the daemon does not say which digest the image has")
     })?;
-    let files = write_beside(&place, &request.carrier, attested, &request.tags, digest)?;
-    if let (Carrier::Files(_), false) = (&request.carrier, attested.key.is_empty()) {
+    let files = write_beside(&place, request.carrier(), attested, &request.tags, digest)?;
+    if let (Carrier::Files(_), false) = (request.carrier(), attested.key.is_empty()) {
         Known::new(request.cache_dir.as_deref()).remember_beside(digest, &attested.key, &files);
     }
     Ok(files)
@@ -193,7 +194,7 @@ pub(crate) fn said(
         None => "no provenance (--no-provenance)",
         Some(_) => "provenance",
     };
-    let place = match &request.carrier {
+    let place = match request.carrier() {
         Carrier::Image if attested.is_there => " are in the image since it was loaded",
         Carrier::Image => " in the image",
         Carrier::Files(_) if attested.is_there => " are beside the image since it was made",

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
     time::Instant,
@@ -15,14 +16,17 @@ use crate::{
     attestation::{self, Provenance},
     cli::{
         attest::{
-            Attested, Carrier, Document, Folder, Wanted, attach, no_sbom, recorded_provenance,
+            Attested, Carriage, Carrier, Document, Folder, Wanted, attach, no_sbom,
+            recorded_provenance,
         },
         connect::Reached,
-        contents::{Draft, Inspector},
+        contents::{Draft, Inspector, read_lock_files},
         env::Environment,
         export::{build_job, exporter_beside, is_in_stages, metadata},
         failure::{daemon_error, system},
         files::needs_digests,
+        known::Known,
+        later::Later,
         layers::BaseFiles,
         project::{Project, Purpose, unique_id},
         services,
@@ -35,11 +39,11 @@ use crate::{
     },
     error::{Error, Kind},
     gateway::{Gateway, RefId},
-    grpc::{Cancel, Service, io::spawn},
+    grpc::{Cancel, Code, Service, Status, io::spawn},
     output::{Loader, Output},
     pb::gateway::Attestation,
     plan::{CONTEXT_NAME, Plan},
-    sbom::Problem,
+    sbom::{Catalogue, Problem},
     session::{
         RootCause, SessionId,
         context::{Context, Folders, Upload},
@@ -52,6 +56,8 @@ use crate::{
 
 /// News the printer may be behind; then the daemon waits.
 const NEWS_MAX: usize = 256;
+/// Of a thread that may have to shake hands with an encrypted engine.
+const TLS_STACK_BYTES: usize = 2 << 20;
 
 /// Everything that is known before the daemon is asked.
 pub(crate) struct Request {
@@ -63,12 +69,16 @@ pub(crate) struct Request {
     /// ms of a build of nothing new (Engine 29.8).
     pub(crate) keeps_record: bool,
     pub(crate) attest: Wanted,
-    pub(crate) carrier: Carrier,
+    pub(crate) carriage: Carriage,
     /// Where SBOMs are kept.
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
 impl Request {
+    pub(crate) fn carrier(&self) -> &Carrier {
+        self.carriage.carrier()
+    }
+
     /// Names of the image, normalised; what is pushed by its digest gets no tag.
     pub(crate) fn names(&self) -> Vec<String> {
         let repository = |tag: &String| match tag.rsplit_once(':') {
@@ -188,6 +198,8 @@ impl Build {
             // Nobody reads yet; a place has few of them.
             drop(notes_tx.try_send(Note::Warning(warning.clone())));
         }
+        let ahead = Ahead::begin(&request, &reached, loader.as_ref())
+            .map_err(|e| system("cannot start a thread", e))?;
         let planned = Arc::new(OnceLock::new());
         let work = Work {
             request,
@@ -202,6 +214,7 @@ impl Build {
             load: Arc::clone(&load),
             began: Instant::now(),
             base: Mutex::default(),
+            ahead,
         };
         spawn("pbx-build", move || {
             let result = work.run(host, &news_tx);
@@ -227,6 +240,21 @@ impl Build {
     }
 }
 
+/// Whether the engine keeps SBOM and provenance in images. To ask costs it 6 ms of work (29.8): so first it is looked whether
+/// it has an image that is known to hold them, under the name that the new one shall have.
+fn keeps_attestations(
+    request: &Request,
+    reached: &Reached,
+    loader: Option<&EngineLoader>,
+) -> Result<bool, Error> {
+    let known = Known::new(request.cache_dir.as_deref());
+    let before = loader.and_then(EngineLoader::before);
+    if before.is_some_and(|image| known.of_image(&image.id).is_some()) {
+        return Ok(true);
+    }
+    reached.engine_keeps_attestations()
+}
+
 /// What the thread of a build is given.
 pub(crate) struct Work {
     pub(super) request: Arc<Request>,
@@ -242,6 +270,36 @@ pub(crate) struct Work {
     pub(super) load: Arc<LoadProgress>,
     pub(super) began: Instant,
     pub(super) base: Mutex<BaseFiles>,
+    ahead: Ahead,
+}
+
+/// What is found out while the daemon plans and builds.
+struct Ahead {
+    /// What the lock files of the context say, if an SBOM is to be made.
+    context: Later<Catalogue>,
+    /// Whether the engine keeps SBOM and provenance in images, if that is open.
+    is_inside: Later<Result<bool, Error>>,
+}
+
+impl Ahead {
+    fn begin(
+        request: &Arc<Request>,
+        reached: &Arc<Reached>,
+        loader: Option<&Arc<EngineLoader>>,
+    ) -> io::Result<Self> {
+        let makes_sbom = request.attest.makes_sbom(request.carrier());
+        let context = makes_sbom.then(|| read_lock_files(Arc::clone(request)));
+        let is_inside = request.carriage.is_open().then(|| {
+            let (request, reached) = (Arc::clone(request), Arc::clone(reached));
+            let loader = loader.cloned();
+            let ask = move || keeps_attestations(&request, &reached, loader.as_deref());
+            Later::begin("pbx-store", TLS_STACK_BYTES, ask)
+        });
+        Ok(Self {
+            context: context.transpose()?.unwrap_or_default(),
+            is_inside: is_inside.transpose()?.unwrap_or_default(),
+        })
+    }
 }
 
 impl Work {
@@ -296,7 +354,7 @@ impl Work {
             drop(load.id.set(made.clone()));
         }
         if !is_in_stages(request)
-            && request.attest.needs_record(&request.carrier)
+            && request.attest.needs_record(request.carrier())
             && let Some(wanted) = &request.attest.provenance
         {
             attested.provenance = Some(self.recorded(&name, wanted)?);
@@ -309,7 +367,7 @@ impl Work {
         let Self { request, reached, base, .. } = self;
         let is_wanted = reached.tells_digests()
             && !request.output.is_files()
-            && request.attest.makes_sbom(&request.carrier);
+            && request.attest.makes_sbom(request.carrier());
         let parts = plan.parts().filter(|_| is_wanted);
         if let Some(parts) = parts {
             let (lister, gateway) = (self.lister(running), running.gateway.clone());
@@ -352,7 +410,7 @@ impl Work {
         let Self { request, .. } = self;
         let gateway = &running.gateway;
         let (reference, is_built) = build(gateway, plan, attested)?;
-        if is_built && request.attest.makes_sbom(&request.carrier) {
+        if is_built && request.attest.makes_sbom(request.carrier()) {
             self.sbom(running, plan, &reference, attested)?;
         }
         let attestations = self.attach(gateway, attested)?;
@@ -375,8 +433,23 @@ impl Work {
             attested.digests = Some(digests.map_err(no_sbom)?);
         }
         let manifest = attested.digests.as_ref().map(|digests| digests.manifest.as_str());
-        let draft = Draft::new(request, &attested.platform, manifest).map_err(no_sbom)?;
+        let draft = self.draft(&attested.platform, manifest).map_err(no_sbom)?;
         self.make_sbom(&inspector, plan, reference, draft, attested)
+    }
+
+    /// The SBOM of the image with that digest.
+    pub(super) fn draft(&self, platform: &str, digest: Option<&str>) -> Result<Draft, Status> {
+        let gave_up = || Status::new(Code::Internal, "nobody has read the lock files");
+        let context = self.ahead.context.take().ok_or_else(gave_up)?;
+        Ok(Draft::new(&self.request, context, platform, digest))
+    }
+
+    /// Must be known before the image is exported, or asked for its digests.
+    pub(super) fn settle_carriage(&self) -> Result<(), Error> {
+        if let Some(is_inside) = self.ahead.is_inside.take() {
+            self.request.carriage.settle(is_inside?);
+        }
+        Ok(())
     }
 
     pub(super) fn make_sbom(
@@ -401,7 +474,7 @@ impl Work {
         attested: &Attested,
     ) -> Result<BTreeMap<String, Vec<Attestation>>, Error> {
         let Self { request, .. } = self;
-        if request.carrier != Carrier::Image {
+        if *request.carrier() != Carrier::Image {
             return Ok(BTreeMap::new());
         }
         let with_provenance = request.attest.provenance.is_some();

@@ -39,10 +39,10 @@ impl Known {
         }
     }
 
-    /// What the image with that id holds.
+    /// What the image with that id holds; `None` also when what is said of it lies beside it.
     pub(crate) fn of_image(&self, id: &str) -> Option<Holds> {
         let text = self.find(id)?;
-        let (manifest, attested) = text.trim_end().split_once(' ')?;
+        let (manifest, attested) = text.split_once(' ').filter(|_| !text.contains('\n'))?;
         Some(Holds { manifest: manifest.to_owned(), attested: attested.to_owned() })
     }
 
@@ -118,6 +118,7 @@ mod tests {
         }
         known.remember_beside("sha256:a", "key", &files);
         assert_eq!(known.beside("sha256:a", "key"), Some(files.clone()));
+        assert_eq!(known.of_image("sha256:a"), None);
         assert_eq!(known.beside("sha256:a", "another"), None);
         assert_eq!(known.beside("sha256:b", "key"), None);
         fs::write(&files[1], "{ }").unwrap();

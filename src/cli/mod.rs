@@ -23,6 +23,7 @@ mod inspect;
 mod job;
 mod kept;
 mod known;
+mod later;
 mod layers;
 mod plan;
 mod probe;

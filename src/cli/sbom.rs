@@ -10,7 +10,7 @@ use crate::{
     attestation::SPDX_PREDICATE,
     cli::{
         args::{ProjectArgs, SbomArgs, SbomFormat},
-        attest::{Attested, Carrier, Wanted},
+        attest::{Attested, Carriage, Carrier, Wanted},
         build::tags,
         connect,
         env::Environment,
@@ -190,7 +190,7 @@ fn of_build(args: SbomArgs, env: &Environment) -> Result<String, Error> {
         is_verbose: false,
         keeps_record: false,
         attest: Wanted::sbom_alone(),
-        carrier: Carrier::Caller,
+        carriage: Carriage::of(Carrier::Caller),
         cache_dir: env.cache_dir.clone(),
     };
     let cancel = Cancel::default();

@@ -61,6 +61,7 @@ impl Work {
         if !is_built {
             return Ok((answer(reference), None));
         }
+        self.settle_carriage()?;
         let response = if self.reached.tells_digests() {
             self.export_what_is_new(running, plan, &reference, attested)?
         } else {
@@ -80,7 +81,7 @@ impl Work {
         let inspector = self.inspector(running);
         let digests = inspector.digests(plan, exporter_beside(request, plan)).map_err(no_sbom)?;
         attested.digests = Some(digests.clone());
-        let draft = self.draft(&attested.platform, &digests.manifest).map_err(no_sbom)?;
+        let draft = self.draft_sbom(&attested.platform, &digests.manifest).map_err(no_sbom)?;
         let holds = self.holds(&digests, draft.as_ref());
         let is_there = self.is_there(&digests.config, &holds)?;
         attested.key.clone_from(&holds.attested);
@@ -91,7 +92,7 @@ impl Work {
         if !is_there {
             let response = self.export(running, plan, attested)?;
             let id = response.get("containerimage.digest");
-            if let (Some(id), Carrier::Image) = (id, &request.carrier) {
+            if let (Some(id), Carrier::Image) = (id, request.carrier()) {
                 self.known().remember(id, &holds);
             }
             return Ok(response);
@@ -114,7 +115,7 @@ impl Work {
     ) -> Result<Response, BuildError> {
         let response = self.export(running, plan, attested)?;
         let id = response.get("containerimage.digest").map_or("", String::as_str);
-        let draft = self.draft(&attested.platform, id).map_err(no_sbom)?;
+        let draft = self.draft_sbom(&attested.platform, id).map_err(no_sbom)?;
         attested.key = self.attested(draft.as_ref());
         self.find_attested(id, attested);
         self.make_attested(running, plan, reference, draft, attested)?;
@@ -133,14 +134,14 @@ impl Work {
         Lister { aside: running.aside(), gather: Arc::clone(&self.gather), frontend_attrs }
     }
 
-    fn draft(&self, platform: &str, digest: &str) -> Result<Option<Draft>, Status> {
-        let is_made = self.request.attest.makes_sbom(&self.request.carrier);
-        is_made.then(|| Draft::new(&self.request, platform, Some(digest))).transpose()
+    fn draft_sbom(&self, platform: &str, digest: &str) -> Result<Option<Draft>, Status> {
+        let is_made = self.request.attest.makes_sbom(self.request.carrier());
+        is_made.then(|| self.draft(platform, Some(digest))).transpose()
     }
 
     /// What is attested of the image with that id may be in it, or beside it.
     fn find_attested(&self, id: &str, attested: &mut Attested) {
-        match &self.request.carrier {
+        match self.request.carrier() {
             // The further SBOM is beside it, and written each time.
             Carrier::Image => attested.is_there = !self.request.attest.is_cyclonedx,
             Carrier::Files(_) => {
@@ -165,7 +166,7 @@ impl Work {
             return Ok(());
         }
         let Self { request, .. } = self;
-        let needs_record = request.attest.needs_record(&request.carrier);
+        let needs_record = request.attest.needs_record(request.carrier());
         let wanted = request.attest.provenance.as_ref().filter(|_| needs_record);
         thread::scope(|scope| {
             let recorder = thread::Builder::new().name("pbx-record".to_owned());
@@ -209,7 +210,7 @@ impl Work {
     /// Whether Docker has the image; then it has all its names too.
     fn is_there(&self, config: &Option<String>, holds: &Holds) -> Result<bool, BuildError> {
         let Some(loader) = &self.loader else { return Ok(false) };
-        let is_it = |image: &Image| match self.request.carrier {
+        let is_it = |image: &Image| match self.request.carrier() {
             Carrier::Image => self.known().of_image(&image.id).as_ref() == Some(holds),
             _ => config.as_ref() == Some(&image.id),
         };
@@ -240,14 +241,14 @@ impl Work {
 
     /// Stands for all that is attested, without times.
     fn attested(&self, draft: Option<&Draft>) -> String {
-        let Request { attest, carrier, tags, project, .. } = &*self.request;
+        let Request { attest, tags, project, .. } = &*self.request;
         let sbom = match &attest.sbom {
             Sbom::Generator(image) => image.clone(),
             Sbom::No | Sbom::Own => draft.map(|draft| draft.key.clone()).unwrap_or_default(),
         };
         let provenance = attest.provenance.as_ref().map(|provenance| provenance.attr());
         let mut text = format!("{sbom} {provenance:?}");
-        if let Carrier::Files(place) = carrier {
+        if let Carrier::Files(place) = self.request.carrier() {
             // They are small, so even a new commit with the same image gets its own.
             let parameters = provenance.map(|_| project.parameters());
             text = format!("{text} {place:?} {tags:?} {parameters:?}");

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     grpc::{
-        Code, RECEIVE_LIMIT_BYTES, Status,
+        Cancel, Code, RECEIVE_LIMIT_BYTES, Status,
         client::{DATA_FRAME_BUDGET, SEND_BUFFER_BYTES},
         driver::Handle,
         frame,
@@ -27,6 +27,10 @@ pub const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Calls served at the same time; a build needs a handful.
 const CALLS_MAX: usize = 64;
+/// Window of a stream at first: a daemon sends an image as it opens the call, and most are refused as they are there.
+const FIRST_WINDOW_BYTES: u32 = 64 << 10;
+/// Once so many bytes of a call were read, the rest will be too.
+const BULK_BYTES: usize = FIRST_WINDOW_BYTES as usize / 2;
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// Ignore patterns come as headers, one field each.
@@ -89,7 +93,7 @@ where
 {
     let mut builder = h2::server::Builder::new();
     builder
-        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_window_size(FIRST_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES_MAX)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
@@ -97,7 +101,24 @@ where
     let mut connection = builder.handshake::<_, Bytes>(io).await?;
     let active = Arc::new(AtomicUsize::new(0));
     let mut serial = 0_usize;
-    while let Some(accepted) = connection.accept().await {
+    // Thrown once, by whoever reads much.
+    let bulk = Cancel::default();
+    let mut is_wide = false;
+    loop {
+        let accepted = match is_wide {
+            true => connection.accept().await,
+            false => match bulk.guard(connection.accept()).await {
+                Some(accepted) => accepted,
+                None => {
+                    is_wide = true;
+                    // For streams that are open too (RFC 9113, section 6.9.2). `h2` has more settings to send only while
+                    // the first ones are not confirmed, and then the window stays as it is.
+                    drop(connection.set_initial_window_size(STREAM_WINDOW_BYTES));
+                    continue;
+                }
+            },
+        };
+        let Some(accepted) = accepted else { return Ok(()) };
         let (request, mut respond) = accepted?;
         let path = request.uri().path();
         if path.eq_ignore_ascii_case(HEALTH_CHECK) {
@@ -116,9 +137,9 @@ where
             continue;
         }
         serial += 1;
-        start_call(&driver, serial, Arc::clone(service), request, respond, Arc::clone(&active));
+        let (service, active) = (Arc::clone(service), Arc::clone(&active));
+        start_call(&driver, serial, service, request, respond, active, bulk.clone());
     }
-    Ok(())
 }
 
 fn start_call(
@@ -128,6 +149,7 @@ fn start_call(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     active: Arc<AtomicUsize>,
+    bulk: Cancel,
 ) {
     // The stream is gone: nobody is left to answer.
     let Ok(stream) = respond.send_response(headers(), false) else { return };
@@ -135,7 +157,7 @@ fn start_call(
     let mut call = Call {
         method: parts.uri.path().to_owned(),
         metadata: parts.headers,
-        receiver: Some(Receiver::new(body, RECEIVE_LIMIT_BYTES)),
+        receiver: Some(Receiver::new(body, RECEIVE_LIMIT_BYTES).telling(BULK_BYTES, bulk)),
         sender: Sender::new(stream),
         driver: driver.clone(),
     };

@@ -22,12 +22,32 @@ pub struct Receiver {
     stream: RecvStream,
     buf: BytesMut,
     limit: usize,
+    /// Thrown when so many bytes more were read.
+    bulk: Option<(usize, Cancel)>,
 }
 
 impl Receiver {
     /// Reads messages of at most `limit` bytes.
     pub fn new(stream: RecvStream, limit: usize) -> Self {
-        Self { stream, buf: BytesMut::new(), limit }
+        Self { stream, buf: BytesMut::new(), limit, bulk: None }
+    }
+
+    /// Throws `bulk` once `bytes` were read.
+    #[must_use]
+    pub fn telling(self, bytes: usize, bulk: Cancel) -> Self {
+        Self { bulk: Some((bytes, bulk)), ..self }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some((left, bulk)) = &mut self.bulk {
+            match left.checked_sub(bytes) {
+                Some(rest) if rest > 0 => *left = rest,
+                _ => {
+                    bulk.cancel();
+                    self.bulk = None;
+                }
+            }
+        }
     }
 
     /// The next message; `None` at the end of the peer's data.
@@ -44,6 +64,7 @@ impl Receiver {
                     if let Err(e) = self.stream.flow_control().release_capacity(data.len()) {
                         return Poll::Ready(Some(Err(Status::from_h2(e))));
                     }
+                    self.count(data.len());
                     self.buf.extend_from_slice(&data);
                 }
                 Some(Err(e)) => return Poll::Ready(Some(Err(Status::from_h2(e)))),

@@ -92,6 +92,11 @@ pub struct Gathering<'a, T> {
 }
 
 impl<T> Gathering<'_, T> {
+    /// What came, as soon as it is here.
+    pub fn answer(&self) -> &Receiver<T> {
+        &self.answer
+    }
+
     /// What came, once the daemon says that it has exported; `None` when it sent nothing.
     ///
     /// It may say so before the thread of the call has put the last bytes away.

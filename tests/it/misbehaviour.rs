@@ -254,3 +254,64 @@ fn a_message_above_the_limit_is_refused_before_it_is_stored() {
     let (outcome, _) = build(socket, vec![Arc::new(Flood)]);
     outcome.unwrap().unwrap();
 }
+
+/// An export whose reader stops after `read_bytes`, waits until `enough_bytes` are under way, and refuses the rest.
+struct Export {
+    read_bytes: usize,
+    enough_bytes: usize,
+    sent_bytes: Arc<AtomicUsize>,
+}
+
+impl Service for Export {
+    fn methods(&self) -> &'static [&'static str] {
+        &["/test.Export/Take"]
+    }
+
+    fn serve(&self, call: &mut Call) -> Result<(), Status> {
+        let receiver = call.receiver.as_mut().unwrap();
+        let mut read = 0;
+        while read < self.read_bytes {
+            read += receiver.receive()?.unwrap().len();
+        }
+        let begun = Instant::now();
+        while self.sent_bytes.load(Ordering::Relaxed) < self.enough_bytes
+            && begun.elapsed() < PATIENCE / 40
+        {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Err(Status::new(Code::AlreadyExists, "it is there"))
+    }
+}
+
+/// What a daemon gets rid of when it sends as fast as it can.
+fn sent_to(read_bytes: usize, enough_bytes: usize) -> usize {
+    let sent_bytes = Arc::new(AtomicUsize::new(0));
+    let export = Export { read_bytes, enough_bytes, sent_bytes: Arc::clone(&sent_bytes) };
+    let sent = Arc::clone(&sent_bytes);
+    let (socket, _fake) = Fake::start(solve(move |stage| {
+        let (mut sender, mut answers) =
+            stage.session.open("/test.Export/Take", CallOptions::default())?;
+        let message = [&[0, 0, 0, 0x40, 0][..], &[7; 16 << 10]].concat();
+        while sender.send(message.clone().into()).is_ok() {
+            sent.fetch_add(message.len(), Ordering::Relaxed);
+        }
+        assert_eq!(answers.receive().unwrap_err().code, Code::AlreadyExists);
+        returned(stage);
+        Ok(())
+    }));
+    let (outcome, _) = build(socket, vec![Arc::new(export)]);
+    outcome.unwrap().unwrap();
+    sent_bytes.load(Ordering::Relaxed)
+}
+
+#[test]
+fn of_an_export_that_is_refused_little_is_sent() {
+    let sent = sent_to(0, 1 << 20);
+    assert!(sent <= 64 << 10, "{sent} bytes");
+}
+
+#[test]
+fn an_export_that_is_read_gets_a_wide_window() {
+    let sent = sent_to(64 << 10, 7 << 20);
+    assert!(sent >= 7 << 20, "{sent} bytes");
+}
