@@ -10,6 +10,7 @@ use crate::support::{
     daemon,
     docker::Engine,
     image::Image,
+    middle::{Load, Middle},
     peelbox::{Peelbox, Run},
     workdir::{DEBIAN, Workdir},
 };
@@ -51,9 +52,10 @@ fn check_inside(name: &str, builder: Option<&str>) {
     let engine = Engine::containerd(name);
     let work = work(name);
     let tag = engine.tag("1");
-    let build = |args: &[&str]| {
-        build(&work, builder, engine.host()).args(["--tag", &tag]).args(args).run().ok()
+    let build_at = |host: &str, args: &[&str]| {
+        build(&work, builder, host).args(["--tag", &tag]).args(args).run().ok()
     };
+    let build = |args: &[&str]| build_at(engine.host(), args);
     let run = build(&["--require-attestations"]);
     drop(run.says(&["attested", " packages, provenance in the image"]));
     let attested = saved(&engine, &work, &tag);
@@ -74,6 +76,11 @@ fn check_inside(name: &str, builder: Option<&str>) {
     // It is what was there.
     assert_eq!(engine.id(&tag).unwrap(), id);
 
+    // That this engine keeps such images is known from the one that it has.
+    let middle = Middle::start(&work.path("middle.sock"), engine.socket(), Load::Pass);
+    assert!(build_at(middle.address(), &[]).stderr.contains(", unchanged\n"));
+    assert!(middle.was_asked("/history") && !middle.was_asked("/info"));
+
     // Another name is given without making anything.
     let other = engine.tag("2");
     assert!(build(&["--tag", &other]).stderr.contains(", unchanged\n"));
@@ -92,8 +99,10 @@ fn check_inside(name: &str, builder: Option<&str>) {
     let bare = build(&["--no-sbom"]);
     assert!(!bare.stderr.contains(", unchanged\n"), "{}", bare.stderr);
     fs::remove_dir_all(work.path("home/.cache/peelbox")).unwrap();
-    let run = build(&[]);
+    let run = build_at(middle.address(), &[]);
     assert!(!run.stderr.contains(", unchanged\n"), "{}", run.stderr);
+    // A builder inside the engine tells it by itself.
+    assert_eq!(middle.was_asked("/info"), builder.is_some());
     assert_eq!(saved(&engine, &work, &tag).spdx(), attested.spdx());
 }
 
