@@ -217,21 +217,22 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Begins to export the result of `definition`, without a word; it is given up when the answer is dropped.
+    /// Exports the result of `definition` without a word.
     ///
     /// # Errors
-    /// The call could not be made.
+    /// How the call ended.
     pub fn export(
         &self,
         reference: String,
         definition: Definition,
         exporter: Exporter,
         frontend_attrs: BTreeMap<String, String>,
-    ) -> Result<Pending<SolveResponse>, Status> {
+    ) -> Result<BTreeMap<String, String>, Status> {
         let job = Job { reference, exporter: Some(exporter), frontend_attrs, internal: true };
         let request =
             SolveRequest { definition: Some(definition), ..request(job, self.session.clone()) };
-        control::solve(&self.channel, &request, &self.over)
+        let response = control::solve(&self.channel, &request, &self.over)?.wait()?;
+        Ok(response.exporter_response)
     }
 
     /// Reads a blob that the daemon has made: of at most so many bytes, by its digest.

@@ -11,7 +11,6 @@ use std::{
     thread,
 };
 
-use crossbeam_channel::{bounded, select};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -25,11 +24,10 @@ use crate::{
         project::{Project, unique_id},
     },
     gateway::{Gateway, RefId},
-    grpc::{Code, Status, client::Pending, io::spawn},
+    grpc::{Code, Status},
     llb::Definition,
     oci_layout::hex,
-    output::Announced,
-    pb::control::{Exporter, SolveResponse},
+    pb::control::Exporter,
     plan::Plan,
     sbom::{
         self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject,
@@ -217,8 +215,10 @@ impl Inspector<'_> {
 
     /// The digests of the image, known before it is exported with what is said of it.
     pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
+        let digests = self.lister.digests(plan.definition().clone(), exporter);
+        // While it is listed the next export that comes is taken for a folder.
         self.base().wait();
-        self.lister.digests(plan.definition().clone(), exporter)
+        digests
     }
 
     fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
@@ -242,49 +242,24 @@ impl Lister {
         // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
         // (BuildKit `exporter/local/export.go`).
         let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
-        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?.wait()?;
+        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?;
         folder.take().ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))
     }
 
-    /// Takes the image's announcement for an answer: until the export has ended some milliseconds more go by.
+    /// The digests of the image that `exporter` makes of a result.
     fn digests(&self, definition: Definition, exporter: Exporter) -> Result<Digests, Status> {
-        let announcement = self.gather.expect_image();
-        let exported = self.export(definition, exporter)?;
-        let (tx, ended) = bounded(1);
-        let waits = spawn("pbx-digests", move || drop(tx.send(exported.wait())));
-        waits.map_err(|e| Status::new(Code::Internal, e.to_string()))?;
-        let mut end = None;
-        let announced = select! {
-            recv(announcement.answer()) -> announced => announced.ok(),
-            recv(ended) -> ended => {
-                end = ended.ok();
-                None
-            }
-        };
-        if let Some(Announced { digest: Some(manifest), config_digest: config @ Some(_) }) =
-            announced
-        {
-            return Ok(Digests { manifest, config });
-        }
-        // Old daemons announce less than they say at the end.
-        let end = end.or_else(|| ended.recv().ok());
-        let gone = || Err(Status::new(Code::Internal, "nobody waits for the digests"));
-        let response = end.unwrap_or_else(gone)?.exporter_response;
-        let announced = announced.or_else(|| announcement.take()).unwrap_or_default();
-        let said = |key: &str| response.get(key).cloned();
-        let manifest = announced.digest.or_else(|| said("containerimage.digest"));
-        let config = announced.config_digest.or_else(|| said("containerimage.config.digest"));
-        let manifest = manifest.ok_or_else(|| {
+        let mut said = self.export(definition, exporter)?;
+        let manifest = said.remove("containerimage.digest").ok_or_else(|| {
             Status::protocol("the daemon does not say which digest the image has")
         })?;
-        Ok(Digests { manifest, config })
+        Ok(Digests { manifest, config: said.remove("containerimage.config.digest") })
     }
 
     fn export(
         &self,
         definition: Definition,
         exporter: Exporter,
-    ) -> Result<Pending<SolveResponse>, Status> {
+    ) -> Result<BTreeMap<String, String>, Status> {
         self.aside.export(unique_id(), definition, exporter, self.frontend_attrs.clone())
     }
 }

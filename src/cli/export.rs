@@ -83,18 +83,23 @@ fn image_exporter(request: &Request, reached: &Reached) -> Option<Exporter> {
     Some(exporter)
 }
 
-/// What exports the same image beside the build: it has no result metadata, so all is said in attributes.
+/// What makes the same image beside the build, of which only the digests are wanted: it goes nowhere and gets no name. It
+/// has no result metadata, so all is said in attributes.
 pub(crate) fn exporter_beside(request: &Request, plan: &Plan) -> Exporter {
-    let name = match request.output {
-        Output::Docker { dest: Some(_), .. } => "docker",
+    let is_oci = match request.output {
+        Output::Docker { dest: Some(_), .. } => false,
         // What goes into the classic store of an engine beside the builder.
-        Output::Docker { .. } if *request.carrier() != Carrier::Image => "docker",
-        _ => "oci",
+        Output::Docker { .. } => *request.carrier() == Carrier::Image,
+        _ => true,
     };
-    let mut exporter = exporter(request, name);
+    let mut exporter = exporter(request, "image");
     exporter.attrs.retain(|key, _| !Output::is_of_image(key));
+    // As the exporters `oci` and `docker` make it if nobody says another word.
+    let media_types = exporter.attrs.entry("oci-mediatypes".to_owned());
+    media_types.or_insert_with(|| is_oci.to_string());
     let config = String::from_utf8_lossy(&plan.image_config()).into_owned();
     exporter.attrs.insert("containerimage.config".to_owned(), config);
+    exporter.attrs.insert("store".to_owned(), "false".to_owned());
     let annotations = plan.annotations().iter();
     exporter.attrs.extend(annotations.map(|(k, v)| (format!("annotation.{k}"), v.clone())));
     exporter

@@ -151,7 +151,7 @@ fn next(receiver: &mut Receiver) -> Result<Option<Bytes>, Status> {
 }
 
 /// What the daemon knows of the image goes before its bytes (BuildKit `session/filesync/filesync.go`, v0.11).
-pub(crate) fn announced(metadata: &HeaderMap) -> Announced {
+fn announced(metadata: &HeaderMap) -> Announced {
     let text = |name: &str| Some(metadata.get(name)?.to_str().ok()?.to_owned());
     Announced {
         digest: text("exporter-md-containerimage.digest"),

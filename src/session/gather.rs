@@ -1,4 +1,4 @@
-//! What is asked of a result while its build still runs: chosen files of it, or what digests its image has.
+//! Chosen files of a result, asked for while its build still runs.
 //!
 //! BuildKit's exporter `local` sends a STAT for every entry of the result, and of the files those that are asked for
 //! (fsutil `send.go`). So one stream gives the names of all files and the content of a few: no step of the graph copies
@@ -16,10 +16,9 @@ use prost::Message as _;
 
 use crate::{
     grpc::{Call, Code, Service, Status, stream},
-    output::Announced,
     pb::fsutil::{Packet, Stat, packet::PacketType},
     sbom::gathered::{FILES_MAX, Gathered, TOO_MANY, TOTAL_BYTES_MAX, Want, too_long},
-    session::filesend::{FileSend, announced},
+    session::filesend::FileSend,
 };
 
 /// Files asked for and not yet here; the daemon queues 128 and then reads no further requests.
@@ -38,9 +37,9 @@ pub type Choose = dyn Fn(&str, u64, u32) -> Want + Send + Sync;
 #[derive(Default)]
 pub struct Gather(Mutex<Option<Expected>>);
 
-enum Expected {
-    Folder(Arc<Choose>, Sender<Gathered>),
-    Image(Sender<Announced>),
+struct Expected {
+    choose: Arc<Choose>,
+    answer: Sender<Gathered>,
 }
 
 impl fmt::Debug for Gather {
@@ -51,16 +50,9 @@ impl fmt::Debug for Gather {
 
 impl Gather {
     /// The next export that the daemon sends is a folder, of which `choose` says what is wanted.
-    pub fn expect_folder(&self, choose: Arc<Choose>) -> Gathering<'_, Gathered> {
+    pub fn expect_folder(&self, choose: Arc<Choose>) -> Gathering<'_> {
         let (tx, answer) = bounded(1);
-        *self.expected() = Some(Expected::Folder(choose, tx));
-        Gathering { gather: self, answer }
-    }
-
-    /// The next export is an image of which only the digests are wanted, which go before it.
-    pub fn expect_image(&self) -> Gathering<'_, Announced> {
-        let (tx, answer) = bounded(1);
-        *self.expected() = Some(Expected::Image(tx));
+        *self.expected() = Some(Expected { choose, answer: tx });
         Gathering { gather: self, answer }
     }
 
@@ -70,43 +62,31 @@ impl Gather {
 
     /// Serves the call if something is expected.
     fn serve(&self, call: &mut Call) -> Option<Result<(), Status>> {
-        let expected = self.expected().take()?;
-        Some(match expected {
-            Expected::Folder(choose, answer) => receive(call, &*choose).map(|gathered| {
-                // Nobody may wait any more.
-                drop(answer.send(gathered));
-            }),
-            Expected::Image(answer) => {
-                drop(answer.send(announced(&call.metadata)));
-                // The exporter takes this for success (BuildKit `exporter/oci/export.go`).
-                Err(Status::new(Code::AlreadyExists, "its digest is all that is wanted"))
-            }
-        })
+        let Expected { choose, answer } = self.expected().take()?;
+        Some(receive(call, &*choose).map(|gathered| {
+            // Nobody may wait any more.
+            drop(answer.send(gathered));
+        }))
     }
 }
 
 /// An export that is expected; nothing is any more when this is dropped.
-pub struct Gathering<'a, T> {
+pub struct Gathering<'a> {
     gather: &'a Gather,
-    answer: Receiver<T>,
+    answer: Receiver<Gathered>,
 }
 
-impl<T> Gathering<'_, T> {
-    /// What came, as soon as it is here.
-    pub fn answer(&self) -> &Receiver<T> {
-        &self.answer
-    }
-
+impl Gathering<'_> {
     /// What came, once the daemon says that it has exported; `None` when it sent nothing.
     ///
     /// It may say so before the thread of the call has put the last bytes away.
-    pub fn take(self) -> Option<T> {
+    pub fn take(self) -> Option<Gathered> {
         let is_untouched = self.gather.expected().take().is_some();
         if is_untouched { None } else { self.answer.recv_timeout(PATIENCE).ok() }
     }
 }
 
-impl<T> Drop for Gathering<'_, T> {
+impl Drop for Gathering<'_> {
     fn drop(&mut self) {
         *self.gather.expected() = None;
     }
