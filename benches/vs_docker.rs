@@ -2,10 +2,10 @@
 //! BuildKit inside the engine, and `buildctl build --output type=docker | docker load` with a daemon beside it.
 //!
 //! Needs the testbed (`make bench`). Prints tables and, with `PEELBOX_BENCH_JSON=FILE`, one JSON line per case. Costs are
-//! those of the clients alone; of the pipe, CPU and peak memory of both programs together. Buildx is started as it is
-//! typed, `docker buildx build --load`; cases with "bare" start its own program, which spares it `docker` around it, and
-//! without the provenance that it adds by itself; peelbox then adds none either. Its Dockerfile has the steps of the spec,
-//! and no `# syntax=` line that would fetch a frontend.
+//! those of the clients alone; of the pipe, CPU and peak memory of both programs together. All are started as they are
+//! typed, so peelbox adds SBOM and provenance and the pipe does not. Cases with "bare" compare the least to do: peelbox adds
+//! neither, and buildx is its own program without `docker` around it, and without the provenance that it adds by itself. Its
+//! Dockerfile has the steps of the spec, and no `# syntax=` line that would fetch a frontend.
 
 #![expect(
     clippy::unwrap_used,
@@ -53,7 +53,16 @@ enum Rival {
     Buildx,
     /// The program itself, with the least to do.
     BareBuildx,
+    /// As it is typed.
     Pipe,
+    /// The same; peelbox has the least to do.
+    BarePipe,
+}
+
+impl Rival {
+    fn is_pipe(self) -> bool {
+        matches!(self, Self::Pipe | Self::BarePipe)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -78,7 +87,7 @@ const CONTAINERD: &str = "PEELBOX_TEST_DOCKER";
 const GRAPH: &str = "PEELBOX_TEST_DOCKER_GRAPH";
 
 #[rustfmt::skip]
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case { name: "containerd store, first", rival: Rival::Buildx, image: Image::Example, before: Before::NoCache, rounds: 3, engine: CONTAINERD },
     Case { name: "containerd store, nothing changed", rival: Rival::Buildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
     Case { name: "containerd store, nothing changed, bare", rival: Rival::BareBuildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
@@ -88,16 +97,16 @@ const CASES: [Case; 13] = [
     Case { name: "classic store, nothing changed, bare", rival: Rival::BareBuildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: GRAPH },
     Case { name: "classic store, one line changed", rival: Rival::Buildx, image: Image::Example, before: Before::Line, rounds: 5, engine: GRAPH },
     Case { name: "daemon beside Docker, first load", rival: Rival::Pipe, image: Image::Example, before: Before::Remove, rounds: 5, engine: CONTAINERD },
-    Case { name: "daemon beside Docker, nothing changed", rival: Rival::Pipe, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
+    Case { name: "daemon beside Docker, nothing changed", rival: Rival::Pipe, image: Image::Example, before: Before::Nothing, rounds: 21, engine: CONTAINERD },
+    Case { name: "daemon beside Docker, nothing changed, bare", rival: Rival::BarePipe, image: Image::Example, before: Before::Nothing, rounds: 21, engine: CONTAINERD },
     Case { name: "daemon beside Docker, one line changed", rival: Rival::Pipe, image: Image::Example, before: Before::Line, rounds: 5, engine: CONTAINERD },
     Case { name: "daemon beside Docker, a layer of 1 GiB, nothing changed", rival: Rival::Pipe, image: Image::Large, before: Before::Nothing, rounds: 3, engine: CONTAINERD },
     Case { name: "daemon beside Docker, a layer of 1 GiB", rival: Rival::Pipe, image: Image::Large, before: Before::Remove, rounds: 3, engine: CONTAINERD },
 ];
 
 fn main() {
-    let is_buildx = |case: &Case| matches!(case.rival, Rival::Buildx | Rival::BareBuildx);
-    let (buildx, pipe): (Vec<Case>, Vec<Case>) =
-        chosen(CASES, |case| case.name).into_iter().partition(is_buildx);
+    let (pipe, buildx): (Vec<Case>, Vec<Case>) =
+        chosen(CASES, |case| case.name).into_iter().partition(|case| case.rival.is_pipe());
     if buildx.is_empty() && pipe.is_empty() {
         return;
     }
@@ -148,13 +157,13 @@ impl Bench {
         let engine = variable(case.engine);
         let ours = self.place(case.image, "ours", "peelbox-bench-ours");
         let theirs = self.place(case.image, "theirs", "peelbox-bench-theirs");
-        if case.rival == Rival::Pipe {
+        if case.rival.is_pipe() {
             self.plan(&theirs);
         }
         let run = |side, engine: &str| match (side, case.rival) {
             (Side::Ours, _) => self.ours(case, &ours, engine),
             (Side::Theirs, Rival::Buildx | Rival::BareBuildx) => self.buildx(case, &theirs, engine),
-            (Side::Theirs, Rival::Pipe) => self.pipe(case, &theirs, engine),
+            (Side::Theirs, Rival::Pipe | Rival::BarePipe) => self.pipe(case, &theirs, engine),
         };
         let mut costs = Costs::default();
         for round in 0..=case.rounds {
@@ -171,7 +180,7 @@ impl Bench {
             }
         }
         costs.report(case.name);
-        let note = (case.rival == Rival::Pipe && case.before == Before::Nothing).then(|| {
+        let note = (case.rival.is_pipe() && case.before == Before::Nothing).then(|| {
             let [ours, theirs] = [Side::Ours, Side::Theirs].map(|side| {
                 let counter =
                     Counter::start(&self.work.path().join(format!("{side:?}.sock")), &engine);
@@ -232,11 +241,10 @@ impl Bench {
         if case.before == Before::NoCache {
             command.arg("--no-cache");
         }
-        if case.rival == Rival::Pipe {
+        if case.rival.is_pipe() {
             command.args(["--buildkit", &self.buildkit]);
         }
-        if case.rival != Rival::Buildx {
-            // Neither has the other; Docker's buildx makes a provenance, as we do.
+        if matches!(case.rival, Rival::BareBuildx | Rival::BarePipe) {
             command.args(["--no-sbom", "--no-provenance"]);
         }
         if let Image::Large = case.image {

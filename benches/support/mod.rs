@@ -114,7 +114,7 @@ impl Costs {
         };
         let (wall, cpu, peak) = (column(|c| c.wall_s), column(|c| c.cpu_s), column(|c| c.peak_mib));
         println!(
-            "| {name} | {:.3} / {:.3} s | {:.2} | {:.2} / {:.2} s | {:.2} | {:.1} / {:.1} | {:.2} |",
+            "| {name} | {:.4} / {:.4} s | {:.3} | {:.2} / {:.2} s | {:.2} | {:.1} / {:.1} | {:.2} |",
             wall.0, wall.1, wall.2, cpu.0, cpu.1, cpu.2, peak.0, peak.1, peak.2
         );
         if let Some(path) = env::var_os("PEELBOX_BENCH_JSON") {
