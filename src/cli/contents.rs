@@ -16,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     cli::{
+        ahead::Later,
         attest::Attested,
         job::Request,
         kept::{Kept, read},
-        later::Later,
         layers::{BaseFiles, Layers},
         project::{Project, unique_id},
     },

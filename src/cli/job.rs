@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
     time::Instant,
@@ -15,18 +14,17 @@ use serde_json::Value;
 use crate::{
     attestation::{self, Provenance},
     cli::{
+        ahead::Ahead,
         attest::{
             Attested, Carriage, Carrier, Document, Folder, Wanted, attach, no_sbom,
             recorded_provenance,
         },
         connect::Reached,
-        contents::{Draft, Inspector, read_lock_files},
+        contents::{Draft, Inspector},
         env::Environment,
         export::{build_job, exporter_beside, is_in_stages, metadata},
         failure::{daemon_error, system},
         files::needs_digests,
-        known::Known,
-        later::Later,
         layers::BaseFiles,
         project::{Project, Purpose, unique_id},
         services,
@@ -43,7 +41,7 @@ use crate::{
     output::{Loader, Output},
     pb::gateway::Attestation,
     plan::{CONTEXT_NAME, Plan},
-    sbom::{Catalogue, Problem},
+    sbom::Problem,
     session::{
         RootCause, SessionId,
         context::{Context, Folders, Upload},
@@ -56,8 +54,6 @@ use crate::{
 
 /// News the printer may be behind; then the daemon waits.
 const NEWS_MAX: usize = 256;
-/// Of a thread that may have to shake hands with an encrypted engine.
-const TLS_STACK_BYTES: usize = 2 << 20;
 
 /// Everything that is known before the daemon is asked.
 pub(crate) struct Request {
@@ -240,21 +236,6 @@ impl Build {
     }
 }
 
-/// Whether the engine keeps SBOM and provenance in images. To ask costs it 6 ms of work (29.8): so first it is looked whether
-/// it has an image that is known to hold them, under the name that the new one shall have.
-fn keeps_attestations(
-    request: &Request,
-    reached: &Reached,
-    loader: Option<&EngineLoader>,
-) -> Result<bool, Error> {
-    let known = Known::new(request.cache_dir.as_deref());
-    let before = loader.and_then(EngineLoader::before);
-    if before.is_some_and(|image| known.of_image(&image.id).is_some()) {
-        return Ok(true);
-    }
-    reached.engine_keeps_attestations()
-}
-
 /// What the thread of a build is given.
 pub(crate) struct Work {
     pub(super) request: Arc<Request>,
@@ -271,35 +252,6 @@ pub(crate) struct Work {
     pub(super) began: Instant,
     pub(super) base: Mutex<BaseFiles>,
     ahead: Ahead,
-}
-
-/// What is found out while the daemon plans and builds.
-struct Ahead {
-    /// What the lock files of the context say, if an SBOM is to be made.
-    context: Later<Catalogue>,
-    /// Whether the engine keeps SBOM and provenance in images, if that is open.
-    is_inside: Later<Result<bool, Error>>,
-}
-
-impl Ahead {
-    fn begin(
-        request: &Arc<Request>,
-        reached: &Arc<Reached>,
-        loader: Option<&Arc<EngineLoader>>,
-    ) -> io::Result<Self> {
-        let makes_sbom = request.attest.makes_sbom(request.carrier());
-        let context = makes_sbom.then(|| read_lock_files(Arc::clone(request)));
-        let is_inside = request.carriage.is_open().then(|| {
-            let (request, reached) = (Arc::clone(request), Arc::clone(reached));
-            let loader = loader.cloned();
-            let ask = move || keeps_attestations(&request, &reached, loader.as_deref());
-            Later::begin("pbx-store", TLS_STACK_BYTES, ask)
-        });
-        Ok(Self {
-            context: context.transpose()?.unwrap_or_default(),
-            is_inside: is_inside.transpose()?.unwrap_or_default(),
-        })
-    }
 }
 
 impl Work {

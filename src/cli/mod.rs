@@ -6,6 +6,7 @@ use clap::Parser as _;
 
 use crate::error::{Error, Kind};
 
+mod ahead;
 mod args;
 mod attest;
 mod build;
@@ -23,7 +24,6 @@ mod inspect;
 mod job;
 mod kept;
 mod known;
-mod later;
 mod layers;
 mod plan;
 mod probe;
