@@ -69,6 +69,8 @@ impl Rival {
 enum Image {
     /// `examples/node-express`.
     Example,
+    /// A small program on a base with a JDK, as many services have one.
+    Jdk,
     /// One layer of 1 GiB, not compressed.
     Large,
 }
@@ -87,7 +89,7 @@ const CONTAINERD: &str = "PEELBOX_TEST_DOCKER";
 const GRAPH: &str = "PEELBOX_TEST_DOCKER_GRAPH";
 
 #[rustfmt::skip]
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case { name: "containerd store, first", rival: Rival::Buildx, image: Image::Example, before: Before::NoCache, rounds: 3, engine: CONTAINERD },
     Case { name: "containerd store, nothing changed", rival: Rival::Buildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
     Case { name: "containerd store, nothing changed, bare", rival: Rival::BareBuildx, image: Image::Example, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
@@ -100,6 +102,7 @@ const CASES: [Case; 14] = [
     Case { name: "daemon beside Docker, nothing changed", rival: Rival::Pipe, image: Image::Example, before: Before::Nothing, rounds: 21, engine: CONTAINERD },
     Case { name: "daemon beside Docker, nothing changed, bare", rival: Rival::BarePipe, image: Image::Example, before: Before::Nothing, rounds: 21, engine: CONTAINERD },
     Case { name: "daemon beside Docker, one line changed", rival: Rival::Pipe, image: Image::Example, before: Before::Line, rounds: 5, engine: CONTAINERD },
+    Case { name: "daemon beside Docker, a JDK, nothing changed", rival: Rival::Pipe, image: Image::Jdk, before: Before::Nothing, rounds: 11, engine: CONTAINERD },
     Case { name: "daemon beside Docker, a layer of 1 GiB, nothing changed", rival: Rival::Pipe, image: Image::Large, before: Before::Nothing, rounds: 3, engine: CONTAINERD },
     Case { name: "daemon beside Docker, a layer of 1 GiB", rival: Rival::Pipe, image: Image::Large, before: Before::Remove, rounds: 3, engine: CONTAINERD },
 ];
@@ -208,6 +211,10 @@ impl Bench {
                 }
                 fs::write(context.join("Dockerfile"), DOCKERFILE).unwrap();
             }
+            Image::Jdk => {
+                fs::write(context.join("Main.java"), "class Main {}").unwrap();
+                fs::write(context.join("universalbuild.json"), JDK).unwrap();
+            }
             Image::Large => {
                 files(&context, 1, 8, 128 << 20);
                 fs::write(context.join("universalbuild.json"), LARGE).unwrap();
@@ -273,7 +280,7 @@ impl Bench {
     fn pipe(&self, case: &Case, place: &Place, engine: &str) -> Cost {
         let mut build = self.client(0, &self.buildctl, engine);
         let compression = match case.image {
-            Image::Example => "",
+            Image::Example | Image::Jdk => "",
             Image::Large => ",compression=uncompressed",
         };
         build
@@ -368,6 +375,11 @@ EXPOSE 3000
 LABEL io.peelbox.health.endpoint=/health org.opencontainers.image.title=node-express
 ENTRYPOINT ["node", "server.js"]
 "#;
+
+/// A program is compiled and stands on what it runs on.
+const JDK: &str = r#"{"version":"1.0","metadata":{"project_name":"jdk"},
+"build":{"base":"docker.io/library/maven:3.9-eclipse-temurin-17","commands":["javac -d /out Main.java"]},
+"runtime":{"base":"docker.io/library/maven:3.9-eclipse-temurin-17","copy":[{"from":"/out","to":"/app"}],"command":["java","-cp","/app","Main"]}}"#;
 
 /// The folder with the files is the one layer.
 const LARGE: &str = r#"{"version":"1.0","metadata":{"project_name":"large"},
