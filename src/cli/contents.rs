@@ -8,7 +8,6 @@ use std::{
     fs, io, mem,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 use serde::{Deserialize, Serialize};
@@ -194,7 +193,11 @@ impl Inspector<'_> {
             Some(gathered) => gathered,
             None => self.lister.folder(plan.definition().clone())?,
         };
-        catalogue(self.files(gathered, reference), Origin::Image)
+        let failed = |text: String| Status::new(Code::Internal, text);
+        let files = self.files(gathered, reference);
+        let read = read_files("pbx-sbom", Origin::Image, move || files);
+        let read = read.map_err(|e| failed(format!("cannot start a thread: {e}")))?;
+        read.take().ok_or_else(|| failed("its reader gave up".to_owned()))
     }
 
     /// What is in it when its layers can be told; else all of it is listed.
@@ -215,10 +218,14 @@ impl Inspector<'_> {
 
     /// The digests of the image, known before it is exported with what is said of it.
     pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
-        let digests = self.lister.digests(plan.definition().clone(), exporter);
-        // While it is listed the next export that comes is taken for a folder.
+        let said = self.lister.export(plan.definition().clone(), exporter);
+        // While the base is listed the next export that comes is taken for a folder.
         self.base().wait();
-        digests
+        let mut said = said?;
+        let manifest = said.remove("containerimage.digest").ok_or_else(|| {
+            Status::protocol("the daemon does not say which digest the image has")
+        })?;
+        Ok(Digests { manifest, config: said.remove("containerimage.config.digest") })
     }
 
     fn files(&self, gathered: Gathered, reference: &RefId) -> Files {
@@ -246,15 +253,6 @@ impl Lister {
         folder.take().ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))
     }
 
-    /// The digests of the image that `exporter` makes of a result.
-    fn digests(&self, definition: Definition, exporter: Exporter) -> Result<Digests, Status> {
-        let mut said = self.export(definition, exporter)?;
-        let manifest = said.remove("containerimage.digest").ok_or_else(|| {
-            Status::protocol("the daemon does not say which digest the image has")
-        })?;
-        Ok(Digests { manifest, config: said.remove("containerimage.config.digest") })
-    }
-
     fn export(
         &self,
         definition: Definition,
@@ -264,16 +262,13 @@ impl Lister {
     }
 }
 
-/// Reads files on a thread with room for what is nested in them.
-fn catalogue(files: Files, origin: Origin) -> Result<Catalogue, Status> {
-    let failed = |text: String| Status::new(Code::Internal, text);
-    thread::scope(|scope| {
-        let reader = thread::Builder::new().name("pbx-sbom".to_owned()).stack_size(STACK_BYTES);
-        let reader = reader
-            .spawn_scoped(scope, move || sbom::catalogue(&files, origin))
-            .map_err(|e| failed(format!("cannot start a thread: {e}")))?;
-        reader.join().map_err(|_| failed("its reader gave up".to_owned()))
-    })
+/// Begins to read files, on a thread with room for what is nested in them.
+fn read_files(
+    thread: &str,
+    origin: Origin,
+    files: impl FnOnce() -> Files + Send + 'static,
+) -> io::Result<Later<Catalogue>> {
+    Later::begin(thread, STACK_BYTES, move || sbom::catalogue(&files(), origin))
 }
 
 /// A file of a result, read through the daemon.
@@ -313,9 +308,7 @@ impl ReadAt for Remote {
 /// # Errors
 /// There is no room for a thread.
 pub(crate) fn read_lock_files(request: Arc<Request>) -> io::Result<Later<Catalogue>> {
-    Later::begin("pbx-lock-files", STACK_BYTES, move || {
-        sbom::catalogue(&context_files(&request.project), Origin::Context)
-    })
+    read_files("pbx-lock-files", Origin::Context, move || context_files(&request.project))
 }
 
 /// Lock files and manifests of the context: those beside the service, at the root, and where a dependency step has its own.

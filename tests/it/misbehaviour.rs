@@ -255,10 +255,12 @@ fn a_message_above_the_limit_is_refused_before_it_is_stored() {
     outcome.unwrap().unwrap();
 }
 
-/// An export whose reader stops after `read_bytes`, waits until `enough_bytes` are under way, and refuses the rest.
+/// An export whose reader stops after `read_bytes`, waits until `enough_bytes` are under way or `patience` is over, and
+/// refuses the rest.
 struct Export {
     read_bytes: usize,
     enough_bytes: usize,
+    patience: Duration,
     sent_bytes: Arc<AtomicUsize>,
 }
 
@@ -275,7 +277,7 @@ impl Service for Export {
         }
         let begun = Instant::now();
         while self.sent_bytes.load(Ordering::Relaxed) < self.enough_bytes
-            && begun.elapsed() < PATIENCE / 40
+            && begun.elapsed() < self.patience
         {
             std::thread::park_timeout(Duration::from_millis(1));
         }
@@ -284,9 +286,10 @@ impl Service for Export {
 }
 
 /// What a daemon gets rid of when it sends as fast as it can.
-fn sent_to(read_bytes: usize, enough_bytes: usize) -> usize {
+fn sent_to(read_bytes: usize, enough_bytes: usize, patience: Duration) -> usize {
     let sent_bytes = Arc::new(AtomicUsize::new(0));
-    let export = Export { read_bytes, enough_bytes, sent_bytes: Arc::clone(&sent_bytes) };
+    let theirs = Arc::clone(&sent_bytes);
+    let export = Export { read_bytes, enough_bytes, patience, sent_bytes: theirs };
     let sent = Arc::clone(&sent_bytes);
     let (socket, _fake) = Fake::start(solve(move |stage| {
         let (mut sender, mut answers) =
@@ -306,12 +309,12 @@ fn sent_to(read_bytes: usize, enough_bytes: usize) -> usize {
 
 #[test]
 fn of_an_export_that_is_refused_little_is_sent() {
-    let sent = sent_to(0, 1 << 20);
+    let sent = sent_to(0, 1 << 20, Duration::from_millis(500));
     assert!(sent <= 64 << 10, "{sent} bytes");
 }
 
 #[test]
 fn an_export_that_is_read_gets_a_wide_window() {
-    let sent = sent_to(64 << 10, 7 << 20);
+    let sent = sent_to(64 << 10, 7 << 20, PATIENCE);
     assert!(sent >= 7 << 20, "{sent} bytes");
 }
