@@ -133,14 +133,8 @@ impl Bench {
         let mut command = self.meter.timed(0, &self.peelbox);
         command
             .args([
-                "build",
-                "--progress",
-                "plain",
-                "--output",
-                "type=none",
-                "--buildkit",
-                &self.address,
-                "--spec",
+                "build", "--progress", "plain", "--output", "type=none", "--buildkit",
+                &self.address, "--spec",
             ])
             .arg(spec)
             .arg("--context")

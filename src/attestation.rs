@@ -228,17 +228,8 @@ pub fn image_purl(reference: &str, platform: &str) -> String {
 
 /// Words by which a variable says that it holds a secret.
 const SECRET_WORDS: &[&str] = &[
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "TOKEN",
-    "SECRET",
-    "APIKEY",
-    "API_KEY",
-    "ACCESS_KEY",
-    "PRIVATE_KEY",
-    "CREDENTIAL",
-    "AUTH",
+    "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "APIKEY", "API_KEY", "ACCESS_KEY",
+    "PRIVATE_KEY", "CREDENTIAL", "AUTH",
 ];
 /// How secrets of well-known services begin, and how long they are at least.
 const SECRET_PREFIXES: &[(&str, usize)] = &[

@@ -621,18 +621,9 @@ mod tests {
             SSH_FORM,
             "host",
             &[
-                "ssh://",
-                "ssh:///x",
-                "ssh://me@",
-                "ssh://-oProxyCommand=x",
-                "ssh://me@-oProxyCommand=x",
-                "ssh://a b",
-                "ssh://a;b",
-                "ssh://host?x=y",
-                "ssh://host#x",
-                "ssh://h%6Fst",
-                "ssh://[-x]",
-                "ssh://::1",
+                "ssh://", "ssh:///x", "ssh://me@", "ssh://-oProxyCommand=x",
+                "ssh://me@-oProxyCommand=x", "ssh://a b", "ssh://a;b", "ssh://host?x=y",
+                "ssh://host#x", "ssh://h%6Fst", "ssh://[-x]", "ssh://::1",
             ],
         );
         bad_part(SSH_FORM, "user", &["ssh://-lroot@host", "ssh://@host", "ssh://a b@host"]);
@@ -641,13 +632,8 @@ mod tests {
             SSH_FORM,
             "path of the socket",
             &[
-                "ssh://host/a b",
-                "ssh://host/$(x)",
-                "ssh://host/x;y",
-                "ssh://host/x'",
-                "ssh://host/%20",
-                "ssh://host/x?a=b",
-                "ssh://host/a\nb",
+                "ssh://host/a b", "ssh://host/$(x)", "ssh://host/x;y", "ssh://host/x'",
+                "ssh://host/%20", "ssh://host/x?a=b", "ssh://host/a\nb",
             ],
         );
         let long = format!("ssh://host/{}", "x".repeat(107));
@@ -661,11 +647,8 @@ mod tests {
             refused(address, Problem::Password, "passwords are not taken");
         }
         for address in [
-            "ssh://me:s3cret@host",
-            "tcp://me:s3cret@host:1",
-            "sssh://me:s3cret@host",
-            "me:s3cret@host",
-            "ssh://me:s3cret/more@host",
+            "ssh://me:s3cret@host", "tcp://me:s3cret@host:1", "sssh://me:s3cret@host",
+            "me:s3cret@host", "ssh://me:s3cret/more@host",
         ] {
             let error = Endpoint::parse(address).unwrap_err();
             let text = format!("{error} {error:?}");

@@ -59,10 +59,7 @@ impl Changes {
     pub fn look(root: &Path) -> Option<Self> {
         let mut git = Command::new("git")
             .args([
-                "--no-optional-locks",
-                "-c",
-                "core.fsmonitor=false",
-                "-c",
+                "--no-optional-locks", "-c", "core.fsmonitor=false", "-c",
                 "core.hooksPath=/dev/null",
             ])
             .arg("-C")

@@ -14,42 +14,11 @@ use crate::{
 
 /// Folders that hold what shows or checks a project and is not deployed with it.
 const ASIDE: &[&str] = &[
-    "test",
-    "tests",
-    "__tests__",
-    "testing",
-    "testdata",
-    "test-data",
-    "test_data",
-    "test-apps",
-    "fixtures",
-    "__fixtures__",
-    "e2e",
-    "cypress",
-    "playwright",
-    "example",
-    "examples",
-    "sample",
-    "samples",
-    "demo",
-    "demos",
-    "benchmark",
-    "benchmarks",
-    "bench",
-    "benches",
-    "fuzz",
-    "fuzzing",
-    "storybook",
-    "unused",
-    "deprecated",
-    "archived",
-    "playground",
-    "playgrounds",
-    "templates",
-    "integration-tests",
-    "integration_tests",
-    "scripts",
-    "tools",
+    "test", "tests", "__tests__", "testing", "testdata", "test-data", "test_data", "test-apps",
+    "fixtures", "__fixtures__", "e2e", "cypress", "playwright", "example", "examples", "sample",
+    "samples", "demo", "demos", "benchmark", "benchmarks", "bench", "benches", "fuzz", "fuzzing",
+    "storybook", "unused", "deprecated", "archived", "playground", "playgrounds", "templates",
+    "integration-tests", "integration_tests", "scripts", "tools",
 ];
 /// Folders that hold manuals.
 const MANUALS: &[&str] = &["docs", "doc", "documentation"];
@@ -163,27 +132,8 @@ fn is_of_another(service: &Service) -> bool {
 
 /// What starts a program of Node.js.
 const NODE_TOOLS: &[&str] = &[
-    "node",
-    "nodejs",
-    "npm",
-    "npx",
-    "yarn",
-    "pnpm",
-    "bun",
-    "bunx",
-    "deno",
-    "next",
-    "nuxt",
-    "serve",
-    "pm2",
-    "pm2-runtime",
-    "ts-node",
-    "tsx",
-    "http-server",
-    "meteor",
-    "forever",
-    "nodemon",
-    "sails",
+    "node", "nodejs", "npm", "npx", "yarn", "pnpm", "bun", "bunx", "deno", "next", "nuxt", "serve",
+    "pm2", "pm2-runtime", "ts-node", "tsx", "http-server", "meteor", "forever", "nodemon", "sails",
     "nest",
 ];
 
@@ -215,17 +165,8 @@ fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -
 
 fn is_aside(dir: &str) -> bool {
     let ends = [
-        "-example",
-        "-examples",
-        "-sample",
-        "-samples",
-        "-test",
-        "-tests",
-        "-fixtures",
-        "-e2e",
-        "-playground",
-        "-benchmark",
-        "-benchmarks",
+        "-example", "-examples", "-sample", "-samples", "-test", "-tests", "-fixtures", "-e2e",
+        "-playground", "-benchmark", "-benchmarks",
     ];
     let dir = dir.to_ascii_lowercase();
     dir.split('/').any(|part| {

@@ -42,19 +42,8 @@ pub(super) fn finish(service: &mut Service) -> Result<(), spec::SpecError> {
 
 /// What a reader asks first.
 const ORDER: [&str; 13] = [
-    "language",
-    "build system",
-    "version",
-    "framework",
-    "base",
-    "packages",
-    "install command",
-    "build command",
-    "artifacts",
-    "start command",
-    "port",
-    "health",
-    "service",
+    "language", "build system", "version", "framework", "base", "packages", "install command",
+    "build command", "artifacts", "start command", "port", "health", "service",
 ];
 
 /// RFC 3986, sections 3.3 and 3.4, without characters that would have to be encoded.

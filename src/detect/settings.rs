@@ -121,19 +121,8 @@ impl Settings {
 }
 
 const KEYS: [&str; 13] = [
-    "path",
-    "name",
-    "version",
-    "install",
-    "build",
-    "start",
-    "port",
-    "health",
-    "build_base",
-    "runtime_base",
-    "build_packages",
-    "runtime_packages",
-    "env",
+    "path", "name", "version", "install", "build", "start", "port", "health", "build_base",
+    "runtime_base", "build_packages", "runtime_packages", "env",
 ];
 
 fn services(value: &Value) -> Result<BTreeMap<String, ServiceSettings>, SettingsError> {

@@ -14,24 +14,9 @@ use crate::detect::model::{join, upward};
 
 /// Folders that hold what tools made or fetched; never searched, wherever they are.
 pub(super) const VENDORED: &[&str] = &[
-    "node_modules",
-    "bower_components",
-    "jspm_packages",
-    "vendor",
-    "target",
-    "venv",
-    "virtualenv",
-    "site-packages",
-    "__pycache__",
-    "__pypackages__",
-    "_build",
-    "dist-newstyle",
-    "zig-cache",
-    "zig-out",
-    "Pods",
-    "DerivedData",
-    "elm-stuff",
-    "coverage",
+    "node_modules", "bower_components", "jspm_packages", "vendor", "target", "venv", "virtualenv",
+    "site-packages", "__pycache__", "__pypackages__", "_build", "dist-newstyle", "zig-cache",
+    "zig-out", "Pods", "DerivedData", "elm-stuff", "coverage",
 ];
 
 /// Folders that only tools fill when the file beside them says so: (folder, file or `*.extension` beside it).
@@ -54,17 +39,8 @@ const VENDORED_BESIDE: &[(&str, &[&str])] = &[
 
 /// Hidden folders that rules have a reason to look into; all others are tools' own.
 const HIDDEN_SEARCHED: &[&str] = &[
-    ".mvn",
-    ".cargo",
-    ".config",
-    ".mise",
-    ".meteor",
-    ".vitepress",
-    ".vuepress",
-    ".streamlit",
-    ".bundle",
-    ".paket",
-    ".sqlx",
+    ".mvn", ".cargo", ".config", ".mise", ".meteor", ".vitepress", ".vuepress", ".streamlit",
+    ".bundle", ".paket", ".sqlx",
 ];
 
 /// Longest file a rule reads, in bytes; a manifest beyond it counts as unreadable.
@@ -471,16 +447,7 @@ mod tests {
             ".git/config",
         ]);
         let expected = [
-            ".",
-            ".mvn",
-            ".mvn/wrapper",
-            "app",
-            "deps",
-            "elixir",
-            "native",
-            "net",
-            "shop",
-            "tools",
+            ".", ".mvn", ".mvn/wrapper", "app", "deps", "elixir", "native", "net", "shop", "tools",
             "tools/bin",
         ];
         assert_eq!(dirs(&tree), expected);

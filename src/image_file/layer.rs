@@ -240,13 +240,8 @@ mod tests {
         assert_eq!(
             hidden,
             BTreeSet::from([
-                "/app/package.json",
-                "/bin",
-                "/etc/os-release",
-                "/lib",
-                "/notes.txt",
-                "/usr/bin/again",
-                "/usr/bin/app",
+                "/app/package.json", "/bin", "/etc/os-release", "/lib", "/notes.txt",
+                "/usr/bin/again", "/usr/bin/app",
             ])
         );
     }

@@ -189,18 +189,8 @@ fn present<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 
 /// Order of the fields in the result.
 const CONFIG_FIELDS: [&str; 12] = [
-    "User",
-    "ExposedPorts",
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "Volumes",
-    "WorkingDir",
-    "Labels",
-    "StopSignal",
-    "StopTimeout",
-    "Healthcheck",
-    "Shell",
+    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
+    "StopSignal", "StopTimeout", "Healthcheck", "Shell",
 ];
 const OCI_LABELS: &str = "org.opencontainers.image.";
 const HEALTH_LABEL: &str = "io.peelbox.health.endpoint";

@@ -472,13 +472,7 @@ fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
 const CANCELED: &str = "context canceled";
 #[cfg(test)]
 const INTERNAL_PREFIXES: [&str; 8] = [
-    "[internal]",
-    "[auth]",
-    "exporting ",
-    "importing ",
-    "inferring ",
-    "pushing ",
-    "writing ",
+    "[internal]", "[auth]", "exporting ", "importing ", "inferring ", "pushing ", "writing ",
     "resolve image config ",
 ];
 const INTERVALS_MAX: usize = 256;

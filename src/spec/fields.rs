@@ -269,13 +269,7 @@ static SERVICE: Shape = Shape {
 static METADATA: Shape = Shape {
     place: "metadata",
     fields: &[
-        "project_name",
-        "language",
-        "build_system",
-        "framework",
-        "reasoning",
-        "path",
-        "confidence",
+        "project_name", "language", "build_system", "framework", "reasoning", "path", "confidence",
     ],
     all: &SHAPES,
     advice: &[("name", "the name of the service is `project_name`")],
@@ -309,17 +303,8 @@ static SECRET: Shape = Shape {
 static RUNTIME: Shape = Shape {
     place: "runtime",
     fields: &[
-        "base",
-        "packages",
-        "env",
-        "copy",
-        "command",
-        "ports",
-        "health",
-        "user",
-        "workdir",
-        "labels",
-        "stop_signal",
+        "base", "packages", "env", "copy", "command", "ports", "health", "user", "workdir",
+        "labels", "stop_signal",
     ],
     all: &SHAPES,
     advice: &[

@@ -313,9 +313,7 @@ fn check_statement(path: &Path, kind: &str) -> Value {
 
 fn check_attested(work: &Workdir) {
     drop(work.build().args(LOCAL).args(["--progress", "plain"]).run().ok().says(&[
-        "attested     SBOM of ",
-        "provenance beside the files",
-        " out.sbom.spdx.json\n",
+        "attested     SBOM of ", "provenance beside the files", " out.sbom.spdx.json\n",
         " out.provenance.json\n",
     ]));
     assert!(names(&work.path("out")).iter().all(|name| !name.contains("json")));

@@ -207,15 +207,8 @@ fn without_a_dockerignore_git_and_what_its_ignore_file_says_stay_out() {
     assert_eq!(
         names(&work),
         [
-            ".git",
-            ".git/HEAD",
-            ".gitignore",
-            "sub",
-            "sub/.git",
-            "sub/.git/HEAD",
-            "target",
-            "target/debug",
-            "target/debug/app"
+            ".git", ".git/HEAD", ".gitignore", "sub", "sub/.git", "sub/.git/HEAD", "target",
+            "target/debug", "target/debug/app"
         ]
     );
 }

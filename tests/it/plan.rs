@@ -117,12 +117,7 @@ fn flags_of_the_build_count_in_the_plan() {
     let plan = work
         .plan()
         .args([
-            "--format",
-            "json",
-            "--platform",
-            "linux/arm64",
-            "--entrypoint",
-            "[\"/x\", \"y z\"]",
+            "--format", "json", "--platform", "linux/arm64", "--entrypoint", "[\"/x\", \"y z\"]",
         ])
         .run()
         .ok();

@@ -8,14 +8,8 @@ fn generated_types_match_the_proto_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let includes = [root.join("proto"), root.join("vendor-proto")];
     let files = [
-        "control.proto",
-        "gateway.proto",
-        "filesync.proto",
-        "auth.proto",
-        "secrets.proto",
-        "fsutil/wire.proto",
-        "grpc/health.proto",
-        "containerd/content.proto",
+        "control.proto", "gateway.proto", "filesync.proto", "auth.proto", "secrets.proto",
+        "fsutil/wire.proto", "grpc/health.proto", "containerd/content.proto",
     ];
     let set = protox::compile(files, &includes).expect("the proto files parse");
     let out = tempfile::tempdir().unwrap();

@@ -153,13 +153,7 @@ fn no_async_runtime_and_no_heavy_client_is_in_the_tree() {
     let cargo = env!("CARGO");
     let output = Command::new(cargo)
         .args([
-            "tree",
-            "--locked",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
+            "tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format",
             "{p}|{f}",
         ])
         .current_dir(root())
@@ -168,14 +162,7 @@ fn no_async_runtime_and_no_heavy_client_is_in_the_tree() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let banned = [
-        "tonic",
-        "hyper",
-        "reqwest",
-        "openssl-sys",
-        "native-tls",
-        "mio",
-        "async-std",
-        "smol",
+        "tonic", "hyper", "reqwest", "openssl-sys", "native-tls", "mio", "async-std", "smol",
         "axum",
     ];
     let tokio_may = ["", "default", "io-util", "bytes", "sync"];
@@ -197,12 +184,7 @@ fn no_async_runtime_and_no_heavy_client_is_in_the_tree() {
 #[test]
 fn nothing_below_the_command_line_prints_or_reads_the_environment() {
     let words = [
-        "println!",
-        "eprintln!",
-        "print!(",
-        "env::var",
-        "env::args",
-        "process::exit",
+        "println!", "eprintln!", "print!(", "env::var", "env::args", "process::exit",
         "current_dir()",
     ];
     for file in program() {

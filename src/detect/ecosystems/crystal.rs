@@ -38,40 +38,19 @@ fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
             service.spec.build.base = wolfi();
             service.spec.runtime.base = wolfi();
             service.build_packages([
-                "crystal",
-                "shards",
-                "build-base",
-                "openssl-dev",
-                "zlib-dev",
-                "libyaml-dev",
-                "gc-dev",
-                "pcre2-dev",
-                "libevent-dev",
+                "crystal", "shards", "build-base", "openssl-dev", "zlib-dev", "libyaml-dev",
+                "gc-dev", "pcre2-dev", "libevent-dev",
             ]);
             service.runtime_packages([
-                "libgcc",
-                "libssl3",
-                "libcrypto3",
-                "zlib",
-                "yaml",
-                "gc",
-                "pcre2",
-                "libevent",
+                "libgcc", "libssl3", "libcrypto3", "zlib", "yaml", "gc", "pcre2", "libevent",
             ]);
         }
         Family::Official | Family::Debian => {
             service.spec.build.base = image(&format!("docker.io/crystallang/crystal:{version}"));
             service.spec.runtime.base = debian();
             service.runtime_packages([
-                "ca-certificates",
-                "libevent-2.1-7",
-                "libgc1",
-                "libpcre2-8-0",
-                "libssl3",
-                "libyaml-0-2",
-                "zlib1g",
-                "libgmp10",
-                "libxml2",
+                "ca-certificates", "libevent-2.1-7", "libgc1", "libpcre2-8-0", "libssl3",
+                "libyaml-0-2", "zlib1g", "libgmp10", "libxml2",
             ]);
         }
     }

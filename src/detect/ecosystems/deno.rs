@@ -11,22 +11,9 @@ use crate::{
 
 const CONFIGS: &[&str] = &["deno.json", "deno.jsonc"];
 const ENTRIES: &[&str] = &[
-    "main.ts",
-    "server.ts",
-    "app.ts",
-    "index.ts",
-    "mod.ts",
-    "main.tsx",
-    "server.tsx",
-    "main.js",
-    "server.js",
-    "index.js",
-    "src/main.ts",
-    "src/server.ts",
-    "src/index.ts",
-    "src/app.ts",
-    "src/mod.ts",
-    "src/main.tsx",
+    "main.ts", "server.ts", "app.ts", "index.ts", "mod.ts", "main.tsx", "server.tsx", "main.js",
+    "server.js", "index.js", "src/main.ts", "src/server.ts", "src/index.ts", "src/app.ts",
+    "src/mod.ts", "src/main.tsx",
 ];
 /// Frameworks by a part of what is imported, and the port each listens on.
 const FRAMEWORKS: &[(&str, &[&str], u16)] = &[

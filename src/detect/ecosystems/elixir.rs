@@ -250,11 +250,9 @@ fn otp(project: &Project<'_>, dir: &str, version: Version) -> u32 {
     // `elixir 1.16.2-otp-26` says it, too.
     let of_elixir = pins::pins(project, dir, &[], &["elixir"]);
     let suffix = of_elixir.iter().find_map(|pin| pin.version.split_once("-otp-")?.1.parse().ok());
-    let managed = pins::pins(project, dir, &[], &["erlang"]).into_iter().chain(buildpack(
-        project,
-        dir,
-        "erlang_version",
-    ));
+    let managed = pins::pins(project, dir, &[], &["erlang"])
+        .into_iter()
+        .chain(buildpack(project, dir, "erlang_version"));
     let pinned = suffix
         .or_else(|| managed.into_iter().find_map(|pin| Some(Version::parse(&pin.version)?.major)));
     match pinned {
@@ -284,13 +282,8 @@ fn bases(project: &Project<'_>, version: Version, otp: u32, service: &mut Servic
         Family::Debian => {
             (spec.build.base, spec.runtime.base) = (debian(), image(images::DEBIAN));
             spec.runtime.user = Some(images::NOBODY.to_owned());
-            service.build_packages([
-                "build-essential",
-                "ca-certificates",
-                "elixir",
-                "erlang",
-                "git",
-            ]);
+            service
+                .build_packages(["build-essential", "ca-certificates", "elixir", "erlang", "git"]);
             service.runtime_packages(["ca-certificates", "libncurses6", "libstdc++6", "openssl"]);
             let base =
                 Decision::new("base", images::DEBIAN, "the only Elixir of Debian 12 is 1.14", []);

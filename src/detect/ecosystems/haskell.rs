@@ -53,11 +53,7 @@ fn service(project: &Project<'_>, dir: &str) -> Service {
     }
     service.runtime_packages(["ca-certificates", "libgmp10", "netbase", "zlib1g"]);
     let postgres = [
-        "postgresql-simple",
-        "postgresql-libpq",
-        "persistent-postgresql",
-        "hasql",
-        "beam-postgres",
+        "postgresql-simple", "postgresql-libpq", "persistent-postgresql", "hasql", "beam-postgres",
     ];
     let seen = postgres
         .iter()
@@ -76,10 +72,7 @@ fn service(project: &Project<'_>, dir: &str) -> Service {
     service.spec.runtime.workdir = Some(APP_DIR.to_owned());
     let mut files: Vec<String> = packages.iter().map(|text| text.path.clone()).collect();
     for name in [
-        "stack.yaml",
-        "stack.yaml.lock",
-        "cabal.project",
-        "cabal.project.freeze",
+        "stack.yaml", "stack.yaml.lock", "cabal.project", "cabal.project.freeze",
         "cabal.project.local",
     ] {
         files.push(join(dir, name));

@@ -138,27 +138,9 @@ fn is_message(line: &str) -> bool {
 
 /// What stands before the port that a program binds to.
 const BINDS: &[&str] = &[
-    "\"0.0.0.0",
-    "'0.0.0.0",
-    "\"[::]",
-    "\":",
-    "://0.0.0.0",
-    "://+",
-    "://*",
-    "IPAddress.Any",
-    "IPAddress::Any",
-    ".listen(",
-    ".Listen(",
-    ".setPort(",
-    ".SetPort(",
-    ".port(",
-    ".Port(",
-    "Port = ",
-    "HttpPort(",
-    "UsePort(",
-    "forPort(",
-    "InetSocketAddress(",
-    "HttpServer(",
+    "\"0.0.0.0", "'0.0.0.0", "\"[::]", "\":", "://0.0.0.0", "://+", "://*", "IPAddress.Any",
+    "IPAddress::Any", ".listen(", ".Listen(", ".setPort(", ".SetPort(", ".port(", ".Port(",
+    "Port = ", "HttpPort(", "UsePort(", "forPort(", "InetSocketAddress(", "HttpServer(",
     "listenAndServe(",
 ];
 
@@ -331,34 +313,9 @@ pub(super) fn is_beside_product(dir: &str) -> bool {
 
 /// Parts of names of what works in the background without listening.
 const BACKGROUND: &[&str] = &[
-    "worker",
-    "consumer",
-    "scheduler",
-    "daemon",
-    "processor",
-    "subscriber",
-    "listener",
-    "cron",
-    "queue",
-    "kafka",
-    "sarama",
-    "amqp",
-    "rabbit",
-    "lapin",
-    "nats",
-    "asynq",
-    "temporal",
-    "pubsub",
-    "sqs",
-    "apalis",
-    "redis",
-    "service",
-    "svc",
-    "server",
-    "discord",
-    "telegram",
-    "slack",
-    "bot",
+    "worker", "consumer", "scheduler", "daemon", "processor", "subscriber", "listener", "cron",
+    "queue", "kafka", "sarama", "amqp", "rabbit", "lapin", "nats", "asynq", "temporal", "pubsub",
+    "sqs", "apalis", "redis", "service", "svc", "server", "discord", "telegram", "slack", "bot",
 ];
 
 /// Folders of tests within sources. Others such as `example` may be a part of a package's name.
@@ -367,26 +324,9 @@ const TESTS: &[&str] =
 
 /// Folders that hold nothing of the product.
 pub(super) const NOT_PRODUCT: &[&str] = &[
-    "test",
-    "tests",
-    "__tests__",
-    "testdata",
-    "example",
-    "examples",
-    "samples",
-    "sample",
-    "demos",
-    "benches",
-    "bench",
-    "benchmark",
-    "benchmarks",
-    "docs",
-    "doc",
-    "fixtures",
-    "e2e",
-    "integration-tests",
-    "integration_tests",
-    "fuzz",
+    "test", "tests", "__tests__", "testdata", "example", "examples", "samples", "sample", "demos",
+    "benches", "bench", "benchmark", "benchmarks", "docs", "doc", "fixtures", "e2e",
+    "integration-tests", "integration_tests", "fuzz",
 ];
 
 /// Numbers that are sizes of buffers more often than ports.
@@ -398,33 +338,9 @@ const FOREIGN: &[u16] =
 
 /// Words of lines that are about a server this program is a client of, or about no port.
 const ELSEWHERE: &[&str] = &[
-    "redis",
-    "mysql",
-    "postgres",
-    "mongo",
-    "smtp",
-    "mail",
-    "amqp",
-    "rabbit",
-    "kafka",
-    "elastic",
-    "memcache",
-    "timeout",
-    "db_",
-    "dbport",
-    "db.",
-    "database",
-    "jdbc",
-    "import ",
-    "nats",
-    "clickhouse",
-    "cassandra",
-    "ldap",
-    "zookeeper",
-    "consul",
-    "debug",
-    "remote",
-    "client",
+    "redis", "mysql", "postgres", "mongo", "smtp", "mail", "amqp", "rabbit", "kafka", "elastic",
+    "memcache", "timeout", "db_", "dbport", "db.", "database", "jdbc", "import ", "nats",
+    "clickhouse", "cassandra", "ldap", "zookeeper", "consul", "debug", "remote", "client",
 ];
 
 const FILES_MAX: usize = 400;

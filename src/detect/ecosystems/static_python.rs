@@ -25,9 +25,7 @@ pub(super) fn mkdocs(project: &Project<'_>, dir: &str, entries: &Entries) -> Opt
         .and_then(|c| c.str_at(&["site_dir"]).map(str::to_owned))
         .unwrap_or_else(|| "site".to_owned());
     let requirements = [
-        "requirements.txt",
-        "docs/requirements.txt",
-        "requirements-docs.txt",
+        "requirements.txt", "docs/requirements.txt", "requirements-docs.txt",
         "docs-requirements.txt",
     ]
     .map(|name| join(dir, name));

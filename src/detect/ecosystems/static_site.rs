@@ -21,14 +21,7 @@ const OUTPUTS: &[&str] =
     &["public", "dist", "www", "html", "site", "_site", "htdocs", "build", "static", "web", "src"];
 /// Folders whose pages are parts of something else.
 const PARTS: &[&str] = &[
-    "templates",
-    "views",
-    "layouts",
-    "_includes",
-    "_layouts",
-    "includes",
-    "partials",
-    "resources",
+    "templates", "views", "layouts", "_includes", "_layouts", "includes", "partials", "resources",
     "assets",
 ];
 

@@ -67,9 +67,7 @@ dependencies = ["a 2.0.0+meta (git+x)"]
     #[test]
     fn version_4_is_read() {
         let expected = [
-            "app@0.1.0 -> a@1.0.0 b@3.0.0",
-            "a@1.0.0 SHA256",
-            "a@2.0.0+meta",
+            "app@0.1.0 -> a@1.0.0 b@3.0.0", "a@1.0.0 SHA256", "a@2.0.0+meta",
             "b@3.0.0 -> a@2.0.0+meta",
         ];
         assert_eq!(listing(lock(V4.replace("HASH", HASH).as_bytes())), expected);

@@ -224,12 +224,7 @@ const fn manifest(kind: Kind, read: fn(&[u8]) -> Result<Vec<Found>, String>) -> 
 const VENDORED: [&str; 4] = ["compiled", "vendor", "vendored", "third_party"];
 /// Where package managers put what they fetch.
 const FOREIGN: [&str; 7] = [
-    "node_modules",
-    "bower_components",
-    "site-packages",
-    "dist-packages",
-    "gems",
-    "vendor",
+    "node_modules", "bower_components", "site-packages", "dist-packages", "gems", "vendor",
     ".cargo",
 ];
 /// The same, of Cargo and Go.

@@ -270,18 +270,8 @@ fn what_is_given_up_leaves_nothing() {
 #[test]
 fn no_path_leads_out_of_the_folder() {
     for path in [
-        "",
-        "/",
-        "/etc",
-        "..",
-        "../outside/x",
-        "a/../../outside/x",
-        "a/..",
-        "./a",
-        "a/.",
-        "a//b",
-        "a/",
-        "a\0b",
+        "", "/", "/etc", "..", "../outside/x", "a/../../outside/x", "a/..", "./a", "a/.", "a//b",
+        "a/", "a\0b",
     ] {
         for entries in [
             [dir("a", 0o755), file(path, 0o644, b"bad")],

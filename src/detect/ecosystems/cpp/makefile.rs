@@ -79,19 +79,8 @@ fn make_target(text: &crate::detect::Text) -> Option<Target> {
         fits.then_some(value)
     };
     const NAMES: &[&str] = &[
-        "TARGET",
-        "EXEC",
-        "EXECUTABLE",
-        "BIN",
-        "PROG",
-        "PROGRAM",
-        "TARGET_EXEC",
-        "NAME",
-        "OUT",
-        "OUTPUT",
-        "APP",
-        "BINARY",
-        "EXE",
+        "TARGET", "EXEC", "EXECUTABLE", "BIN", "PROG", "PROGRAM", "TARGET_EXEC", "NAME", "OUT",
+        "OUTPUT", "APP", "BINARY", "EXE",
     ];
     let has_rule = |name: &str| {
         text.text.contains(&format!("$({name}):"))

@@ -128,16 +128,8 @@ fn finish(
         }
     }
     let listening = [
-        "bind(",
-        "listen(",
-        "listen_addr",
-        ".port(",
-        "addListener(",
-        "htons(",
-        "acceptor",
-        "Endpoint",
-        "listen\"",
-        "mg_http_listen",
+        "bind(", "listen(", "listen_addr", ".port(", "addListener(", "htons(", "acceptor",
+        "Endpoint", "listen\"", "mg_http_listen",
     ];
     let ports = source::ports(&files, &listening);
     let serves = framework.is_some()
@@ -433,24 +425,9 @@ fn only_source(project: &Project<'_>, dir: &str) -> Option<String> {
 
 /// Manifests of other languages: a Makefile beside one only calls that language's tools.
 const OTHERS: &[&str] = &[
-    "go.mod",
-    "Cargo.toml",
-    "package.json",
-    "pyproject.toml",
-    "requirements.txt",
-    "pom.xml",
-    "build.gradle",
-    "composer.json",
-    "Gemfile",
-    "mix.exs",
-    "setup.py",
-    "build.zig",
-    "Package.swift",
-    "stack.yaml",
-    "shard.yml",
-    "pubspec.yaml",
-    "deno.json",
-    "gleam.toml",
+    "go.mod", "Cargo.toml", "package.json", "pyproject.toml", "requirements.txt", "pom.xml",
+    "build.gradle", "composer.json", "Gemfile", "mix.exs", "setup.py", "build.zig",
+    "Package.swift", "stack.yaml", "shard.yml", "pubspec.yaml", "deno.json", "gleam.toml",
 ];
 
 /// Text that a build file has, and what that means on Debian 12.

@@ -315,13 +315,8 @@ fn restore(
         let mut at = part.dir.as_str();
         loop {
             let names = [
-                "Directory.Build.props",
-                "Directory.Build.targets",
-                "Directory.Packages.props",
-                "nuget.config",
-                "NuGet.config",
-                "NuGet.Config",
-                "global.json",
+                "Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props",
+                "nuget.config", "NuGet.config", "NuGet.Config", "global.json",
             ];
             files.extend(names.map(|name| join(at, name)));
             if at == "." {
@@ -420,14 +415,8 @@ fn web(
     let ports = source::ports(
         files,
         &[
-            "UseUrls(",
-            ".Run(\"",
-            "ListenAnyIP(",
-            "Urls.Add(",
-            "startWebServer",
-            "ListenLocalhost(",
-            "app.Run(url",
-            "app.Run($",
+            "UseUrls(", ".Run(\"", "ListenAnyIP(", "Urls.Add(", "startWebServer",
+            "ListenLocalhost(", "app.Run(url", "app.Run($",
         ],
     );
     let mut configured = None;
@@ -445,14 +434,8 @@ fn web(
         configured = configured.or_else(|| found.next());
     }
     let listens = [
-        "UseUrls(",
-        ".Run(\"http",
-        "ListenAnyIP(",
-        "Urls.Add(",
-        "startWebServer",
-        "app.Run(url",
-        "app.Run($",
-        "UseKestrel(",
+        "UseUrls(", ".Run(\"http", "ListenAnyIP(", "Urls.Add(", "startWebServer", "app.Run(url",
+        "app.Run($", "UseKestrel(",
     ];
     let is_fixed = listens.iter().any(|call| source::mention(files, call).is_some());
     match (ports.number.filter(|_| is_fixed || ports.env.is_some()), configured) {

@@ -528,15 +528,7 @@ static NATIVE: &[Native] = &[
 
 /// Names of programs that run in the background, whether or not they listen.
 const WORKERS: &[&str] = &[
-    "worker",
-    "consumer",
-    "scheduler",
-    "cron",
-    "daemon",
-    "agent",
-    "processor",
-    "subscriber",
-    "bot",
+    "worker", "consumer", "scheduler", "cron", "daemon", "agent", "processor", "subscriber", "bot",
 ];
 
 /// Names of programs that are run by hand.
@@ -547,50 +539,15 @@ const HELPERS: &[&str] = &[
 
 /// Folders that programs read while they run.
 const RUNTIME_DIRS: &[&str] = &[
-    "templates",
-    "template",
-    "static",
-    "public",
-    "views",
-    "view",
-    "assets",
-    "migrations",
-    "locales",
-    "i18n",
-    "conf",
-    "config",
-    "configs",
-    "etc",
-    "resources",
-    "web",
-    "www",
-    "html",
-    "data",
-    "swagger",
-    "ui",
-    "db",
-    "sql",
-    "tmpl",
-    "dist",
-    "content",
-    "messages",
+    "templates", "template", "static", "public", "views", "view", "assets", "migrations",
+    "locales", "i18n", "conf", "config", "configs", "etc", "resources", "web", "www", "html",
+    "data", "swagger", "ui", "db", "sql", "tmpl", "dist", "content", "messages",
 ];
 
 /// Files that they read.
 const RUNTIME_FILES: &[&str] = &[
-    "config.yaml",
-    "config.yml",
-    "config.json",
-    "config.toml",
-    "app.yaml",
-    "app.toml",
-    "index.html",
-    "app.ini",
-    "app.conf",
-    "data.json",
-    "schema.sql",
-    "conf.yaml",
-    "config.ini",
+    "config.yaml", "config.yml", "config.json", "config.toml", "app.yaml", "app.toml",
+    "index.html", "app.ini", "app.conf", "data.json", "schema.sql", "conf.yaml", "config.ini",
 ];
 
 #[cfg(test)]

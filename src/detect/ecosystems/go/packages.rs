@@ -223,38 +223,15 @@ fn folder(import: &str, modules: &[ModFile]) -> Option<String> {
 
 /// Calls that make a program a server.
 pub(super) const LISTENING: &[&str] = &[
-    "ListenAndServe",
-    "net.Listen(",
-    ".Run(\":",
-    ".Run()",
-    ".Run(addr",
-    ".Run(port",
-    ".Run(fmt",
-    ".Run(\"0.0.0.0",
-    ".Run(os.",
-    ".Start(\":",
-    ".Listen(",
-    "grpc.NewServer",
-    "http.Serve(",
-    "http.Server{",
-    ".Start(",
-    ".Spin()",
-    "MustNewServer(",
+    "ListenAndServe", "net.Listen(", ".Run(\":", ".Run()", ".Run(addr", ".Run(port", ".Run(fmt",
+    ".Run(\"0.0.0.0", ".Run(os.", ".Start(\":", ".Listen(", "grpc.NewServer", "http.Serve(",
+    "http.Server{", ".Start(", ".Spin()", "MustNewServer(",
 ];
 
 /// Folders of programs that developers run.
 const TOOL_FOLDERS: &[&str] = &[
-    "tools",
-    "tool",
-    "scripts",
-    "script",
-    "hack",
-    "magefiles",
-    "codegen",
-    "generate",
-    "node_modules",
-    "mocks",
-    "mock",
+    "tools", "tool", "scripts", "script", "hack", "magefiles", "codegen", "generate",
+    "node_modules", "mocks", "mock",
 ];
 
 const OTHER_SYSTEMS: &[&str] =

@@ -52,10 +52,8 @@ static FRAMEWORKS: &[Framework] = &[
     of(
         "play",
         &[
-            "com.typesafe.play:sbt-plugin",
-            "org.playframework:sbt-plugin",
-            "com.typesafe.play:play",
-            "org.playframework",
+            "com.typesafe.play:sbt-plugin", "org.playframework:sbt-plugin",
+            "com.typesafe.play:play", "org.playframework",
         ],
         9000,
     ),
@@ -148,36 +146,16 @@ pub(super) fn health(id: &str, facts: &Facts) -> Option<(&'static str, Evidence)
 
 /// Calls and settings that name the port a program listens on.
 pub(super) const LISTENING: &[&str] = &[
-    "embeddedServer(",
-    ".start(",
-    ".listen(",
-    "port(",
-    "bind(",
-    "newServerAt(",
-    "ServerBuilder.forPort(",
-    "HttpServer.create(",
-    "InetSocketAddress(",
-    "withPort(",
-    "setPort(",
-    "new Server(",
-    "Server.defaultWithPort(",
-    "bindHttp(",
-    "forPort(",
-    "asServer(",
-    "ServerSocket(",
-    "run-jetty",
-    "run-server",
-    "http/start",
-    ":port",
+    "embeddedServer(", ".start(", ".listen(", "port(", "bind(", "newServerAt(",
+    "ServerBuilder.forPort(", "HttpServer.create(", "InetSocketAddress(", "withPort(", "setPort(",
+    "new Server(", "Server.defaultWithPort(", "bindHttp(", "forPort(", "asServer(",
+    "ServerSocket(", "run-jetty", "run-server", "http/start", ":port",
 ];
 
 /// Whether the sources serve without any framework: the JDK's own HTTP server, sockets.
 pub(super) fn serves(sources: &Sources) -> bool {
     [
-        "HttpServer.create(",
-        "ServerSocket(",
-        "new Server(",
-        "ServerBuilder.forPort(",
+        "HttpServer.create(", "ServerSocket(", "new Server(", "ServerBuilder.forPort(",
         "ServerBootstrap(",
     ]
     .iter()

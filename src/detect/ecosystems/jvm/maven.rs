@@ -165,10 +165,7 @@ impl<'a> Module<'a> {
     /// The class to start: what a plugin's manifest or a property names, else what the sources have.
     fn main_class(&self) -> Option<String> {
         let plugins = [
-            "maven-jar-plugin",
-            "maven-shade-plugin",
-            "maven-assembly-plugin",
-            "exec-maven-plugin",
+            "maven-jar-plugin", "maven-shade-plugin", "maven-assembly-plugin", "exec-maven-plugin",
             "spring-boot-maven-plugin",
         ];
         let named = plugins.iter().find_map(|name| {
@@ -419,21 +416,13 @@ impl<'a> Module<'a> {
                 deep_text(plugin, "version", 2).filter(|text| java::major(text).is_some())
             {
                 build.push(Pin::new(
-                    version,
-                    "maven-toolchains-plugin",
-                    &self.pom.path,
-                    plugin.line,
+                    version, "maven-toolchains-plugin", &self.pom.path, plugin.line,
                 ));
             }
         }
         for name in [
-            "maven.compiler.release",
-            "java.version",
-            "maven.compiler.target",
-            "maven.compiler.source",
-            "jdk.version",
-            "javaVersion",
-            "java-version",
+            "maven.compiler.release", "java.version", "maven.compiler.target",
+            "maven.compiler.source", "jdk.version", "javaVersion", "java-version",
             "kotlin.compiler.jvmTarget",
         ] {
             if let Some((version, evidence)) = self.poms.property(self.pom, name) {

@@ -199,13 +199,8 @@ impl Sbt<'_> {
         java::runtime(self.project, &mut service, version);
         service.cache(["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
         let files = [
-            "build.sbt",
-            "project/build.properties",
-            "project/plugins.sbt",
-            "project/Dependencies.scala",
-            "version.sbt",
-            ".jvmopts",
-            ".sbtopts",
+            "build.sbt", "project/build.properties", "project/plugins.sbt",
+            "project/Dependencies.scala", "version.sbt", ".jvmopts", ".sbtopts",
         ];
         let mut files: Vec<String> = files.iter().map(|name| join(self.root, name)).collect();
         if let Some(entries) = self.project.tree.entries(&join(self.root, "project")) {

@@ -368,12 +368,8 @@ mod tests {
     fn plugins_are_found_in_all_spellings_and_those_not_applied_are_not() {
         let own = script(SAMPLE).without(&["subprojects"]);
         let expected = [
-            "java",
-            "org.springframework.boot",
-            "io.ktor.plugin",
-            "org.jetbrains.kotlin.jvm",
-            "application",
-            "groovy",
+            "java", "org.springframework.boot", "io.ktor.plugin", "org.jetbrains.kotlin.jvm",
+            "application", "groovy",
         ];
         assert_eq!(names(own.plugins(&catalog())), expected);
         assert_eq!(names(script(SAMPLE).block("subprojects").plugins(&catalog())), ["eclipse"]);

@@ -52,19 +52,11 @@ pub(super) fn context_path(project: &Project<'_>, dir: &str, id: &str) -> String
 /// Files of settings, those of production first.
 fn files(project: &Project<'_>, dir: &str) -> Vec<String> {
     let folders = [
-        "src/main/resources",
-        "src/main/resources/config",
-        "config",
-        "conf",
-        "resources",
-        "src/main/resources/META-INF",
-        ".",
+        "src/main/resources", "src/main/resources/config", "config", "conf", "resources",
+        "src/main/resources/META-INF", ".",
     ];
     let names = [
-        "application-prod",
-        "application-production",
-        "application",
-        "bootstrap",
+        "application-prod", "application-production", "application", "bootstrap",
         "microprofile-config",
     ];
     let mut found = Vec::new();

@@ -64,13 +64,7 @@ impl Sources {
         of_boot
             .or_else(|| {
                 named(&[
-                    "Application",
-                    "ApplicationKt",
-                    "App",
-                    "AppKt",
-                    "Main",
-                    "MainKt",
-                    "Server",
+                    "Application", "ApplicationKt", "App", "AppKt", "Main", "MainKt", "Server",
                     "ServerKt",
                 ])
             })
@@ -100,9 +94,7 @@ fn main(file: &Text) -> Option<Main> {
     let (name, needle) = match extension {
         "java" | "groovy" => {
             let forms = [
-                "static void main(",
-                "static public void main(",
-                "void main(final String",
+                "static void main(", "static public void main(", "void main(final String",
                 "void main(String",
             ];
             (stem.to_owned(), forms.into_iter().find(|form| text.contains(form))?)
@@ -136,14 +128,8 @@ fn scala<'t>(text: &'t str, stem: &str) -> Option<(String, &'t str)> {
             ["@main", "def", name, ..] => return Some(((*name).to_owned(), line)),
             ["object", name, rest @ ..] => {
                 let parents = [
-                    "App",
-                    "IOApp",
-                    "ZIOAppDefault",
-                    "ZIOApp",
-                    "TwitterServer",
-                    "HttpServer",
-                    "CaskMain",
-                    "MainRoutes",
+                    "App", "IOApp", "ZIOAppDefault", "ZIOApp", "TwitterServer", "HttpServer",
+                    "CaskMain", "MainRoutes",
                 ];
                 let is_app =
                     rest.contains(&"extends") && rest.iter().any(|word| parents.contains(word));

@@ -74,12 +74,7 @@ fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Serv
     let text = project.tree.read(&path)?;
     let source = source::scan(project, dir, Some(&entry));
     let is_node = [
-        "require(",
-        "process.",
-        "module.exports",
-        "from 'node:",
-        "from \"node:",
-        "from 'http'",
+        "require(", "process.", "module.exports", "from 'node:", "from \"node:", "from 'http'",
         "from \"http\"",
     ]
     .iter()
@@ -187,48 +182,11 @@ const LINE_BYTES_MAX: usize = 500;
 
 /// Modules of Node.js itself, and of Bun.
 const BUILT_IN: &[&str] = &[
-    "assert",
-    "async_hooks",
-    "buffer",
-    "bun",
-    "child_process",
-    "cluster",
-    "console",
-    "crypto",
-    "dgram",
-    "dns",
-    "domain",
-    "events",
-    "fs",
-    "http",
-    "http2",
-    "https",
-    "inspector",
-    "module",
-    "net",
-    "os",
-    "path",
-    "perf_hooks",
-    "process",
-    "punycode",
-    "querystring",
-    "readline",
-    "repl",
-    "sqlite",
-    "stream",
-    "string_decoder",
-    "sys",
-    "test",
-    "timers",
-    "tls",
-    "tty",
-    "url",
-    "util",
-    "v8",
-    "vm",
-    "wasi",
-    "worker_threads",
-    "zlib",
+    "assert", "async_hooks", "buffer", "bun", "child_process", "cluster", "console", "crypto",
+    "dgram", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector", "module",
+    "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl",
+    "sqlite", "stream", "string_decoder", "sys", "test", "timers", "tls", "tty", "url", "util",
+    "v8", "vm", "wasi", "worker_threads", "zlib",
 ];
 
 #[cfg(test)]

@@ -363,19 +363,8 @@ fn whole(
 
 /// Packages of databases in a file, and of what else is kept in files.
 const KEEPS_FILES: &[&str] = &[
-    "@keystone-6/core",
-    "@seald-io/nedb",
-    "@strapi/strapi",
-    "better-sqlite3",
-    "directus",
-    "level",
-    "lowdb",
-    "nedb",
-    "nedb-promises",
-    "node-json-db",
-    "session-file-store",
-    "sqlite",
-    "sqlite3",
+    "@keystone-6/core", "@seald-io/nedb", "@strapi/strapi", "better-sqlite3", "directus", "level",
+    "lowdb", "nedb", "nedb-promises", "node-json-db", "session-file-store", "sqlite", "sqlite3",
     "strapi",
 ];
 

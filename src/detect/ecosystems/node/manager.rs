@@ -46,15 +46,7 @@ enum Peers {
 
 /// Packages whose plugins have them for a peer.
 const HOSTS: &[&str] = &[
-    "@angular/core",
-    "@nestjs/core",
-    "eslint",
-    "expo",
-    "gatsby",
-    "next",
-    "react",
-    "svelte",
-    "vue",
+    "@angular/core", "@nestjs/core", "eslint", "expo", "gatsby", "next", "react", "svelte", "vue",
     "webpack",
 ];
 
@@ -80,14 +72,8 @@ const LOCKS: &[(&str, Tool)] = &[
 /// Settings of package managers that a dependency step must see; those that are not there do no harm to a glob, but are
 /// left out for the reader.
 const SETTINGS: &[&str] = &[
-    ".npmrc",
-    ".yarnrc",
-    ".yarnrc.yml",
-    ".pnpmfile.cjs",
-    "pnpm-workspace.yaml",
-    "bunfig.toml",
-    "lerna.json",
-    ".puppeteerrc.cjs",
+    ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml", "bunfig.toml",
+    "lerna.json", ".puppeteerrc.cjs",
 ];
 
 impl Manager {

@@ -92,15 +92,8 @@ struct Unit<'a> {
 
 /// Scripts that build for production, in the order in which they count.
 const BUILDS: &[&str] = &[
-    "build",
-    "build:prod",
-    "build:production",
-    "build:app",
-    "heroku-postbuild",
-    "gcp-build",
-    "generate",
-    "docs:build",
-    "build:docs",
+    "build", "build:prod", "build:production", "build:app", "heroku-postbuild", "gcp-build",
+    "generate", "docs:build", "build:docs",
 ];
 
 impl Unit<'_> {
@@ -215,22 +208,9 @@ const MEMBERS_MANY: usize = 100;
 
 /// Manifests of languages whose servers often have a `package.json` beside them for what the browser gets.
 const OTHERS: &[&str] = &[
-    "composer.json",
-    "Gemfile",
-    "manage.py",
-    "requirements.txt",
-    "pyproject.toml",
-    "Pipfile",
-    "go.mod",
-    "pom.xml",
-    "build.gradle",
-    "build.gradle.kts",
-    "mix.exs",
-    "Cargo.toml",
-    "project.clj",
-    "deps.edn",
-    "build.sbt",
-    "gleam.toml",
+    "composer.json", "Gemfile", "manage.py", "requirements.txt", "pyproject.toml", "Pipfile",
+    "go.mod", "pom.xml", "build.gradle", "build.gradle.kts", "mix.exs", "Cargo.toml",
+    "project.clj", "deps.edn", "build.sbt", "gleam.toml",
 ];
 
 /// Generators of manuals, and what makes applications for phones that have a page for browsers, too.
@@ -265,15 +245,8 @@ fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
 /// Packages below that scripts of this one install or build: a client that its server delivers.
 fn claims(unit: &Unit<'_>) -> Vec<String> {
     const SCRIPTS: &[&str] = &[
-        "build",
-        "heroku-postbuild",
-        "postinstall",
-        "install",
-        "preinstall",
-        "prebuild",
-        "postbuild",
-        "build:client",
-        "client:build",
+        "build", "heroku-postbuild", "postinstall", "install", "preinstall", "prebuild",
+        "postbuild", "build:client", "client:build",
     ];
     if unit.packages.members(unit.package).is_some() {
         return Vec::new();

@@ -239,12 +239,7 @@ fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
         (end > 0).then(|| rest[..end].to_owned())
     };
     let signs = [
-        "functions.http(",
-        "http(",
-        "cloudEvent(",
-        "exports.",
-        "export const ",
-        "export function ",
+        "functions.http(", "http(", "cloudEvent(", "exports.", "export const ", "export function ",
     ];
     let target = signs.iter().find_map(|sign| after(sign))?;
     let line = format!("npx functions-framework --target={target}");

@@ -12,14 +12,7 @@ use crate::detect::{Evidence, ecosystems::draft, is_below, manifest::Value};
 /// An option of the script counts before the configuration of the tool.
 pub(super) fn output(unit: &Unit<'_>, build: &str, default: &str) -> (String, Option<Evidence>) {
     let names = [
-        "--outDir",
-        "--out-dir",
-        "--dist-dir",
-        "--output-path",
-        "--output",
-        "-d",
-        "--dest",
-        "--out",
+        "--outDir", "--out-dir", "--dist-dir", "--output-path", "--output", "-d", "--dest", "--out",
     ];
     if let Some((name, line)) = unit.build_script() {
         let by_flag = config::flag(line, &names);
@@ -55,17 +48,13 @@ fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)
         "vue-cli-service" => keyed(&["vue.config"], &["outputDir"]),
         "webpack" => {
             let stems = [
-                "webpack.config",
-                "webpack.prod",
-                "webpack.config.prod",
-                "webpack.common",
+                "webpack.config", "webpack.prod", "webpack.config.prod", "webpack.common",
                 "webpack.production",
             ];
-            let stems = stems.iter().copied().chain([
-                "config/webpack.prod",
-                "config/webpack.common",
-                "config/webpack.config",
-            ]);
+            let stems = stems
+                .iter()
+                .copied()
+                .chain(["config/webpack.prod", "config/webpack.common", "config/webpack.config"]);
             let all: Vec<&str> = stems.collect();
             all.iter().find_map(|stem| {
                 let config = Config::find(unit, &[stem])?;
@@ -126,17 +115,9 @@ pub(super) fn has_page(unit: &Unit<'_>) -> bool {
         return false;
     }
     let mut pages = vec![
-        "index.html",
-        "public/index.html",
-        "src/index.html",
-        "src/index.ejs",
-        "src/index.pug",
-        "client/index.html",
-        "app/index.html",
-        "static/index.html",
-        "dist/index.html",
-        "src/public/index.html",
-        "src/template.html",
+        "index.html", "public/index.html", "src/index.html", "src/index.ejs", "src/index.pug",
+        "client/index.html", "app/index.html", "static/index.html", "dist/index.html",
+        "src/public/index.html", "src/template.html",
     ];
     let root = config.as_ref().and_then(|config| config.text_of("root")).map(|(root, _)| root);
     let own = root.and_then(|root| inside(&root, "index.html"));

@@ -26,52 +26,21 @@ pub(super) struct Source {
 /// Files read of one package, and folders below it that are looked into.
 const FILES_MAX: usize = 60;
 const FOLDERS: &[&str] = &[
-    "",
-    "src",
-    "server",
-    "src/server",
-    "app",
-    "api",
-    "bin",
-    "config",
-    "src/config",
-    "lib",
-    "src/lib",
-    "backend",
-    "src/api",
-    "src/app",
-    "src/routes",
-    "routes",
-    "start",
-    "src/utils",
+    "", "src", "server", "src/server", "app", "api", "bin", "config", "src/config", "lib",
+    "src/lib", "backend", "src/api", "src/app", "src/routes", "routes", "start", "src/utils",
     "source",
 ];
 const EXTENSIONS: &[&str] = &[".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".tsx"];
 /// What people have a health check at.
 const HEALTH: &[&str] = &[
-    "/healthz",
-    "/health",
-    "/healthcheck",
-    "/health-check",
-    "/api/health",
-    "/api/healthz",
-    "/livez",
-    "/_health",
-    "/ping",
+    "/healthz", "/health", "/healthcheck", "/health-check", "/api/health", "/api/healthz",
+    "/livez", "/_health", "/ping",
 ];
 
 /// Calls and modules of programs that write files.
 const WRITES: &[&str] = &[
-    "node:sqlite",
-    "bun:sqlite",
-    "mkdirSync(",
-    "writeFileSync(",
-    "appendFileSync(",
-    "createWriteStream(",
-    ".writeFile(",
-    ".appendFile(",
-    "multer({ dest",
-    "multer({dest",
+    "node:sqlite", "bun:sqlite", "mkdirSync(", "writeFileSync(", "appendFileSync(",
+    "createWriteStream(", ".writeFile(", ".appendFile(", "multer({ dest", "multer({dest",
 ];
 
 /// Reads the entry file first, then others near it.
@@ -102,11 +71,7 @@ fn read_line(
     fixed: &mut Option<(u16, Evidence)>,
 ) {
     let opens = [
-        ".listen(",
-        "createServer(",
-        "Bun.serve(",
-        "serve({",
-        "WebSocketServer(",
+        ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(",
         "WebSocket.Server(",
     ];
     source.listens |= opens.iter().any(|call| line.contains(call));
@@ -148,12 +113,7 @@ fn is_route(line: &str) -> bool {
 /// What follows `process.env.PORT` in its forms.
 fn after_port_variable(line: &str) -> Option<&str> {
     const FORMS: [&str; 6] = [
-        "env.PORT",
-        "env['PORT']",
-        "env[\"PORT\"]",
-        "env(\"PORT\"",
-        "env('PORT'",
-        "env.get('PORT'",
+        "env.PORT", "env['PORT']", "env[\"PORT\"]", "env(\"PORT\"", "env('PORT'", "env.get('PORT'",
     ];
     let after = FORMS.iter().find_map(|form| Some(&line[line.find(form)? + form.len()..]))?;
     let is_longer = after.starts_with(|c: char| c.is_alphanumeric() || c == '_');

@@ -26,17 +26,8 @@ pub(super) struct Start {
 
 /// Scripts that start what is deployed, in the order people rely on.
 const STARTS: &[&str] = &[
-    "start:prod",
-    "start:prd",
-    "start:production",
-    "start-prod",
-    "prod",
-    "start",
-    "start:server",
-    "serve:prod",
-    "server",
-    "serve",
-    "production",
+    "start:prod", "start:prd", "start:production", "start-prod", "prod", "start", "start:server",
+    "serve:prod", "server", "serve", "production",
 ];
 /// Options of `node`, `ts-node` and `tsx` that name a module to be loaded first.
 const REQUIRES: &[&str] = &["-r", "--require"];
@@ -47,15 +38,8 @@ const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
 
 /// Programs that serve a folder of files.
 const FILE_SERVERS: &[&str] = &[
-    "serve",
-    "http-server",
-    "sirv",
-    "live-server",
-    "lite-server",
-    "static-server",
-    "superstatic",
-    "httpster",
-    "light-server",
+    "serve", "http-server", "sirv", "live-server", "lite-server", "static-server", "superstatic",
+    "httpster", "light-server",
 ];
 
 impl Start {
@@ -246,13 +230,7 @@ fn without_build(line: &str) -> &str {
     while let Some((first, after)) = rest.split_once("&&") {
         let first = first.trim();
         let builds = [
-            "tsc",
-            "webpack",
-            "rimraf",
-            "vite build",
-            "next build",
-            "prisma generate",
-            "nest build",
+            "tsc", "webpack", "rimraf", "vite build", "next build", "prisma generate", "nest build",
         ];
         let is_build =
             builds.iter().any(|build| first == *build || first.starts_with(&format!("{build} ")))
@@ -397,29 +375,12 @@ fn is_output(path: &str) -> bool {
 /// Whether a script is for all members of a workspace, and so for no service in particular.
 fn delegates(line: &str) -> bool {
     let to_all = [
-        "turbo",
-        "lerna",
-        "nx",
-        "concurrently",
-        "npm-run-all",
-        "run-p",
-        "run-s",
-        "rush",
-        "moon",
-        "wsrun",
-        "ultra",
+        "turbo", "lerna", "nx", "concurrently", "npm-run-all", "run-p", "run-s", "rush", "moon",
+        "wsrun", "ultra",
     ];
     let selects = [
-        " -w ",
-        "--workspace",
-        "--filter",
-        " -F ",
-        "yarn workspace",
-        "pnpm -r",
-        "--recursive",
-        " -C ",
-        "--prefix",
-        "--cwd",
+        " -w ", "--workspace", "--filter", " -F ", "yarn workspace", "pnpm -r", "--recursive",
+        " -C ", "--prefix", "--cwd",
     ];
     line.starts_with("cd ")
         || calls_any(line, &to_all)

@@ -82,20 +82,9 @@ pub(super) const OWN_SERVERS: &[(&str, &[&str])] = &[
 ];
 
 const SERVER_FILES: &[&str] = &[
-    "server.php",
-    "start.php",
-    "app.php",
-    "main.php",
-    "bin/server.php",
-    "bin/http.php",
-    "bin/swoole.php",
-    "src/server.php",
-    "swoole.php",
-    "swoole-server.php",
-    "src/swoole-server.php",
-    "http.php",
-    "public/index.php",
-    "index.php",
+    "server.php", "start.php", "app.php", "main.php", "bin/server.php", "bin/http.php",
+    "bin/swoole.php", "src/server.php", "swoole.php", "swoole-server.php", "src/swoole-server.php",
+    "http.php", "public/index.php", "index.php",
 ];
 
 /// Classes of servers that a program of PHP may be by itself.

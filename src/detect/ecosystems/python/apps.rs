@@ -131,39 +131,15 @@ impl App {
 
 /// Names of files from the one that says most; others come behind.
 const NAMES: &[&str] = &[
-    "wsgi.py",
-    "asgi.py",
-    "main.py",
-    "app.py",
-    "server.py",
-    "application.py",
-    "run.py",
-    "api.py",
-    "index.py",
-    "web.py",
-    "service.py",
-    "streamlit_app.py",
-    "Home.py",
-    "home.py",
-    "bot.py",
-    "__init__.py",
-    "__main__.py",
-    "manage.py",
-    "hello.py",
+    "wsgi.py", "asgi.py", "main.py", "app.py", "server.py", "application.py", "run.py", "api.py",
+    "index.py", "web.py", "service.py", "streamlit_app.py", "Home.py", "home.py", "bot.py",
+    "__init__.py", "__main__.py", "manage.py", "hello.py",
 ];
 
 /// Function names of modules that make an application.
 const FACTORIES: &[&str] = &[
-    "create_app(",
-    "make_app(",
-    "build_app(",
-    "get_app(",
-    "create_application(",
-    "get_application(",
-    "init_app(",
-    "app_factory(",
-    "create_server(",
-    "get_asgi_application(",
+    "create_app(", "make_app(", "build_app(", "get_app(", "create_application(",
+    "get_application(", "init_app(", "app_factory(", "create_server(", "get_asgi_application(",
     "get_wsgi_application(",
 ];
 

@@ -118,13 +118,7 @@ impl Django {
         let mut found: Vec<(String, String)> = Vec::new();
         for line in self.settings.iter().flat_map(|file| file.text.lines()) {
             for call in [
-                "os.environ[",
-                "environ[",
-                "getenv(",
-                "environ.get(",
-                "env(",
-                "env.str(",
-                "config(",
+                "os.environ[", "environ[", "getenv(", "environ.get(", "env(", "env.str(", "config(",
             ] {
                 let Some(name) = argument(line, call) else { continue };
                 if found.iter().any(|(known, _)| *known == name) || found.len() >= STAND_INS_MAX {

@@ -276,20 +276,8 @@ fn pip(manifest: &Manifest, request: &Request<'_>) -> Install {
 /// A package of conda as pip knows it; `None` for what PyPI does not have.
 fn conda(name: &str, spec: &str) -> Option<String> {
     let other = [
-        "nodejs",
-        "cudatoolkit",
-        "ffmpeg",
-        "git",
-        "mkl",
-        "openssl",
-        "sqlite",
-        "zlib",
-        "make",
-        "curl",
-        "gcc",
-        "gxx",
-        "blas",
-        "libgcc",
+        "nodejs", "cudatoolkit", "ffmpeg", "git", "mkl", "openssl", "sqlite", "zlib", "make",
+        "curl", "gcc", "gxx", "blas", "libgcc",
     ];
     let name = match name {
         "pytorch" => "torch",

@@ -196,14 +196,7 @@ fn package_of(id: &str) -> Option<&'static str> {
 /// A Procfile of a project of several languages may start another of them.
 fn is_ours(line: &str) -> bool {
     let others = [
-        "node ",
-        "npm ",
-        "yarn ",
-        "pnpm ",
-        "bundle ",
-        "rails ",
-        "java ",
-        "php ",
+        "node ", "npm ", "yarn ", "pnpm ", "bundle ", "rails ", "java ", "php ",
         "vendor/bin/heroku-php",
     ];
     !others.iter().any(|word| line.trim_start().starts_with(word))
@@ -355,11 +348,7 @@ fn bases(project: &Project<'_>, version: Version, has_venv: bool, service: &mut 
         }
         Family::Debian => {
             service.build_packages([
-                "build-essential",
-                "git",
-                "python-is-python3",
-                "python3-dev",
-                "python3-pip",
+                "build-essential", "git", "python-is-python3", "python3-dev", "python3-pip",
                 "python3-venv",
             ]);
             service.runtime_packages(["ca-certificates", "python-is-python3", "python3"]);
@@ -476,10 +465,7 @@ fn artifacts(
 /// A database in a file lies beside the program, mostly.
 fn writes_beside_itself(files: &[Rc<Text>]) -> Option<Evidence> {
     let needles = [
-        "sqlite:///",
-        "sqlite3.connect(",
-        "django.db.backends.sqlite3",
-        ".sqlite3'",
+        "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
         "sqlite+aiosqlite:///",
     ];
     needles.iter().find_map(|needle| source::mention(files, needle))

@@ -299,19 +299,8 @@ fn port(app: &App, own: &[Rc<Text>], files: &[Rc<Text>]) -> (u16, String, Option
 }
 
 const LISTEN: &[&str] = &[
-    ".run(",
-    "run_app(",
-    "run_simple(",
-    ".listen(",
-    "serve(",
-    "serve_forever",
-    "HTTPServer(",
-    "TCPServer(",
-    ".bind(",
-    "make_server(",
-    "launch(",
-    "run(",
-    "WSGIServer((",
+    ".run(", "run_app(", "run_simple(", ".listen(", "serve(", "serve_forever", "HTTPServer(",
+    "TCPServer(", ".bind(", "make_server(", "launch(", "run(", "WSGIServer((",
 ];
 
 /// Django: a server for its module, static files collected when something serves them.
@@ -369,20 +358,8 @@ pub(super) fn django(manifest: &Manifest, django: &Django, files: &[Rc<Text>]) -
 
 /// Names of files that are run where nothing else tells.
 const ENTRIES: &[&str] = &[
-    "main.py",
-    "app.py",
-    "server.py",
-    "run.py",
-    "start.py",
-    "bot.py",
-    "index.py",
-    "__main__.py",
-    "hello.py",
-    "application.py",
-    "api.py",
-    "web.py",
-    "worker.py",
-    "cli.py",
+    "main.py", "app.py", "server.py", "run.py", "start.py", "bot.py", "index.py", "__main__.py",
+    "hello.py", "application.py", "api.py", "web.py", "worker.py", "cli.py",
 ];
 
 /// A program without a framework: a script of the project, a file whose name says so, a lone file.
@@ -453,22 +430,9 @@ pub(super) fn plain(
 
 /// Words of programs that listen; a number elsewhere is no port of theirs.
 pub(super) const LISTENS: &[&str] = &[
-    "HTTPServer",
-    "TCPServer",
-    "make_server",
-    "serve_forever",
-    ".listen(",
-    "socketserver",
-    "uvicorn",
-    "gunicorn",
-    "WSGIServer",
-    "grpc.server",
-    "websockets.serve",
-    "start_server",
-    "hypercorn",
-    "waitress",
-    "asyncio.start_server",
-    "add_insecure_port",
+    "HTTPServer", "TCPServer", "make_server", "serve_forever", ".listen(", "socketserver",
+    "uvicorn", "gunicorn", "WSGIServer", "grpc.server", "websockets.serve", "start_server",
+    "hypercorn", "waitress", "asyncio.start_server", "add_insecure_port",
 ];
 
 fn entry(project: &Project<'_>, dir: &str, files: &[Rc<Text>]) -> Option<String> {
@@ -527,18 +491,8 @@ fn entry(project: &Project<'_>, dir: &str, files: &[Rc<Text>]) -> Option<String>
 /// Paths that are mostly there to ask whether a service is well, where the source has one of them as a route.
 pub(super) fn health(files: &[Rc<Text>]) -> Option<(String, String)> {
     const PATHS: &[&str] = &[
-        "/healthz",
-        "/health",
-        "/healthz/",
-        "/health/",
-        "/api/health",
-        "/api/health/",
-        "/api/healthz",
-        "/healthcheck",
-        "/health-check",
-        "/health_check",
-        "/livez",
-        "/readyz",
+        "/healthz", "/health", "/healthz/", "/health/", "/api/health", "/api/health/",
+        "/api/healthz", "/healthcheck", "/health-check", "/health_check", "/livez", "/readyz",
         "/ping",
     ];
     let found = |path: &&&str| {
@@ -560,14 +514,6 @@ pub(super) fn health(files: &[Rc<Text>]) -> Option<(String, String)> {
 
 /// What a line that declares a route holds.
 const ROUTES: &[&str] = &[
-    "@",
-    "route(",
-    "Route(",
-    "add_get(",
-    "add_route(",
-    "add_api_route(",
-    "path(",
-    "add_url_rule(",
-    "add_view(",
-    "@get(",
+    "@", "route(", "Route(", "add_get(", "add_route(", "add_api_route(", "path(", "add_url_rule(",
+    "add_view(", "@get(",
 ];

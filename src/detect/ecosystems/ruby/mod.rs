@@ -304,12 +304,7 @@ fn bases(project: &Project<'_>, version: Version, service: &mut Service) {
         }
         Family::Debian => {
             service.build_packages([
-                "bundler",
-                "build-essential",
-                "git",
-                "libyaml-dev",
-                "ruby",
-                "ruby-dev",
+                "bundler", "build-essential", "git", "libyaml-dev", "ruby", "ruby-dev",
             ]);
             service.runtime_packages(["bundler", "ca-certificates", "ruby"]);
         }
@@ -332,11 +327,7 @@ fn rails(project: &Project<'_>, gems: &Gems, service: &mut Service) {
         && (project.tree.has_dir(&join(&dir, "app/assets"))
             || gems
                 .first_of(&[
-                    "sprockets-rails",
-                    "propshaft",
-                    "webpacker",
-                    "shakapacker",
-                    "vite_rails",
+                    "sprockets-rails", "propshaft", "webpacker", "shakapacker", "vite_rails",
                 ])
                 .is_some());
     if has_assets {
@@ -416,13 +407,7 @@ fn rack(
     });
     let own = |name: &str| project.tree.has(&join(&dir, name));
     let entry = [
-        "app.rb",
-        "main.rb",
-        "server.rb",
-        "application.rb",
-        "web.rb",
-        "bot.rb",
-        "index.rb",
+        "app.rb", "main.rb", "server.rb", "application.rb", "web.rb", "bot.rb", "index.rb",
         "run.rb",
     ]
     .into_iter()
@@ -606,11 +591,7 @@ fn assets(project: &Project<'_>, gems: &Gems, service: &mut Service) -> (Vec<Str
         (commands, cleaning) = (assets.build, assets.cleaning);
     } else if gems
         .first_of(&[
-            "webpacker",
-            "shakapacker",
-            "vite_rails",
-            "jsbundling-rails",
-            "cssbundling-rails",
+            "webpacker", "shakapacker", "vite_rails", "jsbundling-rails", "cssbundling-rails",
         ])
         .is_some()
         && project.tree.has(&join(&dir, "package.json"))

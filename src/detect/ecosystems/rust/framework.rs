@@ -68,21 +68,8 @@ pub(super) fn of_package(package: &Package) -> Option<(&'static Framework, Evide
 
 /// Calls that make a program a server.
 pub(super) const LISTENING: &[&str] = &[
-    "TcpListener::bind",
-    "Server::bind",
-    "HttpServer::new",
-    ".bind(",
-    "SocketAddr::from(",
-    "TcpAcceptor::new",
-    ".listen(",
-    "warp::serve",
-    "Server::builder()",
-    "Server::new(",
-    "rocket::build()",
-    "rocket::ignite()",
-    "UnixListener::bind",
-    ".run(([",
-    "#[launch]",
-    "start_server(",
-    "gotham::start(",
+    "TcpListener::bind", "Server::bind", "HttpServer::new", ".bind(", "SocketAddr::from(",
+    "TcpAcceptor::new", ".listen(", "warp::serve", "Server::builder()", "Server::new(",
+    "rocket::build()", "rocket::ignite()", "UnixListener::bind", ".run(([", "#[launch]",
+    "start_server(", "gotham::start(",
 ];

@@ -558,14 +558,7 @@ fn runtime_files(
 
 /// Names of packages and folders that are there for developers.
 const HELPERS: &[&str] = &[
-    "xtask",
-    "tools",
-    "tool",
-    "scripts",
-    "codegen",
-    "fuzz",
-    "benches",
-    "examples",
+    "xtask", "tools", "tool", "scripts", "codegen", "fuzz", "benches", "examples",
     "integration-tests",
 ];
 
@@ -577,36 +570,12 @@ const WORKERS: &[&str] =
 const SERVERS: &[&str] = &["server", "api", "web", "app", "main", "backend", "service"];
 
 const RUNTIME_DIRS: &[&str] = &[
-    "templates",
-    "static",
-    "public",
-    "assets",
-    "migrations",
-    "config",
-    "configs",
-    "locales",
-    "i18n",
-    "views",
-    "www",
-    "dist",
-    "resources",
-    "content",
-    "data",
-    "settings",
-    "configuration",
+    "templates", "static", "public", "assets", "migrations", "config", "configs", "locales",
+    "i18n", "views", "www", "dist", "resources", "content", "data", "settings", "configuration",
 ];
 
 const RUNTIME_FILES: &[&str] = &[
-    "Rocket.toml",
-    "config.toml",
-    "config.yaml",
-    "config.yml",
-    "config.json",
-    "log4rs.yaml",
-    "log4rs.yml",
-    "Settings.toml",
-    "settings.toml",
-    "index.html",
-    "configuration.yaml",
+    "Rocket.toml", "config.toml", "config.yaml", "config.yml", "config.json", "log4rs.yaml",
+    "log4rs.yml", "Settings.toml", "settings.toml", "index.html", "configuration.yaml",
     "default.toml",
 ];

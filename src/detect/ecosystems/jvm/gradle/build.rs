@@ -147,11 +147,6 @@ fn conventions(project: &Project<'_>, root: &str) -> BTreeMap<String, Script> {
 pub(super) const SETTINGS: &[&str] = &["settings.gradle.kts", "settings.gradle"];
 pub(super) const SCRIPTS: &[&str] = &["build.gradle.kts", "build.gradle"];
 pub(super) const LOGIC: &[&str] = &[
-    "buildSrc",
-    "build-logic",
-    "buildLogic",
-    "gradle-plugins",
-    "build-conventions",
-    "build-src",
+    "buildSrc", "build-logic", "buildLogic", "gradle-plugins", "build-conventions", "build-src",
     "build-plugin",
 ];

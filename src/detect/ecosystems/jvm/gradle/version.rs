@@ -22,14 +22,8 @@ impl Module<'_> {
         let top = self.build.script(&self.build.root).unwrap_or_default();
         for script in [&self.script, &top] {
             for name in [
-                "JavaLanguageVersion.of",
-                "jvmToolchain",
-                "options.release",
-                "release",
-                "targetCompatibility",
-                "sourceCompatibility",
-                "jvmTarget",
-                "javaVersion",
+                "JavaLanguageVersion.of", "jvmToolchain", "options.release", "release",
+                "targetCompatibility", "sourceCompatibility", "jvmTarget", "javaVersion",
             ] {
                 let Some((value, evidence)) = script.setting(name) else { continue };
                 // The value of a catalog or of gradle.properties by its name.
