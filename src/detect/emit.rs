@@ -27,8 +27,7 @@ pub fn emit(services: &[UniversalBuild]) -> String {
 /// # Errors
 /// The service makes no spec: an odd name of a folder, or a fault of a rule.
 pub(super) fn finish(service: &mut Service) -> Result<(), spec::SpecError> {
-    let place = |what: &str| ORDER.iter().position(|known| *known == what).unwrap_or(ORDER.len());
-    service.decisions.sort_by_key(|decision| place(decision.what));
+    service.decisions.sort_by_key(|decision| decision.what);
     let metadata = &mut service.spec.metadata;
     metadata.path = Some(service.dir.clone());
     metadata.reasoning = Some(reasoning(&service.decisions).replace('\0', "\u{fffd}"));
@@ -40,12 +39,6 @@ pub(super) fn finish(service: &mut Service) -> Result<(), spec::SpecError> {
     Ok(())
 }
 
-/// What a reader asks first.
-const ORDER: [&str; 13] = [
-    "language", "build system", "version", "framework", "base", "packages", "install command",
-    "build command", "artifacts", "start command", "port", "health", "service",
-];
-
 /// RFC 3986, sections 3.3 and 3.4, without characters that would have to be encoded.
 fn is_path(path: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/?".contains(&b);
@@ -54,10 +47,11 @@ fn is_path(path: &str) -> bool {
 
 /// The decisions a reader looks for first, each with its rule and place.
 fn reasoning(decisions: &[Decision]) -> String {
-    const TOLD: [&str; 7] =
-        ["language", "build system", "version", "framework", "start command", "port", "health"];
-    let told = TOLD.iter().filter_map(|what| decisions.iter().find(|d| d.what == *what));
-    let texts: Vec<String> = told.map(sentence).collect();
+    let mut told = decisions.to_vec();
+    told.retain(|decision| decision.what.is_in_reasoning());
+    told.sort_by_key(|decision| decision.what);
+    told.dedup_by_key(|decision| decision.what);
+    let texts: Vec<String> = told.iter().map(sentence).collect();
     texts.join("; ")
 }
 
@@ -67,7 +61,7 @@ fn sentence(decision: &Decision) -> String {
         true => format!("no {what} was found: {rule}"),
         false => {
             let places: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-            let rule = (!places.contains(rule)).then(|| rule.clone());
+            let rule = Some(rule.to_string()).filter(|rule| !places.contains(rule));
             let why: Vec<String> = rule.into_iter().chain(places).collect();
             format!("{what} {value} ({})", why.join(", "))
         }

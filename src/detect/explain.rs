@@ -28,14 +28,14 @@ fn name(service: &Service) -> &str {
 
 fn line(decision: &Decision) -> String {
     let value = if decision.value.is_empty() { "none" } else { &decision.value };
-    let mut why = decision.rule.clone();
+    let mut why = decision.rule.to_string();
     for evidence in &decision.evidence {
         let place = evidence.to_string();
         if place != why {
             why += &format!(", {place}");
         }
     }
-    format!("  {:<17}{value}  ({why})\n", decision.what)
+    format!("  {:<17}{value}  ({why})\n", decision.what.to_string())
 }
 
 fn rejected(lost: &Rejected) -> String {
@@ -67,13 +67,13 @@ fn decision(decision: &Decision) -> Value {
         json!({
             "value": lost.value,
             "evidence": lost.evidence.as_ref().map(evidence),
-            "why": lost.why,
+            "why": lost.why.to_string(),
         })
     };
     json!({
-        "what": decision.what,
+        "what": decision.what.to_string(),
         "value": decision.value,
-        "rule": decision.rule,
+        "rule": decision.rule.to_string(),
         "evidence": decision.evidence.iter().map(evidence).collect::<Vec<_>>(),
         "rejected": decision.rejected.iter().map(lost).collect::<Vec<_>>(),
     })

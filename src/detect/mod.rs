@@ -8,22 +8,37 @@
 use std::{error, fmt, path::Path};
 
 pub use self::{
-    model::{Decision, Evidence, Rejected, Service, Weight, join, parent, upward},
-    tree::{Entries, Text, Tree, WalkError, is_below},
+    facts::{Facts, Kind, Port, Serves, Step},
+    folder::Folder,
+    images::Family,
+    model::{Service, Weight},
+    paths::{is_below, join, parent, upward},
+    tree::{Entries, Text, Tree, WalkError},
+    why::{Decision, Evidence, Fixed, Rejected, Rule, What},
 };
 
+mod assemble;
 mod choose;
 pub mod ecosystems;
 pub mod emit;
 pub mod explain;
+pub mod facts;
+pub mod folder;
+pub mod framework;
 pub mod images;
+pub mod language;
 pub mod manifest;
 mod model;
+pub mod paths;
+pub mod pins;
+mod prelude;
 pub mod procfile;
 pub mod settings;
 pub mod shell;
+pub mod source;
 mod tree;
 pub mod versions;
+pub mod why;
 
 /// What was found in a tree.
 #[derive(Debug)]
@@ -67,7 +82,7 @@ impl error::Error for DetectError {
 ///
 /// # Errors
 /// [`DetectError`].
-pub fn detect(root: &Path, bases: images::Family) -> Result<Detected, DetectError> {
+pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     let settings = settings::Settings::load(root).map_err(DetectError::Settings)?;
     let tree = Tree::walk(root, &settings.ignore).map_err(DetectError::Walk)?;
     let project = Project { tree: &tree, bases, settings: &settings };
@@ -92,7 +107,7 @@ pub struct Project<'a> {
     /// What was walked.
     pub tree: &'a Tree,
     /// Which family of bases is written.
-    pub bases: images::Family,
+    pub bases: Family,
     /// `peelbox.toml`.
     pub settings: &'a settings::Settings,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 pub(super) use crate::detect::{
     images::{image, official},
+    paths::{last_part, literal, relative, resolve, within},
     shell::quote,
 };
 use crate::detect::{procfile::procfile, shell::exec_form};
@@ -55,7 +56,7 @@ impl Service {
         &mut self,
         what: &'static str,
         value: impl Into<String>,
-        rule: impl Into<String>,
+        rule: impl Into<crate::detect::Rule>,
         evidence: impl IntoIterator<Item = Evidence>,
     ) {
         self.decisions.push(Decision::new(what, value, rule, evidence));
@@ -160,7 +161,7 @@ impl Service {
     pub(super) fn port(
         &mut self,
         port: u16,
-        rule: impl Into<String>,
+        rule: impl Into<crate::detect::Rule>,
         evidence: impl IntoIterator<Item = Evidence>,
     ) {
         self.spec.runtime.ports = vec![port];
@@ -171,7 +172,7 @@ impl Service {
     pub(super) fn start<'a>(
         &mut self,
         command: impl IntoIterator<Item = &'a str>,
-        rule: impl Into<String>,
+        rule: impl Into<crate::detect::Rule>,
         evidence: impl IntoIterator<Item = Evidence>,
     ) {
         self.spec.runtime.command = command.into_iter().map(str::to_owned).collect();
@@ -201,7 +202,7 @@ impl Service {
     pub(super) fn framework(
         &mut self,
         id: &str,
-        rule: impl Into<String>,
+        rule: impl Into<crate::detect::Rule>,
         evidence: impl IntoIterator<Item = Evidence>,
     ) {
         self.spec.metadata.framework = Some(id.to_owned());
@@ -267,97 +268,4 @@ pub(super) fn procfile_of(project: &Project<'_>, dir: &str, path: &str) -> Optio
     let command = exec_form(line.trim());
     let needs_shell = command.first().is_some_and(|word| word == "/bin/sh");
     Some(Stated { command, needs_shell, evidence: process.evidence })
-}
-
-/// A path as a pattern that means it alone: names may hold `[` and `*`.
-fn literal(path: &str) -> String {
-    let mut out = String::new();
-    for c in path.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// A command that runs in `dir`.
-pub(super) fn within(dir: &str, command: &str) -> String {
-    if dir == "." { command.to_owned() } else { format!("cd {} && {command}", quote(dir)) }
-}
-
-/// `path` as seen from `from`, both clean and relative to the root: `../lib` for `lib` from `app`.
-pub(super) fn relative(from: &str, path: &str) -> String {
-    let parts = |path: &str| -> Vec<String> {
-        path.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect()
-    };
-    let (from, path) = (parts(from), parts(path));
-    let same = from.iter().zip(&path).take_while(|(a, b)| a == b).count();
-    let mut out: Vec<&str> = vec![".."; from.len() - same];
-    out.extend(path[same..].iter().map(String::as_str));
-    if out.is_empty() { ".".to_owned() } else { out.join("/") }
-}
-
-/// The clean path that `relative` names as seen from `dir`; `None` when it leaves the tree or is absolute.
-pub(super) fn resolve(dir: &str, relative: &str) -> Option<String> {
-    if relative.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in dir.split('/').chain(relative.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
-}
-
-/// The last part of a clean path; `None` for the root.
-pub(super) fn last_part(dir: &str) -> Option<&str> {
-    dir.rsplit('/').next().filter(|part| *part != "." && !part.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_resolved_within_the_tree() {
-        let check = |dir: &str, path: &str, want: Option<&str>| {
-            assert_eq!(resolve(dir, path).as_deref(), want, "{dir} {path}");
-        };
-        check("app", "../lib", Some("lib"));
-        check("app", "..", Some("."));
-        check(".", "../lib", None);
-        check(".", "./a//b/", Some("a/b"));
-        check("app", "/lib", None);
-    }
-
-    #[test]
-    fn a_relative_path_leads_from_one_folder_to_the_other() {
-        let check = |from: &str, to: &str, want: &str| {
-            assert_eq!(relative(from, to), want);
-            assert_eq!(resolve(from, want).as_deref(), Some(to));
-        };
-        check("app", "lib", "../lib");
-        check("a/b", "a/c/d", "../c/d");
-        check(".", "lib", "lib");
-        check("a", "a", ".");
-        check("a", ".", "..");
-    }
-
-    #[test]
-    fn a_path_is_no_pattern() {
-        assert_eq!(literal("a[1]/*.jar"), r"a\[1\]/\*.jar");
-        assert_eq!(literal("a/b.jar"), "a/b.jar");
-    }
-
-    #[test]
-    fn odd_folders_are_quoted() {
-        assert_eq!(within("a b", "make"), "cd 'a b' && make");
-        assert_eq!(within(".", "make"), "make");
-        assert_eq!(quote("it's"), r"'it'\''s'");
-    }
 }

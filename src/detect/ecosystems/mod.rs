@@ -3,6 +3,7 @@
 use crate::detect::{Ecosystem, Project};
 
 pub(super) use self::delivered::deliver;
+use super::{pins, source};
 
 #[cfg(test)]
 mod compiled_tests;
@@ -21,7 +22,6 @@ pub mod haskell;
 pub mod jvm;
 pub mod node;
 pub mod php;
-mod pins;
 pub mod python;
 pub mod ruby;
 pub mod rust;
@@ -30,7 +30,7 @@ mod shape_tests;
 pub mod shell_script;
 #[cfg(test)]
 mod small_tests;
-mod source;
+
 mod static_python;
 pub mod static_site;
 pub mod swift;

@@ -181,7 +181,8 @@ fn target(project: &Project<'_>, found: &MsProject) -> Target {
         if pinned > sdk {
             sdk = pinned;
             decision.evidence.push(evidence);
-            decision.rule.push_str(&format!("; SDK {}.{} by global.json", pinned.0, pinned.1));
+            decision.rule =
+                format!("{}; SDK {}.{} by global.json", decision.rule, pinned.0, pinned.1).into();
         } else if pinned < sdk {
             decision = decision.not(
                 format!("{}.{}", pinned.0, pinned.1),

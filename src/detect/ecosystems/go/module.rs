@@ -1,6 +1,6 @@
 //! `go.mod` and `go.work` (go.dev/ref/mod).
 
-use crate::detect::{Evidence, Text, ecosystems::pins::Pin, model::parent};
+use crate::detect::{Evidence, Text, model::parent, pins::Pin};
 
 /// What of a `go.mod` or `go.work` matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 
 use super::manifest::Manifest;
 use crate::detect::{
-    Decision, Evidence, Project,
-    ecosystems::pins::{self, Pin},
-    join,
+    Decision, Evidence, Project, join,
+    pins::{self, Pin},
     versions::{Version, pep440::Specifiers},
 };
 

@@ -5,19 +5,19 @@
 
 use std::rc::Rc;
 
-use crate::detect::{Evidence, Project, Text, model::join};
+use super::{Evidence, Fixed, Port, Project, Rule, Text, paths::join};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ports {
+pub struct Ports {
     /// Where `PORT` is read.
-    pub(super) env: Option<Evidence>,
+    pub env: Option<Evidence>,
     /// The port in the text: what it falls back to, or what it is fixed to.
-    pub(super) number: Option<(u16, Evidence)>,
+    pub number: Option<(u16, Evidence)>,
 }
 
 /// All files below `dir` with one of the extensions, but for tests, examples and folders that `skip` names; in order.
-pub(super) fn gather(
+pub fn gather(
     project: &Project<'_>,
     dir: &str,
     extensions: &[&str],
@@ -66,7 +66,7 @@ impl Gathered {
 }
 
 /// Looks for the port. `listen` are texts of calls that listen: `ListenAndServe(`.
-pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
+pub fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
     let mut ports = Ports::default();
     let mut near_env = None;
     let mut listening = None;
@@ -104,13 +104,31 @@ pub(super) fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
 
 /// The port of an address that a program of no known framework binds to: it names all interfaces (`"0.0.0.0:8080"`,
 /// `":8080"`, `IPAddress.Any, 8080`), or a call of a server takes it (`.setPort(8080)`, `.listen(8080)`).
-pub(super) fn address(files: &[Rc<Text>]) -> Option<(u16, Evidence)> {
+pub fn address(files: &[Rc<Text>]) -> Option<(u16, Evidence)> {
     files.iter().find_map(|file| {
         file.text.lines().enumerate().find_map(|(at, line)| {
             let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line) && !is_message(line);
             let port = bound(line).filter(|_| fits)?;
             Some((port, Evidence::line(&file.path, Some(at + 1))))
         })
+    })
+}
+
+/// The port of a program: the text's number, else `default`; of one that is not known to serve (`None`), the address
+/// that it binds to.
+pub fn port(files: &[Rc<Text>], listens: &[&str], default: Option<(u16, Rule)>) -> Option<Port> {
+    let Some((default, otherwise)) = default else {
+        let (number, place) = address(files)?;
+        let rule = Rule::Is(Fixed::ProgramAddress);
+        return Some(Port { number, rule, place: Some(place), is_told: false });
+    };
+    let found = ports(files, listens);
+    let is_told = found.env.is_some();
+    Some(match found.number {
+        Some((number, place)) => {
+            Port { number, rule: Fixed::ProgramText.into(), place: Some(place), is_told }
+        }
+        None => Port { number: default, rule: otherwise, place: None, is_told },
     })
 }
 
@@ -202,12 +220,12 @@ fn begins_word(line: &str, lower: &str, at: usize) -> bool {
 }
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
-pub(super) fn own_number(line: &str) -> Option<u16> {
+pub fn own_number(line: &str) -> Option<u16> {
     numbers(line).find(|number| !SIZES.contains(number) && !FOREIGN.contains(number))
 }
 
 /// The first number on the line that a port can be.
-pub(super) fn number(line: &str) -> Option<u16> {
+pub fn number(line: &str) -> Option<u16> {
     numbers(line).next()
 }
 
@@ -260,14 +278,14 @@ fn next_number(line: &str, from: &mut usize) -> Option<u16> {
 }
 
 /// Whether the line is nothing but a comment.
-pub(super) fn is_comment(line: &str) -> bool {
+pub fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     ["//", "#", "*", "/*", "--", ";"].iter().any(|mark| line.starts_with(mark))
         && !["#[", "#define", "#include"].iter().any(|code| line.starts_with(code))
 }
 
 /// Whether a text of the files holds `needle` outside of comments, and where.
-pub(super) fn mention(files: &[Rc<Text>], needle: &str) -> Option<Evidence> {
+pub fn mention(files: &[Rc<Text>], needle: &str) -> Option<Evidence> {
     files.iter().find_map(|file| {
         file.text.contains(needle).then_some(())?;
         let at = file.text.lines().position(|line| line.contains(needle) && !is_comment(line))?;
@@ -276,7 +294,7 @@ pub(super) fn mention(files: &[Rc<Text>], needle: &str) -> Option<Evidence> {
 }
 
 /// Whether a text names the folder or file `name` as a path: `"templates`, `./templates`, `"/templates`.
-pub(super) fn names_path(files: &[Rc<Text>], name: &str) -> Option<Evidence> {
+pub fn names_path(files: &[Rc<Text>], name: &str) -> Option<Evidence> {
     let quoted = |text: &str| text.ends_with(['"', '\'', '`']);
     let begins = |before: &str| {
         quoted(before) || before.ends_with("./") || before.strip_suffix('/').is_some_and(quoted)
@@ -296,18 +314,18 @@ pub(super) fn names_path(files: &[Rc<Text>], name: &str) -> Option<Evidence> {
 }
 
 /// Whether a name (of a library, a package, a folder) tells of work in the background: queues, schedules.
-pub(super) fn is_background(name: &str) -> bool {
+pub fn is_background(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     BACKGROUND.iter().any(|word| name.contains(word))
 }
 
 /// Whether a path of a URL holds nothing that would have to be encoded.
-pub(super) fn is_plain_path(path: &str) -> bool {
+pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c))
 }
 
 /// Whether a folder holds tests, examples or tools, as its path says.
-pub(super) fn is_beside_product(dir: &str) -> bool {
+pub fn is_beside_product(dir: &str) -> bool {
     dir.split('/').any(|part| NOT_PRODUCT.contains(&part) || matches!(part, "tools" | "hack"))
 }
 
@@ -323,7 +341,7 @@ const TESTS: &[&str] =
     &["test", "tests", "__tests__", "testdata", "benches", "fixtures", "e2e", "Tests"];
 
 /// Folders that hold nothing of the product.
-pub(super) const NOT_PRODUCT: &[&str] = &[
+pub const NOT_PRODUCT: &[&str] = &[
     "test", "tests", "__tests__", "testdata", "example", "examples", "samples", "sample", "demos",
     "benches", "bench", "benchmark", "benchmarks", "docs", "doc", "fixtures", "e2e",
     "integration-tests", "integration_tests", "fuzz",

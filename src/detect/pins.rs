@@ -1,21 +1,25 @@
 //! Versions that version managers read: `.tool-versions` (asdf), `mise.toml`, files with nothing but a version.
 
-use crate::detect::{Evidence, Project, model::join, settings::FILE};
+use super::{
+    Decision, Evidence, Fixed, Project, Rule, What,
+    paths::{join, upward},
+    settings::FILE,
+};
 
 /// A version and where it was pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pin {
+pub struct Pin {
     /// As written.
-    pub(super) version: String,
+    pub version: String,
     /// What kind of pin it is: `.tool-versions`.
-    pub(super) rule: String,
+    pub rule: String,
     /// Where it stands.
-    pub(super) evidence: Evidence,
+    pub evidence: Evidence,
 }
 
 impl Pin {
     /// A pin at a line of a file.
-    pub(super) fn new(
+    pub fn new(
         version: impl Into<String>,
         rule: impl Into<String>,
         file: impl Into<String>,
@@ -30,7 +34,7 @@ impl Pin {
 }
 
 /// What `peelbox.toml` says; it wins over everything.
-pub(super) fn stated(project: &Project<'_>, dir: &str) -> Option<Pin> {
+pub fn stated(project: &Project<'_>, dir: &str) -> Option<Pin> {
     let set = project.settings.service(dir)?;
     Some(Pin::new(set.version.clone()?, FILE, FILE, set.line))
 }
@@ -38,20 +42,33 @@ pub(super) fn stated(project: &Project<'_>, dir: &str) -> Option<Pin> {
 /// What version managers pin for `dir`: its own files first, then those of the folders above.
 ///
 /// `own` are files that hold a version alone (`.java-version`), `tools` the names that asdf and mise have for the tool.
-pub(super) fn pins(project: &Project<'_>, dir: &str, own: &[&str], tools: &[&str]) -> Vec<Pin> {
+pub fn pins(project: &Project<'_>, dir: &str, own: &[&str], tools: &[&str]) -> Vec<Pin> {
     let mut found = Vec::new();
-    let mut at = dir;
-    loop {
+    for at in upward(dir) {
         for name in own {
             found.extend(version_file(project, &join(at, name), name));
         }
         found.extend(tool_versions(project, at, tools));
         found.extend(mise(project, at, tools));
-        if at == "." {
-            return found;
-        }
-        at = crate::detect::model::parent(at);
     }
+    found
+}
+
+/// The first pin that `parse` takes for a version, else the default of the language, and the decision.
+pub fn choose(
+    pins: impl IntoIterator<Item = Pin>,
+    parse: impl Fn(&str) -> Option<String>,
+    default: &str,
+) -> (String, Decision) {
+    let found = pins.into_iter().find_map(|pin| Some((parse(&pin.version)?, pin)));
+    let Some((version, pin)) = found else {
+        return (
+            default.to_owned(),
+            Decision::new(What::Version, default, Fixed::TableDefault, []),
+        );
+    };
+    let decision = Decision::new(What::Version, &*version, Rule::Named(pin.rule), [pin.evidence]);
+    (version, decision)
 }
 
 fn version_file(project: &Project<'_>, path: &str, name: &str) -> Option<Pin> {

@@ -1,0 +1,258 @@
+//! Facts and a family of bases → a spec with its decisions.
+//!
+//! What is known of images, users, work folders, caches, copies and `PORT` stands here and in the rows of languages.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Family, Project,
+    facts::{Facts, Files, Missing, Need, Serves, Step, Take},
+    language::{Language, NOBODY, NONROOT, Stage, reference},
+    model::Service,
+    versions::Version,
+    why::{Decision, Fixed, What},
+};
+use crate::spec::{Artifact, BUILD_DIR, Build, DependencyStep, Metadata, Runtime, UniversalBuild};
+
+/// Where a program and what it reads lie in the image, unless its row says otherwise.
+const HOME: &str = "/app";
+
+/// Makes the specs of all services.
+pub(super) fn all(project: &Project<'_>, facts: impl IntoIterator<Item = Facts>) -> Vec<Service> {
+    facts.into_iter().map(|facts| assemble(project.bases, facts)).collect()
+}
+
+impl Language {
+    /// Path in the image of something in the program's home.
+    pub(super) fn in_home(&self, name: &str) -> String {
+        match name {
+            "" => self.home().to_owned(),
+            name => format!("{}/{name}", self.home()),
+        }
+    }
+
+    fn home(&self) -> &'static str {
+        if self.home.is_empty() { HOME } else { self.home }
+    }
+}
+
+/// The spec of a service on a family of bases.
+pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
+    let mut spec = UniversalBuild {
+        metadata: Metadata {
+            project_name: Some(std::mem::take(&mut facts.name)).filter(|name| !name.is_empty()),
+            language: Some(facts.id.to_owned()),
+            build_system: Some(facts.tool.to_owned()),
+            framework: facts.framework.map(str::to_owned),
+            ..Metadata::default()
+        },
+        build: Build::default(),
+        runtime: Runtime::default(),
+    };
+    images(family, &mut facts, &mut spec);
+    steps(&mut facts, &mut spec.build);
+    needs(family, &mut facts, &mut spec);
+    let language = facts.language;
+    let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
+    spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
+    spec.build.exclude = facts.exclude;
+    spec.build.env = facts.build_env;
+    spec.runtime.env = facts.env;
+    spec.runtime.copy = facts.takes.iter().map(|take| artifact(language, take)).collect();
+    spec.runtime.workdir = Some(language.in_home(&facts.run_in));
+    spec.runtime.health = facts.health;
+    match facts.serves {
+        Serves::Process(process) => {
+            spec.runtime.command = process.command;
+            if let Some(port) = process.port {
+                let number = port.number.to_string();
+                spec.runtime.ports = vec![port.number];
+                if port.is_told {
+                    spec.runtime.env.insert("PORT".to_owned(), number.clone());
+                }
+                facts.decisions.push(Decision::new(What::Port, number, port.rule, port.place));
+            }
+        }
+        Serves::Files(files) => serve(family, &files, &mut spec, &mut facts.decisions),
+        Serves::Nothing(why, places) => {
+            facts.decisions.push(Decision::new(What::StartCommand, "", why, places));
+        }
+    }
+    spec.build.packages = sorted(spec.build.packages);
+    spec.runtime.packages = sorted(spec.runtime.packages);
+    Service {
+        dir: facts.dir,
+        spec,
+        weight: facts.weight,
+        claims: facts.claims,
+        decisions: facts.decisions,
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Bases, their packages and the user of a family.
+fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
+    let language = facts.language;
+    let pair = language.images.of(family);
+    let asked = facts.vars.get("v").and_then(|version| Version::parse(version));
+    if let (Some(packaged), Some(asked)) = (&language.packaged, asked) {
+        let (used, decision) = packaged.nearest(family, asked);
+        facts.decisions.extend(decision);
+        if family != Family::Official {
+            facts.set("v", used);
+        }
+    }
+    let stage = |stage: &Stage| {
+        let packages = stage.packages.iter().map(|name| fill(name, &facts.vars));
+        (reference(&fill(stage.base, &facts.vars)), packages.collect::<Vec<_>>())
+    };
+    (spec.build.base, spec.build.packages) = stage(&pair.build);
+    (spec.runtime.base, spec.runtime.packages) = stage(&pair.run);
+    if let Some(why) = pair.why {
+        let base = fill(pair.run.base, &facts.vars);
+        facts.decisions.push(Decision::new(What::Base, base, why, []));
+    }
+    let user = match (pair.user, family) {
+        ("", Family::Wolfi) => NONROOT,
+        ("", _) => NOBODY,
+        (user, _) => user,
+    };
+    spec.runtime.user = Some(fill(user, &facts.vars));
+}
+
+/// A name whose variables are replaced: `python:{v}-slim-{suite}`.
+fn fill(name: &str, vars: &BTreeMap<&'static str, String>) -> String {
+    let mut filled = name.to_owned();
+    for (variable, value) in vars {
+        filled = filled.replace(&format!("{{{variable}}}"), value);
+    }
+    filled
+}
+
+fn steps(facts: &mut Facts, build: &mut Build) {
+    let lines = |steps: &[Step]| steps.iter().map(Step::line).collect::<Vec<_>>();
+    let layers = facts.layers.iter();
+    build.dependencies = layers
+        .map(|layer| DependencyStep { files: layer.files.clone(), commands: lines(&layer.steps) })
+        .collect();
+    build.commands = lines(&facts.steps);
+    let is_told = facts.decisions.iter().any(|decision| decision.what == What::BuildCommand);
+    if !build.commands.is_empty() && !is_told {
+        let all = build.commands.join("; ");
+        facts.decisions.push(Decision::new(What::BuildCommand, all, Fixed::WhatIsLeft, []));
+    }
+}
+
+fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
+    for need in &facts.needs {
+        match need {
+            Need::Packages { in_wolfi: false, build, run } if family == Family::Wolfi => {
+                let names: Vec<&str> = run.iter().chain(build).map(String::as_str).collect();
+                let rule = Fixed::NamesOfDebian;
+                let decision = Decision::new(What::Packages, "", rule, []);
+                let decision = decision.not(names.join(", "), None, Fixed::PackagesOfDebian);
+                facts.decisions.push(decision);
+            }
+            Need::Packages { build, run, .. } => {
+                spec.build.packages.extend_from_slice(build);
+                spec.runtime.packages.extend_from_slice(run);
+            }
+        }
+    }
+}
+
+/// A path of the build: absolute, or below the folder where the context is.
+fn in_build(path: &str) -> String {
+    match path.strip_prefix('/') {
+        Some(_) => path.to_owned(),
+        None if path == "." => BUILD_DIR.to_owned(),
+        None => format!("{BUILD_DIR}/{path}"),
+    }
+}
+
+fn artifact(language: &Language, take: &Take) -> Artifact {
+    let to = match take.to.strip_prefix('/') {
+        Some(_) => take.to.clone(),
+        None => language.in_home(&take.to),
+    };
+    Artifact { from: in_build(&super::paths::literal(&take.from)), to }
+}
+
+// Files for a browser.
+//
+// Caddy serves them: an official image of 20 MB that needs no configuration to serve a folder and ten lines to let one
+// page answer for all paths, runs as any user, reads its port from `PORT`, and is a package of Wolfi and of Debian too.
+// nginx needs a writable `/var/cache` and a rewritten main configuration to run without root.
+
+/// Where the files are in the image.
+const ROOT: &str = "/srv";
+/// The port of the file server unless `PORT` says otherwise.
+const FILES_PORT: u16 = 8080;
+/// Where a build command writes the configuration, and where the image has it.
+const WRITTEN: &str = "/Caddyfile";
+const INSTALLED: &str = "/etc/caddy/Caddyfile";
+
+fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &mut Vec<Decision>) {
+    decisions.push(Decision::new(
+        What::Artifacts,
+        &*files.folder,
+        files.rule.clone(),
+        files.place.clone(),
+    ));
+    let UniversalBuild { build, runtime, .. } = spec;
+    let copy = |from: String, to: &str| Artifact { from, to: to.to_owned() };
+    let (base, packages, user) = match family {
+        Family::Official => (reference("caddy:2-alpine"), Vec::new(), NOBODY),
+        Family::Wolfi => (super::images::wolfi(), vec!["caddy".to_owned()], NONROOT),
+        Family::Debian => (super::images::debian(), vec!["caddy".to_owned()], NOBODY),
+    };
+    *runtime = Runtime {
+        base,
+        packages,
+        copy: vec![copy(in_build(&super::paths::literal(&files.folder)), ROOT)],
+        ports: vec![FILES_PORT],
+        health: Some("/".to_owned()),
+        user: Some(user.to_owned()),
+        workdir: Some(ROOT.to_owned()),
+        ..Runtime::default()
+    };
+    let mut env = vec![("PORT", FILES_PORT.to_string())];
+    if files.is_as_is {
+        build.base = runtime.base.clone();
+        build.packages.clear();
+        let line = format!("exec caddy file-server --root {ROOT} --listen :$PORT");
+        runtime.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
+    } else {
+        build.commands.push(configuration(files.missing));
+        runtime.copy.push(copy(WRITTEN.to_owned(), INSTALLED));
+        let command = ["caddy", "run", "--config", INSTALLED, "--adapter", "caddyfile"];
+        runtime.command = command.map(str::to_owned).to_vec();
+        // Caddy saves its configuration where it can, and warns where it can't; Debian's 2.6 has no `persist_config`.
+        env.push(("XDG_CONFIG_HOME", "/tmp".to_owned()));
+    }
+    runtime.env.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let command = runtime.command.join(" ");
+    decisions.push(Decision::new(What::StartCommand, command, Fixed::FilesByCaddy, []));
+    let port = FILES_PORT.to_string();
+    decisions.push(Decision::new(What::Port, port, Fixed::FileServerPort, []));
+}
+
+/// The command that writes the settings of Caddy.
+fn configuration(missing: Missing) -> String {
+    let (last, errors) = match missing {
+        Missing::Index => (" /index.html", ""),
+        Missing::NotFound => {
+            ("", "handle_errors {\\n\\trewrite * /404.html\\n\\tfile_server\\n}\\n")
+        }
+    };
+    format!(
+        "printf '{{\\n\\tadmin off\\n\\tauto_https off\\n}}\\n:{{$PORT:{FILES_PORT}}}\\n\
+         root * {ROOT}\\nencode gzip\\ntry_files {{path}} {{path}}.html {{path}}/index.html{last}\\n\
+         file_server\\n{errors}' > {WRITTEN}"
+    )
+}

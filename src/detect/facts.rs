@@ -1,0 +1,439 @@
+//! What the rules of an ecosystem find out about a service, before anything is said of images.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Project,
+    ecosystems::node,
+    language::{Language, NOTHING},
+    model::Weight,
+    paths::{join, literal, within},
+    shell::{exec_form, quote},
+    why::{Decision, Evidence, Rule, What},
+};
+
+/// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
+pub const OUT: &str = "/out";
+
+/// Everything that is known of one service.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Folder relative to the root, clean.
+    pub dir: String,
+    /// Row that says what images there are.
+    pub language: &'static Language,
+    /// Id of the language, where the row has several.
+    pub id: &'static str,
+    /// Id of the build system.
+    pub tool: &'static str,
+    /// Wished name; empty: that of the folder.
+    pub name: String,
+    /// Id of the framework.
+    pub framework: Option<&'static str>,
+    /// How sure it is that something is deployed from here.
+    pub weight: Weight,
+    /// Folders that belong to it and hold no service of their own.
+    pub claims: Vec<String>,
+    /// Variables of the names of images and packages.
+    pub vars: BTreeMap<&'static str, String>,
+    /// Steps that see only the files that match patterns.
+    pub layers: Vec<Layer>,
+    /// Steps that see everything, in order.
+    pub steps: Vec<Step>,
+    /// What the build ends in.
+    pub serves: Serves,
+    /// What the image takes from the build.
+    pub takes: Vec<Take>,
+    /// Libraries and programs of the system.
+    pub needs: Vec<Need>,
+    /// Environment of the steps.
+    pub build_env: BTreeMap<String, String>,
+    /// Environment of the program.
+    pub env: BTreeMap<String, String>,
+    /// Folders of tools that are kept between builds, beside those of the row.
+    pub cache: Vec<String>,
+    /// Patterns of what no step needs.
+    pub exclude: Vec<String>,
+    /// HTTP path that tells whether the service is well.
+    pub health: Option<String>,
+    /// Folder of the program in the image, below its home; empty: the home itself.
+    pub run_in: String,
+    /// Decisions, in any order.
+    pub decisions: Vec<Decision>,
+}
+
+/// A command of the build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What it is for.
+    pub kind: Kind,
+    /// Folder it runs in.
+    pub dir: String,
+    /// Line for a shell.
+    pub command: String,
+}
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Makes a tool ready.
+    Setup,
+    /// Installs dependencies.
+    Install,
+    /// Builds.
+    Build,
+    /// Removes what only the build needed, or gives what is left its mode.
+    Clean,
+}
+
+/// Steps that run before the context appears and see only some of its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Patterns of the files.
+    pub files: Vec<String>,
+    /// Steps.
+    pub steps: Vec<Step>,
+}
+
+/// Something that the image takes: `from` is relative to the root or absolute, `to` below the program's home or absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// Path in the build.
+    pub from: String,
+    /// Path in the image; empty: the home itself.
+    pub to: String,
+}
+
+/// Packages of the system that something in the project needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Packages of the build and of the image; by the names of Debian unless `in_wolfi` says that Wolfi has the same.
+    Packages {
+        /// Packages of the build stage.
+        build: Vec<String>,
+        /// Packages of the image.
+        run: Vec<String>,
+        /// Whether Wolfi has packages of these names.
+        in_wolfi: bool,
+    },
+}
+
+/// What a service is when it runs.
+#[derive(Clone, Debug)]
+pub enum Serves {
+    /// A process.
+    Process(Process),
+    /// Files for a browser.
+    Files(Files),
+    /// Nothing.
+    Nothing(Rule, Vec<Evidence>),
+}
+
+/// A process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// Program and arguments; a program that the build makes is named by [`Facts::program`].
+    pub command: Vec<String>,
+    /// Port it listens on.
+    pub port: Option<Port>,
+}
+
+/// A port and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// How it was found.
+    pub rule: Rule,
+    /// Where.
+    pub place: Option<Evidence>,
+    /// Whether the program reads it from `PORT`.
+    pub is_told: bool,
+}
+
+/// Files for a browser.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Folder, relative to the root or absolute.
+    pub folder: String,
+    /// What a path without a file of its own gets.
+    pub missing: Missing,
+    /// Whether they are there without a build.
+    pub is_as_is: bool,
+    /// Why it is this folder.
+    pub rule: Rule,
+    /// Where that is said.
+    pub place: Option<Evidence>,
+}
+
+/// What a path without a file of its own gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The first page, which has a router.
+    Index,
+    /// `404.html` if there is one.
+    NotFound,
+}
+
+/// Steps for a front end that a server delivers.
+#[derive(Clone, Debug, Default)]
+pub struct FrontEnd {
+    /// Make it.
+    pub build: Vec<Step>,
+    /// Remove what was installed for that.
+    pub clean: Vec<Step>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self::new(&NOTHING, ".")
+    }
+}
+
+impl Facts {
+    /// A service of a language, of which nothing else is known yet.
+    pub fn new(language: &'static Language, dir: &str) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            language,
+            id: language.id,
+            tool: language.tool,
+            name: String::new(),
+            framework: None,
+            weight: Weight::Manifest,
+            claims: Vec::new(),
+            vars: BTreeMap::new(),
+            layers: Vec::new(),
+            steps: Vec::new(),
+            serves: Serves::Nothing(Rule::Named(String::new()), Vec::new()),
+            takes: Vec::new(),
+            needs: Vec::new(),
+            build_env: BTreeMap::new(),
+            env: BTreeMap::new(),
+            cache: Vec::new(),
+            exclude: Vec::new(),
+            health: None,
+            run_in: String::new(),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// Says why it is this language, and this build system.
+    pub fn known_by(mut self, rule: impl Into<Rule>, place: Evidence) -> Self {
+        let rule = rule.into();
+        self.decide(What::Language, self.id, rule.clone(), [place.clone()]);
+        self.decide(What::BuildSystem, self.tool, rule, [place]);
+        self
+    }
+
+    /// Writes a decision down.
+    pub fn decide(
+        &mut self,
+        what: What,
+        value: impl Into<String>,
+        rule: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.decisions.push(Decision::new(what, value, rule, evidence));
+    }
+
+    /// Sets a variable of the names of images and packages.
+    pub fn set(&mut self, name: &'static str, value: impl ToString) {
+        self.vars.insert(name, value.to_string());
+    }
+
+    /// Takes the version that was decided, as `{v}`.
+    pub fn version(&mut self, (version, decision): (impl ToString, Decision)) {
+        self.set("v", version);
+        self.decisions.push(decision);
+    }
+
+    /// The framework, and why; the service is one of a framework from now on.
+    pub fn framework(
+        &mut self,
+        id: &'static str,
+        rule: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.framework = Some(id);
+        self.weight = self.weight.max(Weight::Framework);
+        self.decide(What::Framework, id, rule, evidence);
+    }
+
+    /// Installs with commands that see only `files`; where there are none, before everything else that sees everything.
+    pub fn install(&mut self, files: Vec<String>, commands: impl IntoIterator<Item = Step>) {
+        let mut files: Vec<String> = files.iter().map(|file| literal(file)).collect();
+        files.sort();
+        files.dedup();
+        self.layer(files, commands.into_iter().collect());
+    }
+
+    /// The same with patterns, in their order.
+    pub fn layer(&mut self, files: Vec<String>, steps: Vec<Step>) {
+        if !files.is_empty() && !steps.is_empty() {
+            self.layers.push(Layer { files, steps });
+        }
+    }
+
+    /// Builds with a command.
+    pub fn build(&mut self, dir: &str, command: impl Into<String>) {
+        self.steps.push(Step::new(Kind::Build, dir, command));
+    }
+
+    /// Takes something into the image; a path that is there already is not taken twice.
+    pub fn take(&mut self, from: &str, to: &str) {
+        let take = Take { from: from.to_owned(), to: to.to_owned() };
+        if !self.takes.contains(&take) {
+            self.takes.push(take);
+        }
+    }
+
+    /// Takes the program that the build leaves as `name` in [`OUT`], and gives the path it has in the image.
+    pub fn program(&mut self, name: &str) -> String {
+        self.take(&format!("{OUT}/{name}"), name);
+        self.language.in_home(name)
+    }
+
+    /// Takes the folders and files of the row that are there and that `is_read` tells of.
+    pub fn take_read(
+        &mut self,
+        project: &Project<'_>,
+        is_read: impl Fn(&str) -> Option<Vec<Evidence>>,
+    ) {
+        for name in self.language.reads {
+            let path = join(&self.dir, name);
+            let is_there = project.tree.has(&path) || project.tree.has_dir(&path);
+            if let Some(seen) = is_there.then(|| is_read(name)).flatten() {
+                self.decide(What::Artifacts, path.clone(), super::why::Fixed::ProgramReadsIt, seen);
+                self.take(&path, name);
+            }
+        }
+    }
+
+    /// Starts a program, and why.
+    pub fn start<W: Into<String>>(
+        &mut self,
+        command: impl IntoIterator<Item = W>,
+        rule: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        let command: Vec<String> = command.into_iter().map(Into::into).collect();
+        self.decisions.retain(|decision| decision.what != What::StartCommand);
+        self.decide(What::StartCommand, command.join(" "), rule, evidence);
+        let port = self.take_port();
+        self.serves = Serves::Process(Process { command, port });
+    }
+
+    /// Starts what a line for a shell says.
+    pub fn start_line(
+        &mut self,
+        line: &str,
+        rule: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        self.start(exec_form(line), rule, evidence);
+    }
+
+    /// Starts nothing, and why.
+    pub fn nothing(
+        mut self,
+        why: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) -> Self {
+        self.serves = Serves::Nothing(why.into(), evidence.into_iter().collect());
+        self
+    }
+
+    /// The port of the process.
+    pub fn port(&mut self, port: Option<Port>) {
+        if let (Serves::Process(process), Some(port)) = (&mut self.serves, port) {
+            process.port = Some(port);
+        }
+    }
+
+    /// The number of the port.
+    pub fn port_number(&self) -> Option<u16> {
+        match &self.serves {
+            Serves::Process(process) => process.port.as_ref().map(|port| port.number),
+            _ => None,
+        }
+    }
+
+    fn take_port(&mut self) -> Option<Port> {
+        match &mut self.serves {
+            Serves::Process(process) => process.port.take(),
+            _ => None,
+        }
+    }
+
+    /// The path that tells whether the service is well, and why.
+    pub fn health(
+        &mut self,
+        path: impl Into<String>,
+        rule: impl Into<Rule>,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) {
+        let path = path.into();
+        self.decide(What::Health, path.clone(), rule, evidence);
+        self.health = Some(path);
+    }
+
+    /// Environment of the program.
+    pub fn env(&mut self, name: &str, value: impl Into<String>) {
+        self.env.insert(name.to_owned(), value.into());
+    }
+
+    /// Environment of the steps.
+    pub fn build_env(&mut self, name: &str, value: impl Into<String>) {
+        self.build_env.insert(name.to_owned(), value.into());
+    }
+
+    /// Packages of Debian, for the build and for the image.
+    pub fn packages(&mut self, build: &[&str], run: &[&str]) {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        self.needs.push(Need::Packages { build: owned(build), run: owned(run), in_wolfi: false });
+    }
+
+    /// Packages that Wolfi and Debian call alike.
+    pub fn packages_everywhere(&mut self, build: &[&str], run: &[&str]) {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        self.needs.push(Need::Packages { build: owned(build), run: owned(run), in_wolfi: true });
+    }
+
+    /// Lets the build make the front end of `dir` too, by `script` or the one that builds; `None` where there is none.
+    pub fn front_end(
+        &mut self,
+        project: &Project<'_>,
+        dir: &str,
+        script: Option<&str>,
+    ) -> Option<FrontEnd> {
+        let assets = node::assets_of(project, dir, script)?;
+        let packages = assets.packages;
+        self.needs.push(Need::Packages { build: packages, run: Vec::new(), in_wolfi: true });
+        self.cache.extend(assets.cache);
+        self.exclude.extend(assets.exclude);
+        let steps = |kind, lines: Vec<String>| -> Vec<Step> {
+            lines.into_iter().map(|line| Step::new(kind, ".", line)).collect()
+        };
+        let mut files = assets.files;
+        files.sort();
+        files.dedup();
+        self.layer(files, steps(Kind::Install, assets.install));
+        self.decisions.extend(assets.decisions);
+        let clean = assets.artifacts.iter().map(|path| format!("rm -rf {}", quote(path)));
+        let clean = steps(Kind::Clean, clean.collect());
+        Some(FrontEnd { build: steps(Kind::Build, assets.build), clean })
+    }
+}
+
+impl Step {
+    /// A command in a folder.
+    pub fn new(kind: Kind, dir: &str, command: impl Into<String>) -> Self {
+        Self { kind, dir: dir.to_owned(), command: command.into() }
+    }
+
+    /// The line for a shell that starts in the root.
+    pub fn line(&self) -> String {
+        within(&self.dir, &self.command)
+    }
+}

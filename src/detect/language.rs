@@ -1,0 +1,216 @@
+//! One row for each language: how its version is pinned, what its sources look like, and the images of the three families.
+
+use super::{
+    Family,
+    versions::Version,
+    why::{Decision, Fixed, Rule, What},
+};
+use crate::spec::{Base, DEFAULT_BASE};
+
+/// What all services of a language have in common.
+#[derive(Debug)]
+pub struct Language {
+    /// Id in `metadata.language`.
+    pub id: &'static str,
+    /// Id of its build system in `metadata.build_system`, where it has one.
+    pub tool: &'static str,
+    /// Version of a project that pins none.
+    pub default: &'static str,
+    /// Files that hold a version alone, such as `.go-version`.
+    pub version_files: &'static [&'static str],
+    /// Names of the tool in the files of asdf and mise.
+    pub version_tools: &'static [&'static str],
+    /// Extensions of sources.
+    pub sources: &'static [&'static str],
+    /// Calls in sources that open a port.
+    pub listens: &'static [&'static str],
+    /// Folders and files that programs read at run time, when their sources name them.
+    pub reads: &'static [&'static str],
+    /// Folder of the program in the image; empty: `/app`.
+    pub home: &'static str,
+    /// Folders that its tools keep between builds.
+    pub cache: &'static [&'static str],
+    /// Images of each family of bases.
+    pub images: Images,
+    /// Versions that Wolfi and Debian have as packages.
+    pub packaged: Option<Packaged>,
+}
+
+/// The images of each family.
+#[derive(Debug)]
+pub struct Images {
+    /// Official images of the language.
+    pub official: Pair,
+    /// Wolfi's base with apk packages.
+    pub wolfi: Pair,
+    /// Debian with apt packages.
+    pub debian: Pair,
+}
+
+/// The two stages of one build.
+///
+/// Names of images and packages may hold variables: `{v}` is the version, others are set by [`super::Facts::set`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// Where it is built.
+    pub build: Stage,
+    /// What it runs on.
+    pub run: Stage,
+    /// User of the image; empty: the family's own.
+    pub user: &'static str,
+    /// Why it is not the family's own image.
+    pub why: Option<Fixed>,
+}
+
+/// A base and the packages that are installed on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage {
+    /// Reference; `node:22` is short for `docker.io/library/node:22`.
+    pub base: &'static str,
+    /// Packages.
+    pub packages: &'static [&'static str],
+}
+
+/// The base of the family Debian.
+pub const DEBIAN: &str = "docker.io/library/debian:bookworm-slim";
+/// The base of the family Wolfi.
+pub const WOLFI: &str = DEFAULT_BASE;
+/// A user without rights, by number, for bases that have none of their own.
+pub const NOBODY: &str = "1000:1000";
+/// The user `nonroot` of Wolfi and of distroless images.
+pub const NONROOT: &str = "65532:65532";
+
+/// A stage: base and packages.
+pub const fn stage(base: &'static str, packages: &'static [&'static str]) -> Stage {
+    Stage { base, packages }
+}
+
+impl Pair {
+    /// The same base for both stages.
+    pub const fn both(base: &'static str) -> Self {
+        Self::of(stage(base, &[]), stage(base, &[]))
+    }
+
+    /// Both stages.
+    pub const fn of(build: Stage, run: Stage) -> Self {
+        Self { build, run, user: "", why: None }
+    }
+
+    /// Wolfi's base with packages of the build stage and of the image.
+    pub const fn wolfi(build: &'static [&'static str], run: &'static [&'static str]) -> Self {
+        Self::of(stage(WOLFI, build), stage(WOLFI, run))
+    }
+
+    /// Debian with packages of the build stage and of the image.
+    pub const fn debian(build: &'static [&'static str], run: &'static [&'static str]) -> Self {
+        Self::of(stage(DEBIAN, build), stage(DEBIAN, run))
+    }
+
+    /// With a user of the image's own.
+    pub const fn user(self, user: &'static str) -> Self {
+        Self { user, ..self }
+    }
+
+    /// With the reason why the family's own image does not do.
+    pub const fn why(self, why: Fixed) -> Self {
+        Self { why: Some(why), ..self }
+    }
+}
+
+impl Images {
+    /// The stages of a family.
+    pub fn of(&self, family: Family) -> &Pair {
+        match family {
+            Family::Official => &self.official,
+            Family::Wolfi => &self.wolfi,
+            Family::Debian => &self.debian,
+        }
+    }
+}
+
+/// A row that says nothing, for `..NOTHING`.
+pub const NOTHING: Language = Language {
+    id: "",
+    tool: "none",
+    default: "",
+    version_files: &[],
+    version_tools: &[],
+    sources: &[],
+    listens: &[],
+    reads: &[],
+    home: "",
+    cache: &[],
+    images: Images {
+        official: Pair::debian(&[], &[]),
+        wolfi: Pair::wolfi(&[], &[]),
+        debian: Pair::debian(&[], &[]),
+    },
+    packaged: None,
+};
+
+/// The versions of a language that the families without an image for each have as packages.
+#[derive(Clone, Copy, Debug)]
+pub struct Packaged {
+    /// Name of the language as people write it.
+    pub language: &'static str,
+    /// The oldest and the newest of Wolfi, and all between.
+    pub wolfi: ((u32, u32), (u32, u32)),
+    /// The one of Debian 12.
+    pub debian: (u32, u32),
+}
+
+impl Packaged {
+    /// The version of the family that is used for the one that is asked for; the decision when that is another.
+    pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
+        let (base, (first, last)) = match family {
+            Family::Official => return (asked, None),
+            Family::Wolfi => (WOLFI, self.wolfi),
+            Family::Debian => (DEBIAN, (self.debian, self.debian)),
+        };
+        let used = asked.clamped(first, last);
+        if used == asked.major_minor() {
+            return (used, None);
+        }
+        let rule = Rule::Nearest(self.language, used.to_string());
+        let decision = Decision::new(What::Base, base, rule, []);
+        (used, Some(decision.not(asked.to_string(), None, Fixed::NoSuchVersion)))
+    }
+}
+
+/// The reference of an image: Docker Hub's own names may be written short.
+pub fn reference(name: &str) -> Base {
+    let host = name.split('/').next().unwrap_or_default();
+    Base::Image(match name.contains('/') {
+        true if host.contains(['.', ':']) => name.to_owned(),
+        true => format!("docker.io/{name}"),
+        false => format!("docker.io/library/{name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_a_family_lacks_gives_the_nearest_and_says_so() {
+        let language = Packaged { language: "X", wolfi: ((3, 2), (4, 0)), debian: (3, 1) };
+        let check = |family, asked: &str, used: &str, tells: bool| {
+            let asked = Version::parse(asked).unwrap();
+            let (version, decision) = language.nearest(family, asked);
+            assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells));
+        };
+        check(Family::Official, "2.7.1", "2.7.1", false);
+        check(Family::Wolfi, "3.3.6", "3.3", false);
+        check(Family::Wolfi, "2.7", "3.2", true);
+        check(Family::Debian, "3.4", "3.1", true);
+        check(Family::Debian, "3.1", "3.1", false);
+    }
+
+    #[test]
+    fn names_of_docker_hub_may_be_short() {
+        let check = |name, full: &str| assert_eq!(reference(name), Base::Image(full.to_owned()));
+        check("node:22", "docker.io/library/node:22");
+        check("oven/bun:1", "docker.io/oven/bun:1");
+        check("ghcr.io/a/b:1", "ghcr.io/a/b:1");
+    }
+}
