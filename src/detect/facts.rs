@@ -424,6 +424,15 @@ impl Facts {
         let clean = steps(Kind::Clean, clean.collect());
         Some(FrontEnd { build: steps(Kind::Build, assets.build), clean })
     }
+
+    /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
+    pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
+        self.packages_everywhere(&["nodejs", "npm"], &[]);
+        let setup = node::assets(project, dir).and_then(|assets| {
+            assets.install.into_iter().find(|line| line.starts_with("npm install -g node@"))
+        });
+        self.steps.splice(0..0, setup.map(|line| Step::new(Kind::Setup, ".", line)));
+    }
 }
 
 impl Step {
