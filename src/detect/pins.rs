@@ -60,15 +60,28 @@ pub fn choose(
     parse: impl Fn(&str) -> Option<String>,
     default: &str,
 ) -> (String, Decision) {
-    let found = pins.into_iter().find_map(|pin| Some((parse(&pin.version)?, pin)));
-    let Some((version, pin)) = found else {
-        return (
-            default.to_owned(),
-            Decision::new(What::Version, default, Fixed::TableDefault, []),
-        );
-    };
-    let decision = Decision::new(What::Version, &*version, Rule::Named(pin.rule), [pin.evidence]);
-    (version, decision)
+    or_default(first(pins, parse), default, Fixed::TableDefault)
+}
+
+/// The first pin that `parse` takes for a version, and the decision.
+pub fn first<V: ToString>(
+    pins: impl IntoIterator<Item = Pin>,
+    parse: impl Fn(&str) -> Option<V>,
+) -> Option<(V, Decision)> {
+    let (version, pin) = pins.into_iter().find_map(|pin| Some((parse(&pin.version)?, pin)))?;
+    let rule = Rule::Named(pin.rule);
+    let decision = Decision::new(What::Version, version.to_string(), rule, [pin.evidence]);
+    Some((version, decision))
+}
+
+/// A version that was found, else the default of the language.
+pub fn or_default(
+    found: Option<(String, Decision)>,
+    default: &str,
+    rule: Fixed,
+) -> (String, Decision) {
+    let otherwise = || (default.to_owned(), Decision::new(What::Version, default, rule, []));
+    found.unwrap_or_else(otherwise)
 }
 
 fn version_file(project: &Project<'_>, path: &str, name: &str) -> Option<Pin> {

@@ -114,6 +114,7 @@ words! {
         NoProgram = "no program is declared: a library",
         // Ports.
         ProgramText = "the program's text",
+        PortInSource = "port in the source",
         ProgramAddress = "the address that the program binds to",
         FrameworkDefault = "the framework's default",
         NothingSaysOtherwise = "a default: nothing says otherwise",
@@ -137,6 +138,13 @@ words! {
         // Crystal.
         OptimisedTarget = "the target, optimised",
         NoCrystalMain = "no target and no main file: a library",
+        // Swift.
+        NoSwift = "the family has no Swift: its official images",
+        NoExecutableTarget = "Package.swift has no executable target: a library",
+        VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Gleam.
+        GleamMain = "main of the package",
+        NoGleamMain = "no main in the module of the package's name",
         // Zig.
         ZigArchive = "Zig has no official image: its own archive is fetched",
         ZigProgram = "the program of build.zig",

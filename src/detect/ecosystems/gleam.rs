@@ -1,136 +1,99 @@
 //! Gleam: applications on Erlang as a shipment, those on JavaScript run by Node.js.
 
-use super::{
-    draft::{APP_DIR, draft, image, within},
-    pins, source,
-};
-use crate::detect::{
-    Decision, Evidence, Project, Service, Weight, images, join, manifest::Value, versions::Version,
+use crate::detect::prelude::*;
+
+static GLEAM: Language = Language {
+    id: "gleam",
+    tool: "gleam",
+    default: "1.12.0",
+    version_tools: &["gleam"],
+    sources: &["gleam"],
+    listens: &["mist.port(", "port("],
+    images: Images { official: IMAGE, wolfi: IMAGE, debian: IMAGE },
+    ..NOTHING
 };
 
-/// Images of the project itself; Docker Hub has none.
-const IMAGE: &str = "ghcr.io/gleam-lang/gleam";
-const DEFAULT: &str = "1.12.0";
+/// Image of the project itself; Docker Hub has none.
+const IMAGE: Pair = Pair::both("ghcr.io/gleam-lang/gleam:v{v}-{target}").user(NOBODY);
 
-/// Packages of frameworks, in the order in which they are looked for.
-const FRAMEWORKS: &[(&str, &str)] =
-    &[("wisp", "wisp"), ("lustre", "lustre"), ("mist", "mist"), ("elli", "elli"), ("glen", "glen")];
+static FRAMEWORKS: &[Framework] = &[
+    framework("wisp", &["wisp"], 4000),
+    // Pages for a browser: it needs one of the others to serve them.
+    framework("lustre", &["lustre"], 0),
+    framework("mist", &["mist"], 4000),
+    framework("elli", &["elli"], 4000),
+    framework("glen", &["glen"], 4000),
+];
 
 /// Services of Gleam.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("gleam.toml"));
-    dirs.filter_map(|(dir, _)| service(project, dir)).collect()
+    assemble::all(project, dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))))
 }
 
-fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
-    let path = join(dir, "gleam.toml");
-    let toml = project.tree.toml(&path)?;
-    let mut service = draft(dir, "gleam", "gleam");
-    let place = |value: Option<&Value>| Evidence::line(&path, value.map(|value| value.line));
-    service.decide("language", "gleam", "gleam.toml", [place(None)]);
-    service.decide("build system", "gleam", "gleam.toml", [place(None)]);
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let toml = at.toml("gleam.toml")?;
+    let here = |line| at.place("gleam.toml", line);
+    let mut facts =
+        Facts::new(&GLEAM, at.dir).known_by(Rule::Named("gleam.toml".to_owned()), here(None));
     let name = toml.str_at(&["name"]).unwrap_or_default();
-    service.name(name);
-    let version = version(project, dir, &mut service);
-    let dependency = |package: &str| toml.at(&["dependencies", package]);
+    facts.name = name.to_owned();
+    facts.version(version(at));
     let is_javascript = toml.str_at(&["target"]) == Some("javascript");
-    let listens =
-        ["wisp", "mist", "elli", "glen"].iter().any(|package| dependency(package).is_some());
-    let named = FRAMEWORKS.iter().find_map(|(package, id)| Some((*id, dependency(package)?)));
-    let main = join(dir, &format!("src/{name}.gleam"));
-    let runs = project.tree.read(&main).is_some_and(|text| text.text.contains("pub fn main"));
-    if let Some((id, value)) = named {
-        service.spec.metadata.framework = Some(id.to_owned());
-        service.decide("framework", id, "dependency", [place(Some(value))]);
-    }
-    service.weight = match (runs, listens) {
-        (true, true) => Weight::Framework,
-        (true, false) => Weight::Starts,
+    facts.set("target", if is_javascript { "node" } else { "erlang" });
+    let seen = |mark| Some(here(Some(toml.at(&["dependencies", mark])?.line)));
+    let named = framework::find(FRAMEWORKS, seen);
+    let server =
+        FRAMEWORKS.iter().find(|framework| framework.port > 0 && seen(framework.id).is_some());
+    facts.of_framework(named.as_ref(), Fixed::Dependency);
+    let main = at.path(&format!("src/{name}.gleam"));
+    let runs = at.project.tree.read(&main).is_some_and(|text| text.text.contains("pub fn main"));
+    facts.weight = match (runs, server) {
+        (true, Some(_)) => Weight::Framework,
+        (true, None) => Weight::Starts,
         (false, _) => Weight::Manifest,
     };
-    let kind = if is_javascript { "node" } else { "erlang" };
-    let base = image(&format!("{IMAGE}:v{version}-{kind}"));
-    service.spec.build.base = base.clone();
-    service.spec.runtime.base = base;
-    service.spec.runtime.user = Some(images::NOBODY.to_owned());
-    let files = ["gleam.toml", "manifest.toml"].map(|name| join(dir, name));
-    let is_local = |value: &Value| value.has("path");
-    let has_local = toml
-        .get("dependencies")
-        .into_iter()
-        .flat_map(Value::members)
-        .any(|(_, value)| is_local(value));
-    let download = within(dir, "gleam deps download");
-    service.spec.build.exclude = vec![".git".to_owned(), join(dir, "build")];
-    let mut commands = Vec::new();
-    if has_local {
-        commands.push(download);
-    } else {
-        service.dependencies(
-            files.into_iter().filter(|path| project.tree.has(path)).collect(),
-            vec![download],
-        );
+    facts.exclude = vec![".git".to_owned(), at.path("build")];
+    let download = Step::new(Kind::Install, at.dir, "gleam deps download");
+    let dependencies = toml.get("dependencies").into_iter().flat_map(Value::members);
+    match dependencies.into_iter().any(|(_, value)| value.has("path")) {
+        true => facts.steps.push(download),
+        false => facts.install(at.those(&["gleam.toml", "manifest.toml"]), [download]),
     }
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
-    service.env("HOME", "/tmp");
-    if is_javascript {
-        commands.push(within(dir, "gleam build --target javascript"));
-        service.copy(dir, APP_DIR);
-        let call =
-            format!("import('/app/build/dev/javascript/{name}/{name}.mjs').then(m => m.main())");
-        if runs {
-            service.start(
-                ["node", "--input-type=module", "-e", call.as_str()],
-                "main of the package",
-                [Evidence::file(&main)],
-            );
-        }
+    facts.env("HOME", "/tmp");
+    let command: Vec<String> = if is_javascript {
+        facts.build(at.dir, "gleam build --target javascript");
+        facts.take(at.dir, "");
+        let module = GLEAM.in_home(&format!("build/dev/javascript/{name}/{name}.mjs"));
+        let call = format!("import('{module}').then(m => m.main())");
+        ["node", "--input-type=module", "-e", &*call].map(str::to_owned).into()
     } else {
-        commands.push(within(dir, "gleam export erlang-shipment"));
-        service.copy(&join(dir, "build/erlang-shipment"), APP_DIR);
-        if runs {
-            service.start(
-                ["/app/entrypoint.sh", "run"],
-                "main of the package",
-                [Evidence::file(&main)],
-            );
-        }
-    }
+        facts.build(at.dir, "gleam export erlang-shipment");
+        facts.take(&at.path("build/erlang-shipment"), "");
+        vec![GLEAM.in_home("entrypoint.sh"), "run".to_owned()]
+    };
     if !runs {
-        service.decide("start command", "", "no main in the module of the package's name", []);
+        return Some(facts.nothing(Fixed::NoGleamMain, []));
     }
-    service.decide("build command", commands.join("; "), "steps of Gleam", [place(None)]);
-    service.spec.build.commands = commands;
-    let sources = source::gather(project, dir, &["gleam"], &|_| false);
-    let ports = source::ports(&sources, &["mist.port(", "port("]);
-    match ports.number.filter(|_| listens) {
-        Some((port, place)) => service.port(port, "port in the source", [place]),
-        None if listens => service.port(4000, "default of mist", []),
-        None => service.decide("port", "", "nothing listens", []),
+    facts.start(command, Fixed::GleamMain, [Evidence::file(&main)]);
+    let Some(server) = server else {
+        facts.decide(What::Port, "", Fixed::NothingListens, []);
+        return Some(facts);
+    };
+    let sources = at.sources(GLEAM.sources, &|_| false);
+    let default = (server.port, Rule::DefaultOf("mist".to_owned()));
+    let mut port = source::port(&sources, GLEAM.listens, Some(default));
+    if let Some(port) = &mut port {
+        port.is_told = true;
     }
-    if let Some(port) = service.spec.runtime.ports.first().copied() {
-        service.env("PORT", port.to_string());
-    }
-    Some(service)
+    facts.port(port);
+    Some(facts)
 }
 
 /// Tags have all three numbers.
-fn version(project: &Project<'_>, dir: &str, service: &mut Service) -> String {
-    let stated = pins::stated(project, dir).into_iter();
-    let managed = pins::pins(project, dir, &[], &["gleam"]);
-    let pinned = stated.chain(managed).find_map(|pin| {
-        let version = Version::parse(&pin.version).filter(|version| version.patch.is_some())?;
-        Some((version.to_string(), pin))
-    });
-    let (version, decision) = match pinned {
-        Some((version, pin)) => {
-            let decision = Decision::new("version", &*version, pin.rule, [pin.evidence]);
-            (version, decision)
-        }
-        None => {
-            (DEFAULT.to_owned(), Decision::new("version", DEFAULT, "default, nothing pins one", []))
-        }
+fn version(at: Folder<'_>) -> (String, Decision) {
+    let parse = |text: &str| {
+        Some(Version::parse(text).filter(|version| version.patch.is_some())?.to_string())
     };
-    service.decisions.push(decision);
-    version
+    pins::or_default(pins::first(at.pins(&GLEAM), parse), GLEAM.default, Fixed::NothingPins)
 }
