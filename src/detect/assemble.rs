@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{
     Family, Project,
     facts::{Facts, Files, Missing, Need, Serves, Step, Take},
-    language::{Language, NOBODY, NONROOT, Stage, reference},
+    language::{Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     model::Service,
     versions::Version,
     why::{Decision, Fixed, What},
@@ -51,7 +51,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     };
     images(family, &mut facts, &mut spec);
     steps(&mut facts, &mut spec.build);
-    needs(family, &mut facts, &mut spec);
+    needs(&mut facts, &mut spec);
     let language = facts.language;
     let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
@@ -148,20 +148,19 @@ fn steps(facts: &mut Facts, build: &mut Build) {
     }
 }
 
-fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
+fn needs(facts: &mut Facts, spec: &mut UniversalBuild) {
+    // A language that Wolfi lacks has an image of Debian there too.
+    let is_wolfi = spec.build.base == reference(WOLFI);
     for need in &facts.needs {
-        match need {
-            Need::Packages { in_wolfi: false, build, run } if family == Family::Wolfi => {
-                let names: Vec<&str> = run.iter().chain(build).map(String::as_str).collect();
-                let rule = Fixed::NamesOfDebian;
-                let decision = Decision::new(What::Packages, "", rule, []);
-                let decision = decision.not(names.join(", "), None, Fixed::PackagesOfDebian);
-                facts.decisions.push(decision);
-            }
-            Need::Packages { build, run, .. } => {
-                spec.build.packages.extend_from_slice(build);
-                spec.runtime.packages.extend_from_slice(run);
-            }
+        let Need::Packages { in_wolfi, build, run } = need;
+        if is_wolfi && !in_wolfi {
+            let names: Vec<&str> = run.iter().chain(build).map(String::as_str).collect();
+            let decision = Decision::new(What::Packages, "", Fixed::NamesOfDebian, []);
+            let decision = decision.not(names.join(", "), None, Fixed::PackagesOfDebian);
+            facts.decisions.push(decision);
+        } else {
+            spec.build.packages.extend_from_slice(build);
+            spec.runtime.packages.extend_from_slice(run);
         }
     }
 }

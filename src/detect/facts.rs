@@ -334,6 +334,18 @@ impl Facts {
         self.start(exec_form(line), rule, evidence);
     }
 
+    /// Serves the files of a folder that the build makes.
+    pub fn files(
+        &mut self,
+        folder: String,
+        missing: Missing,
+        rule: impl Into<Rule>,
+        place: Option<Evidence>,
+    ) {
+        let rule = rule.into();
+        self.serves = Serves::Files(Files { folder, missing, is_as_is: false, rule, place });
+    }
+
     /// Starts nothing, and why.
     pub fn nothing(
         mut self,

@@ -1,5 +1,7 @@
 //! What nearly every rule uses.
 
+pub(super) use std::rc::Rc;
+
 #[expect(unused_imports, reason = "until all ecosystems use it")]
 pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,

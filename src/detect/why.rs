@@ -129,6 +129,7 @@ words! {
         PackagesOfDebian = "packages of Debian",
         PeelboxTomlWins = "peelbox.toml wins",
         NoSuchVersion = "no such version there; the build may need `--base official`",
+        WhereItWrites = "where it writes",
         // Which of several.
         HeavierMatch = "the heavier match has the folder",
         AsGood = "as good a match, but later in the order of ecosystems",
@@ -142,6 +143,16 @@ words! {
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",
         VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Haskell.
+        OtherGhc = "the family's GHC is not the one that is asked for: the official image",
+        NoHaskellProgram = "no package has an executable: a library",
+        // Scripts.
+        NameOfScript = "name of the script",
+        ScriptText = "the script's text",
+        // Dart.
+        NoDart = "the family has no Dart: its official image",
+        NoDartProgram = "there is no program in bin: a library",
+        NoFlutterWeb = "neither a folder web nor lib/main.dart: a package",
         // Gleam.
         GleamMain = "main of the package",
         NoGleamMain = "no main in the module of the package's name",

@@ -1,228 +1,155 @@
 //! Dart and Flutter: `pubspec.yaml`.
 
-use crate::detect::{
-    Evidence, Project, Service, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, debian, draft, image, official, within},
-        file_server::{self, Missing},
-        pins::{pins, stated},
-        source,
+use crate::detect::prelude::*;
+
+static DART: Language = Language {
+    id: "dart",
+    tool: "dart",
+    default: "stable",
+    version_files: &[".dart-version"],
+    version_tools: &["dart"],
+    sources: &["dart"],
+    listens: &["serve(", ".bind(", ".listen("],
+    reads: &["public", "static", "assets", "web", "templates", "config"],
+    cache: &["/root/.pub-cache"],
+    images: Images {
+        official: OFFICIAL,
+        wolfi: OFFICIAL.why(Fixed::NoDart),
+        debian: OFFICIAL.why(Fixed::NoDart),
     },
-    images::NOBODY,
-    manifest::Value,
-    model::join,
-    versions::Version,
+    ..NOTHING
 };
+
+const OFFICIAL: Pair =
+    Pair::of(stage("dart:{v}", &[]), stage(DEBIAN, &["ca-certificates"])).user(NOBODY);
+
+/// Flutter for the web makes files.
+static FLUTTER: Language = Language {
+    images: Images { official: FLUTTER_IMAGE, wolfi: FLUTTER_IMAGE, debian: FLUTTER_IMAGE },
+    ..DART
+};
+
+const FLUTTER_IMAGE: Pair = Pair::both("ghcr.io/cirruslabs/flutter:stable");
+
+static FRAMEWORKS: &[Framework] = &[
+    framework("dart_frog", &["dart_frog"], 8080),
+    framework("serverpod", &["serverpod"], 8080),
+    framework("angel3_framework", &["angel3_framework"], 3000),
+    framework("conduit", &["conduit"], 8888),
+    framework("conduit_core", &["conduit_core"], 8888),
+    framework("jaguar", &["jaguar"], 8080),
+    framework("alfred", &["alfred"], 3000),
+    framework("shelf", &["shelf"], 8080),
+    framework("relic", &["relic"], 8080),
+];
 
 /// All services in Dart.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let packages = project.tree.dirs().filter(|(_, entries)| entries.has("pubspec.yaml"));
-    packages.filter_map(|(dir, _)| service(project, dir)).collect()
+    assemble::all(project, packages.filter_map(|(dir, _)| service(Folder::new(project, dir))))
 }
 
-fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
-    let path = join(dir, "pubspec.yaml");
-    let pubspec = project.tree.yaml(&path)?;
-    let mut service = draft(dir, "dart", "dart");
-    service.decide("language", "dart", "a pubspec.yaml", [Evidence::file(&path)]);
-    service.decide("build system", "dart", "a pubspec.yaml", [Evidence::file(&path)]);
-    service.name(pubspec.str_at(&["name"]).unwrap_or_default());
-    let depends = |name: &str| {
-        let value = pubspec.at(&["dependencies", name])?;
-        Some(Evidence::line(&path, Some(value.line)))
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let pubspec = at.yaml("pubspec.yaml")?;
+    let here = |line| at.place("pubspec.yaml", line);
+    let depends = |name: &str| Some(here(Some(pubspec.at(&["dependencies", name])?.line)));
+    let flutter = depends("flutter");
+    let language = if flutter.is_some() { &FLUTTER } else { &DART };
+    let rule = Rule::Manifest("pubspec.yaml");
+    let mut facts = Facts::new(language, at.dir).known_by(rule, here(None));
+    facts.name = pubspec.str_at(&["name"]).unwrap_or_default().to_owned();
+    if let Some(place) = flutter {
+        return Some(web_application(at, facts, place));
+    }
+    facts.version(version(at, &pubspec));
+    let locked = if at.has("pubspec.lock") { " --enforce-lockfile" } else { "" };
+    let get = Step::new(Kind::Install, at.dir, format!("dart pub get{locked}"));
+    facts.install(at.those(&["pubspec.yaml", "pubspec.lock"]), [get]);
+    let known = framework::find(FRAMEWORKS, depends);
+    let is_frog = known.as_ref().is_some_and(|known| known.mark == "dart_frog");
+    let Some(entry) = compile(at, &mut facts, is_frog) else {
+        return Some(facts.nothing(Fixed::NoDartProgram, [here(None)]));
     };
-    let mut files = vec![path.clone(), join(dir, "pubspec.lock")];
-    files.retain(|file| project.tree.has(file));
-    let locked = if files.len() > 1 { " --enforce-lockfile" } else { "" };
-    if let Some(evidence) = depends("flutter") {
-        return flutter(project, service, dir, &path, evidence);
-    }
-    let tag = version(project, &mut service, dir, &path, &pubspec);
-    service.spec.build.base = official(&format!("dart:{tag}"));
-    service.spec.runtime.base = debian();
-    if project.bases != crate::detect::images::Family::Official {
-        service.decide("base", "dart", "the family has no Dart: its official image", []);
-    }
-    service.runtime_packages(["ca-certificates"]);
-    service.spec.runtime.user = Some(NOBODY.to_owned());
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
-    service.cache(["/root/.pub-cache"]);
-    service.dependencies(files, vec![within(dir, &format!("dart pub get{locked}"))]);
-    let frameworks = [
-        ("dart_frog", 8080),
-        ("serverpod", 8080),
-        ("angel3_framework", 3000),
-        ("conduit", 8888),
-        ("conduit_core", 8888),
-        ("jaguar", 8080),
-        ("alfred", 3000),
-        ("shelf", 8080),
-        ("relic", 8080),
-    ];
-    let framework = frameworks.iter().find_map(|(name, port)| Some((*name, *port, depends(name)?)));
-    let sources = source::gather(project, dir, &["dart"], &|_| false);
-    let get = within(dir, "dart pub get --offline || dart pub get");
-    let entry = match framework.as_ref().map(|(name, ..)| *name) {
-        Some("dart_frog") => {
-            // Dart Frog writes a program from its routes.
-            let build = within(
-                dir,
-                "dart pub global activate dart_frog_cli && dart pub global run dart_frog_cli:dart_frog build",
-            );
-            let compile = within(
-                &join(dir, "build"),
-                &format!(
-                    "dart pub get && mkdir -p {OUT_DIR} && dart compile exe bin/server.dart -o {OUT_DIR}/server"
-                ),
-            );
-            service.spec.build.commands = vec![build, compile];
-            Some(join(dir, "routes"))
-        }
-        _ => {
-            let name = pubspec.str_at(&["name"]).unwrap_or_default().to_owned();
-            let entries = [
-                "bin/server.dart".to_owned(),
-                "bin/main.dart".to_owned(),
-                format!("bin/{name}.dart"),
-                "server.dart".to_owned(),
-                "lib/main.dart".to_owned(),
-                "lib/server.dart".to_owned(),
-                "main.dart".to_owned(),
-            ];
-            let first = || {
-                let bin = project.tree.entries(&join(dir, "bin"))?;
-                bin.ending(".dart").next().map(|name| format!("bin/{name}"))
-            };
-            let entry = entries
-                .into_iter()
-                .find(|entry| project.tree.has(&join(dir, entry)))
-                .or_else(first);
-            if let Some(entry) = &entry {
-                let compile = within(
-                    dir,
-                    &format!(
-                        "mkdir -p {OUT_DIR} && dart compile exe {} -o {OUT_DIR}/server",
-                        crate::detect::shell::quote(entry)
-                    ),
-                );
-                service.spec.build.commands = vec![get, compile];
-            }
-            entry.map(|entry| join(dir, &entry))
-        }
-    };
-    let Some(entry) = entry else {
-        service.decide(
-            "start command",
-            "",
-            "there is no program in bin: a library",
-            [Evidence::file(path)],
-        );
-        return Some(service);
-    };
-    service.weight = Weight::Starts;
-    service.decide(
-        "build command",
-        service.spec.build.commands.join(" && "),
-        "compiled ahead of time",
-        [Evidence::file(entry.clone())],
-    );
-    service.copy(&format!("{OUT_DIR}/server"), "/app/server");
-    for name in ["public", "static", "assets", "web", "templates", "config"] {
-        let folder = join(dir, name);
-        if project.tree.has_dir(&folder)
-            && (name == "public" || source::names_path(&sources, name).is_some())
-        {
-            service.copy(&folder, &format!("{APP_DIR}/{name}"));
-        }
-    }
-    service.start(["/app/server"], "the compiled program", [Evidence::file(entry)]);
-    let ports = source::ports(&sources, &["serve(", ".bind(", ".listen("]);
-    let serves = framework.is_some() || source::mention(&sources, "HttpServer.bind").is_some();
-    if let Some((id, _, evidence)) = &framework {
-        service.framework(id, "a dependency", [evidence.clone()]);
-    }
-    let name = service.spec.metadata.project_name.as_deref().unwrap_or_default();
-    if !serves && dir != "." && !source::is_background(name) {
-        // A command line tool beside services is none; alone it is what there is.
-        service.weight = Weight::Manifest;
-    }
+    let command = facts.program("server");
+    facts.start([command], Fixed::CompiledProgram, [Evidence::file(entry)]);
+    let sources = at.sources(DART.sources, &|_| false);
+    facts.take_read(at.project, |name| match source::names_path(&sources, name) {
+        None if name == "public" => Some(Vec::new()),
+        seen => seen.map(|place| vec![place]),
+    });
+    let serves = known.is_some() || source::mention(&sources, "HttpServer.bind").is_some();
+    // A command line tool beside services is not deployed; alone it is what there is.
+    let is_tool = !serves && at.dir != "." && !source::is_background(&facts.name);
+    facts.weight = if is_tool { Weight::Manifest } else { Weight::Starts };
+    facts.of_framework(known.as_ref(), Fixed::ADependency);
     if serves {
-        let default = framework.as_ref().map_or(8080, |(_, port, _)| *port);
-        match ports.number {
-            Some((port, evidence)) => service.port(port, "the program's text", [evidence]),
-            None => service.port(default, "the framework's default", []),
-        }
-        let reads =
-            ports.env.is_some() || framework.as_ref().is_some_and(|(id, ..)| *id == "dart_frog");
-        if let Some(port) = service.spec.runtime.ports.first().copied().filter(|_| reads) {
-            service.env("PORT", port.to_string());
-        }
+        let default = known.map_or(8080, |known| known.framework.port);
+        let default = (default, Fixed::FrameworkDefault.into());
+        let port = source::port(&sources, DART.listens, Some(default));
+        facts.port(port.map(|port| Port { is_told: port.is_told || is_frog, ..port }));
     }
-    Some(service)
+    Some(facts)
+}
+
+/// Compiles the program ahead of time; gives its entry file, or the folder of the routes that Dart Frog makes one from.
+fn compile(at: Folder<'_>, facts: &mut Facts, is_frog: bool) -> Option<String> {
+    let compile = |entry: &str| format!("dart compile exe {} -o {OUT}/server", quote(entry));
+    if is_frog {
+        let cli = "dart_frog_cli";
+        facts.build(
+            at.dir,
+            format!("dart pub global activate {cli} && dart pub global run {cli}:dart_frog build"),
+        );
+        let compile = compile("bin/server.dart");
+        facts.build(&at.path("build"), format!("dart pub get && mkdir -p {OUT} && {compile}"));
+        return Some(at.path("routes"));
+    }
+    let own = format!("bin/{}.dart", facts.name);
+    let names = [
+        "bin/server.dart", "bin/main.dart", &*own, "server.dart", "lib/main.dart",
+        "lib/server.dart", "main.dart",
+    ];
+    let first = || {
+        let bin = at.project.tree.entries(&at.path("bin"))?;
+        bin.ending(".dart").next().map(|name| format!("bin/{name}"))
+    };
+    let entry = at.first_of(&names).map(str::to_owned).or_else(first)?;
+    facts.build(at.dir, "dart pub get --offline || dart pub get");
+    facts.build(at.dir, format!("mkdir -p {OUT} && {}", compile(&entry)));
+    Some(at.path(&entry))
 }
 
 /// A web application in Flutter: static files.
-fn flutter(
-    project: &Project<'_>,
-    mut service: Service,
-    dir: &str,
-    path: &str,
-    evidence: Evidence,
-) -> Option<Service> {
-    let has_web = project.tree.has_dir(&join(dir, "web"));
-    if !has_web && !project.tree.has(&join(dir, "lib/main.dart")) {
-        return Some(service);
+fn web_application(at: Folder<'_>, mut facts: Facts, place: Evidence) -> Facts {
+    let has_web = at.has_dir("web");
+    if !has_web && !at.has("lib/main.dart") {
+        return facts.nothing(Fixed::NoFlutterWeb, []);
     }
-    service.framework("flutter", "a dependency", [evidence]);
-    service.spec.build.base = image("ghcr.io/cirruslabs/flutter:stable");
-    service.decide("version", "stable", "default of the table", []);
-    service.cache(["/root/.pub-cache"]);
-    let mut files = vec![path.to_owned(), join(dir, "pubspec.lock")];
-    files.retain(|file| project.tree.has(file));
-    service.dependencies(files, vec![within(dir, "flutter pub get")]);
-    let mut build = "flutter build web --release".to_owned();
-    if !has_web {
-        // The platform's folder was never made.
-        build = format!("flutter create --platforms web . && {build}");
-    }
-    service.spec.build.commands = vec![within(dir, &build)];
-    service.decide(
-        "build command",
-        build,
-        "Flutter for the web",
-        [Evidence::file(path.to_owned())],
-    );
-    file_server::serve(&mut service.spec, project.bases, &join(dir, "build/web"), Missing::Index);
-    service.decide_file_server();
-    Some(service)
+    facts.framework("flutter", Fixed::ADependency, [place]);
+    facts.decide(What::Version, "stable", Fixed::TableDefault, []);
+    let get = Step::new(Kind::Install, at.dir, "flutter pub get");
+    facts.install(at.those(&["pubspec.yaml", "pubspec.lock"]), [get]);
+    // The platform's folder may never have been made.
+    let create = if has_web { "" } else { "flutter create --platforms web . && " };
+    facts.build(at.dir, format!("{create}flutter build web --release"));
+    facts.files(at.path("build/web"), Missing::Index, Fixed::WhereItWrites, None);
+    facts
 }
 
 /// The newest Dart of the major version that the package allows, unless one is pinned.
-fn version(
-    project: &Project<'_>,
-    service: &mut Service,
-    dir: &str,
-    path: &str,
-    pubspec: &Value,
-) -> String {
-    let stated = stated(project, dir);
-    let pinned = stated.into_iter().chain(pins(project, dir, &[".dart-version"], &["dart"]));
-    for pin in pinned {
-        if let Some(version) = Version::parse(&pin.version) {
-            let value = version.to_string();
-            service.decide("version", value.clone(), pin.rule, [pin.evidence]);
-            return value;
-        }
+fn version(at: Folder<'_>, pubspec: &Value) -> (String, Decision) {
+    let parse = |text: &str| Some(Version::parse(text)?.to_string());
+    if let Some(found) = pins::first(at.pins(&DART), parse) {
+        return found;
     }
-    let Some(sdk) = pubspec.at(&["environment", "sdk"]) else {
-        service.decide("version", "stable", "default of the table", []);
-        return "stable".to_owned();
+    let sdk = pubspec.at(&["environment", "sdk"]);
+    let Some((sdk, text)) = sdk.map(|sdk| (sdk, sdk.text().unwrap_or_default())) else {
+        return pins::or_default(None, DART.default, Fixed::TableDefault);
     };
-    let text = sdk.text().unwrap_or_default();
-    let evidence = [Evidence::line(path, Some(sdk.line))];
     // `>=2.12.0 <3.0.0` is what a package says that Dart 3 may build as well (dart.dev/language/versions).
     let old = text.starts_with(">=2.0") || text.starts_with(">=2.1 ") || text.starts_with("<");
-    let value = if old && text.contains("<3.0.0") { "2.19" } else { "stable" };
-    service.decide("version", value, format!("environment.sdk {text}"), evidence);
-    value.to_owned()
+    let value = if old && text.contains("<3.0.0") { "2.19" } else { DART.default };
+    let rule = Rule::Named(format!("environment.sdk {text}"));
+    let place = at.place("pubspec.yaml", Some(sdk.line));
+    (value.to_owned(), Decision::new(What::Version, value, rule, [place]))
 }

@@ -1,177 +1,126 @@
 //! Haskell: Stack and Cabal.
 
-use crate::detect::{
-    Evidence, Project, Service, Text, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, debian, draft, official, quote, within},
-        pins::{Pin, pins, stated},
-        source,
+use crate::detect::prelude::*;
+
+static HASKELL: Language = Language {
+    id: "haskell",
+    tool: "cabal",
+    default: "9.6",
+    version_files: &[".ghc-version"],
+    version_tools: &["ghc", "haskell"],
+    sources: &["hs", "yaml", "yml"],
+    listens: &["run ", "scotty ", "runSettings", "setPort", "warp ", "runEnv"],
+    reads: &["static", "public", "config", "templates", "migrations", "data"],
+    images: Images {
+        official: OFFICIAL,
+        wolfi: OFFICIAL.why(Fixed::OtherGhc),
+        debian: OFFICIAL.why(Fixed::OtherGhc),
     },
-    images::{Family, NOBODY},
-    model::join,
-    versions::Version,
+    ..NOTHING
 };
 
-/// What is taken when nothing is pinned.
-const DEFAULT: &str = "9.6";
+const OFFICIAL: Pair = Pair::of(
+    stage("haskell:{v}-slim", &[]),
+    stage(DEBIAN, &["ca-certificates", "libgmp10", "netbase", "zlib1g"]),
+)
+.user(NOBODY);
+
+static FRAMEWORKS: &[Framework] = &[
+    framework("ihp", &["ihp"], 8000),
+    framework("yesod", &["yesod"], 3000),
+    framework("servant", &["servant-server", "servant"], 8080),
+    framework("scotty", &["scotty"], 3000),
+    framework("spock", &["spock"], 8080),
+    framework("snap", &["snap-core"], 8000),
+    framework("happstack", &["happstack"], 8000),
+    framework("warp", &["warp"], 3000),
+];
+
+/// Packages that bind to PostgreSQL's library.
+const POSTGRES: &[&str] =
+    &["postgresql-simple", "postgresql-libpq", "persistent-postgresql", "hasql", "beam-postgres"];
 
 /// All services in Haskell.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    project.tree.outermost(|dir, entries| {
+    let found = project.tree.outermost(|dir, entries| {
         let is_root = entries.first_of(&["stack.yaml", "cabal.project", "package.yaml"]).is_some()
             || entries.ending(".cabal").next().is_some();
-        is_root.then(|| service(project, dir))
-    })
+        is_root.then(|| service(Folder::new(project, dir)))
+    });
+    assemble::all(project, found)
 }
 
-fn service(project: &Project<'_>, dir: &str) -> Service {
-    let is_stack = project.tree.has(&join(dir, "stack.yaml"));
-    let system = if is_stack { "stack" } else { "cabal" };
-    let mut service = draft(dir, "haskell", system);
-    let packages = packages(project, dir);
-    let manifest = project
-        .tree
-        .first_of(dir, &["stack.yaml", "cabal.project"])
-        .or_else(|| Some(packages.first()?.path.clone()));
-    service.decide(
-        "language",
-        "haskell",
-        "its package files",
-        packages.first().map(|text| Evidence::file(&text.path)),
-    );
-    service.decide("build system", system, "its build file", manifest.map(Evidence::file));
-    let version = version(project, &mut service, dir, is_stack);
-    service.spec.build.base = official(&format!("haskell:{version}-slim"));
-    service.spec.runtime.base = debian();
-    if project.bases != Family::Official {
-        service.decide(
-            "base",
-            "haskell",
-            "the family's GHC is not the one that is asked for: the official image",
-            [],
-        );
+fn service(at: Folder<'_>) -> Facts {
+    let packages = packages(at);
+    let first = packages.first().map(|text| Evidence::file(&text.path));
+    let is_stack = at.has("stack.yaml");
+    let mut facts = Facts::new(&HASKELL, at.dir);
+    facts.tool = if is_stack { "stack" } else { "cabal" };
+    facts.decide(What::Language, "haskell", Fixed::ItsPackageFiles, first.clone());
+    let manifest = at.first_of(&["stack.yaml", "cabal.project"]);
+    let manifest = manifest.map(|name| at.place(name, None)).or(first.clone());
+    facts.decide(What::BuildSystem, facts.tool, Fixed::ItsBuildFile, manifest);
+    facts.version(version(at, is_stack));
+    let depends = |name: &str| packages.iter().find_map(|text| depends(text, name));
+    if POSTGRES.iter().any(|name| depends(name).is_some()) {
+        facts.packages(&["libpq-dev"], &["libpq5"]);
     }
-    service.runtime_packages(["ca-certificates", "libgmp10", "netbase", "zlib1g"]);
-    let postgres = [
-        "postgresql-simple", "postgresql-libpq", "persistent-postgresql", "hasql", "beam-postgres",
-    ];
-    let seen = postgres
-        .iter()
-        .find_map(|name| packages.iter().find_map(|text| Some((text, depends(text, name)?))));
-    if let Some((text, line)) = seen {
-        service.decide(
-            "packages",
-            "libpq-dev",
-            "it binds to PostgreSQL's library",
-            [Evidence::line(&text.path, Some(line))],
-        );
-        service.build_packages(["libpq-dev"]);
-        service.runtime_packages(["libpq5"]);
-    }
-    service.spec.runtime.user = Some(NOBODY.to_owned());
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
     let mut files: Vec<String> = packages.iter().map(|text| text.path.clone()).collect();
-    for name in [
-        "stack.yaml", "stack.yaml.lock", "cabal.project", "cabal.project.freeze",
-        "cabal.project.local",
-    ] {
-        files.push(join(dir, name));
-    }
-    files.retain(|file| project.tree.has(file));
-    if is_stack {
-        service.cache(["/root/.stack"]);
-        service.dependencies(files, vec![within(dir, "stack build --only-dependencies")]);
-    } else {
-        service.cache(["/root/.cabal/packages", "/root/.local/state/cabal/store"]);
-        service.dependencies(
-            files,
-            vec![within(dir, "cabal update && cabal build --only-dependencies all")],
-        );
-    }
-    let target = packages.iter().find_map(|text| executable(text));
-    let Some((program, line, path)) = target else {
-        service.decide(
-            "start command",
-            "",
-            "no package has an executable: a library",
-            packages.first().map(|text| Evidence::file(&text.path)),
-        );
-        return service;
+    files.extend(at.those(&["stack.yaml", "stack.yaml.lock"]));
+    let cabal = ["cabal.project", "cabal.project.freeze", "cabal.project.local"];
+    files.extend(at.those(&cabal));
+    let (install, cache): (_, &[&str]) = match is_stack {
+        true => ("stack build --only-dependencies", &["/root/.stack"]),
+        false => (
+            "cabal update && cabal build --only-dependencies all",
+            &["/root/.cabal/packages", "/root/.local/state/cabal/store"],
+        ),
     };
-    service.weight = Weight::Starts;
-    service.name(
-        packages.first().and_then(|text| package_name(text)).unwrap_or_else(|| program.clone()),
-    );
+    facts.cache.extend(cache.iter().map(|path| (*path).to_owned()));
+    facts.install(files, [Step::new(Kind::Install, at.dir, install)]);
+    let target = packages.iter().find_map(|text| executable(text));
+    let Some((program, place)) = target else {
+        return facts.nothing(Fixed::NoHaskellProgram, first);
+    };
+    facts.weight = Weight::Starts;
+    let name = packages.first().and_then(|text| package_name(text));
+    facts.name = name.unwrap_or_else(|| program.clone());
     let build = match is_stack {
-        true => format!("mkdir -p {OUT_DIR} && stack install --local-bin-path {OUT_DIR}"),
+        true => format!("stack install --local-bin-path {OUT}"),
         false => format!(
-            "mkdir -p {OUT_DIR} && cabal install exe:{0} --installdir={OUT_DIR} --install-method=copy --overwrite-policy=always",
+            "cabal install exe:{} --installdir={OUT} --install-method=copy --overwrite-policy=always",
             quote(&program)
         ),
     };
-    service.spec.build.commands = vec![within(dir, &build)];
-    service.decide(
-        "build command",
-        build,
-        "what installs its executables",
-        [Evidence::line(&path, Some(line))],
-    );
-    service.copy(&format!("{OUT_DIR}/{program}"), &format!("{APP_DIR}/{program}"));
-    let sources = source::gather(project, dir, &["hs", "yaml", "yml"], &|_| false);
-    for name in ["static", "public", "config", "templates", "migrations", "data"] {
-        let folder = join(dir, name);
-        let is_read = source::names_path(&sources, name).is_some()
-            || packages.iter().any(|text| text.text.contains("yesod"));
-        if project.tree.has_dir(&folder) && is_read {
-            service.copy(&folder, &format!("{APP_DIR}/{name}"));
-        }
-    }
-    let command = format!("{APP_DIR}/{program}");
-    service.start([command.as_str()], "the executable", [Evidence::line(&path, Some(line))]);
-    let frameworks = [
-        ("ihp", 8000),
-        ("yesod", 3000),
-        ("servant-server", 8080),
-        ("servant", 8080),
-        ("scotty", 3000),
-        ("spock", 8080),
-        ("snap-core", 8000),
-        ("happstack", 8000),
-        ("warp", 3000),
-    ];
-    let found = frameworks.iter().find_map(|(name, port)| {
-        let text = packages.iter().find_map(|text| Some((text, depends(text, name)?)));
-        text.map(|(text, line)| {
-            (name.split('-').next().unwrap_or(name), *port, Evidence::line(&text.path, Some(line)))
-        })
+    facts.build(at.dir, format!("mkdir -p {OUT} && {build}"));
+    let command = facts.program(&program);
+    facts.start([command], Fixed::Executable, [place]);
+    let sources = at.sources(HASKELL.sources, &|_| false);
+    let is_yesod = packages.iter().any(|text| text.text.contains("yesod"));
+    facts.take_read(at.project, |name| match source::names_path(&sources, name) {
+        None if is_yesod => Some(Vec::new()),
+        seen => seen.map(|place| vec![place]),
     });
-    let Some((id, default, evidence)) = found else { return service };
-    service.framework(id, "a dependency", [evidence]);
-    let ports =
-        source::ports(&sources, &["run ", "scotty ", "runSettings", "setPort", "warp ", "runEnv"]);
-    match ports.number {
-        Some((port, evidence)) => service.port(port, "the program's text", [evidence]),
-        None => service.port(default, "the framework's default", []),
+    let known = framework::find(FRAMEWORKS, depends);
+    facts.of_framework(known.as_ref(), Fixed::ADependency);
+    if let Some(known) = known {
+        let default = (known.framework.port, Fixed::FrameworkDefault.into());
+        facts.port(source::port(&sources, HASKELL.listens, Some(default)));
     }
-    if let Some(port) = service.spec.runtime.ports.first().copied().filter(|_| ports.env.is_some())
-    {
-        service.env("PORT", port.to_string());
-    }
-    service
+    facts
 }
 
-/// `*.cabal` and `package.yaml` of the folder and of those one below.
-fn packages(project: &Project<'_>, dir: &str) -> Vec<std::rc::Rc<Text>> {
-    let mut found = Vec::new();
-    let below = project.tree.entries(dir).map(|entries| entries.dirs.clone()).unwrap_or_default();
-    let dirs = [dir.to_owned()].into_iter().chain(below.iter().map(|name| join(dir, name)));
-    for dir in dirs.take(200) {
-        let Some(entries) = project.tree.entries(&dir) else { continue };
-        let names =
-            entries.files.iter().filter(|name| name.ends_with(".cabal") || *name == "package.yaml");
-        found.extend(names.filter_map(|name| project.tree.read(&join(&dir, name))));
-    }
-    found
+/// Descriptions of packages: in the folder, and in those right below.
+fn packages(at: Folder<'_>) -> Vec<Rc<Text>> {
+    let below = at.entries().map(|entries| entries.dirs.as_slice()).unwrap_or_default();
+    let dirs = std::iter::once(at.dir.to_owned()).chain(below.iter().map(|name| at.path(name)));
+    let texts = dirs.take(FOLDERS_MAX).flat_map(|dir| {
+        let entries = at.project.tree.entries(&dir);
+        let names = entries.into_iter().flat_map(|entries| &entries.files);
+        let names = names.filter(|name| name.ends_with(".cabal") || *name == "package.yaml");
+        names.filter_map(|name| at.project.tree.read(&join(&dir, name))).collect::<Vec<_>>()
+    });
+    texts.collect()
 }
 
 fn package_name(text: &Text) -> Option<String> {
@@ -179,84 +128,74 @@ fn package_name(text: &Text) -> Option<String> {
     Some(line["name:".len()..].trim().trim_matches(['"', '\'']).to_owned())
 }
 
-/// The first executable of a package, with its line and file.
-fn executable(text: &Text) -> Option<(String, usize, String)> {
+/// The first executable of a package, and where it is declared.
+fn executable(text: &Text) -> Option<(String, Evidence)> {
     let is_plain = |name: &str| {
         !name.is_empty()
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
+    let here = |line| Evidence::line(&text.path, Some(line));
     if text.path.ends_with(".cabal") {
         return text.lines().find_map(|(line, words)| {
-            let rest = words
-                .to_ascii_lowercase()
-                .starts_with("executable")
-                .then(|| words["executable".len()..].trim())?;
+            let is_one = words.to_ascii_lowercase().starts_with("executable");
+            let rest = is_one.then(|| words["executable".len()..].trim())?;
             let name = if rest.is_empty() { package_name(text)? } else { rest.to_owned() };
-            is_plain(&name).then_some((name, line, text.path.clone()))
+            is_plain(&name).then(|| (name, here(line)))
         });
     }
-    let mut lines = text.lines().skip_while(|(_, words)| {
-        !words.starts_with("executables:") && !words.starts_with("executable:")
-    });
+    let starts = |(_, words): &(usize, &str)| {
+        words.starts_with("executables:") || words.starts_with("executable:")
+    };
+    let mut lines = text.lines().skip_while(|line| !starts(line));
     let (_, head) = lines.next()?;
     if head.starts_with("executable:") {
-        return Some((package_name(text)?, 1, text.path.clone()));
+        return Some((package_name(text)?, here(1)));
     }
-    lines.take_while(|(_, words)| words.is_empty() || words.starts_with([' ', '#'])).find_map(
-        |(line, words)| {
-            let name = words.trim().strip_suffix(':')?.trim_matches(['"', '\'']);
-            is_plain(name).then(|| (name.to_owned(), line, text.path.clone()))
-        },
-    )
+    let inside = lines.take_while(|(_, line)| line.is_empty() || line.starts_with([' ', '#']));
+    inside.into_iter().find_map(|(line, words)| {
+        let name = words.trim().strip_suffix(':')?.trim_matches(['"', '\'']);
+        is_plain(name).then(|| (name.to_owned(), here(line)))
+    })
 }
 
-/// The line on which a package is depended on.
-fn depends(text: &Text, name: &str) -> Option<usize> {
+/// Where a package is depended on.
+fn depends(text: &Text, name: &str) -> Option<Evidence> {
     text.lines().find_map(|(line, words)| {
         let mut parts = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        parts.any(|part| part.eq_ignore_ascii_case(name)).then_some(line)
+        let is_named = parts.any(|part| part.eq_ignore_ascii_case(name));
+        is_named.then(|| Evidence::line(&text.path, Some(line)))
     })
 }
 
 /// GHC: what is pinned, else what Stack's resolver has.
-fn version(project: &Project<'_>, service: &mut Service, dir: &str, is_stack: bool) -> String {
-    let mut found: Vec<Pin> = stated(project, dir).into_iter().collect();
-    found.extend(pins(project, dir, &[".ghc-version"], &["ghc", "haskell"]));
-    let project_file = join(dir, "cabal.project");
-    if let Some(text) = project.tree.read(&project_file) {
-        found.extend(text.lines().find_map(|(line, words)| {
-            let compiler =
-                words.trim().strip_prefix("with-compiler:")?.trim().rsplit("ghc-").next()?;
-            Some(Pin::new(compiler, "with-compiler", &project_file, line))
-        }));
-    }
-    let stack = join(dir, "stack.yaml");
-    if let Some(text) = project.tree.read(&stack).filter(|_| is_stack) {
-        found.extend(text.lines().find_map(|(line, words)| {
-            let resolver = words
-                .strip_prefix("resolver:")
-                .or_else(|| words.strip_prefix("snapshot:"))?
-                .trim()
-                .trim_matches('"');
-            Some(Pin::new(of_resolver(resolver)?, format!("resolver {resolver}"), &stack, line))
-        }));
-    }
-    for pin in found {
-        if let Some(version) =
-            Version::parse(&pin.version).filter(|version| version.minor.is_some())
-        {
-            let value = version.major_minor().to_string();
-            service.decide("version", value.clone(), pin.rule, [pin.evidence]);
-            return value;
-        }
-    }
-    service.decide("version", DEFAULT, "default of the table", []);
-    DEFAULT.to_owned()
+fn version(at: Folder<'_>, is_stack: bool) -> (String, Decision) {
+    let of_line = |file: &str, find: &dyn Fn(&str) -> Option<(String, String)>| {
+        let text = at.read(file)?;
+        text.lines().find_map(|(line, words)| {
+            let (version, rule) = find(words)?;
+            Some(Pin::new(version, rule, &text.path, line))
+        })
+    };
+    let compiler = of_line("cabal.project", &|line| {
+        let compiler = line.trim().strip_prefix("with-compiler:")?.trim().rsplit("ghc-").next()?;
+        Some((compiler.to_owned(), "with-compiler".to_owned()))
+    });
+    let resolver = of_line("stack.yaml", &|line| {
+        let value = line.strip_prefix("resolver:").or_else(|| line.strip_prefix("snapshot:"))?;
+        let resolver = value.trim().trim_matches('"');
+        Some((of_resolver(resolver)?.to_owned(), format!("resolver {resolver}")))
+    });
+    let parse = |text: &str| {
+        let version = Version::parse(text).filter(|version| version.minor.is_some())?;
+        Some(version.major_minor().to_string())
+    };
+    let found = at.pins(&HASKELL).into_iter().chain(compiler);
+    pins::choose(found.chain(resolver.filter(|_| is_stack)), parse, HASKELL.default)
 }
 
 /// The GHC of a Stackage snapshot (stackage.org/lts).
 fn of_resolver(resolver: &str) -> Option<&'static str> {
-    let name = resolver.rsplit('/').next()?.trim_end_matches(".yaml");
+    let name = file_name(resolver).trim_end_matches(".yaml");
     if let Some(version) = name.strip_prefix("ghc-") {
         return ["8.10", "9.0", "9.2", "9.4", "9.6", "9.8", "9.10", "9.12"]
             .into_iter()
@@ -264,8 +203,7 @@ fn of_resolver(resolver: &str) -> Option<&'static str> {
     }
     let major: u32 = name.strip_prefix("lts-")?.split('.').next()?.parse().ok()?;
     Some(match major {
-        ..=17 => "8.10",
-        18 => "8.10",
+        ..=18 => "8.10",
         19 => "9.0",
         20 => "9.2",
         21 => "9.4",
@@ -274,3 +212,5 @@ fn of_resolver(resolver: &str) -> Option<&'static str> {
         _ => "9.10",
     })
 }
+
+const FOLDERS_MAX: usize = 200;

@@ -1,33 +1,31 @@
 //! A script and nothing else: `start.sh`.
 
-use super::source;
-use crate::{
-    detect::{
-        Decision, Evidence, Project, Service, Weight,
-        images::{self, Family},
-        join,
-        procfile::procfile,
-    },
-    spec::{Artifact, UniversalBuild},
+use super::has_manifest;
+use crate::detect::prelude::*;
+
+static SHELL: Language = Language {
+    id: "shell",
+    listens: &["nc -l", "ncat -l", "socat", "--port", "http.server"],
+    ..NOTHING
 };
 
 const NAMES: &[&str] =
     &["start.sh", "run.sh", "entrypoint.sh", "main.sh", "server.sh", "docker-entrypoint.sh"];
 
+/// Programs that a script may call, and their packages; each family has another netcat, this one listens alike in both.
+const PROGRAMS: &[(&[&str], &str)] = &[
+    (&["curl"], "curl"),
+    (&["jq"], "jq"),
+    (&["git"], "git"),
+    (&["nc", "netcat"], "netcat-openbsd"),
+    (&["socat"], "socat"),
+    (&["curl", "git"], "ca-certificates"),
+];
+
 /// Folders that are started by a script and hold no manifest; others outweigh them.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
-        let has_manifest = super::has_manifest(project, dir);
-        if has_manifest {
-            continue;
-        }
-        let stated = procfile(project, dir).and_then(|process| script(&process.line));
-        let stated = stated.filter(|name| entries.has(name));
-        let Some(name) = stated.as_deref().or_else(|| entries.first_of(NAMES)) else { continue };
-        services.extend(service(project, dir, name));
-    }
-    services
+    let dirs = project.tree.dirs().filter(|(dir, _)| !has_manifest(project, dir));
+    assemble::all(project, dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))))
 }
 
 /// The script of `./serve.sh …` or `sh serve.sh …`.
@@ -39,78 +37,46 @@ fn script(line: &str) -> Option<String> {
     (name.ends_with(".sh") && !name.contains('/')).then(|| name.to_owned())
 }
 
-fn service(project: &Project<'_>, dir: &str, name: &str) -> Option<Service> {
-    let path = join(dir, name);
-    let text = project.tree.read(&path)?;
-    let shebang =
-        text.text.lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or("/bin/sh");
-    let is_bash = shebang.contains("bash");
-    let mut spec = UniversalBuild {
-        metadata: Default::default(),
-        build: Default::default(),
-        runtime: Default::default(),
-    };
-    spec.metadata.language = Some("shell".to_owned());
-    spec.metadata.build_system = Some("none".to_owned());
-    let base = images::plain(project.bases).unwrap_or_else(|| images::image(images::DEBIAN));
-    (spec.build.base, spec.runtime.base) = (base.clone(), base);
-    if is_bash && project.bases == Family::Wolfi {
-        spec.runtime.packages.push("bash".to_owned());
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let process = at.procfile();
+    let stated = process.as_ref().and_then(|process| script(&process.line));
+    let stated = stated.filter(|name| at.has(name));
+    let name = stated.as_deref().or_else(|| at.first_of(NAMES))?;
+    let text = at.read(name)?;
+    let place = at.place(name, Some(1));
+    let mut facts = Facts::new(&SHELL, at.dir);
+    facts.decide(What::Language, "shell", Rule::Named(name.to_owned()), [place.clone()]);
+    facts.exclude = vec![".git".to_owned()];
+    facts.take(at.dir, "");
+    let first = text.text.lines().next().unwrap_or_default();
+    let is_bash = first.strip_prefix("#!").is_some_and(|shebang| shebang.contains("bash"));
+    let words: Vec<&str> = text.text.split(|c: char| !c.is_alphanumeric()).collect();
+    let called = PROGRAMS.iter().filter(|(names, _)| names.iter().any(|n| words.contains(n)));
+    let mut packages: Vec<&str> = called.map(|(_, package)| *package).collect();
+    if is_bash && at.project.bases == Family::Wolfi {
+        packages.push("bash");
     }
-    let uses =
-        |program: &str| text.text.split(|c: char| !c.is_alphanumeric()).any(|word| word == program);
-    for program in ["curl", "jq", "git"] {
-        if uses(program) {
-            spec.runtime.packages.push(program.to_owned());
-        }
-    }
-    // Each family has another netcat; this one listens alike in all of them.
-    if uses("nc") || uses("netcat") {
-        spec.runtime.packages.push("netcat-openbsd".to_owned());
-    }
-    if uses("socat") {
-        spec.runtime.packages.push("socat".to_owned());
-    }
-    if spec.runtime.packages.iter().any(|package| package == "curl" || package == "git") {
-        spec.runtime.packages.push("ca-certificates".to_owned());
-    }
-    spec.build.exclude = vec![".git".to_owned()];
-    spec.runtime.copy = vec![Artifact { from: dir.to_owned(), to: "/app".to_owned() }];
-    spec.runtime.workdir = Some("/app".to_owned());
-    spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
-    let shell = if is_bash { "bash" } else { "sh" };
-    let place = Evidence::line(&path, Some(1));
-    let mut decisions = vec![Decision::new("language", "shell", name, [place.clone()])];
-    let mut weight = Weight::Files;
-    match procfile(project, dir) {
+    facts.packages_everywhere(&[], &packages);
+    match process {
         Some(process) => {
-            spec.runtime.command = process.command;
-            let command = spec.runtime.command.join(" ");
-            let rule = format!("Procfile {}", process.name);
-            decisions.push(Decision::new("start command", command, rule, [process.evidence]));
-            weight = Weight::Starts;
+            facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
+            facts.weight = Weight::Starts;
         }
         None => {
             // The file may have lost its mode on the way, so the shell is named.
-            spec.runtime.command = vec![shell.to_owned(), name.to_owned()];
-            decisions.push(Decision::new(
-                "start command",
-                format!("{shell} {name}"),
-                "name of the script",
-                [place],
-            ));
+            let shell = if is_bash { "bash" } else { "sh" };
+            facts.start([shell, name], Fixed::NameOfScript, [place]);
+            facts.weight = Weight::Files;
         }
     }
     // What the script listens on, or starts a server with.
-    let texts = [text];
-    let ports = source::ports(&texts, &["nc -l", "ncat -l", "socat", "--port", "http.server"]);
-    let number = ports.number.or_else(|| Some((8080, ports.env.clone()?)));
-    if let Some((port, place)) = number {
-        decisions.push(Decision::new("port", port.to_string(), "the script's text", [place]));
-        spec.runtime.ports = vec![port];
-        if ports.env.is_some() {
-            spec.runtime.env.insert("PORT".to_owned(), port.to_string());
-        }
-    }
-    Some(Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions })
+    let found = source::ports(&[text], SHELL.listens);
+    let number = found.number.or_else(|| Some((8080, found.env.clone()?)));
+    facts.port(number.map(|(number, place)| Port {
+        number,
+        rule: Fixed::ScriptText.into(),
+        place: Some(place),
+        is_told: found.env.is_some(),
+    }));
+    Some(facts)
 }
