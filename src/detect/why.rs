@@ -143,6 +143,13 @@ words! {
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",
         VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Elixir.
+        OneElixir = "the only Elixir of Debian 12 is 1.14",
+        NoRelease = "no release is declared",
+        ScriptOfRelease = "script of the release",
+        Release = "release",
+        NoModuleToStart = "mix.exs names no module to start",
+        PortInSettings = "port in the settings",
         // Haskell.
         OtherGhc = "the family's GHC is not the one that is asked for: the official image",
         NoHaskellProgram = "no package has an executable: a library",
@@ -188,6 +195,10 @@ pub enum Rule {
     DefaultOf(String),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
+    /// A text that should have been a requirement of versions.
+    NoRequirement(String),
+    /// A route in the sources.
+    RouteAt(Evidence),
     /// A rule of an ecosystem that is still worded there.
     Worded(String),
 }
@@ -210,6 +221,8 @@ impl fmt::Display for Rule {
             Self::Settings => f.write_str(super::settings::FILE),
             Self::DependencyOn(name) => write!(f, "dependency `{name}`"),
             Self::DefaultOf(name) => write!(f, "default of {name}"),
+            Self::NoRequirement(text) => write!(f, "default, `{text}` is no requirement"),
+            Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::Nearest(language, version) => {
                 write!(f, "the nearest {language} that this base has: {version}")
             }

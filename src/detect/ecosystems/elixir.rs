@@ -1,164 +1,320 @@
 //! Elixir: Mix; Phoenix, Plug and other applications as releases, umbrella projects.
 
-use super::{
-    draft::{APP_DIR, debian, draft, image, official, within, wolfi},
-    pins, source,
-};
-use crate::detect::{
-    Decision, Evidence, Project, Service, Text, Weight,
-    images::{self, Family},
-    is_below, join, parent,
-    procfile::procfile,
-    versions::{Version, gem::Requirement},
+use crate::detect::{prelude::*, versions::gem::Requirement};
+
+static ELIXIR: Language = Language {
+    id: "elixir",
+    tool: "mix",
+    default: "1.18",
+    version_files: &[".elixir-version"],
+    version_tools: &["elixir"],
+    sources: &["ex", "exs"],
+    listens: &["Plug.Cowboy", "Bandit", "cowboy", "port:"],
+    cache: &["/root/.hex"],
+    images: Images {
+        // A release brings Erlang along, which is linked to the libraries of this very Debian.
+        official: Pair::of(stage("elixir:{tag}", &[]), stage("elixir:{tag}-slim", &[])),
+        wolfi: Pair::wolfi(
+            &["elixir-{v}", "erlang-{otp}", "build-base", "git"],
+            &["libgcc", "libstdc++", "ncurses", "openssl"],
+        ),
+        debian: Pair::debian(
+            &["build-essential", "ca-certificates", "elixir", "erlang", "git"],
+            &["ca-certificates", "libncurses6", "libstdc++6", "openssl"],
+        )
+        .why(Fixed::OneElixir),
+    },
+    ..NOTHING
 };
 
-/// Minors of Elixir with the Erlang/OTP that their images are tagged with, by
+/// Minors of Elixir 1 with the Erlang/OTP that their images are tagged with, by
 /// <https://hexdocs.pm/elixir/compatibility-and-deprecations.html>; 0 where tags name none.
-const IMAGES: &[(u32, u32, u32)] = &[
-    (1, 7, 0),
-    (1, 8, 0),
-    (1, 9, 0),
-    (1, 10, 0),
-    (1, 11, 0),
-    (1, 12, 24),
-    (1, 13, 25),
-    (1, 14, 26),
-    (1, 15, 26),
-    (1, 16, 26),
-    (1, 17, 27),
-    (1, 18, 27),
-    (1, 19, 28),
+const OTP: &[(u32, u32)] = &[
+    (7, 0),
+    (8, 0),
+    (9, 0),
+    (10, 0),
+    (11, 0),
+    (12, 24),
+    (13, 25),
+    (14, 26),
+    (15, 26),
+    (16, 26),
+    (17, 27),
+    (18, 27),
+    (19, 28),
 ];
 
-const DEFAULT: Version = Version { major: 1, minor: Some(18), patch: None };
-
-/// Frameworks by package, with the port of their generators.
-const FRAMEWORKS: &[(&str, &str)] = &[
-    ("phoenix", "phoenix"),
-    ("ash_phoenix", "phoenix"),
-    ("bandit", "bandit"),
-    ("plug_cowboy", "plug"),
-    ("plug", "plug"),
-    ("cowboy", "cowboy"),
+static FRAMEWORKS: &[Framework] = &[
+    framework("phoenix", &["phoenix", "ash_phoenix"], 4000),
+    framework("bandit", &["bandit"], 4000),
+    framework("plug", &["plug_cowboy", "plug"], 4000),
+    framework("cowboy", &["cowboy"], 4000),
 ];
 
 /// Services of Elixir.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut umbrellas: Vec<String> = Vec::new();
+    let mut umbrellas: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        if !entries.has("mix.exs") || umbrellas.iter().any(|above| is_below(dir, above)) {
-            continue;
+        let is_inside = umbrellas.iter().any(|above| is_below(dir, above));
+        let at = Folder::new(project, dir);
+        if let Some(mix) = at.read("mix.exs").filter(|_| entries.has("mix.exs") && !is_inside) {
+            let is_umbrella = mix.text.contains("apps_path");
+            umbrellas.extend(is_umbrella.then_some(dir));
+            found.push(Mix::read(at, mix, is_umbrella).facts());
         }
-        if let Some(text) = project.tree.read(&join(dir, "mix.exs")) {
-            if text.text.contains("apps_path") {
-                umbrellas.push(dir.to_owned());
+    }
+    assemble::all(project, found)
+}
+
+/// A project of Mix.
+struct Mix<'a> {
+    at: Folder<'a>,
+    /// The manifest of the project, then those of the applications of an umbrella.
+    manifests: Vec<Rc<Text>>,
+    app: Option<String>,
+    /// The release that is built.
+    release: Option<String>,
+}
+
+impl<'a> Mix<'a> {
+    fn read(at: Folder<'a>, mix: Rc<Text>, is_umbrella: bool) -> Self {
+        let app = atom_of(&mix.text, "app:");
+        // An umbrella has to declare a release.
+        let release = release(&mix).or_else(|| app.clone().filter(|_| !is_umbrella));
+        let mut manifests = vec![mix];
+        if is_umbrella {
+            let below = at.project.tree.dirs_below(at.dir).filter(|(dir, _)| *dir != at.dir);
+            let texts = below.filter(|(_, entries)| entries.has("mix.exs")).take(APPS_MAX);
+            let read = |(dir, _)| at.project.tree.read(&join(dir, "mix.exs"));
+            manifests.extend(texts.filter_map(read));
+        }
+        Self { at, manifests, app, release }
+    }
+
+    fn here(&self, line: Option<usize>) -> Evidence {
+        self.at.place("mix.exs", line)
+    }
+
+    fn facts(&self) -> Facts {
+        let at = self.at;
+        let mut facts = Facts::new(&ELIXIR, at.dir)
+            .known_by(Rule::Named("mix.exs".to_owned()), self.here(None));
+        facts.name = self.app.clone().unwrap_or_default();
+        let (version, decision) = self.version();
+        let otp = self.otp(version);
+        facts.version((version, decision));
+        facts.set("otp", otp);
+        let tag = if otp > 0 { format!("{version}-otp-{otp}") } else { version.to_string() };
+        facts.set("tag", tag);
+        let known = framework::find(FRAMEWORKS, |name| dependency(&self.manifests, name));
+        facts.of_framework(known.as_ref(), Fixed::Dependency);
+        let is_phoenix = known.as_ref().is_some_and(|known| known.framework.id == "phoenix");
+        // Without a module to start, a project is a library.
+        let runs = is_phoenix || self.lines().any(is_started);
+        facts.weight = if runs { facts.weight.max(Weight::Starts) } else { Weight::Manifest };
+        self.build(&mut facts, is_phoenix);
+        self.start(&mut facts, runs, is_phoenix);
+        let process = at.procfile();
+        if let Some(process) =
+            process.filter(|p| p.line.contains("mix ") || p.line.contains("bin/"))
+        {
+            // The image of a release has no Mix.
+            if !process.line.contains("mix ") || self.release.is_none() {
+                facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
             }
-            found.push(service(project, dir, &text));
+            facts.weight = Weight::Stated;
+        }
+        let files = at.sources(ELIXIR.sources, &|_| false);
+        port(&mut facts, is_phoenix, known.is_some(), &files);
+        let paths = ["/healthz", "/health", "/api/health", "/healthcheck", "/ping"];
+        let route = |path: &&str| source::mention(&files, &format!("get \"{path}\""));
+        if let Some((path, place)) = paths.iter().find_map(|path| Some((path, route(path)?))) {
+            facts.health(*path, Rule::RouteAt(place), []);
+        }
+        facts
+    }
+
+    /// Lines of all manifests that are no comments.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.manifests.iter().flat_map(|text| text.text.lines());
+        lines.filter(|line| !line.trim_start().starts_with('#'))
+    }
+
+    fn version(&self) -> (Version, Decision) {
+        let exact = |text: &str| {
+            Version::parse(text).filter(|v| v.minor.is_some()).map(Version::major_minor)
+        };
+        let pinned = self.at.pins(&ELIXIR).into_iter().chain(self.buildpack("elixir_version"));
+        if let Some(found) = pins::first(pinned, exact) {
+            return found;
+        }
+        let required = self.manifests[0].lines().find_map(|(line, text)| {
+            let text = after_key(text, "elixir:")?.strip_prefix('"')?.split('"').next()?;
+            Some((text.to_owned(), line))
+        });
+        let decided = |version: Version, rule: Rule, place| {
+            (version, Decision::new(What::Version, version.to_string(), rule, place))
+        };
+        let Some((text, line)) = required else {
+            return decided(DEFAULT, Fixed::NothingPins.into(), None);
+        };
+        let place = Some(self.here(Some(line)));
+        match Requirement::parse(&text) {
+            Some(range) => decided(best(&range), Rule::Range("elixir:".to_owned(), text), place),
+            None => decided(DEFAULT, Rule::NoRequirement(text), place),
         }
     }
-    found
-}
 
-fn service(project: &Project<'_>, dir: &str, mix: &Text) -> Service {
-    let is_umbrella = mix.text.contains("apps_path");
-    let manifests = manifests(project, dir, mix, is_umbrella);
-    let mut service = draft(dir, "elixir", "mix");
-    let here = |line| Evidence::line(&mix.path, line);
-    service.decide("language", "elixir", "mix.exs", [here(None)]);
-    service.decide("build system", "mix", "mix.exs", [here(None)]);
-    let app = atom_of(&mix.text, "app:");
-    if let Some(app) = &app {
-        service.name(app.clone());
+    /// `elixir_buildpack.config` of Heroku's and Gigalixir's buildpack: `erlang_version=26.0`.
+    fn buildpack(&self, key: &str) -> Option<Pin> {
+        let name = "elixir_buildpack.config";
+        let file = self.at.properties(name)?;
+        let (version, line) = file.get(key)?;
+        Some(Pin::new(version.trim(), name, self.at.path(name), line))
     }
-    let (version, decision) = version(project, dir, mix);
-    service.decisions.push(decision);
-    let otp = otp(project, dir, version);
-    bases(project, version, otp, &mut service);
-    let named = FRAMEWORKS
-        .iter()
-        .find_map(|(package, id)| Some((*package, *id, dependency(&manifests, package)?)));
-    if let Some((_, id, place)) = &named {
-        service.framework(id, "dependency", [place.clone()]);
-    }
-    let is_phoenix = service.spec.metadata.framework.as_deref() == Some("phoenix");
-    let files = source::gather(project, dir, &["ex", "exs"], &|_| false);
-    // Without a module to start, a project is a library.
-    let runs = manifests.iter().any(|text| {
-        text.text.lines().any(|line| {
-            line.trim_start().starts_with("mod:")
-                || line.contains(" mod: {")
-                || line.contains("[mod: {")
-        })
-    });
-    if !runs && !is_phoenix {
-        service.weight = Weight::Manifest;
-    } else {
-        service.weight = service.weight.max(Weight::Starts);
-    }
-    let release = release(mix, app.as_deref(), is_umbrella);
-    build(project, &mut service, &manifests, is_phoenix, release.as_deref());
-    start(project, &mut service, runs || is_phoenix, release.as_deref());
-    if let Some(process) =
-        procfile(project, dir).filter(|p| p.line.contains("mix ") || p.line.contains("bin/"))
-    {
-        // The image of a release has no Mix.
-        if !process.line.contains("mix ") || release.is_none() {
-            service.decisions.retain(|decision| decision.what != "start command");
-            let words: Vec<&str> = process.command.iter().map(String::as_str).collect();
-            service.start(words, format!("Procfile {}", process.name), [process.evidence]);
+
+    /// The major of Erlang/OTP in the tag.
+    fn otp(&self, version: Version) -> u32 {
+        let known = |(minor, _): &&(u32, u32)| version.major == 1 && Some(*minor) == version.minor;
+        let fitting = OTP.iter().find(known).map_or(28, |(_, otp)| *otp);
+        let managed = |tool| pins::pins(self.at.project, self.at.dir, &[], &[tool]);
+        // `elixir 1.16.2-otp-26` says it, too.
+        let suffix = managed("elixir")
+            .iter()
+            .find_map(|pin| pin.version.split_once("-otp-")?.1.parse().ok());
+        let erlang = || {
+            let mut all = managed("erlang").into_iter().chain(self.buildpack("erlang_version"));
+            all.find_map(|pin| Some(Version::parse(&pin.version)?.major))
+        };
+        match suffix.or_else(erlang) {
+            // What Elixir does not run on has no image.
+            Some(otp) if fitting > 0 && otp <= fitting && otp + 3 > fitting => otp,
+            _ => fitting,
         }
-        service.weight = Weight::Stated;
     }
-    port(&mut service, is_phoenix, named.is_some(), &files);
-    if let Some((path, rule)) = health(&files) {
-        service.spec.runtime.health = Some(path.to_owned());
-        service.decide("health", path, rule, []);
-    }
-    service
-}
 
-/// The project's manifest, and those of its applications.
-fn manifests(project: &Project<'_>, dir: &str, mix: &Text, is_umbrella: bool) -> Vec<Text> {
-    let own = Text { path: mix.path.clone(), text: mix.text.clone() };
-    let mut found = vec![own];
-    if is_umbrella {
-        let below = project
-            .tree
-            .dirs_below(dir)
-            .filter(|(at, entries)| *at != dir && entries.has("mix.exs"));
-        let texts =
-            below.take(APPS_MAX).filter_map(|(at, _)| project.tree.read(&join(at, "mix.exs")));
-        found.extend(texts.map(|text| Text { path: text.path.clone(), text: text.text.clone() }));
+    fn build(&self, facts: &mut Facts, is_phoenix: bool) {
+        let at = self.at;
+        for (name, value) in
+            [("MIX_ENV", "prod"), ("MIX_HOME", "/opt/mix"), ("HEX_HOME", "/root/.hex")]
+        {
+            facts.build_env(name, value);
+        }
+        facts.exclude = vec![".git".to_owned(), at.path("_build"), at.path("deps")];
+        let mut files: Vec<String> = self.manifests.iter().map(|text| text.path.clone()).collect();
+        files.extend(at.those(&["mix.lock", "config/config.exs", "config/prod.exs"]));
+        let tools = "mix local.hex --force && mix local.rebar --force";
+        let install = ["mix deps.get --only prod", "mix deps.compile"]
+            .map(|command| Step::new(Kind::Install, at.dir, command));
+        let install = std::iter::once(Step::new(Kind::Setup, ".", tools)).chain(install);
+        match self.lines().any(|line| line.contains("{:") && line.contains(" path: \"")) {
+            true => facts.steps.extend(install),
+            false => facts.install(files, install),
+        }
+        // Settings that are imported may lie in files of their own, so what depends on them is compiled with all of them.
+        facts.build(at.dir, "mix compile");
+        self.assets(facts);
+        match self.manifests.iter().find(|text| text.text.contains("assets.deploy")) {
+            Some(text) => {
+                if text.text.contains("assets.setup") {
+                    facts.build(parent(&text.path), "mix assets.setup");
+                }
+                facts.build(parent(&text.path), "mix assets.deploy");
+            }
+            None if is_phoenix && at.has_dir("priv/static") => {
+                facts.build(at.dir, "mix phx.digest")
+            }
+            None => {}
+        }
+        if let Some(name) = &self.release {
+            facts.build(at.dir, format!("mix release {name} --overwrite"));
+        }
     }
-    found
+
+    /// The packages of npm in `assets` of each application.
+    fn assets(&self, facts: &mut Facts) {
+        for text in &self.manifests {
+            let dir = join(parent(&text.path), "assets");
+            let assets = Folder::new(self.at.project, &dir);
+            let Some(package) = assets.json("package.json") else { continue };
+            facts.claims.push(dir.clone());
+            if let Some(front) = facts.front_end(self.at.project, &dir, None) {
+                facts.steps.extend(front.build);
+                continue;
+            }
+            // Before Phoenix 1.6 the script was called `deploy`; later the packages alone are wanted.
+            let install = if assets.has("package-lock.json") { "npm ci" } else { "npm install" };
+            let has_deploy = package.at(&["scripts", "deploy"]).is_some();
+            facts.packages_everywhere(&["nodejs", "npm"], &[]);
+            let run = if has_deploy { " && npm run deploy" } else { "" };
+            facts.build(&dir, format!("{install}{run}"));
+        }
+    }
+
+    fn start(&self, facts: &mut Facts, runs: bool, is_phoenix: bool) {
+        let at = self.at;
+        for (name, value) in [("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("MIX_ENV", "prod")] {
+            facts.env(name, value);
+        }
+        let Some(name) = &self.release else {
+            // Without a release the project runs by Mix, with all that was built.
+            facts.take("/opt/mix", "/opt/mix");
+            facts.take(at.dir, "");
+            facts.env("MIX_HOME", "/opt/mix");
+            let task = if is_phoenix { "phx.server" } else { "run" };
+            let words = ["mix", task, "--no-compile", "--no-deps-check"].into_iter();
+            let words = words.chain((!is_phoenix).then_some("--no-halt"));
+            facts.start(words, Fixed::NoRelease, [self.here(None)]);
+            return;
+        };
+        facts.take(&at.path(&format!("_build/prod/rel/{name}")), "");
+        // `mix phx.gen.release` writes this script.
+        let overlay = "rel/overlays/bin/server";
+        if at.has(overlay) {
+            let place = at.place(overlay, None);
+            facts.start([ELIXIR.in_home("bin/server")], Fixed::ScriptOfRelease, [place]);
+        } else if runs {
+            let command = [ELIXIR.in_home(&format!("bin/{name}")), "start".to_owned()];
+            facts.start(command, Fixed::Release, [self.here(None)]);
+        } else {
+            facts.serves = Serves::Nothing(Fixed::NoModuleToStart.into(), Vec::new());
+        }
+    }
 }
 
 /// `{:phoenix, "~> 1.7"}`
-fn dependency(manifests: &[Text], name: &str) -> Option<Evidence> {
+fn dependency(manifests: &[Rc<Text>], name: &str) -> Option<Evidence> {
+    let tuple = format!("{{:{name}");
     manifests.iter().find_map(|text| {
         let is_one = |line: &str| {
+            let rest = line.split_once(&tuple).map(|(_, rest)| rest.trim_start());
+            let others = ["only: :dev", "only: :test", "only: ["];
             !line.trim_start().starts_with('#')
-                && line
-                    .split_once(&format!("{{:{name}"))
-                    .is_some_and(|(_, rest)| rest.trim_start().starts_with(','))
-                && !line.contains("only: :dev")
-                && !line.contains("only: :test")
-                && !line.contains("only: [")
+                && rest.is_some_and(|rest| rest.starts_with(','))
+                && !others.iter().any(|only| line.contains(only))
         };
-        let (at, _) = text.lines().find(|(_, line)| is_one(line))?;
-        Some(Evidence::line(&text.path, Some(at)))
+        let (line, _) = text.lines().find(|(_, line)| is_one(line))?;
+        Some(Evidence::line(&text.path, Some(line)))
     })
+}
+
+/// Whether a line of `mix.exs` names the module that starts the application.
+fn is_started(line: &str) -> bool {
+    line.trim_start().starts_with("mod:") || line.contains(" mod: {") || line.contains("[mod: {")
 }
 
 /// `app: :shop` → `shop`
 fn atom_of(text: &str, key: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let rest = after_key(line, key)?.strip_prefix(':')?;
-        let name: String =
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        (!name.is_empty()).then_some(name)
-    })
+    text.lines().find_map(|line| word(after_key(line, key)?.strip_prefix(':')?))
+}
+
+/// The letters, digits and `_` that a text begins with.
+fn word(text: &str) -> Option<String> {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let word: String = text.chars().take_while(fits).collect();
+    (!word.is_empty()).then_some(word)
 }
 
 /// What stands behind a key of a keyword list, the list's first or a later one.
@@ -169,290 +325,52 @@ fn after_key<'l>(line: &'l str, key: &str) -> Option<&'l str> {
     (is_key && !is_comment).then(|| line[at + key.len()..].trim_start())
 }
 
-/// The release that is built: the first that is declared, else that of the application. An umbrella has to declare one.
-fn release(mix: &Text, app: Option<&str>, is_umbrella: bool) -> Option<String> {
-    let declared = mix
-        .text
-        .split_once("releases: [")
-        .or_else(|| mix.text.split_once("defp releases do"))
-        .map(|(_, rest)| rest);
-    let first = declared.and_then(|rest| {
-        let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '[');
-        let name: String =
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        (rest[name.len()..].starts_with(':') && !name.is_empty()).then_some(name)
-    });
-    first.or_else(|| app.filter(|_| !is_umbrella).map(str::to_owned))
+/// The first release that is declared.
+fn release(mix: &Text) -> Option<String> {
+    let text = &mix.text;
+    let (_, rest) =
+        text.split_once("releases: [").or_else(|| text.split_once("defp releases do"))?;
+    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '[');
+    word(rest).filter(|name| rest[name.len()..].starts_with(':'))
 }
 
-fn version(project: &Project<'_>, dir: &str, mix: &Text) -> (Version, Decision) {
-    let decided = |version: Version, rule: String, place: Evidence| {
-        (version, Decision::new("version", version.to_string(), rule, [place]))
-    };
-    let exact =
-        |text: &str| Version::parse(text).filter(|v| v.minor.is_some()).map(Version::major_minor);
-    let stated = pins::stated(project, dir).into_iter();
-    let managed = pins::pins(project, dir, &[".elixir-version"], &["elixir"]);
-    let found = stated
-        .chain(managed)
-        .chain(buildpack(project, dir, "elixir_version"))
-        .find_map(|pin| Some((exact(&pin.version)?, pin)));
-    if let Some((version, pin)) = found {
-        return decided(version, pin.rule, pin.evidence);
-    }
-    let required = mix.lines().find_map(|(at, line)| {
-        let text = after_key(line, "elixir:")?.strip_prefix('"')?.split('"').next()?;
-        Some((text.to_owned(), at))
-    });
-    let Some((text, at)) = required else {
-        return (
-            DEFAULT,
-            Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []),
-        );
-    };
-    let place = Evidence::line(&mix.path, Some(at));
-    let Some(range) = Requirement::parse(&text) else {
-        return decided(DEFAULT, format!("default, `{text}` is no requirement"), place);
-    };
-    decided(best(&range), format!("elixir: `{text}`"), place)
-}
-
+/// The default if the range allows it, else the newest before it, else the oldest after it.
 fn best(range: &Requirement) -> Version {
-    let all = IMAGES.iter().map(|(major, minor, _)| Version {
-        major: *major,
-        minor: Some(*minor),
-        patch: None,
-    });
+    let all = OTP.iter().map(|(minor, _)| Version { major: 1, minor: Some(*minor), patch: None });
     let allowed: Vec<Version> = all.filter(|version| range.allows(*version)).collect();
-    let found = allowed
-        .iter()
-        .rev()
-        .find(|version| **version <= DEFAULT)
-        .or_else(|| allowed.first())
-        .copied();
-    found.or_else(|| range.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
+    let before = allowed.iter().rev().find(|version| **version <= DEFAULT);
+    let known = before.or_else(|| allowed.first()).copied();
+    known.or_else(|| range.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
 }
 
-/// `elixir_buildpack.config` of Heroku's and Gigalixir's buildpack: `erlang_version=26.0`.
-fn buildpack(project: &Project<'_>, dir: &str, key: &str) -> Option<pins::Pin> {
-    let path = join(dir, "elixir_buildpack.config");
-    let file = project.tree.properties(&path)?;
-    let (version, line) = file.get(key)?;
-    Some(pins::Pin::new(version.trim(), "elixir_buildpack.config", path, line))
-}
-
-/// The major of Erlang/OTP in the tag.
-fn otp(project: &Project<'_>, dir: &str, version: Version) -> u32 {
-    let fitting = IMAGES
-        .iter()
-        .find(|(major, minor, _)| *major == version.major && Some(*minor) == version.minor);
-    let fitting = fitting.map_or(28, |image| image.2);
-    // `elixir 1.16.2-otp-26` says it, too.
-    let of_elixir = pins::pins(project, dir, &[], &["elixir"]);
-    let suffix = of_elixir.iter().find_map(|pin| pin.version.split_once("-otp-")?.1.parse().ok());
-    let managed = pins::pins(project, dir, &[], &["erlang"])
-        .into_iter()
-        .chain(buildpack(project, dir, "erlang_version"));
-    let pinned = suffix
-        .or_else(|| managed.into_iter().find_map(|pin| Some(Version::parse(&pin.version)?.major)));
-    match pinned {
-        // What Elixir does not run on has no image.
-        Some(otp) if fitting > 0 && otp <= fitting && otp + 3 > fitting => otp,
-        _ => fitting,
-    }
-}
-
-fn bases(project: &Project<'_>, version: Version, otp: u32, service: &mut Service) {
-    let spec = &mut service.spec;
-    match project.bases {
-        Family::Official => {
-            let tag = if otp > 0 { format!("{version}-otp-{otp}") } else { version.to_string() };
-            spec.build.base = official(&format!("elixir:{tag}"));
-            // A release brings Erlang along, which is linked to the libraries of this very Debian.
-            spec.runtime.base = official(&format!("elixir:{tag}-slim"));
-            spec.runtime.user = Some(images::NOBODY.to_owned());
-        }
-        Family::Wolfi => {
-            (spec.build.base, spec.runtime.base) = (wolfi(), wolfi());
-            spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
-            let (elixir, erlang) = (format!("elixir-{version}"), format!("erlang-{otp}"));
-            service.build_packages([elixir.as_str(), erlang.as_str(), "build-base", "git"]);
-            service.runtime_packages(["libgcc", "libstdc++", "ncurses", "openssl"]);
-        }
-        Family::Debian => {
-            (spec.build.base, spec.runtime.base) = (debian(), image(images::DEBIAN));
-            spec.runtime.user = Some(images::NOBODY.to_owned());
-            service
-                .build_packages(["build-essential", "ca-certificates", "elixir", "erlang", "git"]);
-            service.runtime_packages(["ca-certificates", "libncurses6", "libstdc++6", "openssl"]);
-            let base =
-                Decision::new("base", images::DEBIAN, "the only Elixir of Debian 12 is 1.14", []);
-            service.decisions.push(base.not(version.to_string(), None, "Debian has one version"));
-        }
-    }
-}
-
-fn build(
-    project: &Project<'_>,
-    service: &mut Service,
-    manifests: &[Text],
-    is_phoenix: bool,
-    release: Option<&str>,
-) {
-    let dir = service.dir.clone();
-    service.build_env("MIX_ENV", "prod");
-    service.build_env("MIX_HOME", "/opt/mix");
-    service.build_env("HEX_HOME", "/root/.hex");
-    service.cache(["/root/.hex"]);
-    let made = [".git".to_owned(), join(&dir, "_build"), join(&dir, "deps")];
-    service.spec.build.exclude.extend(made);
-    let mut files: Vec<String> = manifests.iter().map(|text| text.path.clone()).collect();
-    for name in ["mix.lock", "config/config.exs", "config/prod.exs"] {
-        files.extend(Some(join(&dir, name)).filter(|path| project.tree.has(path)));
-    }
-    let tools = "mix local.hex --force && mix local.rebar --force";
-    let step =
-        ["mix deps.get --only prod", "mix deps.compile"].map(|command| within(&dir, command));
-    let step: Vec<String> = [tools.to_owned()].into_iter().chain(step).collect();
-    let has_local = manifests.iter().any(|text| {
-        text.text.lines().any(|line| {
-            line.contains("{:") && line.contains(" path: \"") && !line.trim_start().starts_with('#')
-        })
-    });
-    let mut commands = Vec::new();
-    if has_local {
-        commands.extend(step);
-    } else {
-        service.dependencies(files, step);
-    }
-    // Settings that are imported may lie in files of their own, so what depends on them is compiled with all of them.
-    commands.push(within(&dir, "mix compile"));
-    let web = manifests.iter().find(|text| text.text.contains("assets.deploy"));
-    let asset_dirs = manifests.iter().map(|text| join(parent(&text.path), "assets"));
-    for at in asset_dirs.filter(|at| project.tree.has(&join(at, "package.json"))) {
-        service.claims.push(at.clone());
-        if let Some(assets) = service.assets(project, &at) {
-            commands.extend(assets.build);
-        } else {
-            // Before Phoenix 1.6 the script was called `deploy`; later the packages alone are wanted.
-            let lock = join(&at, "package-lock.json");
-            let install = if project.tree.has(&lock) { "npm ci" } else { "npm install" };
-            let has_deploy = project
-                .tree
-                .json(&join(&at, "package.json"))
-                .is_some_and(|json| json.at(&["scripts", "deploy"]).is_some());
-            service.build_packages(["nodejs", "npm"]);
-            let run = if has_deploy { " && npm run deploy" } else { "" };
-            commands.push(within(&at, &format!("{install}{run}")));
-        }
-    }
-    match web {
-        Some(text) => {
-            let at = parent(&text.path);
-            if text.text.contains("assets.setup") {
-                commands.push(within(at, "mix assets.setup"));
-            }
-            commands.push(within(at, "mix assets.deploy"));
-        }
-        None if is_phoenix && project.tree.has_dir(&join(&dir, "priv/static")) => {
-            commands.push(within(&dir, "mix phx.digest"))
-        }
-        None => {}
-    }
-    if let Some(name) = release {
-        commands.push(within(&dir, &format!("mix release {name} --overwrite")));
-    }
-    service.decide(
-        "build command",
-        commands.join("; "),
-        "steps of Mix",
-        [Evidence::file(join(&dir, "mix.exs"))],
-    );
-    service.spec.build.commands = commands;
-}
-
-fn start(project: &Project<'_>, service: &mut Service, runs: bool, release: Option<&str>) {
-    let dir = service.dir.clone();
-    let mix = Evidence::file(join(&dir, "mix.exs"));
-    service.env("HOME", "/tmp");
-    service.env("LANG", "C.UTF-8");
-    service.env("MIX_ENV", "prod");
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
-    match release {
-        Some(name) => {
-            service.copy(&join(&dir, &format!("_build/prod/rel/{name}")), APP_DIR);
-            // `mix phx.gen.release` writes this script.
-            let overlay = join(&dir, "rel/overlays/bin/server");
-            if project.tree.has(&overlay) {
-                service.start(
-                    ["/app/bin/server"],
-                    "script of the release",
-                    [Evidence::file(overlay)],
-                );
-            } else if runs {
-                let program = format!("/app/bin/{name}");
-                service.start([program.as_str(), "start"], "release", [mix]);
-            }
-        }
-        None => {
-            // Without a release the project runs by Mix, with all that was built.
-            service.copy("/opt/mix", "/opt/mix");
-            service.copy(&dir, APP_DIR);
-            service.env("MIX_HOME", "/opt/mix");
-            let is_phoenix = service.spec.metadata.framework.as_deref() == Some("phoenix");
-            let task = if is_phoenix { "phx.server" } else { "run" };
-            let mut words = vec!["mix", task, "--no-compile", "--no-deps-check"];
-            if !is_phoenix {
-                words.push("--no-halt");
-            }
-            service.start(words, "no release is declared", [mix]);
-        }
-    }
-    if !service.decisions.iter().any(|decision| decision.what == "start command") {
-        service.decide("start command", "", "mix.exs names no module to start", []);
-    }
-}
-
-fn port(service: &mut Service, is_phoenix: bool, is_web: bool, files: &[std::rc::Rc<Text>]) {
-    if is_phoenix {
-        service.env("PHX_SERVER", "true");
-        let runtime: Vec<_> = files
-            .iter()
-            .filter(|f| {
-                f.path.ends_with("config/runtime.exs") || f.path.ends_with("config/prod.exs")
-            })
-            .cloned()
-            .collect();
-        let ports = source::ports(&runtime, &[]);
+fn port(facts: &mut Facts, is_phoenix: bool, is_web: bool, files: &[Rc<Text>]) {
+    let (found, rule, default) = if is_phoenix {
+        facts.env("PHX_SERVER", "true");
+        let is_settings =
+            |path: &str| path.ends_with("config/runtime.exs") || path.ends_with("config/prod.exs");
+        let settings: Vec<_> =
+            files.iter().filter(|file| is_settings(&file.path)).cloned().collect();
+        let ports = source::ports(&settings, &[]);
         // 443 and 80 are those of the proxy in front, which the addresses in pages have.
         let own = ports.number.filter(|(port, _)| !matches!(port, 80 | 443));
-        match ports.env.and(own) {
-            Some((port, place)) => service.port(port, "port in the settings", [place]),
-            None => service.port(4000, "default of Phoenix", []),
-        }
+        (ports.env.and(own), Fixed::PortInSettings, Some("Phoenix"))
     } else {
-        let ports = source::ports(files, &["Plug.Cowboy", "Bandit", "cowboy", "port:"]);
-        match (ports.number, is_web) {
-            (Some((port, place)), _) => service.port(port, "port in the source", [place]),
-            (None, true) => service.port(4000, "default of Plug", []),
-            (None, false) => service.decide("port", "", "nothing listens", []),
+        let found = source::ports(files, ELIXIR.listens).number;
+        (found, Fixed::PortInSource, is_web.then_some("Plug"))
+    };
+    let port = |number, rule, place| Some(Port { number, rule, place, is_told: true });
+    match (found, default) {
+        (Some((number, place)), _) => facts.port(port(number, rule.into(), Some(place))),
+        (None, Some(name)) => {
+            facts.port(port(4000, Rule::DefaultOf(name.to_owned()), None));
         }
-    }
-    if let Some(port) = service.spec.runtime.ports.first().copied() {
-        service.env("PORT", port.to_string());
+        (None, None) => facts.decide(What::Port, "", Fixed::NothingListens, []),
     }
 }
 
-fn health(files: &[std::rc::Rc<Text>]) -> Option<(&'static str, String)> {
-    ["/healthz", "/health", "/api/health", "/healthcheck", "/ping"].into_iter().find_map(|path| {
-        let place = source::mention(files, &format!("get \"{path}\""))?;
-        Some((path, format!("route at {place}")))
-    })
-}
-
+const DEFAULT: Version = Version { major: 1, minor: Some(18), patch: None };
 /// Applications of an umbrella that are looked at.
 const APPS_MAX: usize = 100;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -460,15 +378,15 @@ mod tests {
 
     const MIX: &str = "defmodule Shop.MixProject do\n  def project do\n    [\n      app: :shop,\n      elixir: \"~> 1.14\",\n      releases: [\n        web: [applications: [a: :permanent]]\n      ]\n    ]\n  end\n  defp deps do\n    [{:phoenix, \"~> 1.7\"}, {:x, \"1\"},\n     {:plug_cowboy, \"~> 2.0\", only: [:test]}]\n  end\nend\n";
 
-    fn text(text: &str) -> Text {
-        Text { path: "mix.exs".into(), text: text.into() }
+    fn text(text: &str) -> Rc<Text> {
+        Rc::new(Text { path: "mix.exs".into(), text: text.into() })
     }
 
     #[test]
     fn mix_exs_names_application_release_and_dependencies() {
         assert_eq!(atom_of(MIX, "app:").as_deref(), Some("shop"));
-        assert_eq!(release(&text(MIX), Some("shop"), false).as_deref(), Some("web"));
-        assert_eq!(release(&text("app: :x"), Some("x"), true), None);
+        assert_eq!(release(&text(MIX)).as_deref(), Some("web"));
+        assert_eq!(release(&text("app: :x")), None);
         assert!(dependency(&[text(MIX)], "phoenix").is_some());
         assert_eq!(dependency(&[text(MIX)], "plug_cowboy"), None);
         assert_eq!(dependency(&[text(MIX)], "pho"), None);
@@ -490,7 +408,7 @@ mod tests {
         mutate(MIX.as_bytes(), b":[]{},\" \n\xc3", 3000, |data| {
             let mix = text(&String::from_utf8_lossy(data));
             drop(atom_of(&mix.text, "app:"));
-            drop(release(&mix, None, false));
+            drop(release(&mix));
             drop(dependency(&[mix], "phoenix"));
         });
     }
