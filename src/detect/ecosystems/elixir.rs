@@ -163,7 +163,7 @@ impl<'a> Mix<'a> {
         let place = Some(self.here(Some(line)));
         match Requirement::parse(&text) {
             Some(range) => decided(best(&range), Rule::Range("elixir:".to_owned(), text), place),
-            None => decided(DEFAULT, Rule::NoRequirement(text), place),
+            None => decided(DEFAULT, Rule::NotUnderstood(text, "requirement"), place),
         }
     }
 
