@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use super::{
     Family, Project,
-    facts::{Facts, Files, Missing, Need, OUT, Serves, Step, Take, WrittenFile},
+    facts::{Facts, Files, Library, Missing, Need, OUT, Serves, Step, Take, WrittenFile},
     language::{Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     model::Service,
     paths::file_name,
     shell::quote,
     versions::Version,
-    why::{Decision, Fixed, What},
+    why::{Decision, Fixed, Rule, What},
 };
 use crate::spec::{Artifact, BUILD_DIR, Build, DependencyStep, Metadata, Runtime, UniversalBuild};
 
@@ -59,10 +59,10 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
     spec.build.exclude = facts.exclude;
-    spec.build.env = facts.build_env;
+    spec.build.env.extend(facts.build_env);
     spec.runtime.env = facts.env;
     spec.runtime.copy = facts.takes.iter().map(|take| artifact(language, take)).collect();
-    spec.runtime.workdir = Some(language.in_home(&facts.run_in));
+    spec.runtime.workdir = Some(language.in_home(&facts.run_in)).filter(|dir| dir != "/");
     spec.runtime.health = facts.health;
     match facts.serves {
         Serves::Process(process) => {
@@ -73,7 +73,8 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
                 if port.is_told {
                     spec.runtime.env.insert("PORT".to_owned(), number.clone());
                 }
-                facts.decisions.push(Decision::new(What::Port, number, port.rule, port.place));
+                // What else was decided about ports, such as that no other machine reaches it, comes after it.
+                facts.decisions.insert(0, Decision::new(What::Port, number, port.rule, port.place));
             }
         }
         Serves::Files(files) => serve(family, &files, &mut spec, &mut facts.decisions),
@@ -119,6 +120,8 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     };
     (spec.build.base, spec.build.packages) = stage(&pair.build);
     (spec.runtime.base, spec.runtime.packages) = stage(&pair.run);
+    let env = pair.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    spec.build.env = env.collect();
     if let Some(why) = pair.why {
         let base = fill(pair.run.base, &facts.vars);
         facts.decisions.push(Decision::new(What::Base, base, why, []));
@@ -168,16 +171,33 @@ fn steps(facts: &mut Facts, build: &mut Build) {
 fn needs(facts: &mut Facts, spec: &mut UniversalBuild) {
     // A language that Wolfi lacks has an image of Debian there too.
     let is_wolfi = spec.build.base == reference(WOLFI);
+    let left_out = |names: Vec<&str>| {
+        let decision = Decision::new(What::Packages, "", Fixed::NamesOfDebian, []);
+        decision.not(names.join(", "), None, Fixed::PackagesOfDebian)
+    };
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     for need in &facts.needs {
-        let Need::Packages { in_wolfi, build, run } = need;
-        if is_wolfi && !in_wolfi {
-            let names: Vec<&str> = run.iter().chain(build).map(String::as_str).collect();
-            let decision = Decision::new(What::Packages, "", Fixed::NamesOfDebian, []);
-            let decision = decision.not(names.join(", "), None, Fixed::PackagesOfDebian);
-            facts.decisions.push(decision);
-        } else {
-            spec.build.packages.extend_from_slice(build);
-            spec.runtime.packages.extend_from_slice(run);
+        match need {
+            Need::Packages { in_wolfi: false, build, run } if is_wolfi => {
+                let names = run.iter().chain(build).map(String::as_str);
+                facts.decisions.push(left_out(names.collect()));
+            }
+            Need::Packages { build, run, .. } => {
+                spec.build.packages.extend_from_slice(build);
+                spec.runtime.packages.extend_from_slice(run);
+            }
+            Need::Library(Library { debian: [build, run], wolfi: None, .. }, _) if is_wolfi => {
+                facts.decisions.push(left_out([*run, *build].concat()));
+            }
+            Need::Library(library, place) => {
+                let [build, run] = library.wolfi.filter(|_| is_wolfi).unwrap_or(library.debian);
+                spec.build.packages.extend(owned(build));
+                spec.runtime.packages.extend(owned(run));
+                let names = [build, run].concat().join(" ");
+                let rule = Rule::DependencyOn(library.name.to_owned());
+                let decision = Decision::new(What::Packages, names, rule, [place.clone()]);
+                facts.decisions.push(decision);
+            }
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Project,
+    Folder, Project,
     ecosystems::node,
     language::{Language, NOTHING},
     model::Weight,
-    paths::{join, literal, within},
+    paths::{literal, within},
     shell::{exec_form, quote},
-    why::{Decision, Evidence, Rule, What},
+    why::{Decision, Evidence, Fixed, Rule, What},
 };
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
@@ -127,6 +127,35 @@ pub enum Need {
         /// Whether Wolfi has packages of these names.
         in_wolfi: bool,
     },
+    /// A library or tool, and what asks for it.
+    Library(&'static Library, Evidence),
+}
+
+/// A library or tool of the system: the packages that hold it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Dependency of projects that needs it.
+    pub name: &'static str,
+    /// Packages of Debian: of the build stage, and of the image.
+    pub debian: [&'static [&'static str]; 2],
+    /// Packages of Wolfi, where their names are known.
+    pub wolfi: Option<[&'static [&'static str]; 2]>,
+}
+
+/// A library by its packages of Debian, for the build stage and for the image.
+pub const fn library(
+    name: &'static str,
+    build: &'static [&'static str],
+    run: &'static [&'static str],
+) -> Library {
+    Library { name, debian: [build, run], wolfi: None }
+}
+
+impl Library {
+    /// With the packages of Wolfi.
+    pub const fn wolfi(self, build: &'static [&'static str], run: &'static [&'static str]) -> Self {
+        Self { wolfi: Some([build, run]), ..self }
+    }
 }
 
 /// What a service is when it runs.
@@ -160,6 +189,18 @@ pub struct Port {
     pub place: Option<Evidence>,
     /// Whether the program reads it from `PORT`.
     pub is_told: bool,
+}
+
+impl Port {
+    /// The port that was found by a rule, else that of the framework (0: it has none), else 8080.
+    pub fn of(found: Option<(u16, Evidence)>, rule: Fixed, default: u16) -> Self {
+        let (number, rule, place) = match (found, default) {
+            (Some((number, place)), _) => (number, rule, Some(place)),
+            (None, 0) => (8080, Fixed::NothingElseSays, None),
+            (None, default) => (default, Fixed::FrameworkDefault, None),
+        };
+        Self { number, rule: rule.into(), place, is_told: false }
+    }
 }
 
 /// Files for a browser.
@@ -315,11 +356,21 @@ impl Facts {
         project: &Project<'_>,
         is_read: impl Fn(&str) -> Option<Vec<Evidence>>,
     ) {
+        let dir = self.dir.clone();
+        self.take_read_of(Folder::new(project, &dir), is_read);
+    }
+
+    /// Takes those of a folder that need not be the service's own.
+    pub fn take_read_of(
+        &mut self,
+        at: Folder<'_>,
+        is_read: impl Fn(&str) -> Option<Vec<Evidence>>,
+    ) {
         for name in self.language.reads {
-            let path = join(&self.dir, name);
-            let is_there = project.tree.has(&path) || project.tree.has_dir(&path);
+            let path = at.path(name);
+            let is_there = at.has(name) || at.has_dir(name);
             if let Some(seen) = is_there.then(|| is_read(name)).flatten() {
-                self.decide(What::Artifacts, path.clone(), super::why::Fixed::ProgramReadsIt, seen);
+                self.decide(What::Artifacts, path.clone(), Fixed::ProgramReadsIt, seen);
                 self.take(&path, name);
             }
         }
@@ -419,6 +470,13 @@ impl Facts {
     pub fn packages(&mut self, build: &[&str], run: &[&str]) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         self.needs.push(Need::Packages { build: owned(build), run: owned(run), in_wolfi: false });
+    }
+
+    /// A library or tool, and where it is asked for.
+    pub fn library(&mut self, library: &'static Library, place: Evidence) {
+        if !library.debian.concat().is_empty() {
+            self.needs.push(Need::Library(library, place));
+        }
     }
 
     /// Packages that Wolfi and Debian call alike.

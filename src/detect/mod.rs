@@ -19,6 +19,7 @@ pub use self::{
 
 mod assemble;
 mod choose;
+pub mod compiled;
 pub mod ecosystems;
 pub mod emit;
 pub mod explain;

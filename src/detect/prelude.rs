@@ -5,8 +5,8 @@ pub(super) use std::rc::Rc;
 #[expect(unused_imports, reason = "until all ecosystems use it")]
 pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,
-    Step, Text, Weight, What, assemble,
-    facts::{Files, Missing, OUT, WrittenFile},
+    Step, Text, Weight, What, assemble, compiled,
+    facts::{Files, Library, Missing, OUT, WrittenFile, library},
     framework::{self, Framework, framework},
     is_below, join,
     language::{DEBIAN, Images, Language, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI, stage},

@@ -132,6 +132,26 @@ pub fn port(files: &[Rc<Text>], listens: &[&str], default: Option<(u16, Rule)>) 
     })
 }
 
+/// The port in files of settings: the first line that begins with one of `keys`, in lower case, and holds a port.
+///
+/// They are read line by line, because many are templates and no YAML or TOML before they are filled.
+pub fn setting<'f>(
+    project: &Project<'_>,
+    dir: &str,
+    files: impl IntoIterator<Item = &'f str>,
+    keys: &[&str],
+) -> Option<(u16, Evidence)> {
+    files.into_iter().find_map(|file| {
+        let text = project.tree.read(&join(dir, file))?;
+        text.lines().find_map(|(line, words)| {
+            let key = words.trim_start().trim_start_matches('"').to_ascii_lowercase();
+            let key = key.replacen("\":", ":", 1);
+            let port = own_number(words).filter(|_| keys.iter().any(|k| key.starts_with(k)))?;
+            Some((port, Evidence::line(&text.path, Some(line))))
+        })
+    })
+}
+
 fn bound(line: &str) -> Option<u16> {
     let lower = line.to_ascii_lowercase();
     if ELSEWHERE.iter().any(|word| lower.contains(word)) {

@@ -118,6 +118,8 @@ words! {
         ProgramAddress = "the address that the program binds to",
         FrameworkDefault = "the framework's default",
         NothingSaysOtherwise = "a default: nothing says otherwise",
+        NothingElseSays = "nothing says otherwise",
+        ConfigFile = "its config file",
         NothingListens = "nothing listens",
         FileServerPort = "the file server's own",
         StaticServerPort = "the static server's",

@@ -1,0 +1,71 @@
+//! What services of compiled languages have in common: one program with arguments of its own, or of a `Procfile`.
+
+use super::{
+    Decision, Evidence, Facts, Fixed, Folder, Rule, Weight, What,
+    paths::file_name,
+    shell::{exec_form, quote, words},
+    source,
+};
+
+/// What a `Procfile` says about the program that is built: the same program, with the arguments that stand there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// In exec form, with the program's path in the image.
+    command: Vec<String>,
+    /// Whether a shell reads it.
+    pub needs_shell: bool,
+    /// Where it stands.
+    place: Evidence,
+}
+
+/// Reads `web: bin/app --port $PORT` for the program that the image has at `path`; other commands (`go run`, scripts) are
+/// not for the image.
+pub fn stated(at: Folder<'_>, path: &str) -> Option<Stated> {
+    let process = at.procfile()?;
+    let line = process.line.trim();
+    let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let built = ["bin/", "./", "target/release/", "target/debug/"];
+    let is_built = built.iter().any(|start| first.starts_with(start));
+    let is_script = first.ends_with(".sh") || first.contains(['=', '$', '&', ';']);
+    if file_name(first) != file_name(path) && (!is_built || is_script) {
+        return None;
+    }
+    let line = format!("{} {}", quote(path), rest.trim());
+    let (command, needs_shell) = (exec_form(&line), words(&line).is_none());
+    Some(Stated { command, needs_shell, place: process.evidence })
+}
+
+impl Facts {
+    /// Starts the program as its `Procfile` says, if it does.
+    pub fn start_stated(&mut self, stated: Option<Stated>) {
+        if let Some(Stated { command, place, .. }) = stated {
+            self.weight = Weight::Stated;
+            self.start(command, Rule::Procfile("web".to_owned()), [place]);
+        }
+    }
+
+    /// Weighs a program that listens on nothing: a command line tool beside services is no service, unless one of `names`
+    /// (its own, those of its libraries) tells of work in the background; alone it is what there is.
+    pub fn weigh_silent<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        if self.dir != "." && !names.into_iter().any(source::is_background) {
+            self.weight = Weight::Manifest;
+        }
+    }
+
+    /// Writes down which of several programs is the service, and why the others are not.
+    pub fn choose(
+        &mut self,
+        name: &str,
+        rule: Fixed,
+        others: impl IntoIterator<Item = (String, Option<Evidence>)>,
+        why: Fixed,
+    ) {
+        let mut decision = Decision::new(What::Service, name, rule, []);
+        for (other, place) in others {
+            decision = decision.not(other, place, why);
+        }
+        if !decision.rejected.is_empty() {
+            self.decisions.push(decision);
+        }
+    }
+}
