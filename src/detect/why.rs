@@ -145,6 +145,14 @@ words! {
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",
         VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Deno.
+        TypeScriptForDeno = "TypeScript for Deno",
+        JavaScriptForDeno = "JavaScript for Deno",
+        DenoJson = "deno.json or code for Deno",
+        NoTaskNoEntry = "no task `start` and no entry file",
+        NameOfEntry = "name of the entry file",
+        CodeListens = "what the code listens on",
+        DefaultOfDeno = "default of Deno or the framework",
         // Elixir.
         OneElixir = "the only Elixir of Debian 12 is 1.14",
         NoRelease = "no release is declared",
@@ -193,6 +201,8 @@ pub enum Rule {
     Settings,
     /// The dependency of that name.
     DependencyOn(String),
+    /// An import that holds that text.
+    Import(String),
     /// What something listens on by itself.
     DefaultOf(String),
     /// What a value asks for is not understood, so it is the default: (value, what it should be).
@@ -235,6 +245,7 @@ impl fmt::Display for Rule {
             Self::Procfile(name) => write!(f, "Procfile {name}"),
             Self::Settings => f.write_str(super::settings::FILE),
             Self::DependencyOn(name) => write!(f, "dependency `{name}`"),
+            Self::Import(sign) => write!(f, "import `{sign}`"),
             Self::DefaultOf(name) => write!(f, "default of {name}"),
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::NotUnderstood(text, wanted) => write!(f, "default, `{text}` is no {wanted}"),

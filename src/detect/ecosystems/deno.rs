@@ -1,13 +1,17 @@
 //! Deno: `deno.json`, tasks, and files that only Deno runs.
 
-use super::file_server::{self, Missing};
-use crate::{
-    detect::{
-        Decision, Entries, Evidence, Project, Service, Weight, images, join, manifest::Value,
-        procfile::procfile, shell, upward, versions::Version,
-    },
-    spec::{Artifact, DependencyStep, UniversalBuild},
+use crate::detect::{prelude::*, shell};
+
+static DENO: Language = Language {
+    id: "deno",
+    tool: "deno",
+    version_files: &[".dvmrc", ".deno-version"],
+    version_tools: &["deno"],
+    images: Images { official: IMAGE, wolfi: IMAGE, debian: IMAGE },
+    ..NOTHING
 };
+
+const IMAGE: Pair = Pair::both("denoland/deno:{v}").user("deno");
 
 const CONFIGS: &[&str] = &["deno.json", "deno.jsonc"];
 const ENTRIES: &[&str] = &[
@@ -15,491 +19,369 @@ const ENTRIES: &[&str] = &[
     "server.js", "index.js", "src/main.ts", "src/server.ts", "src/index.ts", "src/app.ts",
     "src/mod.ts", "src/main.tsx",
 ];
-/// Frameworks by a part of what is imported, and the port each listens on.
-const FRAMEWORKS: &[(&str, &[&str], u16)] = &[
-    ("fresh", &["@fresh/core", "deno.land/x/fresh", "jsr:@fresh"], 8000),
-    ("oak", &["@oak/oak", "deno.land/x/oak", "jsr:@oak/oak"], 8000),
-    ("hono", &["@hono/hono", "npm:hono", "deno.land/x/hono"], 8000),
-    ("express", &["npm:express"], 3000),
-    ("aleph", &["deno.land/x/aleph"], 3000),
-    ("react-router", &["npm:@react-router/dev"], 8000),
+
+/// Frameworks by a part of what is imported.
+static FRAMEWORKS: &[Framework] = &[
+    framework("fresh", &["@fresh/core", "deno.land/x/fresh", "jsr:@fresh"], 8000),
+    framework("oak", &["@oak/oak", "deno.land/x/oak", "jsr:@oak/oak"], 8000),
+    framework("hono", &["@hono/hono", "npm:hono", "deno.land/x/hono"], 8000),
+    framework("express", &["npm:express"], 3000),
+    framework("aleph", &["deno.land/x/aleph"], 3000),
+    framework("react-router", &["npm:@react-router/dev"], 8000),
 ];
-/// One release of each line, as the images are tagged by release alone.
-const RELEASES: &[(u32, u32, &str)] = &[
-    (1, 46, "1.46.3"),
-    (2, 0, "2.0.6"),
-    (2, 1, "2.1.4"),
-    (2, 2, "2.2.0"),
-    (2, 3, "2.3.5"),
-    (2, 4, "2.4.4"),
-    (2, 5, "2.5.6"),
-    (2, 8, "2.8.0"),
-];
+
+/// One release of each line, as the images are tagged by release alone; the last is the default.
+const RELEASES: &[(u32, u32, u32)] =
+    &[(1, 46, 3), (2, 0, 6), (2, 1, 4), (2, 2, 0), (2, 3, 5), (2, 4, 4), (2, 5, 6), (2, 8, 0)];
+
 /// Where the image keeps what was fetched.
 const FETCHED: &str = "/deno-dir";
 
 /// Projects of Deno in the tree.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
+    let mut services: Vec<Facts> = Vec::new();
+    for (dir, _) in project.tree.dirs() {
+        let at = Folder::new(project, dir);
         // `src/` of a folder whose entry file lies there.
-        let is_part = services.iter().any(|service| {
-            dir.strip_suffix("/src").unwrap_or(if dir == "src" { "." } else { dir }) == service.dir
-        });
-        if !is_part || entries.first_of(CONFIGS).is_some() {
-            services.extend(service(project, dir, entries));
+        let above = if file_name(dir) == "src" { parent(dir) } else { dir };
+        let is_part = services.iter().any(|service| service.dir == above);
+        if !is_part || at.first_of(CONFIGS).is_some() {
+            services.extend(Found::read(at).map(|found| found.facts()));
         }
     }
-    services
+    assemble::all(project, services)
 }
 
 struct Found<'a> {
-    project: &'a Project<'a>,
-    dir: &'a str,
-    config: Option<(String, Value)>,
-    /// The entry file, relative to the folder, and its text.
-    entry: Option<(String, String)>,
+    at: Folder<'a>,
+    config: Option<(&'static str, Value)>,
+    /// The entry file.
+    entry: Option<Rc<Text>>,
     /// The script `start` of a `package.json` beside it, if it calls Deno.
     script: Option<(String, Evidence)>,
 }
 
-fn service(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    let config = CONFIGS.iter().map(|name| join(dir, name)).find_map(|path| {
-        let value = project.tree.json(&path)?;
-        Some((path, value))
-    });
-    let entry = ENTRIES.iter().find_map(|name| {
-        let text = project.tree.read(&join(dir, name))?;
-        Some(((*name).to_owned(), text.text.clone()))
-    });
-    let is_deno = config.is_some() || entries.has("deno.lock");
-    let says_so = |text: &str| {
-        ["Deno.", "https://deno.land/", "from \"jsr:", "from 'jsr:", "from \"npm:", "from 'npm:"]
-            .iter()
-            .any(|sign| text.contains(sign))
-    };
-    let is_inside = || {
-        std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| crate::detect::parent(dir)))
-            .skip(1)
-            .any(|above| project.tree.first_of(above, CONFIGS).is_some())
-    };
-    // A handler without anything that says for whom: Bun's and Cloudflare's projects have a manifest.
-    let has_other = || {
-        let others = ["package.json", "wrangler.toml", "wrangler.json", "wrangler.jsonc"];
-        upward(dir).any(|above| project.tree.first_of(above, &others).is_some())
-    };
-    let is_handler = |text: &str| {
-        text.contains("export default {")
-            && text.contains("fetch")
-            && !text.contains("Bun.")
-            && !has_other()
-    };
-    let is_code = || {
-        !entries.has("package.json")
-            && entry.as_ref().is_some_and(|(name, text)| {
-                says_so(text) || name.ends_with(".ts") && is_handler(text)
-            })
-    };
-    if !is_deno && (!is_code() || is_inside()) {
-        return None;
-    }
-    let script = start_script(project, dir);
-    let entry = script
-        .as_ref()
-        .and_then(|(line, _)| {
+/// Whether a text has what only Deno understands.
+fn says_so(text: &Text) -> bool {
+    let signs =
+        ["Deno.", "https://deno.land/", "from \"jsr:", "from 'jsr:", "from \"npm:", "from 'npm:"];
+    signs.iter().any(|sign| text.text.contains(sign))
+}
+
+/// Whether a module exports a handler of requests.
+fn exports_handler(text: &Text) -> bool {
+    text.text.contains("export default") && text.text.contains("fetch")
+}
+
+impl<'a> Found<'a> {
+    fn read(at: Folder<'a>) -> Option<Self> {
+        let config = CONFIGS.iter().find_map(|name| Some((*name, at.json(name)?)));
+        let entry = ENTRIES.iter().find_map(|name| at.read(name));
+        if config.is_none() && !at.has("deno.lock") {
+            let is_code = entry.as_ref().is_some_and(|text| is_for_deno(at, text));
+            let has_config = |dir: &str| at.project.tree.first_of(dir, CONFIGS).is_some();
+            if at.has("package.json") || !is_code || upward(at.dir).skip(1).any(has_config) {
+                return None;
+            }
+        }
+        let script = start_script(at);
+        let named = script.as_ref().and_then(|(line, _)| {
             let file = line.split_whitespace().find(|word| word.ends_with(".ts"))?;
-            let text = project.tree.read(&join(dir, file))?;
-            Some((file.trim_start_matches("./").to_owned(), text.text.clone()))
-        })
-        .or(entry);
-    let found = Found { project, dir, config, entry, script };
-    // Node.js projects may have Deno for their tools.
-    let has_start = found.task("start").is_some() || found.task("serve").is_some();
-    let imports_for_it = ["deps.ts", "mod.ts", "app.ts"]
-        .iter()
-        .any(|name| project.tree.read(&join(dir, name)).is_some_and(|text| says_so(&text.text)));
-    let package = project.tree.json(&join(dir, "package.json"));
-    let has_scripts = package.as_ref().is_some_and(|package| package.has("scripts"));
-    let is_configured = found.entry.is_some()
-        && !has_scripts
-        && found.config.as_ref().is_some_and(|(_, config)| config.has("imports"));
-    if imports_for_it && found.config.is_some() || is_configured || found.script.is_some() {
-        return Some(found.service());
+            at.read(file.trim_start_matches("./"))
+        });
+        let found = Self { at, config, entry: named.or(entry), script };
+        found.is_deployed().then_some(found)
     }
-    if entries.has("package.json")
-        && !has_start
-        && !found.entry.as_ref().is_some_and(|(_, text)| says_so(text))
-    {
-        return None;
+
+    /// Whether it is more than the tools of a project of Node.js.
+    fn is_deployed(&self) -> bool {
+        let Some(package) = self.at.json("package.json") else { return !self.is_unread_package() };
+        let imports_for_it = || {
+            let names = ["deps.ts", "mod.ts", "app.ts"];
+            names.iter().any(|name| self.at.read(name).is_some_and(|text| says_so(&text)))
+        };
+        let config = self.config.as_ref().map(|(_, config)| config);
+        let is_configured = self.entry.is_some()
+            && !package.has("scripts")
+            && config.is_some_and(|config| config.has("imports"));
+        config.is_some() && imports_for_it()
+            || is_configured
+            || self.script.is_some()
+            || self.is_started()
     }
-    Some(found.service())
-}
 
-/// `start` of a `package.json`, from the word `deno` on; what is set before it is for Node.js' libraries.
-fn start_script(project: &Project<'_>, dir: &str) -> Option<(String, Evidence)> {
-    let path = join(dir, "package.json");
-    let script = project.tree.json(&path)?;
-    let script = script.at(&["scripts", "start"])?;
-    let line = script.as_str()?;
-    let at = line.find("deno ")?;
-    let is_set = line[..at].split_whitespace().all(|word| word.contains('='));
-    let plain = !line.contains(['&', '|', ';', '$']);
-    (is_set && plain).then(|| (line[at..].to_owned(), Evidence::line(path, Some(script.line))))
-}
+    fn is_started(&self) -> bool {
+        self.task("start").is_some()
+            || self.task("serve").is_some()
+            || self.entry.as_ref().is_some_and(|text| says_so(text))
+    }
 
-impl Found<'_> {
+    /// A `package.json` that is there and can't be read.
+    fn is_unread_package(&self) -> bool {
+        self.at.has("package.json") && !self.is_started()
+    }
+
     fn task(&self, name: &str) -> Option<(&str, Evidence)> {
         let (path, config) = self.config.as_ref()?;
         let task = config.at(&["tasks", name])?;
         let line = task.as_str().or_else(|| task.str_at(&["command"]))?;
-        Some((line, Evidence::line(path, Some(task.line))))
+        Some((line, self.at.place(path, Some(task.line))))
     }
 
     fn place(&self) -> Evidence {
         match (&self.config, &self.entry) {
-            (Some((path, _)), _) => Evidence::file(path),
-            (None, Some((entry, _))) => Evidence::file(join(self.dir, entry)),
-            (None, None) => Evidence::file(join(self.dir, "deno.lock")),
+            (Some((name, _)), _) => self.at.place(name, None),
+            (None, Some(entry)) => Evidence::file(&entry.path),
+            (None, None) => self.at.place("deno.lock", None),
         }
     }
 
-    fn service(&self) -> Service {
-        let (tag, version) = self.version();
-        let mut spec = UniversalBuild {
-            metadata: Default::default(),
-            build: Default::default(),
-            runtime: Default::default(),
-        };
+    /// The entry file as seen from the folder.
+    fn entry_name(&self) -> Option<String> {
+        Some(relative(self.at.dir, &self.entry.as_ref()?.path))
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::new(&DENO, self.at.dir);
         let name = self.config.as_ref().and_then(|(_, config)| config.str_at(&["name"]));
-        spec.metadata.project_name = name.map(str::to_owned);
-        let is_javascript = self.entry.as_ref().is_some_and(|(entry, _)| entry.ends_with(".js"));
-        spec.metadata.language = Some("deno".to_owned());
-        spec.metadata.build_system = Some("deno".to_owned());
-        let base = images::image(&format!("docker.io/denoland/deno:{tag}"));
-        (spec.build.base, spec.runtime.base) = (base.clone(), base);
-        spec.build.env.insert("DENO_DIR".to_owned(), FETCHED.to_owned());
-        spec.build.exclude = vec![".git".to_owned(), "**/node_modules".to_owned()];
-        let rule = if is_javascript { "JavaScript for Deno" } else { "TypeScript for Deno" };
-        let mut decisions = vec![
-            Decision::new("language", "deno", rule, [self.place()]),
-            Decision::new("build system", "deno", "deno.json or code for Deno", [self.place()]),
-            version,
-        ];
-        let framework = self.framework();
-        if let Some((id, sign, place)) = &framework {
-            spec.metadata.framework = Some((*id).to_owned());
-            decisions.push(Decision::new(
-                "framework",
-                *id,
-                format!("import `{sign}`"),
-                [place.clone()],
-            ));
+        facts.name = name.unwrap_or_default().to_owned();
+        let is_javascript = self.entry.as_ref().is_some_and(|text| text.path.ends_with(".js"));
+        let rule = if is_javascript { Fixed::JavaScriptForDeno } else { Fixed::TypeScriptForDeno };
+        facts.decide(What::Language, "deno", rule, [self.place()]);
+        facts.decide(What::BuildSystem, "deno", Fixed::DenoJson, [self.place()]);
+        facts.version(self.version());
+        facts.build_env("DENO_DIR", FETCHED);
+        facts.exclude = vec![".git".to_owned(), "**/node_modules".to_owned()];
+        self.build(&mut facts);
+        let lume = self.imports("lume").filter(|_| self.task("build").is_some());
+        if let Some(place) = lume {
+            // A site of static files: <https://lume.land>
+            facts.framework("lume", Rule::Import("lume".to_owned()), [place]);
+            let folder = self.at.path("_site");
+            facts.files(folder, Missing::NotFound, Fixed::WhereItWrites, None);
+            return facts;
         }
-        if self.imports("lume").is_some() && self.task("build").is_some() {
-            return self.lume(spec, decisions);
+        if !facts.steps.is_empty() || !facts.layers.is_empty() {
+            facts.take(FETCHED, FETCHED);
         }
-        self.build(&mut spec, &mut decisions);
-        let weight = self.run(&mut spec, framework.map(|(id, ..)| id), &mut decisions);
-        Service { dir: self.dir.to_owned(), spec, weight, claims: Vec::new(), decisions }
+        facts.take(self.at.dir, "");
+        facts.env("DENO_DIR", FETCHED);
+        self.run(&mut facts);
+        facts
     }
 
-    /// `.dvmrc`, `.deno-version`, `.tool-versions`, `mise.toml`.
     fn version(&self) -> (String, Decision) {
-        let tree = self.project.tree;
-        let set = self
-            .project
-            .settings
-            .service(self.dir)
-            .and_then(|set| Some((set.version.clone()?, set.line)));
-        let mut pin = set.map(|(version, line)| {
-            (version, Evidence::line(crate::detect::settings::FILE, Some(line)))
-        });
-        for name in [".dvmrc", ".deno-version"] {
-            let path = join(self.dir, name);
-            let text = tree.read(&path).map(|text| text.text.trim().to_owned());
-            pin =
-                pin.or_else(|| Some((text.filter(|text| !text.is_empty())?, Evidence::file(path))));
-        }
-        let tools = join(self.dir, ".tool-versions");
-        if let Some(text) = tree.read(&tools) {
-            let line = text
-                .lines()
-                .find_map(|(at, line)| Some((at, line.strip_prefix("deno ")?.trim().to_owned())));
-            pin = pin
-                .or_else(|| line.map(|(at, version)| (version, Evidence::line(&tools, Some(at)))));
-        }
-        if let Some(path) = tree.first_of(self.dir, &["mise.toml", ".mise.toml"]) {
-            let version = tree.toml(&path).and_then(|toml| toml.at(&["tools", "deno"])?.text());
-            pin = pin.or_else(|| version.map(|version| (version, Evidence::file(path))));
-        }
-        let newest = RELEASES.last().map_or("2.8.0", |release| release.2);
-        let parsed = pin.as_ref().and_then(|(text, _)| Version::parse(text));
-        let Some((version, (_, place))) = parsed.zip(pin) else {
-            return (
-                newest.to_owned(),
-                Decision::new("version", newest, "default, nothing pins one", []),
-            );
+        let tag = |release: &(u32, u32, u32)| format!("{}.{}.{}", release.0, release.1, release.2);
+        let parse = |text: &str| {
+            let version = Version::parse(text)?;
+            let fits = |release: &&(u32, u32, u32)| {
+                release.0 == version.major && version.minor.is_none_or(|minor| release.1 == minor)
+            };
+            Some(match version.patch {
+                Some(_) => version.to_string(),
+                None => match RELEASES.iter().rev().find(fits) {
+                    Some(known) => tag(known),
+                    None => tag(&(version.major, version.minor.unwrap_or(0), 0)),
+                },
+            })
         };
-        let tag = match (version.minor, version.patch) {
-            (_, Some(_)) => version.to_string(),
-            (minor, None) => {
-                let fits = |release: &&(u32, u32, &str)| {
-                    release.0 == version.major && minor.is_none_or(|m| release.1 == m)
-                };
-                let known = RELEASES.iter().rev().find(fits).map(|release| release.2.to_owned());
-                known.unwrap_or_else(|| format!("{}.{}.0", version.major, minor.unwrap_or(0)))
-            }
-        };
-        let decision = Decision::new("version", &*tag, "pinned", [place]);
-        (tag, decision)
+        let pinned = pins::first(self.at.pins(&DENO), parse);
+        let newest = RELEASES.last().map(tag).unwrap_or_default();
+        pins::or_default(pinned, &newest, Fixed::NothingPins)
     }
 
-    /// `importMap` of `deno.json` names a file with more of them.
-    fn import_map(&self) -> Option<(String, Value)> {
-        let (_, config) = self.config.as_ref()?;
-        let path = join(self.dir, config.str_at(&["importMap"])?.trim_start_matches("./"));
-        let map = self.project.tree.json(&path)?;
-        Some((path, map))
-    }
-
-    /// Where a module is imported: in the import map, else in the entry file.
+    /// Where a module is imported: in the import map, in `package.json`, else in the entry file.
     fn imports(&self, sign: &str) -> Option<Evidence> {
-        let map = self.import_map();
-        for (path, config) in self.config.iter().chain(&map) {
-            let imports = config.get("imports").into_iter().flat_map(Value::members);
-            for (name, target) in imports {
-                let target_text = target.as_str().unwrap_or_default();
-                if name.contains(sign) || target_text.contains(sign) {
-                    return Some(Evidence::line(path, Some(target.line)));
-                }
+        let config = self.config.as_ref();
+        // `importMap` of `deno.json` names a file with more of them.
+        let map = config.and_then(|(_, config)| {
+            let name = config.str_at(&["importMap"])?.trim_start_matches("./");
+            Some((name, self.at.json(name)?))
+        });
+        let maps = config.map(|(name, config)| (*name, config));
+        for (name, config) in maps.into_iter().chain(map.as_ref().map(|(n, map)| (*n, map))) {
+            let mut imports = config.get("imports").into_iter().flat_map(Value::members);
+            let named = |(name, target): &(&str, &Value)| {
+                name.contains(sign) || target.as_str().is_some_and(|text| text.contains(sign))
+            };
+            if let Some((_, target)) = imports.find(named) {
+                return Some(self.at.place(name, Some(target.line)));
             }
         }
-        let path = join(self.dir, "package.json");
-        if let Some(name) = sign.strip_prefix("npm:")
-            && let Some(package) = self.project.tree.json(&path)
-        {
+        let package = || {
+            let (name, package) = (sign.strip_prefix("npm:")?, self.at.json("package.json")?);
             let groups = ["dependencies", "devDependencies"];
-            let found = groups.iter().find_map(|group| package.at(&[group, name]));
-            if let Some(found) = found {
-                return Some(Evidence::line(path, Some(found.line)));
-            }
-        }
-        let (entry, text) = self.entry.as_ref()?;
-        let line = text.lines().position(|line| line.contains("import") && line.contains(sign))?;
-        Some(Evidence::line(join(self.dir, entry), Some(line + 1)))
+            let found = groups.iter().find_map(|group| package.at(&[group, name]))?;
+            Some(self.at.place("package.json", Some(found.line)))
+        };
+        let code = || {
+            let text = self.entry.as_ref()?;
+            let is_import = |line: &str| line.contains("import") && line.contains(sign);
+            let (line, _) = text.lines().find(|(_, line)| is_import(line))?;
+            Some(Evidence::line(&text.path, Some(line)))
+        };
+        package().or_else(code)
     }
 
-    fn framework(&self) -> Option<(&'static str, &'static str, Evidence)> {
-        FRAMEWORKS.iter().find_map(|(id, signs, _)| {
-            signs.iter().find_map(|sign| Some((*id, *sign, self.imports(sign)?)))
+    fn build(&self, facts: &mut Facts) {
+        let at = self.at;
+        let has_package = at.has("package.json");
+        let config = self
+            .config
+            .as_ref()
+            .filter(|(_, config)| has_package || config.has("imports") && !config.has("workspace"));
+        if let Some((name, _)) = config {
+            let frozen = if at.has("deno.lock") { " --frozen" } else { "" };
+            let install = Step::new(Kind::Install, at.dir, format!("deno install{frozen}"));
+            facts.layer(at.those(&[name, "deno.lock", "package.json"]), vec![install]);
+        }
+        if let Some(entry) = self.entry_name() {
+            facts.build(at.dir, format!("deno cache {}", quote(&entry)));
+        }
+        if self.task("build").is_some() {
+            facts.build(at.dir, "deno task build");
+        }
+    }
+
+    fn start_task(&self) -> Option<(&'static str, &str, Evidence)> {
+        ["start", "serve", "prod", "preview", "run"].into_iter().find_map(|name| {
+            let (line, place) = self.task(name)?;
+            Some((name, line, place))
         })
     }
 
-    fn in_dir(&self, command: &str) -> String {
-        match self.dir {
-            "." => command.to_owned(),
-            dir => format!("cd {} && {command}", shell::quote(dir)),
+    /// The command, by which rule, and how much that says.
+    fn command(&self, framework: Option<&str>) -> Option<(Vec<String>, Rule, Evidence, Weight)> {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        if let Some(process) = self.at.procfile() {
+            let rule = Rule::Procfile(process.name);
+            return Some((process.command, rule, process.evidence, Weight::Stated));
         }
-    }
-
-    fn build(&self, spec: &mut UniversalBuild, decisions: &mut Vec<Decision>) {
-        let lock = join(self.dir, "deno.lock");
-        let has_lock = self.project.tree.has(&lock);
-        let config = self.config.as_ref();
-        let has_imports =
-            config.is_some_and(|(_, config)| config.has("imports") && !config.has("workspace"));
-        let package = join(self.dir, "package.json");
-        let has_package = self.project.tree.has(&package);
-        if let Some((path, _)) = config
-            && (has_imports || has_package)
-        {
-            let mut files = vec![path.clone()];
-            files.extend(has_lock.then(|| lock.clone()));
-            files.extend(has_package.then_some(package));
-            let frozen = if has_lock { " --frozen" } else { "" };
-            let command = self.in_dir(&format!("deno install{frozen}"));
-            let place = if has_lock { lock } else { path.clone() };
-            decisions.push(Decision::new(
-                "install command",
-                &*command,
-                "deno.json",
-                [Evidence::file(place)],
-            ));
-            spec.build.dependencies.push(DependencyStep { files, commands: vec![command] });
+        if let Some((name, line, place)) = self.start_task() {
+            let words = shell::words(line).filter(|words| words[0] == "deno");
+            let words = words.map(|words| self.for_production(words, framework));
+            let command = words.unwrap_or_else(|| own(&["deno", "task", name]));
+            return Some((command, Rule::Named(format!("tasks.{name}")), place, Weight::Starts));
         }
-        if let Some((entry, _)) = &self.entry {
-            spec.build.commands.push(self.in_dir(&format!("deno cache {}", shell::quote(entry))));
+        if let Some((line, place)) = &self.script {
+            let words = self.for_production(shell::words(line).unwrap_or_default(), None);
+            let rule = Rule::Named("scripts.start".to_owned());
+            return Some((words, rule, place.clone(), Weight::Starts));
         }
-        if let Some((_, place)) = self.task("build") {
-            let command = self.in_dir("deno task build");
-            decisions.push(Decision::new("build command", &*command, "tasks.build", [place]));
-            spec.build.commands.push(command);
-        }
-        spec.runtime.copy = vec![Artifact { from: self.dir.to_owned(), to: "/app".to_owned() }];
-        if !spec.build.commands.is_empty() || !spec.build.dependencies.is_empty() {
-            let to = FETCHED.to_owned();
-            spec.runtime.copy.insert(0, Artifact { from: FETCHED.to_owned(), to });
-        }
-    }
-
-    fn run(
-        &self,
-        spec: &mut UniversalBuild,
-        framework: Option<&str>,
-        decisions: &mut Vec<Decision>,
-    ) -> Weight {
-        let entry_text = self.entry.as_ref().map(|(_, text)| text.as_str()).unwrap_or_default();
-        let exports = entry_text.contains("export default") && entry_text.contains("fetch");
-        let stated = procfile(self.project, self.dir);
-        let (command, rule, place, mut weight) = if let Some(process) = stated {
-            (
-                process.command,
-                format!("Procfile {}", process.name),
-                Some(process.evidence),
-                Weight::Stated,
-            )
-        } else if let Some((line, place, name)) = self.start_task() {
-            let words = shell::words(line).filter(|words| words[0] == "deno").map(without_watch);
-            let words = words.map(|words| self.without_dev(words, framework));
-            let command =
-                words.unwrap_or_else(|| ["deno", "task", name].map(str::to_owned).to_vec());
-            (command, format!("tasks.{name}"), Some(place), Weight::Starts)
-        } else if let Some((line, place)) = &self.script {
-            let words = shell::words(line).map(without_watch).unwrap_or_default();
-            (words, "scripts.start".to_owned(), Some(place.clone()), Weight::Starts)
-        } else if let Some((entry, _)) = &self.entry {
-            let words: &[&str] = if exports {
-                &["deno", "serve", "-A", "--port", "8000", entry]
-            } else {
-                &["deno", "run", "-A", entry]
-            };
-            let command = words.iter().map(|word| (*word).to_owned()).collect();
-            let place = Evidence::file(join(self.dir, entry));
-            (command, "name of the entry file".to_owned(), Some(place), Weight::Starts)
-        } else {
-            (Vec::new(), "no task `start` and no entry file".to_owned(), None, Weight::Manifest)
+        let (entry, text) = (self.entry_name()?, self.entry.as_ref()?);
+        let command = match exports_handler(text) {
+            true => own(&["deno", "serve", "-A", "--port", "8000", &entry]),
+            false => own(&["deno", "run", "-A", &entry]),
         };
-        if framework.is_some() && weight == Weight::Starts {
-            weight = Weight::Framework;
+        let place = Evidence::file(&text.path);
+        Some((command, Fixed::NameOfEntry.into(), place, Weight::Starts))
+    }
+
+    fn run(&self, facts: &mut Facts) {
+        let known = framework::find(FRAMEWORKS, |sign| self.imports(sign));
+        if let Some(known) = &known {
+            let rule = Rule::Import(known.mark.to_owned());
+            facts.framework(known.framework.id, rule, [known.place.clone()]);
         }
-        let listens = ["Deno.serve", "serve(", ".listen(", "Deno.listen"]
-            .iter()
-            .any(|sign| entry_text.contains(sign))
-            || exports
-            || framework.is_some()
+        let Some((command, rule, place, weight)) = self.command(facts.framework) else {
+            facts.weight = Weight::Manifest;
+            facts.serves = Serves::Nothing(Fixed::NoTaskNoEntry.into(), Vec::new());
+            return;
+        };
+        let calls = ["Deno.serve", "serve(", ".listen(", "Deno.listen"];
+        let entry = self.entry.as_ref();
+        let listens = known.is_some()
+            || entry.is_some_and(|text| calls.iter().any(|call| text.text.contains(call)))
+            || entry.is_some_and(|text| exports_handler(text))
             || command.get(1).is_some_and(|word| word == "serve");
         let is_library = self.config.as_ref().is_some_and(|(_, config)| config.has("exports"));
-        if (!listens || is_library) && weight < Weight::Stated && self.start_task().is_none() {
+        let is_silent = (!listens || is_library) && self.start_task().is_none();
+        facts.weight = match weight {
             // `mod.ts` of a library.
-            weight = Weight::Manifest;
-        }
-        decisions.push(Decision::new("start command", command.join(" "), rule, place));
-        if let Some((port, place, reads)) = listens.then(|| self.port(framework, &command)) {
-            decisions.push(Decision::new(
-                "port",
-                port.to_string(),
-                if place.is_some() {
-                    "what the code listens on"
-                } else {
-                    "default of Deno or the framework"
-                },
-                place,
-            ));
-            spec.runtime.ports = vec![port];
-            if reads {
-                spec.runtime.env.insert("PORT".to_owned(), port.to_string());
-            }
-        }
-        spec.runtime.command = command;
-        spec.runtime.env.insert("DENO_DIR".to_owned(), FETCHED.to_owned());
-        spec.runtime.user = Some("deno".to_owned());
-        spec.runtime.workdir = Some("/app".to_owned());
-        weight
+            Weight::Starts if is_silent => Weight::Manifest,
+            Weight::Starts if known.is_some() => Weight::Framework,
+            weight => weight,
+        };
+        let default = known.map_or(8000, |known| known.framework.port);
+        let port = listens.then(|| self.port(default, &command));
+        facts.start(command, rule, [place]);
+        facts.port(port);
     }
 
-    /// Before version 2, Fresh starts for development with `dev.ts`, and in production with `main.ts`
-    /// (fresh.deno.dev/docs/1.x).
-    fn without_dev(&self, mut words: Vec<String>, framework: Option<&str>) -> Vec<String> {
-        let has_main = self.project.tree.has(&join(self.dir, "main.ts"));
-        if let Some(dev) = words.last_mut().filter(|word| *word == "dev.ts")
-            && framework == Some("fresh")
-            && has_main
-        {
+    /// A command less what is for development. Before version 2, Fresh starts for development with `dev.ts`, and in
+    /// production with `main.ts` (fresh.deno.dev/docs/1.x).
+    fn for_production(&self, mut words: Vec<String>, framework: Option<&str>) -> Vec<String> {
+        words.retain(|word| !word.starts_with("--watch"));
+        let is_fresh = framework == Some("fresh") && self.at.has("main.ts");
+        if let Some(dev) = words.last_mut().filter(|word| *word == "dev.ts" && is_fresh) {
             *dev = "main.ts".to_owned();
         }
         words
     }
 
-    fn start_task(&self) -> Option<(&str, Evidence, &'static str)> {
-        ["start", "serve", "prod", "preview", "run"].into_iter().find_map(|name| {
-            let (line, place) = self.task(name)?;
-            Some((line, place, name))
-        })
-    }
-
-    /// The port, where it is said, and whether the code asks for `PORT`.
-    fn port(&self, framework: Option<&str>, command: &[String]) -> (u16, Option<Evidence>, bool) {
-        let by_flag =
-            command.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--port") {
-                Some("") => command.get(at + 1)?.parse().ok(),
-                Some(rest) => rest.strip_prefix('=')?.parse().ok(),
-                None => None,
-            });
-        if let Some(port) = by_flag {
-            return (port, None, false);
-        }
-        let default =
-            FRAMEWORKS.iter().find(|row| Some(row.0) == framework).map_or(8000, |row| row.2);
-        let Some((entry, text)) = &self.entry else { return (default, None, false) };
-        let mut found = None;
-        let mut reads = false;
-        for (at, line) in text.lines().enumerate() {
-            let lower = line.to_ascii_lowercase();
-            let asks = line.contains("\"PORT\"") || line.contains("'PORT'");
-            reads |= asks;
-            if lower.contains("port") || line.contains(".listen(") {
-                let place = Evidence::line(join(self.dir, entry), Some(at + 1));
-                found = found.or_else(|| Some((number_in(line)?, place)));
+    fn port(&self, default: u16, command: &[String]) -> Port {
+        let otherwise = |number| Port {
+            number,
+            rule: Fixed::DefaultOfDeno.into(),
+            place: None,
+            is_told: false,
+        };
+        let by_flag = command.iter().enumerate().find_map(|(at, word)| {
+            match word.strip_prefix("--port")? {
+                "" => command.get(at + 1)?.parse().ok(),
+                rest => rest.strip_prefix('=')?.parse().ok(),
             }
+        });
+        if let Some(number) = by_flag {
+            return otherwise(number);
         }
+        let Some(text) = &self.entry else { return otherwise(default) };
+        let asks = |line: &str| line.contains("\"PORT\"") || line.contains("'PORT'");
+        let is_told = text.text.lines().any(asks);
+        let found = text.lines().find_map(|(at, line)| {
+            let names = line.to_ascii_lowercase().contains("port") || line.contains(".listen(");
+            Some((number_in(line).filter(|_| names)?, at))
+        });
         match found {
-            Some((port, place)) => (port, Some(place), reads),
-            None => (default, None, reads),
-        }
-    }
-
-    /// A static site: <https://lume.land>
-    fn lume(&self, mut spec: UniversalBuild, mut decisions: Vec<Decision>) -> Service {
-        self.build(&mut spec, &mut decisions);
-        spec.metadata.framework = Some("lume".to_owned());
-        let place = self.imports("lume");
-        decisions.push(Decision::new("framework", "lume", "import `lume`", place));
-        let folder = join(self.dir, "_site");
-        file_server::serve(&mut spec, self.project.bases, &folder, Missing::NotFound);
-        decisions.push(Decision::new(
-            "start command",
-            spec.runtime.command.join(" "),
-            "files for a browser, served by Caddy",
-            [],
-        ));
-        Service {
-            dir: self.dir.to_owned(),
-            spec,
-            weight: Weight::Framework,
-            claims: Vec::new(),
-            decisions,
+            Some((number, line)) => Port {
+                number,
+                rule: Fixed::CodeListens.into(),
+                place: Some(Evidence::line(&text.path, Some(line))),
+                is_told,
+            },
+            None => Port { is_told, ..otherwise(default) },
         }
     }
 }
 
-fn without_watch(mut words: Vec<String>) -> Vec<String> {
-    words.retain(|word| !word.starts_with("--watch"));
-    words
+/// Whether code without a configuration is for Deno: it says so, or it is a handler without anything that says for whom
+/// (projects of Bun and Cloudflare have a manifest).
+fn is_for_deno(at: Folder<'_>, text: &Text) -> bool {
+    let others = ["package.json", "wrangler.toml", "wrangler.json", "wrangler.jsonc"];
+    let is_handler = || {
+        text.path.ends_with(".ts")
+            && text.text.contains("export default {")
+            && text.text.contains("fetch")
+            && !text.text.contains("Bun.")
+            && !upward(at.dir).any(|dir| at.project.tree.first_of(dir, &others).is_some())
+    };
+    says_so(text) || is_handler()
+}
+
+/// `start` of a `package.json`, from the word `deno` on; what is set before it is for libraries of Node.js.
+fn start_script(at: Folder<'_>) -> Option<(String, Evidence)> {
+    let package = at.json("package.json")?;
+    let script = package.at(&["scripts", "start"])?;
+    let line = script.as_str()?;
+    let start = line.find("deno ")?;
+    let is_set = line[..start].split_whitespace().all(|word| word.contains('='));
+    let plain = !line.contains(['&', '|', ';', '$']);
+    let place = at.place("package.json", Some(script.line));
+    (is_set && plain).then(|| (line[start..].to_owned(), place))
 }
 
 /// The first number in a line that can be a port.
 fn number_in(line: &str) -> Option<u16> {
-    let is_digit = |c: char| c.is_ascii_digit();
-    let numbers = line.split(|c| !is_digit(c)).filter(|text| text.len() >= 4);
+    let numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|text| text.len() >= 4);
     numbers.filter_map(|text| text.parse().ok()).find(|port| *port >= 1024)
 }
