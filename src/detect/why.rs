@@ -145,6 +145,8 @@ words! {
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",
         VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Sites.
+        FolderOfPage = "the folder of the first page",
         // Deno.
         TypeScriptForDeno = "TypeScript for Deno",
         JavaScriptForDeno = "JavaScript for Deno",

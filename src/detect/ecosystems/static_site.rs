@@ -2,18 +2,67 @@
 
 use super::{
     MANIFESTS,
-    file_server::{self, Missing},
     static_python::{mkdocs, pelican, sphinx},
 };
 use crate::{
-    detect::{
-        Decision, Entries, Evidence, Project, Service, Weight,
-        images::{self, Family},
-        is_below, join,
-        manifest::Value,
-        parent,
+    detect::{Entries, prelude::*},
+    spec::UniversalBuild,
+};
+
+/// Pages that are there already.
+static PAGES: Language = Language { id: "static", ..NOTHING };
+
+/// Alpine has the newest of the generators that are one program (pkgs.alpinelinux.org, community); Debian bookworm has an
+/// old Hugo and none of the others.
+const fn on_alpine(packages: &'static [&'static str]) -> Pair {
+    let base = stage("alpine:3.22", packages);
+    Pair::of(base, base)
+}
+
+static HUGO: Language = Language {
+    id: "static",
+    images: Images {
+        official: on_alpine(&["hugo"]),
+        wolfi: Pair::wolfi(&["hugo"], &[]),
+        debian: Pair::debian(&["hugo"], &[]),
     },
-    spec::{DependencyStep, UniversalBuild},
+    ..NOTHING
+};
+
+static ZOLA: Language = Language {
+    id: "static",
+    images: Images {
+        official: on_alpine(&["zola"]),
+        wolfi: on_alpine(&["zola"]),
+        debian: on_alpine(&["zola"]),
+    },
+    ..NOTHING
+};
+
+static MDBOOK: Language = Language {
+    id: "static",
+    images: Images {
+        official: on_alpine(&["mdbook"]),
+        wolfi: on_alpine(&["mdbook"]),
+        debian: on_alpine(&["mdbook"]),
+    },
+    ..NOTHING
+};
+
+/// Jekyll and Middleman.
+static RUBY: Language = Language {
+    id: "ruby",
+    tool: "bundler",
+    default: "3.3",
+    version_files: &[".ruby-version"],
+    version_tools: &["ruby"],
+    images: Images {
+        official: Pair::both("ruby:{v}-bookworm"),
+        wolfi: Pair::wolfi(&["build-base", "ruby-{v}", "ruby{v}-bundler", "ruby-{v}-dev"], &[]),
+        debian: Pair::debian(&["build-essential", "ruby-dev", "bundler"], &[]),
+    },
+    packaged: Some(Packaged { language: "Ruby", wolfi: ((3, 2), (4, 0)), debian: (3, 1) }),
+    ..NOTHING
 };
 
 /// Folders that hold a site for the folder they lie in.
@@ -29,72 +78,222 @@ const PARTS: &[&str] = &[
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let generated = [hugo, jekyll, mkdocs, zola, mdbook, pelican, sphinx]
-            .iter()
-            .find_map(|rule| rule(project, dir, entries));
-        services.extend(generated);
+        let at = Folder::new(project, dir);
+        let own = [hugo, jekyll, zola, mdbook].iter().find_map(|rule| rule(at, entries));
+        let own = assemble::all(project, own).into_iter().next();
+        let of_python =
+            || [mkdocs, pelican, sphinx].iter().find_map(|rule| rule(project, dir, entries));
+        services.extend(own.or_else(of_python));
     }
     let generated: Vec<String> = services.iter().map(|service| service.dir.clone()).collect();
-    services.extend(plain(project, &generated));
+    services.extend(assemble::all(project, plain(project, &generated)));
     services
 }
 
 // Plain HTML.
 
-fn plain(project: &Project<'_>, generated: &[String]) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
+fn plain(project: &Project<'_>, generated: &[String]) -> Vec<Facts> {
+    let mut services: Vec<Facts> = Vec::new();
     for (folder, entries) in project.tree.dirs() {
         let Some(page) = entries.first_of(&["index.html", "index.htm"]) else { continue };
-        let name = folder.rsplit('/').next().unwrap_or(folder);
         if folder.split('/').any(|part| PARTS.contains(&part)) {
             continue;
         }
-        let dir = if OUTPUTS.contains(&name) { parent(folder) } else { folder };
-        let is_inside = |other: &str| is_below(dir, other);
-        let has_owner = services.iter().any(|service| is_inside(&service.dir))
-            || generated.iter().any(|other| is_inside(other))
-            || owner(project, dir).is_some();
-        if has_owner {
-            continue;
+        let is_output = OUTPUTS.contains(&file_name(folder));
+        let dir = if is_output { parent(folder) } else { folder };
+        let has_owner = services.iter().any(|service| is_below(dir, &service.dir))
+            || generated.iter().any(|other| is_below(dir, other))
+            || upward(dir).any(|dir| is_of_program(project, dir));
+        if !has_owner {
+            services.push(page_facts(dir, folder, page));
         }
-        services.push(page_service(project, dir, folder, page));
     }
     services
 }
 
-/// The nearest folder, itself or above, that has a manifest or code of a server.
-fn owner<'d>(project: &Project<'_>, dir: &'d str) -> Option<&'d str> {
-    let above = std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)));
-    let mut owners = above.filter(|dir| {
-        let Some(entries) = project.tree.entries(dir) else { return false };
-        let has_code = || {
-            let codes =
-                [".py", ".php", ".rb", ".go", ".java", ".cs", ".csproj", ".fsproj", ".ex", ".pl"];
-            codes.iter().any(|end| entries.ending(end).next().is_some())
-        };
-        entries.first_of(MANIFESTS).is_some() || has_code()
-    });
-    owners.next()
+/// Whether a folder has a manifest or code of a server.
+fn is_of_program(project: &Project<'_>, dir: &str) -> bool {
+    let codes = [".py", ".php", ".rb", ".go", ".java", ".cs", ".csproj", ".fsproj", ".ex", ".pl"];
+    project.tree.entries(dir).is_some_and(|entries| {
+        entries.first_of(MANIFESTS).is_some()
+            || codes.iter().any(|end| entries.ending(end).next().is_some())
+    })
 }
 
-fn page_service(project: &Project<'_>, dir: &str, folder: &str, page: &str) -> Service {
-    let mut spec = empty("static", "none", None);
-    file_server::serve_as_is(&mut spec, project.bases, folder);
+fn page_facts(dir: &str, folder: &str, page: &str) -> Facts {
+    let mut facts = Facts::new(&PAGES, dir);
     let place = Evidence::file(join(folder, page));
-    let mut decisions = vec![
-        Decision::new("language", "static", page, [place.clone()]),
-        Decision::new("artifacts", folder, "the folder of the first page", [place]),
-    ];
-    decisions.extend(served(&spec));
-    let weight = if dir.split('/').count() > 3 { Weight::Files } else { Weight::Starts };
-    Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions }
+    facts.decide(What::Language, "static", Rule::Named(page.to_owned()), [place.clone()]);
+    facts.exclude = vec![".git".to_owned()];
+    facts.serves = Serves::Files(Files {
+        folder: folder.to_owned(),
+        missing: Missing::NotFound,
+        is_as_is: true,
+        rule: Fixed::FolderOfPage.into(),
+        place: Some(place),
+    });
+    facts.weight = if dir.split('/').count() > 3 { Weight::Files } else { Weight::Starts };
+    facts
 }
 
+// Generators.
+
+/// A project of a generator, known by `place`.
+fn generator(
+    at: Folder<'_>,
+    language: &'static Language,
+    id: &'static str,
+    place: &Evidence,
+) -> Facts {
+    let mut facts = Facts::new(language, at.dir);
+    let rule = || Rule::Named(id.to_owned());
+    facts.decide(What::Language, facts.id, rule(), [place.clone()]);
+    facts.framework(id, Fixed::ItsConfiguration, [place.clone()]);
+    facts.decide(What::BuildSystem, facts.tool, rule(), []);
+    facts.exclude = vec![".git".to_owned()];
+    facts
+}
+
+/// Builds with a command that writes to a folder of the project.
+fn writes(at: Folder<'_>, facts: &mut Facts, command: &str, folder: &str, place: Evidence) {
+    facts.build(at.dir, command);
+    let folder = at.path(folder.trim_start_matches("./").trim_matches('/'));
+    facts.files(folder, Missing::NotFound, Fixed::WhereItWrites, Some(place));
+}
+
+/// The text at a place of a configuration, else a default.
+fn text_at(config: Option<&Value>, keys: &[&str], default: &str) -> String {
+    config.and_then(|value| value.str_at(keys)).unwrap_or(default).to_owned()
+}
+
+/// Whether a manual lies in the tree of a program, which is not deployed with it. `own` are the manual's manifests.
+pub(super) fn is_manual(at: Folder<'_>, own: &[&str]) -> bool {
+    upward(at.dir).filter_map(|dir| at.project.tree.entries(dir)).any(|entries| {
+        MANIFESTS.iter().any(|name| !own.contains(name) && entries.has(name))
+            || entries.ending(".csproj").next().is_some()
+    })
+}
+
+/// <https://gohugo.io/configuration/introduction/>: `hugo.*`, or `config.*` of before 0.110.
+fn hugo(at: Folder<'_>, entries: &Entries) -> Option<Facts> {
+    let named = entries.first_of(&["hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json"]);
+    let has_theme = ["archetypes", "themes", "layouts"].iter().any(|name| at.has_dir(name));
+    let old = || {
+        let name = entries.first_of(&["config.toml", "config.yaml", "config.yml"])?;
+        let is_hugo = at.has_dir("content") && has_theme && !entries.has("package.json");
+        (is_hugo && !is_zola(at, name)).then_some(name)
+    };
+    let split = "config/_default";
+    let is_split = || (at.has_dir(split) && at.has_dir("content")).then_some(split);
+    let name = named.or_else(old).or_else(is_split)?;
+    let config = match name.rsplit('.').next()? {
+        "toml" => at.toml(name),
+        "yaml" | "yml" => at.yaml(name),
+        "json" => at.json(name),
+        _ => None,
+    };
+    let place = at.place(name, None);
+    let mut facts = generator(at, &HUGO, "hugo", &place);
+    if entries.has("go.mod") {
+        // Themes as modules are fetched by Go, from git.
+        facts.packages_everywhere(&["git", "go"], &[]);
+    }
+    let output = text_at(config.as_ref(), &["publishDir"], "public");
+    writes(at, &mut facts, "hugo --minify", &output, place);
+    Some(facts)
+}
+
+/// <https://jekyllrb.com/docs/>, and Middleman, which is installed alike.
+fn jekyll(at: Folder<'_>, entries: &Entries) -> Option<Facts> {
+    let gems = at.read("Gemfile");
+    let names = |gem: &str| {
+        let quoted = [format!("'{gem}'"), format!("\"{gem}\"")];
+        let is_gem = |line: &str| {
+            line.trim_start().starts_with("gem") && quoted.iter().any(|name| line.contains(name))
+        };
+        Some(gems.as_ref()?.lines().find(|(_, line)| is_gem(line))?.0)
+    };
+    let is_bare = || {
+        at.has("_config.yml")
+            && gems.is_none()
+            && (at.has_dir("_posts") || at.has_dir("_layouts") || entries.has("index.md"))
+            && !entries.has("package.json")
+    };
+    let line = names("jekyll").or_else(|| names("github-pages"));
+    let middleman = names("middleman").filter(|_| entries.has("config.rb"));
+    // Applications of Rails have gems for their pages too.
+    let is_rails = entries.has("config.ru") && at.has_dir("app");
+    if line.or(middleman).is_none() && !is_bare() || is_rails {
+        return None;
+    }
+    let place = match line.or(middleman) {
+        Some(line) => at.place("Gemfile", Some(line)),
+        None => at.place("_config.yml", None),
+    };
+    let id = if middleman.is_some() { "middleman" } else { "jekyll" };
+    let mut facts = generator(at, &RUBY, id, &place);
+    let parse = |text: &str| {
+        let version = Version::parse(text.trim_start_matches("ruby-"))?;
+        version.minor.map(|_| version.major_minor().to_string())
+    };
+    facts.version(pins::choose(at.pins(&RUBY), parse, RUBY.default));
+    facts.build_env("JEKYLL_ENV", "production");
+    match gems.is_some() {
+        true => {
+            let install = Step::new(Kind::Install, at.dir, "bundle install --jobs 4");
+            facts.layer(at.those(&["Gemfile", "Gemfile.lock"]), vec![install]);
+        }
+        false => facts.steps.push(Step::new(
+            Kind::Install,
+            ".",
+            "gem install jekyll minima jekyll-feed jekyll-seo-tag",
+        )),
+    }
+    let exec = if gems.is_some() { "bundle exec " } else { "" };
+    let config = at.yaml("_config.yml").filter(|_| middleman.is_none());
+    let default = if middleman.is_some() { "build" } else { "_site" };
+    let output = text_at(config.as_ref(), &["destination"], default);
+    writes(at, &mut facts, &format!("{exec}{id} build"), &output, place);
+    Some(facts)
+}
+
+/// `base_url` is what Zola must have (<https://www.getzola.org/documentation/getting-started/configuration/>).
+fn is_zola(at: Folder<'_>, name: &str) -> bool {
+    name == "config.toml" && at.toml(name).is_some_and(|toml| toml.has("base_url"))
+}
+
+fn zola(at: Folder<'_>, _: &Entries) -> Option<Facts> {
+    let name = "config.toml";
+    let has_any = ["content", "templates", "themes"].iter().any(|name| at.has_dir(name));
+    if !has_any || !is_zola(at, name) {
+        return None;
+    }
+    let place = at.place(name, None);
+    let mut facts = generator(at, &ZOLA, "zola", &place);
+    let output = text_at(at.toml(name).as_ref(), &["output_dir"], "public");
+    writes(at, &mut facts, "zola build", &output, place);
+    Some(facts)
+}
+
+/// <https://rust-lang.github.io/mdBook/format/configuration/>
+fn mdbook(at: Folder<'_>, entries: &Entries) -> Option<Facts> {
+    let name = entries.first_of(&["book.toml"])?;
+    let place = at.place(name, None);
+    let mut facts = generator(at, &MDBOOK, "mdbook", &place);
+    if is_manual(at, &[]) {
+        facts.weight = Weight::Manual;
+    }
+    let output = text_at(at.toml(name).as_ref(), &["build", "build-dir"], "book");
+    writes(at, &mut facts, "mdbook build", &output, place);
+    Some(facts)
+}
+
+// LEGACY
 fn served(spec: &UniversalBuild) -> [Decision; 2] {
     let command = spec.runtime.command.join(" ");
     [
         Decision::new("start command", command, "files for a browser, served by Caddy", []),
-        Decision::new("port", file_server::PORT.to_string(), "the file server's own", []),
+        Decision::new("port", super::file_server::PORT.to_string(), "the file server's own", []),
     ]
 }
 
@@ -133,7 +332,12 @@ pub(super) fn generated(
 ) -> Service {
     let folder = join_folder(dir, &site.output);
     spec.build.commands.push(in_folder(dir, &site.build));
-    file_server::serve(&mut spec, project.bases, &folder, Missing::NotFound);
+    super::file_server::serve(
+        &mut spec,
+        project.bases,
+        &folder,
+        super::file_server::Missing::NotFound,
+    );
     let mut decisions = vec![
         Decision::new("language", site.language, site.id, [site.place.clone()]),
         Decision::new("framework", site.id, "its configuration", [site.place.clone()]),
@@ -150,10 +354,7 @@ fn join_folder(dir: &str, folder: &str) -> String {
 }
 
 fn in_folder(dir: &str, command: &str) -> String {
-    match dir {
-        "." => command.to_owned(),
-        dir => format!("cd {} && {command}", crate::detect::shell::quote(dir)),
-    }
+    within(dir, command)
 }
 
 /// A manual of a program lies in the program's tree, and is not deployed with it.
@@ -165,223 +366,4 @@ pub(super) fn weight_of_manual(project: &Project<'_>, dir: &str, own: &[&str]) -
             || entries.ending(".csproj").next().is_some()
     });
     if has_program { Weight::Manual } else { Weight::Framework }
-}
-
-/// Alpine has the newest of the generators that are one program (pkgs.alpinelinux.org, community); Debian bookworm has an
-/// old Hugo and none of the others.
-fn with_program(spec: &mut UniversalBuild, family: Family, program: &str) {
-    spec.build.base = match family {
-        Family::Wolfi if program == "hugo" => images::image(crate::spec::DEFAULT_BASE),
-        Family::Debian if program == "hugo" => images::image(images::DEBIAN),
-        _ => images::official("alpine:3.22"),
-    };
-    spec.build.packages.push(program.to_owned());
-}
-
-/// <https://gohugo.io/configuration/introduction/>: `hugo.*`, or `config.*` of before 0.110.
-fn hugo(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    let named = entries.first_of(&["hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json"]);
-    let has = |name: &str| entries.dirs.iter().any(|folder| folder == name);
-    let is_hugo = || {
-        has("content")
-            && (has("archetypes") || has("themes") || has("layouts"))
-            && !entries.has("package.json")
-    };
-    let old = || {
-        let name = entries.first_of(&["config.toml", "config.yaml", "config.yml"])?;
-        is_hugo().then_some(name).filter(|_| !is_zola(project, &join(dir, name)))
-    };
-    let split = || {
-        (has("config") && project.tree.has_dir(&join(dir, "config/_default")))
-            .then_some("config/_default")
-            .filter(|_| has("content"))
-    };
-    let config = named.or_else(old).or_else(split)?;
-    let path = join(dir, config);
-    let output = read_config(project, &path)
-        .and_then(|value| Some(value.str_at(&["publishDir"])?.to_owned()));
-    let mut spec = empty("static", "none", Some("hugo"));
-    with_program(&mut spec, project.bases, "hugo");
-    if entries.has("go.mod") {
-        // Themes as modules are fetched by Go, from git.
-        spec.build.packages.extend(["git", "go"].map(str::to_owned));
-    }
-    let output = output.unwrap_or_else(|| "public".to_owned());
-    let place = Evidence::file(path);
-    let site = Site {
-        id: "hugo",
-        language: "static",
-        build_system: "none",
-        build: "hugo --minify".to_owned(),
-        output,
-        place,
-        weight: Weight::Framework,
-    };
-    Some(generated(project, dir, spec, site))
-}
-
-fn read_config(project: &Project<'_>, path: &str) -> Option<Value> {
-    match path.rsplit('.').next()? {
-        "toml" => project.tree.toml(path),
-        "yaml" | "yml" => project.tree.yaml(path),
-        "json" => project.tree.json(path),
-        _ => None,
-    }
-}
-
-/// <https://jekyllrb.com/docs/>, and Middleman, which is installed alike.
-fn jekyll(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    let gemfile = join(dir, "Gemfile");
-    let gems = project.tree.read(&gemfile);
-    let names = |gem: &str| {
-        gems.as_ref().and_then(|text| {
-            text.lines()
-                .find(|(_, line)| {
-                    let line = line.trim_start();
-                    line.starts_with("gem")
-                        && (line.contains(&format!("'{gem}'"))
-                            || line.contains(&format!("\"{gem}\"")))
-                })
-                .map(|(at, _)| at)
-        })
-    };
-    let config = join(dir, "_config.yml");
-    let has_config = project.tree.has(&config);
-    let line = names("jekyll").or_else(|| names("github-pages"));
-    let is_bare = || {
-        let has = |name: &str| entries.dirs.iter().any(|folder| folder == name);
-        has_config
-            && gems.is_none()
-            && (has("_posts") || has("_layouts") || entries.has("index.md"))
-            && !entries.has("package.json")
-    };
-    let middleman = names("middleman").filter(|_| entries.has("config.rb"));
-    if line.is_none() && middleman.is_none() && !is_bare() {
-        return None;
-    }
-    // Rails applications have gems for their pages too.
-    if entries.has("config.ru") && project.tree.has_dir(&join(dir, "app")) {
-        return None;
-    }
-    let mut spec =
-        empty("ruby", "bundler", Some(if middleman.is_some() { "middleman" } else { "jekyll" }));
-    let mut version = None;
-    if let Some(text) = project.tree.read(&join(dir, ".ruby-version")) {
-        version =
-            crate::detect::versions::Version::parse(text.text.trim().trim_start_matches("ruby-"));
-    }
-    let version =
-        version.map_or_else(|| "3.3".to_owned(), |version| version.major_minor().to_string());
-    spec.build.base = images::plain(project.bases)
-        .unwrap_or_else(|| images::official(&format!("ruby:{version}-bookworm")));
-    if project.bases == Family::Wolfi {
-        spec.build.packages.extend([
-            "build-base".to_owned(),
-            format!("ruby-{version}"),
-            format!("ruby{version}-bundler"),
-            format!("ruby-{version}-dev"),
-        ]);
-    } else if project.bases == Family::Debian {
-        spec.build.packages.extend(["build-essential", "ruby-dev", "bundler"].map(str::to_owned));
-    }
-    spec.build.env.insert("JEKYLL_ENV".to_owned(), "production".to_owned());
-    let build = match (gems.is_some(), middleman.is_some()) {
-        (_, true) => "bundle exec middleman build",
-        (true, _) => "bundle exec jekyll build",
-        (false, _) => "jekyll build",
-    };
-    let install = if gems.is_some() {
-        in_folder(dir, "bundle install --jobs 4")
-    } else {
-        "gem install jekyll minima jekyll-feed jekyll-seo-tag".to_owned()
-    };
-    let lock = join(dir, "Gemfile.lock");
-    match gems.is_some() {
-        true => {
-            let mut files = vec![gemfile.clone()];
-            files.extend(project.tree.has(&lock).then_some(lock));
-            spec.build.dependencies.push(DependencyStep { files, commands: vec![install] });
-        }
-        false => spec.build.commands.push(install),
-    }
-    let destination = project
-        .tree
-        .yaml(&config)
-        .and_then(|value| Some(value.str_at(&["destination"])?.to_owned()));
-    let output = if middleman.is_some() {
-        "build".to_owned()
-    } else {
-        destination.unwrap_or_else(|| "_site".to_owned())
-    };
-    let place = match line.or(middleman) {
-        Some(line) => Evidence::line(gemfile, Some(line)),
-        None => Evidence::file(config),
-    };
-    let id = if middleman.is_some() { "middleman" } else { "jekyll" };
-    let site = Site {
-        id,
-        language: "ruby",
-        build_system: "bundler",
-        build: build.to_owned(),
-        output,
-        place,
-        weight: Weight::Framework,
-    };
-    Some(generated(project, dir, spec, site))
-}
-
-/// `base_url` is what Zola must have (<https://www.getzola.org/documentation/getting-started/configuration/>).
-fn is_zola(project: &Project<'_>, path: &str) -> bool {
-    project.tree.has(path)
-        && path.ends_with("config.toml")
-        && project.tree.toml(path).is_some_and(|toml| toml.has("base_url"))
-}
-
-fn zola(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    let path = join(dir, "config.toml");
-    let has = |name: &str| entries.dirs.iter().any(|folder| folder == name);
-    if !(has("content") || has("templates") || has("themes")) || !is_zola(project, &path) {
-        return None;
-    }
-    let output =
-        project.tree.toml(&path).and_then(|toml| Some(toml.str_at(&["output_dir"])?.to_owned()));
-    let mut spec = empty("static", "none", Some("zola"));
-    with_program(&mut spec, project.bases, "zola");
-    let output = output.unwrap_or_else(|| "public".to_owned());
-    let place = Evidence::file(path);
-    let site = Site {
-        id: "zola",
-        language: "static",
-        build_system: "none",
-        build: "zola build".to_owned(),
-        output,
-        place,
-        weight: Weight::Framework,
-    };
-    Some(generated(project, dir, spec, site))
-}
-
-/// <https://rust-lang.github.io/mdBook/format/configuration/>
-fn mdbook(project: &Project<'_>, dir: &str, entries: &Entries) -> Option<Service> {
-    if !entries.has("book.toml") {
-        return None;
-    }
-    let path = join(dir, "book.toml");
-    let config = project.tree.toml(&path);
-    let output = config.and_then(|toml| Some(toml.str_at(&["build", "build-dir"])?.to_owned()));
-    let mut spec = empty("static", "none", Some("mdbook"));
-    with_program(&mut spec, project.bases, "mdbook");
-    let output = output.unwrap_or_else(|| "book".to_owned());
-    let weight = weight_of_manual(project, dir, &[]);
-    let place = Evidence::file(path);
-    let site = Site {
-        id: "mdbook",
-        language: "static",
-        build_system: "none",
-        build: "mdbook build".to_owned(),
-        output,
-        place,
-        weight,
-    };
-    Some(generated(project, dir, spec, site))
 }
