@@ -20,6 +20,8 @@ pub mod gleam;
 pub mod go;
 pub mod haskell;
 pub mod jvm;
+#[cfg(test)]
+mod nim_tests;
 pub mod node;
 pub mod php;
 pub mod python;
