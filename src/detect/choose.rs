@@ -4,29 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     detect::{
-        Decision, Evidence, Project, Service, Weight, ecosystems,
-        model::parent,
+        Decision, Evidence, Project, Service, Weight, ecosystems, folders,
         settings::{self, ServiceSettings},
         tree::is_below,
     },
     spec::{Base, DependencyStep, reference},
 };
-
-/// Folders that hold what shows or checks a project and is not deployed with it.
-const ASIDE: &[&str] = &[
-    "test", "tests", "__tests__", "testing", "testdata", "test-data", "test_data", "test-apps",
-    "fixtures", "__fixtures__", "e2e", "cypress", "playwright", "example", "examples", "sample",
-    "samples", "demo", "demos", "benchmark", "benchmarks", "bench", "benches", "fuzz", "fuzzing",
-    "storybook", "unused", "deprecated", "archived", "playground", "playgrounds", "templates",
-    "integration-tests", "integration_tests", "scripts", "tools",
-];
-/// Folders that hold manuals.
-const MANUALS: &[&str] = &["docs", "doc", "documentation"];
-/// Folders whose name says that what lies in them is deployed: `apps/docs` is an application like the others there.
-const APPLICATIONS: &[&str] = &["apps", "applications", "services"];
-
-/// Folders that a build fills where the folder they lie in has a manifest; elsewhere they may be anybody's.
-const OUTPUT: &[&str] = &["build", "dist", "out", "obj", "publish"];
 
 /// Drops what is no service of its own, applies `peelbox.toml` and names the rest; sorted by folder.
 ///
@@ -39,11 +22,14 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Ser
         }
     }
     drop_claimed(&mut chosen);
-    drop_unless_last(&mut chosen, |service| is_aside(&service.dir));
-    if chosen.iter().any(|service| !is_manual(service) && service.weight >= Weight::Starts) {
-        chosen.retain(|service| !is_manual(service));
+    drop_unless_last(&mut chosen, |service| folders::is_aside(&service.dir));
+    if chosen
+        .iter()
+        .any(|service| !folders::is_manual(&service.dir) && service.weight >= Weight::Starts)
+    {
+        chosen.retain(|service| !folders::is_manual(&service.dir));
     }
-    drop_unless_last(&mut chosen, |service| is_output(project, &service.dir));
+    drop_unless_last(&mut chosen, |service| is_output(project, service));
     let heaviest = chosen.iter().map(|service| service.weight).max();
     if heaviest >= Some(Weight::Starts) {
         chosen.retain(|service| service.weight >= Weight::Starts);
@@ -155,47 +141,16 @@ fn drop_claimed(services: &mut Vec<Service>) {
     // A light service may claim what a heavier one was kept for: that one stays, it was there first.
 }
 
+fn is_output(project: &Project<'_>, service: &Service) -> bool {
+    folders::is_output(&service.dir, |dir| ecosystems::has_manifest(project, dir))
+}
+
 fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -> bool) {
     let counts = |weight: Weight| weight >= Weight::Starts || weight == Weight::Library;
     let stays = |service: &Service| !is_dropped(service) && counts(service.weight);
     if services.iter().any(stays) {
         services.retain(|service| !is_dropped(service));
     }
-}
-
-fn is_aside(dir: &str) -> bool {
-    let ends = [
-        "-example", "-examples", "-sample", "-samples", "-test", "-tests", "-fixtures", "-e2e",
-        "-playground", "-benchmark", "-benchmarks",
-    ];
-    let dir = dir.to_ascii_lowercase();
-    dir.split('/').any(|part| {
-        // `{{cookiecutter.name}}` is a template too.
-        let is_template = part.contains("{{");
-        is_template || ASIDE.contains(&part) || ends.iter().any(|end| part.ends_with(end))
-    })
-}
-
-fn is_manual(service: &Service) -> bool {
-    let mut above = "";
-    service.dir.split('/').any(|part| {
-        let is_manual = MANUALS.contains(&part) && !APPLICATIONS.contains(&above);
-        above = part;
-        is_manual
-    })
-}
-
-/// Whether a folder lies in what a build made: copies of manifests are often part of that.
-fn is_output(project: &Project<'_>, dir: &str) -> bool {
-    let mut above = dir;
-    while above != "." {
-        let (folder, name) = (parent(above), above.rsplit('/').next().unwrap_or(above));
-        if OUTPUT.contains(&name) && ecosystems::has_manifest(project, folder) {
-            return true;
-        }
-        above = folder;
-    }
-    false
 }
 
 /// What `peelbox.toml` says wins over every rule.

@@ -25,6 +25,7 @@ pub mod emit;
 pub mod explain;
 pub mod facts;
 pub mod folder;
+mod folders;
 pub mod framework;
 pub mod images;
 pub mod language;

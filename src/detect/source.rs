@@ -5,7 +5,8 @@
 
 use std::rc::Rc;
 
-use super::{Evidence, Fixed, Port, Project, Rule, Text, paths::join};
+pub use super::folders::is_beside_product;
+use super::{Evidence, Fixed, Port, Project, Rule, Text, folders::is_for_tests, paths::join};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Gathered {
         }
         for name in &entries.dirs {
             let path = join(dir, name);
-            if depth < DEPTH_MAX && !TESTS.contains(&name.as_str()) && !skip(&path) {
+            if depth < DEPTH_MAX && !is_for_tests(name) && !skip(&path) {
                 self.walk(project, &path, extensions, skip, depth + 1);
             }
         }
@@ -344,21 +345,12 @@ pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c))
 }
 
-/// Whether a folder holds tests, examples or tools, as its path says.
-pub fn is_beside_product(dir: &str) -> bool {
-    dir.split('/').any(|part| NOT_PRODUCT.contains(&part) || matches!(part, "tools" | "hack"))
-}
-
 /// Parts of names of what works in the background without listening.
 const BACKGROUND: &[&str] = &[
     "worker", "consumer", "scheduler", "daemon", "processor", "subscriber", "listener", "cron",
     "queue", "kafka", "sarama", "amqp", "rabbit", "lapin", "nats", "asynq", "temporal", "pubsub",
     "sqs", "apalis", "redis", "service", "svc", "server", "discord", "telegram", "slack", "bot",
 ];
-
-/// Folders of tests within sources. Others such as `example` may be a part of a package's name.
-const TESTS: &[&str] =
-    &["test", "tests", "__tests__", "testdata", "benches", "fixtures", "e2e", "Tests"];
 
 /// Folders that hold nothing of the product.
 pub const NOT_PRODUCT: &[&str] = &[
