@@ -141,6 +141,17 @@ words! {
         // Crystal.
         OptimisedTarget = "the target, optimised",
         NoCrystalMain = "no target and no main file: a library",
+        // Go.
+        MainWithoutModule = "a package main without go.mod",
+        OnlyOfGo = "the only one of Go",
+        StaticGo = "a static program needs only certificates, time zones and a user",
+        NeedsLibc = "a program with C in it needs a C library",
+        NeedsShell = "the Procfile's command needs a shell",
+        LessThanUsed = "the least that is needed, and less than this",
+        ProgramThatServes = "the program that serves",
+        ToolBeside = "a tool: it neither serves nor is named like the module",
+        NoPackageMain = "no folder holds a program (package main): a library",
+        NoGoSum = "there is no go.sum: `go mod tidy` writes it",
         // Swift.
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",

@@ -244,8 +244,6 @@ pub(super) fn base_name(base: &Base) -> &str {
 pub(super) struct Stated {
     /// In exec form, with the program's path in the image.
     pub(super) command: Vec<String>,
-    /// Whether a shell reads it.
-    pub(super) needs_shell: bool,
     /// Where it stands.
     pub(super) evidence: Evidence,
 }
@@ -266,6 +264,5 @@ pub(super) fn procfile_of(project: &Project<'_>, dir: &str, path: &str) -> Optio
     }
     let line = format!("{} {}", quote(path), rest.trim());
     let command = exec_form(line.trim());
-    let needs_shell = command.first().is_some_and(|word| word == "/bin/sh");
-    Some(Stated { command, needs_shell, evidence: process.evidence })
+    Some(Stated { command, evidence: process.evidence })
 }
