@@ -49,7 +49,8 @@ const ROW: Language = Language {
         ("buster", &[(1, 11), (1, 12), (1, 13), (1, 14), (1, 15)]),
         ("bullseye", &[(1, 16), (1, 17), (1, 18)]),
     ],
-    packaged: Some(Packaged { language: "Go", wolfi: ((1, 18), (1, 26)), debian: (1, 19) }),
+    // Wolfi has a package of each version, and of those to come.
+    packaged: Some(Packaged { language: "Go", wolfi: ((1, 18), (1, u32::MAX)), debian: (1, 19) }),
     ..NOTHING
 };
 
