@@ -1,5 +1,7 @@
 //! What services of compiled languages have in common: one program with arguments of its own, or of a `Procfile`.
 
+use std::collections::BTreeSet;
+
 use super::{
     Decision, Evidence, Facts, Fixed, Folder, Rule, Weight, What,
     paths::file_name,
@@ -16,6 +18,18 @@ pub struct Stated {
     pub needs_shell: bool,
     /// Where it stands.
     place: Evidence,
+}
+
+/// What is reached from `found` in any number of steps, each once, in the order in which it is found.
+pub fn reach(mut found: Vec<String>, mut next: impl FnMut(&str) -> Vec<String>) -> Vec<String> {
+    let mut seen: BTreeSet<String> = found.iter().cloned().collect();
+    let mut at = 0;
+    while let Some(from) = found.get(at) {
+        let more = next(from);
+        found.extend(more.into_iter().filter(|to| seen.insert(to.clone())));
+        at += 1;
+    }
+    found
 }
 
 /// Reads `web: bin/app --port $PORT` for the program that the image has at `path`; other commands (`go run`, scripts) are

@@ -86,6 +86,45 @@ pub fn within(dir: &str, command: &str) -> String {
     if dir == "." { command.to_owned() } else { format!("cd {} && {command}", quote(dir)) }
 }
 
+/// Whether a pattern of a workspace names a path: `*` stands for anything within a part, `**` for any parts, `{a,b}` for
+/// one of several words.
+pub fn glob(pattern: &str, path: &str) -> bool {
+    if let Some((head, rest)) = pattern.split_once('{')
+        && let Some((words, tail)) = rest.split_once('}')
+    {
+        // One pair of braces; another one inside the tail would multiply.
+        let mut words = words.split(',').filter(|_| !tail.contains('{'));
+        return words.any(|word| glob(&format!("{head}{word}{tail}"), path));
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    // Row by row, so that many `**` cost no more than their number times the path's.
+    let mut reached = vec![false; parts.len() + 1];
+    reached[0] = true;
+    for glob in pattern.split('/') {
+        let mut next = vec![false; parts.len() + 1];
+        for at in 0..=parts.len() {
+            next[at] = match glob {
+                "**" => reached[at] || at > 0 && next[at - 1],
+                _ => at > 0 && reached[at - 1] && is_like(glob, parts[at - 1]),
+            };
+        }
+        reached = next;
+    }
+    reached[parts.len()]
+}
+
+/// Whether a word is one with `*` for anything.
+fn is_like(glob: &str, word: &str) -> bool {
+    let mut pieces: Vec<&str> = glob.split('*').collect();
+    let Some(mut rest) = word.strip_prefix(pieces.remove(0)) else { return false };
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,5 +171,24 @@ mod tests {
     fn a_path_is_below_a_folder_only_at_a_slash() {
         assert!(is_below("a/b", "a") && is_below("a", "a") && is_below("x", "."));
         assert!(!is_below("ab", "a") && !is_below("a", "a/b"));
+    }
+
+    #[test]
+    fn patterns_of_workspaces_match_whole_parts() {
+        let check = |pattern: &str, path: &str, want| {
+            assert_eq!(glob(pattern, path), want, "{pattern} {path}");
+        };
+        check("crates/*", "crates/api", true);
+        check("crates/*", "crates/api/sub", false);
+        check("crates/svc-*", "crates/svc-api", true);
+        check("crates/svc-*-x", "crates/svc-x", false);
+        check("api", "api", true);
+        check("api", "apis", false);
+        check("crates/**", "crates/a/b", true);
+        check("*", "é", true);
+        check("apps/{web,api}", "apps/api", true);
+        check("apps/{web,api}", "apps/x", false);
+        check("p*-x/a*b*c", "pp-x/aabbc", true);
+        check("p*-x/a*b*c", "pp-x/aabb", false);
     }
 }

@@ -7,7 +7,6 @@ pub(super) use crate::detect::{
     paths::{last_part, literal, relative, resolve, within},
     shell::quote,
 };
-use crate::detect::{procfile::procfile, shell::exec_form};
 use crate::{
     detect::{
         Decision, Evidence, Project, Service, Weight,
@@ -89,12 +88,8 @@ impl Service {
         }
     }
 
-    /// Lets the build make the front end of `dir` as well; gives the commands that do so, for before the program is built.
-    pub(super) fn front_end(&mut self, project: &Project<'_>, dir: &str) -> Vec<String> {
-        self.assets(project, dir).map(|assets| assets.build).unwrap_or_default()
-    }
-
-    /// The same where what was installed for it is removed afterwards; `None` where there is no front end.
+    /// Lets the build make the front end of `dir` as well; `None` where there is none. What was installed for it is removed
+    /// afterwards.
     pub(super) fn assets(&mut self, project: &Project<'_>, dir: &str) -> Option<FrontEnd> {
         self.assets_of(project, dir, None)
     }
@@ -238,34 +233,4 @@ pub(super) fn base_name(base: &Base) -> &str {
         Base::OciLayout { dir, .. } => dir,
         Base::Scratch => "scratch",
     }
-}
-
-/// What a `Procfile` says about a compiled program: the same program, with the arguments that stand there.
-pub(super) struct Stated {
-    /// In exec form, with the program's path in the image.
-    pub(super) command: Vec<String>,
-    /// Whether a shell reads it.
-    pub(super) needs_shell: bool,
-    /// Where it stands.
-    pub(super) evidence: Evidence,
-}
-
-/// Reads `web: bin/app --port $PORT` for the program at `path`; other commands (`go run`, scripts) are not for the image.
-pub(super) fn procfile_of(project: &Project<'_>, dir: &str, path: &str) -> Option<Stated> {
-    let process = procfile(project, dir)?;
-    let line = process.line.trim();
-    let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let name = path.rsplit('/').next()?;
-    let own = first.rsplit('/').next() == Some(name);
-    let built = ["bin/", "./", "target/release/", "target/debug/"]
-        .iter()
-        .any(|start| first.starts_with(start));
-    let is_script = first.ends_with(".sh") || first.contains(['=', '$', '&', ';']);
-    if !own && (!built || is_script) {
-        return None;
-    }
-    let line = format!("{} {}", quote(path), rest.trim());
-    let command = exec_form(line.trim());
-    let needs_shell = command.first().is_some_and(|word| word == "/bin/sh");
-    Some(Stated { command, needs_shell, evidence: process.evidence })
 }

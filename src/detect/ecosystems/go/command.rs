@@ -1,7 +1,7 @@
 //! Arguments without which a program of several commands only prints its help.
 
-use super::{ModFile, Program, last_part, module_name, packages::LISTENING};
-use crate::detect::{Evidence, Project, ecosystems::source, model::join};
+use super::{module::ModFile, packages::Program};
+use crate::detect::prelude::*;
 
 const POCKETBASE: &str = "github.com/pocketbase/pocketbase";
 
@@ -13,47 +13,42 @@ pub(super) fn is_pocketbase(program: &Program, module: Option<&ModFile>) -> bool
     program.uses(POCKETBASE) || module.is_some_and(|module| module.module == POCKETBASE)
 }
 
-/// The arguments of the program in `main`, and where they were seen.
+/// The arguments of a program, and where they were seen.
 ///
 /// What the project's own image starts counts first; then a program whose first command runs by itself needs none; then
 /// the command that is called like a server.
 pub(super) fn arguments(
-    project: &Project<'_>,
-    root: &str,
-    main: &str,
+    root: Folder<'_>,
     program: &Program,
     module: Option<&ModFile>,
 ) -> (Vec<String>, Option<Evidence>) {
     if is_pocketbase(program, module) {
-        let words = ["serve".to_owned(), format!("--http=0.0.0.0:{POCKETBASE_PORT}")];
-        return (words.to_vec(), None);
+        let address = format!("--http=0.0.0.0:{POCKETBASE_PORT}");
+        return (vec!["serve".to_owned(), address], None);
     }
-    let library = LIBRARIES.iter().find(|library| program.imports_like(library));
-    let by_hand = program.files.iter().any(|file| file.text.contains("os.Args[1]"));
-    if library.is_none() && !by_hand {
-        return (Vec::new(), None);
+    let by_hand = program.has("os.Args[1]");
+    if !by_hand && !LIBRARIES.iter().any(|library| program.imports_like(library)) {
+        return Default::default();
     }
-    let mut names = vec![last_part(main).unwrap_or_default(), last_part(root).unwrap_or_default()];
-    let of_module = module.map(|module| module_name(&module.module)).unwrap_or_default();
-    names.push(&of_module);
-    let of_image = [main, root].into_iter().find_map(|dir| {
-        let path = join(dir, "Dockerfile");
-        let text = project.tree.read(&path)?;
-        Some((of_dockerfile(&text.text, &names)?, Evidence::file(path)))
+    let folders = [program.dir.as_str(), root.dir];
+    let [main, above] = folders.map(|dir| last_part(dir).unwrap_or_default());
+    let names = [main, above, module.map(ModFile::name).unwrap_or_default()];
+    let of_image = folders.into_iter().find_map(|dir| {
+        let text = Folder::new(root.project, dir).read("Dockerfile")?;
+        Some((of_dockerfile(&text.text, &names)?, Some(Evidence::file(&text.path))))
     });
-    if let Some((words, evidence)) = of_image {
-        return (words, Some(evidence));
+    if let Some(found) = of_image {
+        return found;
     }
-    if program.files.iter().any(|file| runs_itself(&file.text, &names)) {
-        return (Vec::new(), None);
+    if !program.serves() || program.files.iter().any(|file| runs_itself(&file.text, &names)) {
+        return Default::default();
     }
-    let serves = LISTENING.iter().any(|call| program.files.iter().any(|f| f.text.contains(call)));
     let marks = ["Use:", "Name:", "cmd:\"", "command:\"", ".Command(", "case \""];
     let is_likely = |text: &str| marks.iter().any(|mark| text.contains(mark));
     let likely: Vec<_> = program.files.iter().filter(|file| is_likely(&file.text)).collect();
-    let found = COMMANDS.iter().filter(|_| serves).find_map(|name| {
+    let found = COMMANDS.iter().find_map(|name| {
         let file = likely.iter().find(|file| declares(&file.text, name, by_hand))?;
-        Some((vec![(*name).to_owned()], Some(Evidence::file(file.path.clone()))))
+        Some((vec![(*name).to_owned()], Some(Evidence::file(&file.path))))
     });
     found.unwrap_or_default()
 }
@@ -71,23 +66,18 @@ fn of_dockerfile(text: &str, names: &[&str]) -> Option<Vec<String>> {
         let words = inner.split(',').map(|word| word.trim().trim_matches('"').to_owned());
         Some(words.filter(|word| !word.is_empty()).collect())
     };
-    let all: Vec<String> = words("ENTRYPOINT")
-        .unwrap_or_default()
-        .into_iter()
-        .chain(words("CMD").unwrap_or_default())
-        .collect();
-    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut rest = all.iter().skip_while(|word| INITS.contains(&name(word).as_str()));
-    let program = rest.next()?;
-    let program = name(program);
-    let is_it = names.contains(&program.as_str()) || ANY_NAMES.contains(&program.as_str());
-    let plain = |word: &String| {
+    let all = ["ENTRYPOINT", "CMD"].into_iter().flat_map(|name| words(name).unwrap_or_default());
+    let mut rest = all.skip_while(|word| INITS.contains(&file_name(word)));
+    let first = rest.next()?;
+    let name = file_name(&first);
+    let is_it = names.contains(&name) || ANY_NAMES.contains(&name);
+    let is_plain = |word: &String| {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_=:.,/".contains(c);
         // What the image has at an absolute path is not there in this one.
         word.chars().all(fits) && !word.starts_with('/') && !word.contains("=/")
     };
-    let rest: Vec<String> = rest.cloned().collect();
-    (is_it && rest.iter().all(plain)).then_some(rest)
+    let rest: Vec<String> = rest.collect();
+    (is_it && rest.iter().all(is_plain)).then_some(rest)
 }
 
 /// Whether the command that is called like the program does something by itself.
@@ -113,16 +103,13 @@ fn is_root(before: &str) -> bool {
 
 /// Whether a text declares a command of that name, in the ways of the libraries.
 fn declares(text: &str, name: &str, by_hand: bool) -> bool {
-    let mut capital = name.to_owned();
-    if let Some(first) = capital.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    if !text.contains(name) && !text.contains(&capital) {
+    // Most texts do not: reading them line by line takes time.
+    if !text.to_ascii_lowercase().contains(name) {
         return false;
     }
+    let quoted = format!("\"{name}\"");
     let is_it = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let quoted = format!("\"{name}\"");
         match words.as_slice() {
             ["Use:" | "Name:", value, ..] => {
                 value.trim_end_matches(',') == quoted || value.strip_prefix('"') == Some(name)

@@ -1,71 +1,72 @@
-//! Frameworks of Go: what is imported, and the port they take by themselves.
+//! What programs import: frameworks with the port they take by themselves, and libraries with C in them.
 
 use super::{module::ModFile, packages::Program};
-use crate::detect::Evidence;
-
-/// One framework.
-pub(super) struct Framework {
-    /// Its id.
-    pub(super) id: &'static str,
-    /// Import paths that mean it.
-    imports: &'static [&'static str],
-    /// What it listens on when nothing says otherwise; 0: it has no such port.
-    pub(super) port: u16,
-}
+use crate::detect::{framework::Known, prelude::*};
 
 /// The more special before what it is built on: Encore and go-zero projects import gRPC too.
 static FRAMEWORKS: &[Framework] = &[
-    of("encore", &["encore.dev"], 8080),
-    of("buffalo", &["github.com/gobuffalo/buffalo"], 3000),
-    of("revel", &["github.com/revel/revel"], 9000),
-    of("go-zero", &["github.com/zeromicro/go-zero", "github.com/tal-tech/go-zero"], 8888),
-    of("kratos", &["github.com/go-kratos/kratos"], 8000),
-    of("goravel", &["github.com/goravel/framework"], 3000),
-    of("gofr", &["gofr.dev"], 8000),
-    of("atreugo", &["github.com/savsgio/atreugo"], 8000),
-    of("beego", &["github.com/beego/beego", "github.com/astaxie/beego"], 8080),
-    of("goframe", &["github.com/gogf/gf"], 8000),
-    of("hertz", &["github.com/cloudwego/hertz"], 8888),
-    of("kitex", &["github.com/cloudwego/kitex"], 8888),
-    of("iris", &["github.com/kataras/iris"], 8080),
-    of("fiber", &["github.com/gofiber/fiber"], 3000),
-    of("echo", &["github.com/labstack/echo"], 1323),
-    of("gin", &["github.com/gin-gonic/gin"], 8080),
-    of("pocketbase", &["github.com/pocketbase/pocketbase"], 8090),
-    of("huma", &["github.com/danielgtaylor/huma"], 8888),
-    of("martini", &["github.com/go-martini/martini"], 3000),
-    of("fuego", &["github.com/go-fuego/fuego"], 9999),
-    of("chi", &["github.com/go-chi/chi", "github.com/pressly/chi"], 0),
-    of("goji", &["goji.io", "github.com/zenazn/goji"], 8000),
-    of("negroni", &["github.com/urfave/negroni", "github.com/codegangsta/negroni"], 3000),
-    of("gorilla", &["github.com/gorilla/mux"], 0),
-    of("httprouter", &["github.com/julienschmidt/httprouter"], 0),
-    of("connect", &["connectrpc.com/connect", "github.com/bufbuild/connect-go"], 0),
-    of("gqlgen", &["github.com/99designs/gqlgen"], 0),
-    of("fasthttp", &["github.com/valyala/fasthttp"], 0),
-    of("grpc", &["google.golang.org/grpc"], 0),
+    framework("encore", &["encore.dev"], 8080),
+    framework("buffalo", &["github.com/gobuffalo/buffalo"], 3000),
+    framework("revel", &["github.com/revel/revel"], 9000),
+    framework("go-zero", &["github.com/zeromicro/go-zero", "github.com/tal-tech/go-zero"], 8888),
+    framework("kratos", &["github.com/go-kratos/kratos"], 8000),
+    framework("goravel", &["github.com/goravel/framework"], 3000),
+    framework("gofr", &["gofr.dev"], 8000),
+    framework("atreugo", &["github.com/savsgio/atreugo"], 8000),
+    framework("beego", &["github.com/beego/beego", "github.com/astaxie/beego"], 8080),
+    framework("goframe", &["github.com/gogf/gf"], 8000),
+    framework("hertz", &["github.com/cloudwego/hertz"], 8888),
+    framework("kitex", &["github.com/cloudwego/kitex"], 8888),
+    framework("iris", &["github.com/kataras/iris"], 8080),
+    framework("fiber", &["github.com/gofiber/fiber"], 3000),
+    framework("echo", &["github.com/labstack/echo"], 1323),
+    framework("gin", &["github.com/gin-gonic/gin"], 8080),
+    framework("pocketbase", &["github.com/pocketbase/pocketbase"], 8090),
+    framework("huma", &["github.com/danielgtaylor/huma"], 8888),
+    framework("martini", &["github.com/go-martini/martini"], 3000),
+    framework("fuego", &["github.com/go-fuego/fuego"], 9999),
+    framework("chi", &["github.com/go-chi/chi", "github.com/pressly/chi"], 0),
+    framework("goji", &["goji.io", "github.com/zenazn/goji"], 8000),
+    framework("negroni", &["github.com/urfave/negroni", "github.com/codegangsta/negroni"], 3000),
+    framework("gorilla", &["github.com/gorilla/mux"], 0),
+    framework("httprouter", &["github.com/julienschmidt/httprouter"], 0),
+    framework("connect", &["connectrpc.com/connect", "github.com/bufbuild/connect-go"], 0),
+    framework("gqlgen", &["github.com/99designs/gqlgen"], 0),
+    framework("fasthttp", &["github.com/valyala/fasthttp"], 0),
+    framework("grpc", &["google.golang.org/grpc"], 0),
 ];
 
-const fn of(id: &'static str, imports: &'static [&'static str], port: u16) -> Framework {
-    Framework { id, imports, port }
+/// The framework of a program, seen at the line of `go.mod`, else in the file that imports it.
+pub(super) fn known(program: &Program, module: Option<&ModFile>) -> Option<Known> {
+    framework::find(FRAMEWORKS, |import| {
+        // A client of a gRPC service imports gRPC as well.
+        let is_client = import.ends_with("/grpc") && !program.has("grpc.NewServer");
+        let is_used = program.uses(import) && !is_client;
+        let required = || module?.requires(import);
+        is_used.then(|| required().or_else(|| program.place(import)))?
+    })
 }
 
-/// The framework of a program, and where it was seen: the line of `go.mod`, else the file that imports it.
-pub(super) fn find(
-    program: &Program,
-    module: Option<&ModFile>,
-) -> Option<(&'static Framework, Evidence)> {
-    FRAMEWORKS.iter().find_map(|framework| {
-        let import = framework.imports.iter().find(|import| program.uses(import))?;
-        // A client of a gRPC service imports gRPC as well.
-        if framework.id == "grpc" {
-            program.files.iter().find(|file| file.text.contains("grpc.NewServer"))?;
-        }
-        let required = module.and_then(|module| module.requires(import));
-        let seen = || {
-            let file = program.files.iter().find(|file| file.text.contains(import))?;
-            Some(Evidence::line(&file.path, file.line_of(import)))
-        };
-        Some((framework, required.or_else(seen)?))
-    })
+/// Libraries that need a C compiler, and what else.
+static WITH_C: &[Library] = &[
+    library(SQLITE, &[], &[]),
+    library("github.com/confluentinc/confluent-kafka-go", &[], &[]),
+    library("github.com/h2non/bimg", &["libvips-dev"], &["libvips42"]),
+    library("github.com/davidbyttow/govips", &["libvips-dev"], &["libvips42"]),
+    library("gopkg.in/gographics/imagick.v3", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
+    library("github.com/pebbe/zmq4", &["libzmq3-dev", "pkg-config"], &["libzmq5"]),
+    library("github.com/google/gopacket/pcap", &["libpcap-dev"], &["libpcap0.8"]),
+    library("github.com/chai2010/webp", &[], &[]),
+    library("github.com/marcboeker/go-duckdb", &[], &["libstdc++6"]),
+];
+
+const SQLITE: &str = "github.com/mattn/go-sqlite3";
+
+/// Those that a program uses.
+pub(super) fn with_c(program: &Program, module: Option<&ModFile>) -> Vec<&'static Library> {
+    let required = |name| module.is_some_and(|module| module.requires(name).is_some());
+    let has_sqlite = program.uses("gorm.io/driver/sqlite") || required(SQLITE);
+    let uses =
+        |library: &&Library| program.uses(library.name) || library.name == SQLITE && has_sqlite;
+    WITH_C.iter().filter(uses).collect()
 }

@@ -1,6 +1,6 @@
 //! `go.mod` and `go.work` (go.dev/ref/mod).
 
-use crate::detect::{Evidence, Text, model::parent, pins::Pin};
+use crate::detect::prelude::*;
 
 /// What of a `go.mod` or `go.work` matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,14 +75,23 @@ impl ModFile {
         parent(&self.path)
     }
 
+    /// Folders that it names, relative to the root.
+    pub(super) fn named_folders(&self) -> impl Iterator<Item = String> {
+        self.folders.iter().filter_map(|folder| resolve(self.dir(), folder))
+    }
+
+    /// The last element of the module's path that is no major version: `example.com/shop/v2` is `shop`.
+    pub(super) fn name(&self) -> &str {
+        let is_major = |part: &str| part.strip_prefix('v').is_some_and(is_number);
+        self.module.rsplit('/').find(|part| !is_major(part)).unwrap_or_default()
+    }
+
     /// The line of a direct requirement of `module`, or of one of its major versions (`…/v4`).
     pub(super) fn requires(&self, module: &str) -> Option<Evidence> {
         let fits = |path: &str| {
-            path.strip_prefix(module).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest
-                        .strip_prefix("/v")
-                        .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+            let rest = path.strip_prefix(module);
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.strip_prefix("/v").is_some_and(is_number)
             })
         };
         let (_, line) = self.requires.iter().find(|(path, _)| fits(path))?;
@@ -91,13 +100,13 @@ impl ModFile {
 }
 
 /// Major and minor of a Go version: `1.22`, `1.22.3`, `1.21rc2`; `None` when it is none.
-pub(super) fn minor(version: &str) -> Option<(u32, u32)> {
-    let version = version.trim().trim_start_matches("go").trim_start_matches('v');
-    let mut parts = version.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next().unwrap_or("0");
-    let digits = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
-    Some((major, minor[..digits].parse().ok()?))
+pub(super) fn minor(text: &str) -> Option<Version> {
+    let version = Version::parse(text.trim().trim_start_matches("go"))?;
+    Some(Version { minor: version.minor.or(Some(0)), patch: None, ..version })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -126,8 +135,21 @@ mod tests {
     }
 
     #[test]
+    fn a_module_is_called_by_its_last_element() {
+        let named = |module: &str| ModFile { module: module.into(), ..ModFile::default() };
+        let check = |path: &str, want: &str| assert_eq!(named(path).name(), want);
+        check("example.com/team/shop/v2", "shop");
+        check("shop", "shop");
+        check("example.com/vault", "vault");
+        check("", "");
+    }
+
+    #[test]
     fn versions_have_a_major_and_a_minor() {
-        let check = |text: &str, want| assert_eq!(minor(text), want, "{text}");
+        let check = |text: &str, want: Option<(u32, u32)>| {
+            let found = minor(text).map(|version| (version.major, version.minor.unwrap()));
+            assert_eq!(found, want, "{text}");
+        };
         check("1.22.3", Some((1, 22)));
         check("1.21rc2", Some((1, 21)));
         check("go1.20", Some((1, 20)));
@@ -140,7 +162,9 @@ mod tests {
         mutate(SAMPLE.as_bytes(), b"(){}\n\t/\"v.=> ", 3000, |bytes| {
             let file = parse(&String::from_utf8_lossy(bytes));
             drop(file.requires("github.com/gin-gonic/gin"));
-            assert!(file.go.is_none_or(|pin| minor(&pin.version).is_none_or(|(major, _)| major < u32::MAX)));
+            assert!(file.go.is_none_or(|pin| {
+                minor(&pin.version).is_none_or(|version| version.major < u32::MAX)
+            }));
         });
     }
 }

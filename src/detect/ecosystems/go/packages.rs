@@ -1,16 +1,9 @@
 //! Go packages: which folders hold a program, and which files belong to it.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
 
-use super::module::ModFile;
-use crate::detect::{
-    Project, Text,
-    ecosystems::{draft::resolve, source::NOT_PRODUCT},
-    model::{join, parent},
-};
+use super::{language::STATIC, module::ModFile};
+use crate::detect::prelude::*;
 
 /// The head of a Go file: what stands before the first declaration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -63,82 +56,77 @@ fn quoted(text: &str) -> Option<String> {
     Some(inner.to_owned())
 }
 
-/// Folders of the module with a program, sorted, the module's own folder first.
-///
-/// A folder's package is that of its first file that belongs to one; `cmd/go` refuses folders with two.
-pub(super) fn mains(project: &Project<'_>, module: &str, others: &BTreeSet<String>) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut queue = VecDeque::from([(module.to_owned(), 0)]);
-    let mut seen = 0;
-    while let Some((dir, depth)) = queue.pop_front() {
-        seen += 1;
-        if seen > FOLDERS_MAX || found.len() >= MAINS_MAX {
-            break;
-        }
-        if is_main(project, &dir) {
-            found.push(dir.clone());
-        }
-        let Some(entries) = project.tree.entries(&dir) else { continue };
-        for name in &entries.dirs {
-            let path = join(&dir, name);
-            let is_left_out = name.starts_with(['.', '_'])
-                || NOT_PRODUCT.contains(&name.as_str())
-                || TOOL_FOLDERS.contains(&name.as_str())
-                || others.contains(&path);
-            if !is_left_out && depth < DEPTH_MAX {
-                queue.push_back((path, depth + 1));
-            }
-        }
-    }
-    found.sort_by_key(|dir| (dir != module, dir.clone()));
-    found
+/// Folders of the module with a program, sorted, the module's own folder first; `others` are those of all modules.
+pub(super) fn mains(module: Folder<'_>, others: &BTreeSet<&str>) -> Vec<String> {
+    let is_own = |dir: &&str| {
+        upward(dir).take_while(|dir| *dir != module.dir).all(|dir| {
+            let name = file_name(dir);
+            let is_beside = [source::NOT_PRODUCT, TOOL_FOLDERS].concat().contains(&name);
+            !is_beside && !name.starts_with(['.', '_']) && !others.contains(dir)
+        })
+    };
+    let dirs = module.project.tree.dirs_below(module.dir).map(|(dir, _)| dir).filter(is_own);
+    let is_main = |dir: &&str| is_main(Folder::new(module.project, dir));
+    dirs.take(FOLDERS_MAX).filter(is_main).take(MAINS_MAX).map(str::to_owned).collect()
 }
 
 /// Folders of the programs that GoReleaser builds: a released example is the product.
-pub(super) fn released(project: &Project<'_>, root: &str) -> Vec<String> {
+pub(super) fn released(at: Folder<'_>) -> Vec<String> {
     let names = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
-    let Some(file) = names.iter().find_map(|name| project.tree.read(&join(root, name))) else {
-        return Vec::new();
-    };
-    let mains = file.lines().filter_map(|(_, line)| {
-        let line = line.trim_start().trim_start_matches("- ");
-        let main = line.strip_prefix("main:")?.trim().trim_matches(['"', '\'']);
-        let path = resolve(root, main)?;
-        Some(if main.ends_with(".go") { parent(&path).to_owned() } else { path })
+    let file = at.first_of(&names).and_then(|name| at.yaml(name));
+    let builds = file.as_ref().and_then(|file| file.get("builds")).map(Value::items);
+    let mains = builds.unwrap_or_default().iter().filter_map(|build| {
+        let path = resolve(at.dir, build.str_at(&["main"])?)?;
+        Some(if path.ends_with(".go") { parent(&path).to_owned() } else { path })
     });
     mains.collect()
 }
 
-/// Whether the folder's files are a program.
-pub(super) fn is_main(project: &Project<'_>, dir: &str) -> bool {
-    let files = go_files(project, dir);
-    let main = files.iter().position(|name| name == "main.go");
-    let first = main.into_iter().map(|at| &files[at]).chain(&files);
-    first
-        .take(HEADS_MAX)
-        .filter_map(|name| project.tree.read(&join(dir, name)))
-        .map(|text| Head::parse(&text.text))
+/// Whether the folder's files are a program: the package is that of the first file that belongs to one; `cmd/go` refuses
+/// folders with two.
+pub(super) fn is_main(at: Folder<'_>) -> bool {
+    let mut files = go_files(at);
+    files.sort_by_key(|name| *name != "main.go");
+    let heads = files.iter().take(HEADS_MAX).filter_map(|name| at.read(name));
+    let mut heads = heads.map(|text| Head::parse(&text.text));
+    heads
         .find(|head| !head.is_ignored && !head.package.is_empty())
         .is_some_and(|head| head.package == "main")
 }
 
 /// Names of the files that `go build` takes on Linux, as far as names say.
-fn go_files(project: &Project<'_>, dir: &str) -> Vec<String> {
-    let Some(entries) = project.tree.entries(dir) else { return Vec::new() };
-    let other_system =
+fn go_files<'t>(at: Folder<'t>) -> Vec<&'t str> {
+    let is_other_system =
         |name: &str| OTHER_SYSTEMS.iter().any(|os| name.ends_with(&format!("_{os}.go")));
-    let takes = |name: &&String| {
-        name.ends_with(".go")
-            && !name.ends_with("_test.go")
-            && !name.starts_with(['_', '.'])
-            && !other_system(name)
-    };
-    entries.files.iter().filter(takes).cloned().collect()
+    let all = at.entries().into_iter().flat_map(|entries| entries.ending(".go"));
+    all.filter(|name| {
+        !name.ends_with("_test.go") && !name.starts_with(['_', '.']) && !is_other_system(name)
+    })
+    .collect()
+}
+
+/// Paths, patterns among them, that the `//go:embed` lines of a file in the folder name, relative to the root, with their
+/// lines.
+pub(in crate::detect::ecosystems) fn embeds<'t>(
+    dir: &'t str,
+    text: &'t str,
+) -> impl Iterator<Item = (String, usize)> {
+    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+        Some((at + 1, line.trim().strip_prefix("//go:embed ")?.split_whitespace()))
+    });
+    lines.flat_map(move |(line, words)| {
+        words.filter_map(move |word| {
+            let path = word.trim_matches(['"', '`']);
+            Some((resolve(dir, path.strip_prefix("all:").unwrap_or(path))?, line))
+        })
+    })
 }
 
 /// A program: its files and those of all packages of the same modules that it imports.
 #[derive(Debug, Default)]
 pub(super) struct Program {
+    /// Its folder.
+    pub(super) dir: String,
     /// Own files first.
     pub(super) files: Vec<Rc<Text>>,
     /// Imported packages of other modules and of the standard library.
@@ -151,40 +139,37 @@ pub(super) struct Program {
 
 impl Program {
     /// Follows the imports from `dir`; `modules` are those of the tree.
-    pub(super) fn load(project: &Project<'_>, dir: &str, modules: &[ModFile]) -> Self {
-        let mut program = Self::default();
-        let mut seen = BTreeSet::from([dir.to_owned()]);
-        let mut queue = VecDeque::from([dir.to_owned()]);
-        while let Some(dir) = queue.pop_front() {
-            for name in go_files(project, &dir) {
-                if program.files.len() >= FILES_MAX {
-                    return program;
-                }
-                let Some(text) = project.tree.read(&join(&dir, &name)) else { continue };
-                let head = Head::parse(&text.text);
-                if head.is_ignored {
-                    continue;
-                }
-                program.embeds(&dir, &text.text);
-                for import in head.imports {
-                    program.has_cgo |= import == "C";
-                    match folder(&import, modules) {
-                        Some(folder) if seen.insert(folder.clone()) => queue.push_back(folder),
-                        Some(_) => {}
-                        None => drop(program.imports.insert(import)),
-                    }
-                }
-                program.files.push(text);
-            }
-        }
+    pub(super) fn load(project: &Project<'_>, dir: String, modules: &[ModFile]) -> Self {
+        let mut program = Self { dir: dir.clone(), ..Self::default() };
+        compiled::reach(vec![dir], |dir| program.add(Folder::new(project, dir), modules));
         program
+    }
+
+    /// Adds the files of a package, and gives the folders of those that it imports.
+    fn add(&mut self, at: Folder<'_>, modules: &[ModFile]) -> Vec<String> {
+        let mut folders = Vec::new();
+        let room = FILES_MAX.saturating_sub(self.files.len());
+        for text in go_files(at).into_iter().filter_map(|name| at.read(name)).take(room) {
+            let head = Head::parse(&text.text);
+            if head.is_ignored {
+                continue;
+            }
+            self.embeds.extend(embeds(at.dir, &text.text).map(|(path, _)| path));
+            for import in head.imports {
+                self.has_cgo |= import == "C";
+                match folder(&import, modules) {
+                    Some(folder) => folders.push(folder),
+                    None => drop(self.imports.insert(import)),
+                }
+            }
+            self.files.push(text);
+        }
+        folders
     }
 
     /// Whether a package of `module` is imported, in any major version.
     pub(super) fn uses(&self, module: &str) -> bool {
-        self.imports.iter().any(|import| {
-            import.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+        self.imports.iter().any(|import| is_below(import, module))
     }
 
     /// Whether a package is imported whose path holds that: `/cli` for `github.com/urfave/cli/v2`.
@@ -199,15 +184,29 @@ impl Program {
 
     /// Whether it calls something that serves HTTP, gRPC or TCP.
     pub(super) fn serves(&self) -> bool {
-        LISTENING.iter().any(|call| self.files.iter().any(|file| file.text.contains(call)))
+        STATIC.listens.iter().any(|call| self.has(call))
     }
 
-    fn embeds(&mut self, dir: &str, text: &str) {
-        for line in text.lines().filter_map(|line| line.trim().strip_prefix("//go:embed ")) {
-            let words = line.split_whitespace().map(|word| word.trim_matches(['"', '`']));
-            let paths = words.map(|word| word.strip_prefix("all:").unwrap_or(word));
-            self.embeds.extend(paths.filter_map(|path| resolve(dir, path)));
-        }
+    /// Whether one of its files holds a text.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.files.iter().any(|file| file.text.contains(text))
+    }
+
+    /// Where one of its files holds a text.
+    pub(super) fn place(&self, text: &str) -> Option<Evidence> {
+        let mut files = self.files.iter();
+        files.find_map(|file| Some(Evidence::line(&file.path, Some(file.line_of(text)?))))
+    }
+
+    /// Whether a part of its folder's name begins with one of these words.
+    pub(super) fn is_called(&self, words: &[&str]) -> bool {
+        let mut parts = file_name(&self.dir).split(['-', '_', '.']);
+        parts.any(|part| words.iter().any(|word| part.starts_with(word)))
+    }
+
+    /// Whether its folder or one above is called so.
+    pub(super) fn is_in(&self, name: &str) -> bool {
+        self.dir.split('/').any(|part| part == name)
     }
 }
 
@@ -220,13 +219,6 @@ fn folder(import: &str, modules: &[ModFile]) -> Option<String> {
     };
     modules.iter().filter_map(of).max_by_key(|(length, _)| *length).map(|(_, folder)| folder)
 }
-
-/// Calls that make a program a server.
-pub(super) const LISTENING: &[&str] = &[
-    "ListenAndServe", "net.Listen(", ".Run(\":", ".Run()", ".Run(addr", ".Run(port", ".Run(fmt",
-    ".Run(\"0.0.0.0", ".Run(os.", ".Start(\":", ".Listen(", "grpc.NewServer", "http.Serve(",
-    "http.Server{", ".Start(", ".Spin()", "MustNewServer(",
-];
 
 /// Folders of programs that developers run.
 const TOOL_FOLDERS: &[&str] = &[
@@ -241,7 +233,6 @@ const HEAD_LINES_MAX: usize = 400;
 const HEADS_MAX: usize = 4;
 const FOLDERS_MAX: usize = 4000;
 const MAINS_MAX: usize = 64;
-const DEPTH_MAX: usize = 12;
 const FILES_MAX: usize = 300;
 
 #[cfg(test)]
@@ -279,7 +270,7 @@ mod tests {
         mutate(seed.as_bytes(), b"\"`()\n/* ", 3000, |bytes| {
             let text = String::from_utf8_lossy(bytes);
             drop(Head::parse(&text));
-            Program::default().embeds("a", &text);
+            assert!(embeds("a", &text).all(|(path, _)| !path.starts_with('/')));
         });
     }
 }

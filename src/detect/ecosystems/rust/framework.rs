@@ -1,75 +1,91 @@
-//! Frameworks of Rust: the crate that means one, and the port it takes by itself.
+//! Frameworks of Rust: the crate that means one, and what it does otherwise than others.
 
-use super::package::{Package, Packages};
-use crate::detect::Evidence;
+use super::{
+    package::{Package, Packages},
+    wasm,
+};
+use crate::detect::{framework::Known, prelude::*};
 
-/// One framework.
-pub(super) struct Framework {
-    /// Its id.
-    pub(super) id: &'static str,
-    /// The crate that means it.
-    krate: &'static str,
-    /// What it, or its guide, listens on; 0: nothing in common.
-    pub(super) port: u16,
+/// What a framework does otherwise than others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own {
+    /// Files of settings that hold the port.
+    pub(super) settings: &'static [&'static str],
+    /// Whether its settings alone say where it listens, whatever its text says.
+    pub(super) is_configured: bool,
+    /// Folders and files that it reads by convention.
+    pub(super) reads: &'static [&'static str],
+    /// Environment, with the port as `{port}`.
+    pub(super) env: &'static [(&'static str, &'static str)],
+    /// The command of the program that serves, and why.
+    pub(super) start: Option<(&'static str, Fixed)>,
+    /// What builds the program in place of Cargo.
+    pub(super) build: Option<fn(&mut Facts, &Packages<'_>, &Package, &str)>,
 }
+
+const OWN: Own =
+    Own { settings: &[], is_configured: false, reads: &[], env: &[], start: None, build: None };
+
+const LEPTOS: Own =
+    Own { env: &[("LEPTOS_SITE_ADDR", "0.0.0.0:{port}")], build: Some(wasm::leptos), ..OWN };
+
+const DIOXUS: Own = Own { env: &[("IP", "0.0.0.0"), ("PORT", "{port}")], ..OWN };
+
+const LOCO: Own = Own {
+    settings: &["config/production.yaml", "config/development.yaml"],
+    reads: &["assets", "config"],
+    env: &[("LOCO_ENV", "production")],
+    start: Some(("start", Fixed::LocoStart)),
+    ..OWN
+};
+
+/// Rocket listens on 127.0.0.1 unless told otherwise.
+const ROCKET: Own = Own {
+    settings: &["Rocket.toml"],
+    is_configured: true,
+    reads: &["Rocket.toml", "templates"],
+    env: &[("ROCKET_ADDRESS", "0.0.0.0"), ("ROCKET_PORT", "{port}")],
+    ..OWN
+};
 
 /// The more special before what it is built on: Loco is built on axum, axum on hyper.
-static FRAMEWORKS: &[Framework] = &[
-    of("leptos", "leptos", 3000),
-    of("dioxus", "dioxus", 8080),
-    of("loco", "loco-rs", 5150),
-    of("shuttle", "shuttle-runtime", 8000),
-    of("rocket", "rocket", 8000),
-    of("actix-web", "actix-web", 8080),
-    of("poem", "poem", 3000),
-    of("salvo", "salvo", 5800),
-    of("warp", "warp", 3030),
-    of("tide", "tide", 8080),
-    of("gotham", "gotham", 7878),
-    of("thruster", "thruster", 4321),
-    of("rouille", "rouille", 8000),
-    of("iron", "iron", 3000),
-    of("nickel", "nickel", 6767),
-    of("ntex", "ntex", 8080),
-    of("pingora", "pingora", 6188),
-    of("xitca-web", "xitca-web", 8080),
-    of("viz", "viz", 3000),
-    of("ohkami", "ohkami", 3000),
-    of("trillium", "trillium", 8080),
-    of("rama", "rama", 8080),
-    of("axum", "axum", 3000),
-    of("tonic", "tonic", 50051),
-    of("hyper", "hyper", 3000),
-    of("tiny_http", "tiny_http", 8000),
+static FRAMEWORKS: &[Framework<Own>] = &[
+    framework("leptos", &["leptos"], 3000).own(LEPTOS),
+    framework("dioxus", &["dioxus"], 8080).own(DIOXUS),
+    framework("loco", &["loco-rs"], 5150).own(LOCO),
+    framework("shuttle", &["shuttle-runtime"], 8000),
+    framework("rocket", &["rocket"], 8000).own(ROCKET),
+    framework("actix-web", &["actix-web"], 8080),
+    framework("poem", &["poem"], 3000),
+    framework("salvo", &["salvo"], 5800),
+    framework("warp", &["warp"], 3030),
+    framework("tide", &["tide"], 8080),
+    framework("gotham", &["gotham"], 7878),
+    framework("thruster", &["thruster"], 4321),
+    framework("rouille", &["rouille"], 8000),
+    framework("iron", &["iron"], 3000),
+    framework("nickel", &["nickel"], 6767),
+    framework("ntex", &["ntex"], 8080),
+    framework("pingora", &["pingora"], 6188),
+    framework("xitca-web", &["xitca-web"], 8080),
+    framework("viz", &["viz"], 3000),
+    framework("ohkami", &["ohkami"], 3000),
+    framework("trillium", &["trillium"], 8080),
+    framework("rama", &["rama"], 8080),
+    framework("axum", &["axum"], 3000),
+    framework("tonic", &["tonic"], 50051),
+    framework("hyper", &["hyper"], 3000),
+    framework("tiny_http", &["tiny_http"], 8000),
 ];
 
-const fn of(id: &'static str, krate: &'static str, port: u16) -> Framework {
-    Framework { id, krate, port }
-}
-
 /// The framework of a package, of its own or of a library of the tree that it uses.
-pub(super) fn find(
-    packages: &Packages,
-    package: &Package,
-) -> Option<(&'static Framework, Evidence)> {
+pub(super) fn known(packages: &Packages<'_>, package: &Package) -> Option<Known<Own>> {
     let closure = packages.closure(package);
-    of_package(package).or_else(|| {
-        FRAMEWORKS.iter().find_map(|framework| {
-            let mut members = closure.iter().skip(1);
-            Some((framework, members.find_map(|member| member.depends(framework.krate))?))
-        })
-    })
+    let in_library = |name| closure.iter().skip(1).find_map(|member| member.depends(name));
+    of_package(package).or_else(|| framework::find(FRAMEWORKS, in_library))
 }
 
 /// The framework that a package itself depends on.
-pub(super) fn of_package(package: &Package) -> Option<(&'static Framework, Evidence)> {
-    FRAMEWORKS.iter().find_map(|framework| Some((framework, package.depends(framework.krate)?)))
+pub(super) fn of_package(package: &Package) -> Option<Known<Own>> {
+    framework::find(FRAMEWORKS, |name| package.depends(name))
 }
-
-/// Calls that make a program a server.
-pub(super) const LISTENING: &[&str] = &[
-    "TcpListener::bind", "Server::bind", "HttpServer::new", ".bind(", "SocketAddr::from(",
-    "TcpAcceptor::new", ".listen(", "warp::serve", "Server::builder()", "Server::new(",
-    "rocket::build()", "rocket::ignite()", "UnixListener::bind", ".run(([", "#[launch]",
-    "start_server(", "gotham::start(",
-];

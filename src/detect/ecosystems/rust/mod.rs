@@ -1,560 +1,331 @@
 //! Rust: packages and workspaces of Cargo; one service for each program that is deployed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::detect::{
-    Decision, Evidence, Project, Service, Weight,
-    ecosystems::{
-        draft::{APP_DIR, draft, last_part, procfile_of, quote, relative, within},
-        source,
-    },
-    images::Family,
-    manifest::Value,
-    model::{join, parent},
-};
+use crate::detect::{framework::Known, prelude::*};
 
 mod framework;
-mod images;
+mod language;
 mod native;
 mod package;
 mod wasm;
 
 use self::{
-    framework::LISTENING,
+    framework::{Own, known, of_package},
+    language::{LIBRARY, PROGRAM, facts},
     package::{Package, Packages},
 };
 
 /// All services written in Rust.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let packages = Packages::read(project);
-    let mut services = Vec::new();
-    let roots: BTreeSet<&str> =
-        packages.all.values().map(|package| package.root.as_str()).collect();
-    for root in roots {
-        let members: Vec<&Package> = packages.members(root).collect();
-        services.extend(deployed(project, &packages, &members));
-    }
-    services.sort_by(|a, b| a.dir.cmp(&b.dir));
-    services
+    let roots: BTreeSet<&str> = packages.all.values().map(|p| p.root.as_str()).collect();
+    let mut found: Vec<Facts> =
+        roots.into_iter().flat_map(|root| services(&packages, root)).collect();
+    found.sort_by(|a, b| a.dir.cmp(&b.dir));
+    assemble::all(project, found)
 }
 
 /// The services of one workspace (or of one package that is in none).
-fn deployed(project: &Project<'_>, packages: &Packages, members: &[&Package]) -> Vec<Service> {
-    let is_helper = |package: &Package| {
-        source::is_beside_product(relative(&package.root, &package.dir).as_str())
+fn services(packages: &Packages<'_>, root: &str) -> Vec<Facts> {
+    let members: Vec<&Package> = packages.members(root).collect();
+    let chosen = deployed(packages, &members);
+    if chosen.is_empty() {
+        // A library is told of once, whatever it is split into.
+        return members.first().map(|package| library(packages, package)).into_iter().collect();
+    }
+    let mut services: Vec<Facts> =
+        chosen.into_iter().flat_map(|package| programs(packages, package)).collect();
+    if source::is_beside_product(root) {
+        services.iter_mut().for_each(|facts| facts.weight = Weight::Manifest);
+    }
+    services
+}
+
+/// The packages with programs that are deployed.
+fn deployed<'p>(packages: &Packages<'_>, members: &[&'p Package]) -> Vec<&'p Package> {
+    let is_helper = |package: &&&Package| {
+        source::is_beside_product(&relative(&package.root, &package.dir))
             || HELPERS.contains(&package.name.as_str())
-            || last_part(&package.dir).is_some_and(|name| HELPERS.contains(&name))
+            || HELPERS.contains(&file_name(&package.dir))
     };
-    let runnable: Vec<&Package> =
-        members.iter().copied().filter(|p| is_runnable(project, p)).collect();
-    let products: Vec<&Package> = runnable.iter().copied().filter(|p| !is_helper(p)).collect();
-    let mut chosen = if products.is_empty() { runnable } else { products };
-    let serves = |package: &&Package| {
-        framework::find(packages, package).is_some()
-            || wasm::is_page(project, package)
-            || listens(project, package)
-    };
+    let all = || members.iter().filter(|package| is_runnable(packages, package));
+    let mut chosen: Vec<&Package> = all().filter(|package| !is_helper(package)).copied().collect();
+    if chosen.is_empty() {
+        chosen = all().copied().collect();
+    }
+    let listens = |package: &Package| is_open(&packages.sources(package));
     // What others stand on, and does not listen itself, is a library with a program to help its developers.
     let users = chosen.clone();
     chosen.retain(|package| {
-        let is_used = users.iter().any(|user| {
+        let uses = |user: &&Package| {
             user.dir != package.dir && packages.closure(user).iter().any(|p| p.dir == package.dir)
-        });
-        !(is_used && package.has_library(project)) || listens(project, package)
+        };
+        !packages.has_library(package) || !users.iter().any(uses) || listens(package)
     });
+    let serves_itself = |package: &&Package| {
+        of_package(package).is_some() || wasm::is_page(packages, package) || listens(package)
+    };
+    let serves = |package: &&Package| serves_itself(package) || known(packages, package).is_some();
     let is_worker = |package: &&Package| WORKERS.iter().any(|word| package.name.contains(word));
     let is_called_so = |package: &&Package| {
         let mut parts = package.name.split(['-', '_']);
         parts.any(|part| SERVERS.contains(&part))
     };
-    let by_itself = |package: &&Package| {
-        framework::of_package(package).is_some()
-            || wasm::is_page(project, package)
-            || listens(project, package)
-    };
-    if chosen.iter().any(by_itself) {
+    if chosen.iter().any(serves_itself) {
         // What has a server only among the libraries it uses is a tool beside those that have it themselves.
         chosen.retain(|package| {
-            by_itself(package) || is_worker(package) || serves(package) && is_called_so(package)
+            serves_itself(package) || is_worker(package) || is_called_so(package) && serves(package)
         });
     } else if chosen.iter().any(serves) {
         chosen.retain(|package| serves(package) || is_worker(package));
     } else if let Some(root) = chosen.iter().find(|package| package.dir == package.root).copied() {
         chosen = vec![root];
     }
-    if chosen.is_empty() {
-        // A library is told of once, whatever it is split into.
-        return members
-            .first()
-            .map(|package| library(project, packages, package))
-            .into_iter()
-            .collect();
-    }
-    let mut services: Vec<Service> =
-        chosen.iter().flat_map(|package| programs(project, packages, package)).collect();
-    if source::is_beside_product(&chosen[0].root) {
-        services.iter_mut().for_each(|service| service.weight = Weight::Manifest);
-    }
-    services
+    chosen
 }
 
-/// Whether the text of a package, not of what it depends on, opens a port.
-fn listens(project: &Project<'_>, package: &Package) -> bool {
-    let files = package_files(project, package);
-    files.iter().any(|file| LISTENING[..3].iter().any(|call| file.text.contains(call)))
+/// Whether a text opens a port.
+fn is_open(files: &[Rc<Text>]) -> bool {
+    files.iter().any(|file| OPENS.iter().any(|call| file.text.contains(call)))
 }
 
 /// A program for servers, or a page. What Tauri builds is a program for a desktop.
-fn is_runnable(project: &Project<'_>, package: &Package) -> bool {
+fn is_runnable(packages: &Packages<'_>, package: &Package) -> bool {
     let is_desktop =
         ["tauri", "eframe", "iced", "bevy"].iter().any(|name| package.depends(name).is_some());
-    !is_desktop && !package.programs.is_empty() || wasm::is_page(project, package)
-}
-
-fn package_files(
-    project: &Project<'_>,
-    package: &Package,
-) -> Vec<std::rc::Rc<crate::detect::Text>> {
-    let skip = |dir: &str| project.tree.has(&join(dir, "Cargo.toml"));
-    source::gather(project, &package.dir, &["rs"], &skip)
+    !is_desktop && !package.programs.is_empty() || wasm::is_page(packages, package)
 }
 
 /// The programs of a package that are deployed.
-fn programs(project: &Project<'_>, packages: &Packages, package: &Package) -> Vec<Service> {
-    if wasm::is_page(project, package) {
-        return vec![wasm::service(project, packages, package)];
+fn programs(packages: &Packages<'_>, package: &Package) -> Vec<Facts> {
+    if wasm::is_page(packages, package) {
+        return vec![wasm::page(packages, package)];
     }
-    let names: Vec<&String> = package.programs.keys().collect();
-    let default = package.manifest.str_at(&["package", "default-run"]);
-    let chosen = match names.as_slice() {
-        [] | [_] => names.clone(),
-        several => {
-            let named = |wanted: &str| several.iter().copied().find(|name| *name == wanted);
-            let one = default.and_then(named).or_else(|| named(&package.name));
-            match one.or_else(|| SERVERS.iter().find_map(|name| named(name))) {
-                Some(one) => vec![one],
-                None => {
-                    let listens = |name: &&&String| {
-                        let text =
-                            package.programs.get(**name).and_then(|path| project.tree.read(path));
-                        text.is_some_and(|text| {
-                            LISTENING.iter().any(|call| text.text.contains(call))
-                        })
-                    };
-                    let serving: Vec<&String> = several.iter().filter(listens).copied().collect();
-                    if serving.is_empty() {
-                        several.iter().take(1).copied().collect()
-                    } else {
-                        serving
-                    }
-                }
-            }
-        }
+    let all = || package.programs.keys().map(String::as_str);
+    let named = |wanted: &str| all().find(|name| *name == wanted);
+    let stated = package.manifest.str_at(&["package", "default-run"]).and_then(named);
+    let one = stated.or_else(|| named(&package.name));
+    let one = one.or_else(|| SERVERS.iter().find_map(|name| named(name)));
+    let listens = |name: &&str| {
+        let text = packages.project.tree.read(&package.programs[*name]);
+        text.is_some_and(|text| PROGRAM.listens.iter().any(|call| text.text.contains(call)))
     };
-    let single = chosen.len() == 1;
-    let mut services = Vec::new();
-    for program in chosen {
-        let mut service = program_service(project, packages, package, program);
-        if !single {
-            service.name(program.clone());
+    let mut chosen: Vec<&str> = one.into_iter().collect();
+    if one.is_none() {
+        chosen.extend(all().filter(listens));
+    }
+    if chosen.is_empty() {
+        chosen.extend(all().next());
+    }
+    let mut services: Vec<Facts> =
+        chosen.iter().map(|name| service(packages, package, name)).collect();
+    if let ([name], [facts]) = (chosen.as_slice(), services.as_mut_slice()) {
+        let why = if stated.is_some() { Fixed::DefaultRun } else { Fixed::NamedLikeNoServer };
+        let others = package.programs.iter().filter(|(other, _)| other != name);
+        let others = others.map(|(other, path)| (other.clone(), Some(Evidence::file(path))));
+        facts.choose(name, Fixed::ProgramThatIsRun, others, why);
+    } else {
+        for (facts, name) in services.iter_mut().zip(chosen) {
+            facts.name = name.to_owned();
         }
-        for other in names.iter().filter(|name| single && ***name != *program) {
-            let why = if default == Some(program) {
-                "default-run names the other"
-            } else {
-                "named like no server"
-            };
-            let evidence = package.programs.get(*other).map(|path| Evidence::file(path.clone()));
-            let decision = Decision::new("service", program.clone(), "the program that is run", []);
-            service.decisions.push(decision.not(other.to_string(), evidence, why));
-        }
-        services.push(service);
     }
     services
 }
 
-fn facts(project: &Project<'_>, packages: &Packages, package: &Package) -> Service {
-    let mut service = draft(&package.dir, "rust", "cargo");
-    let evidence = || [package.evidence(None)];
-    service.decide("language", "rust", "a Cargo.toml", evidence());
-    service.decide("build system", "cargo", "a Cargo.toml", evidence());
-    service.name(package.name.clone());
-    images::set(project, &mut service, package, packages);
-    service
+fn library(packages: &Packages<'_>, package: &Package) -> Facts {
+    let mut facts = facts(packages, package);
+    facts.language = &LIBRARY;
+    facts.dir = package.root.clone();
+    facts.build(&package.root, "cargo build --release");
+    facts.nothing(Fixed::NoRustProgram, [package.place(None)])
 }
 
-fn library(project: &Project<'_>, packages: &Packages, package: &Package) -> Service {
-    let mut service = facts(project, packages, package);
-    service.dir = package.root.clone();
-    service.decide(
-        "start command",
-        "",
-        "no package has a program: a library",
-        [package.evidence(None)],
-    );
-    service.spec.build.commands = vec![within(&package.root, "cargo build --release")];
-    service
-}
-
-fn program_service(
-    project: &Project<'_>,
-    packages: &Packages,
-    package: &Package,
-    program: &str,
-) -> Service {
-    let mut service = facts(project, packages, package);
-    service.weight = Weight::Starts;
-    let framework = framework::find(packages, package);
-    if let Some((framework, evidence)) = &framework {
-        service.framework(framework.id, "a dependency", [evidence.clone()]);
+fn service(packages: &Packages<'_>, package: &Package, program: &str) -> Facts {
+    let mut facts = facts(packages, package);
+    facts.weight = Weight::Starts;
+    let known = known(packages, package);
+    facts.of_framework(known.as_ref(), Fixed::ADependency);
+    let own = known.as_ref().and_then(|known| known.framework.own);
+    for (library, place) in native::needed(packages, package) {
+        facts.library(library, place);
     }
-    let mut files = Vec::new();
-    for member in packages.closure(package) {
-        files.extend(package_files(project, member));
+    build(&mut facts, packages, package, program);
+    if let Some(build) = own.and_then(|own| own.build) {
+        build(&mut facts, packages, package, program);
     }
-    native_packages(project, &mut service, package);
-    build(project, packages, &mut service, package, program);
-    let is_leptos = framework.as_ref().is_some_and(|(framework, _)| framework.id == "leptos");
-    if is_leptos {
-        wasm::leptos(project, &mut service, package, program);
+    let path = PROGRAM.in_home(program);
+    match own.and_then(|own| own.start) {
+        Some((command, why)) => facts.start([path.as_str(), command], why, []),
+        None => {
+            let place = package.programs.get(program).map(Evidence::file);
+            facts.start([path.as_str()], Fixed::BuiltProgram, place);
+        }
     }
-    let is_server = framework.is_some()
-        || LISTENING[..3].iter().any(|call| files.iter().any(|file| file.text.contains(call)));
-    if is_server {
-        service.weight = Weight::Framework;
-        port(project, &mut service, package, framework.map(|(framework, _)| framework), &files);
-    } else if let Some((port, evidence)) = source::address(&files) {
-        service.weight = Weight::Framework;
-        service.port(port, "the address that the program binds to", [evidence]);
+    let closure = packages.closure(package);
+    let files: Vec<Rc<Text>> =
+        closure.iter().flat_map(|package| packages.sources(package)).collect();
+    if known.is_some() || is_open(&files) {
+        serve(&mut facts, packages, package, known.as_ref(), &files);
+    } else {
+        facts.port(source::port(&files, &[], None));
     }
-    let is_server = !service.spec.runtime.ports.is_empty();
-    let works = packages
-        .closure(package)
-        .iter()
-        .any(|member| member.dependencies().any(|(name, _)| source::is_background(name)));
-    if !is_server && !works && !source::is_background(&package.name) && package.dir != "." {
-        // A command line tool beside services is none; alone it is what there is.
-        service.weight = Weight::Manifest;
+    match facts.port_number() {
+        Some(_) => facts.weight = Weight::Framework,
+        None => {
+            let libraries = closure.iter().flat_map(|package| package.dependencies());
+            let libraries = libraries.map(|(name, _)| name);
+            facts.weigh_silent(libraries.chain([package.name.as_str()]));
+        }
     }
-    runtime_files(project, &mut service, package, &files);
-    let path = format!("{APP_DIR}/{program}");
-    if let Some(stated) = procfile_of(project, &package.dir, &path) {
-        service.weight = Weight::Stated;
-        service.start(stated.command.iter().map(String::as_str), "Procfile web", [stated.evidence]);
-    }
-    service
+    read(&mut facts, packages, package, own, &files);
+    facts.start_stated(compiled::stated(packages.at(package), &path));
+    facts
 }
 
 /// The command, the step that fetches crates, and the program in the image.
-fn build(
-    project: &Project<'_>,
-    packages: &Packages,
-    service: &mut Service,
-    package: &Package,
-    program: &str,
-) {
-    let root = &package.root;
-    let lock = join(root, "Cargo.lock");
-    let is_locked = project.tree.has(&lock);
+fn build(facts: &mut Facts, packages: &Packages<'_>, package: &Package, program: &str) {
+    let root = packages.root(package);
+    let is_locked = root.has("Cargo.lock");
     let locked = if is_locked { " --locked" } else { "" };
     let mut command = format!("cargo build --release{locked}");
-    if packages.members(root).count() > 1 || package.dir != *root {
-        command.push_str(&format!(" -p {}", quote(&package.name)));
+    if packages.members(root.dir).count() > 1 || package.dir != *root.dir {
+        command += &format!(" -p {}", quote(&package.name));
     }
     if package.programs.len() > 1 {
-        command.push_str(&format!(" --bin {}", quote(program)));
+        command += &format!(" --bin {}", quote(program));
     }
     if !is_locked {
-        let why = "there is no Cargo.lock, so the newest crates that fit are taken";
-        service.decide("packages", "unlocked", why, [package.evidence(None)]);
+        facts.decide(What::Packages, "unlocked", Fixed::NoCargoLock, [package.place(None)]);
     }
-    let offline = [".sqlx", "sqlx-data.json"].map(|name| join(root, name));
-    let is_there = |path: &String| project.tree.has(path) || project.tree.has_dir(path);
-    if let Some(path) = offline.into_iter().find(is_there) {
+    let saved = [".sqlx", "sqlx-data.json"].into_iter();
+    if let Some(name) = saved.into_iter().find(|name| root.has(name) || root.has_dir(name)) {
         // Queries are checked against what was saved: there is no database while the image is built.
-        service.build_env("SQLX_OFFLINE", "true");
-        service.decide("packages", "SQLX_OFFLINE", "saved queries of SQLx", [Evidence::file(path)]);
+        facts.build_env("SQLX_OFFLINE", "true");
+        let place = root.place(name, None);
+        facts.decide(What::Packages, "SQLX_OFFLINE", Fixed::SavedQueries, [place]);
     }
-    let (files, prepare) = manifests(project, packages, package);
-    let fetch = within(root, &format!("cargo fetch{locked}"));
-    let has_dependencies =
-        packages.members(root).any(|member| member.dependencies().next().is_some());
-    if has_dependencies {
-        service.dependencies(files, vec![prepare, fetch]);
+    if packages.members(root.dir).any(|member| member.dependencies().next().is_some()) {
+        let (files, prepare) = manifests(packages, package);
+        let fetch = format!("cargo fetch{locked}");
+        let steps = [(".", prepare), (root.dir, fetch)];
+        facts.install(files, steps.map(|(dir, line)| Step::new(Kind::Install, dir, line)));
     }
-    let target = target_dir(project, root);
-    service.cache(["/usr/local/cargo/registry", "/usr/local/cargo/git/db"]);
-    if project.bases != Family::Official {
-        service.build_env("CARGO_HOME", "/usr/local/cargo");
-    }
-    service.cache([target.cache.as_str()]);
-    if let Some(triple) = &target.triple {
+    // Where Cargo writes.
+    let config = root.toml(".cargo/config.toml").or_else(|| root.toml(".cargo/config"));
+    let text = |key| config.as_ref()?.str_at(&["build", key]);
+    let target = text("target-dir").and_then(|dir| resolve(root.dir, dir)).filter(|d| d != ".");
+    let target = target.unwrap_or_else(|| root.path("target"));
+    let mut release = format!("{target}/release");
+    if let Some(triple) = text("target").filter(|triple| !triple.ends_with(".json")) {
         command = format!("rustup target add {} && {command}", quote(triple));
-        if triple.contains("musl") && project.bases != Family::Wolfi {
-            service.build_packages(["musl-tools"]);
+        release = format!("{target}/{triple}/release");
+        if triple.contains("musl") {
+            facts.packages(&["musl-tools"], &[]);
         }
     }
-    let command = within(root, &command);
-    service.decide(
-        "build command",
-        command.clone(),
-        "Cargo's release profile",
-        [package.evidence(None)],
-    );
-    if project.tree.has(&join(&package.dir, "package.json")) {
-        let commands = service.front_end(project, &package.dir);
-        service.spec.build.commands.extend(commands);
+    facts.cache.push(target);
+    if packages.at(package).has("package.json") {
+        let front_end = facts.front_end(packages.project, &package.dir, None);
+        facts.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
     }
-    service.spec.build.commands.push(command);
-    service.copy(&format!("{}/{program}", target.release), &format!("{APP_DIR}/{program}"));
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
-    let path = format!("{APP_DIR}/{program}");
-    let evidence = package.programs.get(program).map(|path| Evidence::file(path.clone()));
-    service.start([path.as_str()], "the built program", evidence);
-}
-
-struct Target {
-    /// The folder of the tree that Cargo writes to.
-    cache: String,
-    /// Where the program lies.
-    release: String,
-    triple: Option<String>,
-}
-
-/// Where Cargo writes, as `.cargo/config.toml` has it.
-fn target_dir(project: &Project<'_>, root: &str) -> Target {
-    let files = ["config.toml", "config"].map(|name| join(root, &format!(".cargo/{name}")));
-    let config = files.iter().find_map(|path| project.tree.toml(path));
-    let text = |key| config.as_ref()?.str_at(&["build", key]).map(str::to_owned);
-    let dir = text("target-dir")
-        .and_then(|dir| crate::detect::ecosystems::draft::resolve(root, &dir))
-        .filter(|dir| dir != ".")
-        .unwrap_or_else(|| join(root, "target"));
-    let triple = text("target").filter(|triple| !triple.ends_with(".json"));
-    let release = match &triple {
-        Some(triple) => format!("{dir}/{triple}/release"),
-        None => format!("{dir}/release"),
-    };
-    Target { cache: dir, release, triple }
+    facts.build(root.dir, command);
+    facts.take(&format!("{release}/{program}"), program);
 }
 
 /// What `cargo fetch` must see, and a command that makes the files it looks for but does not read.
-fn manifests(
-    project: &Project<'_>,
-    packages: &Packages,
-    package: &Package,
-) -> (Vec<String>, String) {
-    let root = &package.root;
+fn manifests(packages: &Packages<'_>, package: &Package) -> (Vec<String>, String) {
     // Cargo reads the manifests of all members, whichever is built, and of all that they depend on.
-    let mut all: BTreeMap<&str, &Package> = BTreeMap::new();
-    for member in packages.members(root) {
-        for package in packages.closure(member) {
-            all.insert(&package.dir, package);
-        }
-    }
-    let mut files = vec![join(root, "Cargo.toml"), join(root, "Cargo.lock")];
-    files.extend([".cargo/config.toml", ".cargo/config"].map(|name| join(root, name)));
-    files.extend(images::toolchain_paths(project, &package.dir).into_iter().map(|seen| seen.file));
-    let mut targets = BTreeSet::new();
-    for member in all.values() {
-        files.push(join(&member.dir, "Cargo.toml"));
-        targets.extend(member.targets.iter().map(String::as_str));
-    }
-    files.retain(|file| project.tree.has(file));
+    let members = packages.members(&package.root);
+    let all: Vec<&Package> = members.flat_map(|member| packages.closure(member)).collect();
+    let own = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", ".cargo/config"];
+    let mut files = packages.root(package).those(&own);
+    files.extend(language::toolchains(packages.at(package)).into_iter().map(|p| p.evidence.file));
+    files.extend(all.iter().map(|member| member.place(None).file));
+    let targets: BTreeSet<&str> =
+        all.iter().flat_map(|member| member.targets.iter().map(String::as_str)).collect();
     let folders: BTreeSet<&str> = targets.iter().map(|file| parent(file)).collect();
-    let list =
-        |paths: &BTreeSet<&str>| paths.iter().map(|path| quote(path)).collect::<Vec<_>>().join(" ");
-    (files, format!("mkdir -p {} && touch {}", list(&folders), list(&targets)))
+    let list = |paths: BTreeSet<&str>| paths.into_iter().map(quote).collect::<Vec<_>>().join(" ");
+    (files, format!("mkdir -p {} && touch {}", list(folders), list(targets)))
 }
 
-/// Packages that crates need, from the lock file or, without one, from what is required.
-fn native_packages(project: &Project<'_>, service: &mut Service, package: &Package) {
-    let lock = join(&package.root, "Cargo.lock");
-    let text = project.tree.read(&lock);
-    for native in native::NATIVE {
-        let evidence = match &text {
-            Some(text) => {
-                let line = text.line_of(&format!("name = \"{}\"", native.name));
-                line.map(|line| Evidence::line(&lock, Some(line)))
-            }
-            None => required(package, native.name),
-        };
-        let Some(evidence) = evidence else { continue };
-        service.build_packages(native.build(project.bases).iter().copied());
-        service.runtime_packages(native.runtime(project.bases).iter().copied());
-        let names = native.build(project.bases).join(" ");
-        service.decide("packages", names, format!("the crate {}", native.name), [evidence]);
-    }
-}
-
-fn required(package: &Package, native: &str) -> Option<Evidence> {
-    let brings =
-        native::BRINGS.iter().filter(|(_, brought)| *brought == native).map(|(name, _)| *name);
-    for name in brings.chain([native]) {
-        let dependency = package.dependencies().find(|(key, _)| *key == name);
-        let Some((_, value)) = dependency else { continue };
-        let bare =
-            value.get("default-features").is_some_and(|v| v.text().as_deref() == Some("false"));
-        if !bare || name != "reqwest" {
-            return package.depends(name);
-        }
-    }
-    // Diesel and SeaORM bind to the libraries of the databases that their features name.
-    let features = package.dependencies().find(|(key, _)| *key == "diesel")?.1.get("features");
-    let names = features.map(Value::texts).unwrap_or_default();
-    let feature = match native {
-        "pq-sys" => "postgres",
-        "mysqlclient-sys" => "mysql",
-        "libsqlite3-sys" => "sqlite",
-        _ => return None,
-    };
-    names.contains(&feature).then(|| package.depends("diesel"))?
-}
-
-fn port(
-    project: &Project<'_>,
-    service: &mut Service,
+/// The port of a program that serves.
+fn serve(
+    facts: &mut Facts,
+    packages: &Packages<'_>,
     package: &Package,
-    framework: Option<&framework::Framework>,
-    files: &[std::rc::Rc<crate::detect::Text>],
+    known: Option<&Known<Own>>,
+    files: &[Rc<Text>],
 ) {
-    let id = framework.map_or("", |framework| framework.id);
-    let default = framework.map_or(0, |framework| framework.port);
-    let found = source::ports(files, LISTENING);
-    let configured = config_port(project, package, id);
-    let configured =
-        configured.or_else(|| settings_port(project, package).filter(|_| found.env.is_none()));
-    match configured.or_else(|| found.number.clone().filter(|_| id != "rocket")) {
-        Some((port, evidence)) => service.port(port, "the program or its settings", [evidence]),
-        None if default != 0 => service.port(default, "the framework's default", []),
-        None => service.port(8080, "nothing says otherwise", []),
-    }
-    let port = service.spec.runtime.ports.first().copied().unwrap_or(8080).to_string();
-    match id {
-        "rocket" => {
-            // Rocket listens on 127.0.0.1 unless told otherwise.
-            service.env("ROCKET_ADDRESS", "0.0.0.0");
-            service.env("ROCKET_PORT", port.clone());
-        }
-        "leptos" => service.env("LEPTOS_SITE_ADDR", format!("0.0.0.0:{port}")),
-        "dioxus" => {
-            service.env("IP", "0.0.0.0");
-            service.env("PORT", port.clone());
-        }
-        "loco" => {
-            service.env("LOCO_ENV", "production");
-            let path = service.spec.runtime.command.first().cloned().unwrap_or_default();
-            service.start(
-                [path.as_str(), "start"],
-                "Loco's server is a command of the program",
-                [],
-            );
-        }
-        _ => {}
-    }
-    if found.env.is_some() {
-        service.env("PORT", port);
-    }
-    let local = ["127.0.0.1", "localhost"].iter().find_map(|host| {
-        LISTENING.iter().find_map(|call| {
-            files.iter().find_map(|file| {
-                let at = file
-                    .text
-                    .lines()
-                    .position(|line| line.contains(call) && line.contains(host))?;
-                Some(Evidence::line(&file.path, Some(at + 1)))
-            })
-        })
+    let own = known.and_then(|known| known.framework.own);
+    let ports = source::ports(files, PROGRAM.listens);
+    let folders = [packages.at(package), packages.root(package)];
+    let of_framework = folders.into_iter().find_map(|at| {
+        source::setting(at.project, at.dir, own?.settings.iter().copied(), &["port"])
     });
-    if let Some(evidence) = local {
-        let what =
-            "it listens on the loopback address alone: the port can't be reached from outside";
-        service.decide("port", "127.0.0.1", what, [evidence]);
-    }
-}
-
-/// The port in the settings of a framework that has them.
-fn config_port(project: &Project<'_>, package: &Package, id: &str) -> Option<(u16, Evidence)> {
-    let dirs = [package.dir.as_str(), package.root.as_str()];
-    let files: &[&str] = match id {
-        "rocket" => &["Rocket.toml"],
-        "loco" => &["config/production.yaml", "config/development.yaml"],
-        _ => &[],
+    let of_settings = || {
+        package.depends("config").or_else(|| package.depends("figment"))?;
+        folders.into_iter().find_map(setting).filter(|_| ports.env.is_none())
     };
-    for path in dirs.iter().flat_map(|dir| files.iter().map(|file| join(dir, file))) {
-        let Some(text) = project.tree.read(&path) else { continue };
-        let found = text.lines().find_map(|(line, words)| {
-            let is_port = words.trim_start().starts_with("port");
-            Some((source::number(words).filter(|_| is_port)?, line))
-        });
-        if let Some((port, line)) = found {
-            return Some((port, Evidence::line(path, Some(line))));
-        }
+    let in_text = || ports.number.clone().filter(|_| !own.is_some_and(|own| own.is_configured));
+    let found = of_framework.or_else(of_settings).or_else(in_text);
+    let default = known.map_or(0, |known| known.framework.port);
+    let port = Port::of(found, Fixed::ProgramOrSettings, default);
+    for (name, value) in own.map(|own| own.env).unwrap_or_default() {
+        facts.env(name, value.replace("{port}", &port.number.to_string()));
     }
-    None
+    facts.port(Some(Port { is_told: ports.env.is_some(), ..port }));
+    let local = files.iter().find_map(|file| {
+        let mut lines = file.lines().filter(|(_, line)| LOCAL.iter().any(|h| line.contains(h)));
+        let (at, _) = lines.find(|(_, line)| PROGRAM.listens.iter().any(|c| line.contains(c)))?;
+        Some(Evidence::line(&file.path, Some(at)))
+    });
+    if let Some(place) = local {
+        facts.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
+    }
 }
 
 /// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`.
-fn settings_port(project: &Project<'_>, package: &Package) -> Option<(u16, Evidence)> {
-    package.depends("config").or_else(|| package.depends("figment"))?;
+fn setting(at: Folder<'_>) -> Option<(u16, Evidence)> {
+    let folders = ["configuration/", "config/", "configs/", "settings/", ""];
     let names = ["production", "prod", "base", "default", "config", "settings", "application"];
     let keys = ["application", "server", "http", "app", "web", "service"];
-    for dir in [&package.dir, &package.root] {
-        for folder in ["configuration", "config", "configs", "settings", "."] {
-            let folder = if folder == "." { dir.clone() } else { join(dir, folder) };
-            for name in names {
-                let yaml = [".yaml", ".yml"].map(|end| join(&folder, &format!("{name}{end}")));
-                let toml = join(&folder, &format!("{name}.toml"));
-                let read = |path: &String| Some((path.clone(), project.tree.yaml(path)?));
-                let file = yaml.iter().find_map(read);
-                let file = file.or_else(|| Some((toml.clone(), project.tree.toml(&toml)?)));
-                let Some((path, file)) = file else { continue };
-                let port = keys.iter().find_map(|key| file.at(&[key, "port"]));
-                let port = port.or_else(|| file.get("port"));
-                if let Some(port) = port
-                    && let Some(number) = port.text().and_then(|text| source::number(&text))
-                {
-                    return Some((number, Evidence::line(path, Some(port.line))));
-                }
-            }
-        }
-    }
-    None
+    let files = folders.iter().flat_map(|folder| names.map(|name| format!("{folder}{name}")));
+    files.into_iter().find_map(|file| {
+        let [yaml, yml, toml] = ["yaml", "yml", "toml"].map(|end| format!("{file}.{end}"));
+        let yaml = [yaml, yml].into_iter().find_map(|path| Some((at.yaml(&path)?, path)));
+        let (file, path) = yaml.or_else(|| Some((at.toml(&toml)?, toml)))?;
+        let port = keys.iter().find_map(|key| file.at(&[key, "port"]));
+        let port = port.or_else(|| file.get("port"))?;
+        Some((source::number(&port.text()?)?, at.place(&path, Some(port.line))))
+    })
 }
 
-/// What the program reads when it runs.
-fn runtime_files(
-    project: &Project<'_>,
-    service: &mut Service,
+/// Takes what the program reads when it runs.
+fn read(
+    facts: &mut Facts,
+    packages: &Packages<'_>,
     package: &Package,
-    files: &[std::rc::Rc<crate::detect::Text>],
+    own: Option<Own>,
+    files: &[Rc<Text>],
 ) {
-    let dirs: BTreeSet<&str> = [package.dir.as_str(), package.root.as_str()].into_iter().collect();
-    for dir in dirs {
-        let Some(entries) = project.tree.entries(dir) else { continue };
-        let folders = entries.dirs.iter().filter(|name| RUNTIME_DIRS.contains(&name.as_str()));
-        let settings = entries.files.iter().filter(|name| RUNTIME_FILES.contains(&name.as_str()));
-        for name in folders.chain(settings) {
-            let path = join(dir, name);
-            if project.tree.has(&join(&path, "Cargo.toml"))
-                || project.tree.has(&join(&path, "package.json"))
-            {
-                continue;
-            }
-            // Rocket and its templates, Loco and its config have their places by convention.
-            let by_convention = match service.spec.metadata.framework.as_deref() {
-                Some("rocket") => matches!(name.as_str(), "Rocket.toml" | "templates"),
-                Some("loco") => matches!(name.as_str(), "config" | "assets"),
-                _ => false,
-            };
+    for dir in BTreeSet::from([&package.dir, &package.root]) {
+        let at = Folder::new(packages.project, dir);
+        facts.take_read_of(at, |name| {
+            let below = Folder::new(packages.project, name);
+            let is_package = ["Cargo.toml", "package.json"].iter().any(|f| at.has(&below.path(f)));
             let seen = source::names_path(files, name);
-            if by_convention || seen.is_some() {
-                service.decide("artifacts", path.clone(), "the program reads it", seen);
-                service.copy(&path, &format!("{APP_DIR}/{name}"));
-            }
-        }
+            let is_read = seen.is_some() || own.is_some_and(|own| own.reads.contains(&name));
+            (is_read && !is_package).then(|| seen.into_iter().collect())
+        });
     }
 }
+
+/// Calls that make a program a server.
+const OPENS: &[&str] = &["TcpListener::bind", "Server::bind", "HttpServer::new"];
+
+/// Hosts that no other machine reaches.
+const LOCAL: &[&str] = &["127.0.0.1", "localhost"];
 
 /// Names of packages and folders that are there for developers.
 const HELPERS: &[&str] = &[
@@ -568,14 +339,3 @@ const WORKERS: &[&str] =
 
 /// Names that the program among several has that is the service.
 const SERVERS: &[&str] = &["server", "api", "web", "app", "main", "backend", "service"];
-
-const RUNTIME_DIRS: &[&str] = &[
-    "templates", "static", "public", "assets", "migrations", "config", "configs", "locales",
-    "i18n", "views", "www", "dist", "resources", "content", "data", "settings", "configuration",
-];
-
-const RUNTIME_FILES: &[&str] = &[
-    "Rocket.toml", "config.toml", "config.yaml", "config.yml", "config.json", "log4rs.yaml",
-    "log4rs.yml", "Settings.toml", "settings.toml", "index.html", "configuration.yaml",
-    "default.toml",
-];

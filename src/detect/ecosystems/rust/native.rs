@@ -1,128 +1,48 @@
 //! Crates that need more than a Rust compiler.
 
-use crate::detect::images::Family;
-
-/// What a crate needs.
-pub(super) struct Native {
-    /// Its name.
-    pub(super) name: &'static str,
-    /// To be built, on Debian.
-    build: &'static [&'static str],
-    /// To run, on Debian 12.
-    runtime: &'static [&'static str],
-    /// To be built, on Wolfi.
-    wolfi_build: &'static [&'static str],
-    /// To run, on Wolfi.
-    wolfi_runtime: &'static [&'static str],
-}
-
-impl Native {
-    pub(super) fn build(&self, family: Family) -> &'static [&'static str] {
-        if family == Family::Wolfi { self.wolfi_build } else { self.build }
-    }
-
-    pub(super) fn runtime(&self, family: Family) -> &'static [&'static str] {
-        if family == Family::Wolfi { self.wolfi_runtime } else { self.runtime }
-    }
-}
-
-const fn tools(
-    name: &'static str,
-    build: &'static [&'static str],
-    wolfi_build: &'static [&'static str],
-) -> Native {
-    Native { name, build, runtime: &[], wolfi_build, wolfi_runtime: &[] }
-}
+use super::package::{Package, Packages};
+use crate::detect::prelude::*;
 
 /// Crates of a lock file, or direct dependencies where there is none.
-pub(super) static NATIVE: &[Native] = &[
-    Native {
-        name: "openssl-sys",
-        build: &["pkg-config", "libssl-dev"],
-        runtime: &["libssl3"],
-        wolfi_build: &["pkgconf", "openssl-dev"],
-        wolfi_runtime: &["libssl3", "libcrypto3"],
-    },
-    Native {
-        name: "pq-sys",
-        build: &["libpq-dev"],
-        runtime: &["libpq5"],
-        wolfi_build: &["postgresql-dev"],
-        wolfi_runtime: &["libpq"],
-    },
-    Native {
-        name: "mysqlclient-sys",
-        build: &["default-libmysqlclient-dev", "pkg-config"],
-        runtime: &["libmariadb3"],
-        wolfi_build: &["mariadb-connector-c-dev", "pkgconf"],
-        wolfi_runtime: &["mariadb-connector-c"],
-    },
-    Native {
-        name: "libsqlite3-sys",
-        build: &["libsqlite3-dev", "pkg-config"],
-        runtime: &["libsqlite3-0"],
-        wolfi_build: &["sqlite-dev", "pkgconf"],
-        wolfi_runtime: &["sqlite-libs"],
-    },
-    Native {
-        name: "libsodium-sys",
-        build: &["libsodium-dev", "pkg-config"],
-        runtime: &["libsodium23"],
-        wolfi_build: &["libsodium-dev", "pkgconf"],
-        wolfi_runtime: &["libsodium"],
-    },
-    Native {
-        name: "alsa-sys",
-        build: &["libasound2-dev", "pkg-config"],
-        runtime: &["libasound2"],
-        wolfi_build: &["alsa-lib-dev", "pkgconf"],
-        wolfi_runtime: &["alsa-lib"],
-    },
-    Native {
-        name: "libudev-sys",
-        build: &["libudev-dev", "pkg-config"],
-        runtime: &["libudev1"],
-        wolfi_build: &["eudev-dev", "pkgconf"],
-        wolfi_runtime: &["eudev-libs"],
-    },
-    Native {
-        name: "rdkafka-sys",
-        build: &["cmake", "g++", "make", "pkg-config", "libssl-dev", "libsasl2-dev", "zlib1g-dev"],
-        runtime: &["libssl3", "libsasl2-2", "zlib1g", "libstdc++6"],
-        wolfi_build: &["cmake", "build-base", "openssl-dev", "cyrus-sasl-dev", "zlib-dev"],
-        wolfi_runtime: &["libssl3", "cyrus-sasl", "zlib", "libstdc++"],
-    },
-    Native {
-        name: "librocksdb-sys",
-        build: &["clang", "libclang-dev", "g++", "make"],
-        runtime: &["libstdc++6"],
-        wolfi_build: &["clang", "build-base"],
-        wolfi_runtime: &["libstdc++"],
-    },
-    Native {
-        name: "curl-sys",
-        build: &["pkg-config", "libcurl4-openssl-dev", "zlib1g-dev"],
-        runtime: &["libcurl4"],
-        wolfi_build: &["pkgconf", "curl-dev", "zlib-dev"],
-        wolfi_runtime: &["libcurl-openssl4"],
-    },
-    Native {
-        name: "link-cplusplus",
-        build: &["g++"],
-        runtime: &["libstdc++6"],
-        wolfi_build: &["build-base"],
-        wolfi_runtime: &["libstdc++"],
-    },
-    tools("prost-build", &["protobuf-compiler", "libprotobuf-dev"], &["protobuf-dev", "protoc"]),
-    tools("bindgen", &["clang", "libclang-dev"], &["clang", "clang-dev"]),
-    tools("cmake", &["cmake", "g++", "make"], &["cmake", "build-base"]),
-    tools("tikv-jemalloc-sys", &["make"], &["build-base"]),
-    tools("jemalloc-sys", &["make"], &["build-base"]),
-    tools("openssl-src", &["make", "perl"], &["build-base", "perl"]),
+static NATIVE: &[Library] = &[
+    library("openssl-sys", &["pkg-config", "libssl-dev"], &["libssl3"])
+        .wolfi(&["pkgconf", "openssl-dev"], &["libssl3", "libcrypto3"]),
+    library("pq-sys", &["libpq-dev"], &["libpq5"]).wolfi(&["postgresql-dev"], &["libpq"]),
+    library("mysqlclient-sys", &["default-libmysqlclient-dev", "pkg-config"], &["libmariadb3"])
+        .wolfi(&["mariadb-connector-c-dev", "pkgconf"], &["mariadb-connector-c"]),
+    library("libsqlite3-sys", &["libsqlite3-dev", "pkg-config"], &["libsqlite3-0"])
+        .wolfi(&["sqlite-dev", "pkgconf"], &["sqlite-libs"]),
+    library("libsodium-sys", &["libsodium-dev", "pkg-config"], &["libsodium23"])
+        .wolfi(&["libsodium-dev", "pkgconf"], &["libsodium"]),
+    library("alsa-sys", &["libasound2-dev", "pkg-config"], &["libasound2"])
+        .wolfi(&["alsa-lib-dev", "pkgconf"], &["alsa-lib"]),
+    library("libudev-sys", &["libudev-dev", "pkg-config"], &["libudev1"])
+        .wolfi(&["eudev-dev", "pkgconf"], &["eudev-libs"]),
+    library(
+        "rdkafka-sys",
+        &["cmake", "g++", "make", "pkg-config", "libssl-dev", "libsasl2-dev", "zlib1g-dev"],
+        &["libssl3", "libsasl2-2", "zlib1g", "libstdc++6"],
+    )
+    .wolfi(
+        &["cmake", "build-base", "openssl-dev", "cyrus-sasl-dev", "zlib-dev"],
+        &["libssl3", "cyrus-sasl", "zlib", "libstdc++"],
+    ),
+    library("librocksdb-sys", &["clang", "libclang-dev", "g++", "make"], &["libstdc++6"])
+        .wolfi(&["clang", "build-base"], &["libstdc++"]),
+    library("curl-sys", &["pkg-config", "libcurl4-openssl-dev", "zlib1g-dev"], &["libcurl4"])
+        .wolfi(&["pkgconf", "curl-dev", "zlib-dev"], &["libcurl-openssl4"]),
+    library("link-cplusplus", &["g++"], &["libstdc++6"]).wolfi(&["build-base"], &["libstdc++"]),
+    library("prost-build", &["protobuf-compiler", "libprotobuf-dev"], &[])
+        .wolfi(&["protobuf-dev", "protoc"], &[]),
+    library("bindgen", &["clang", "libclang-dev"], &[]).wolfi(&["clang", "clang-dev"], &[]),
+    library("cmake", &["cmake", "g++", "make"], &[]).wolfi(&["cmake", "build-base"], &[]),
+    library("tikv-jemalloc-sys", &["make"], &[]).wolfi(&["build-base"], &[]),
+    library("jemalloc-sys", &["make"], &[]).wolfi(&["build-base"], &[]),
+    library("openssl-src", &["make", "perl"], &[]).wolfi(&["build-base", "perl"], &[]),
 ];
 
 /// Direct dependencies that bring a native crate along, for projects without a lock file.
-pub(super) static BRINGS: &[(&str, &str)] = &[
+static BRINGS: &[(&str, &str)] = &[
     ("openssl", "openssl-sys"),
     ("native-tls", "openssl-sys"),
     ("reqwest", "openssl-sys"),
@@ -138,3 +58,41 @@ pub(super) static BRINGS: &[(&str, &str)] = &[
     ("tikv-jemallocator", "tikv-jemalloc-sys"),
     ("cxx", "link-cplusplus"),
 ];
+
+/// What a package needs, and where that is seen: in the lock file or, without one, in what is required.
+pub(super) fn needed(
+    packages: &Packages<'_>,
+    package: &Package,
+) -> impl Iterator<Item = (&'static Library, Evidence)> {
+    let lock = packages.root(package).read("Cargo.lock");
+    NATIVE.iter().filter_map(move |library| {
+        let place = match &lock {
+            Some(lock) => {
+                let line = lock.line_of(&format!("name = \"{}\"", library.name))?;
+                Evidence::line(&lock.path, Some(line))
+            }
+            None => required(package, library.name)?,
+        };
+        Some((library, place))
+    })
+}
+
+fn required(package: &Package, native: &str) -> Option<Evidence> {
+    let brings = BRINGS.iter().filter(|(_, brought)| *brought == native).map(|(name, _)| *name);
+    for name in brings.chain([native]) {
+        let Some(value) = package.dependency(name) else { continue };
+        let bare =
+            value.get("default-features").is_some_and(|v| v.text().as_deref() == Some("false"));
+        if !bare || name != "reqwest" {
+            return package.depends(name);
+        }
+    }
+    // Diesel binds to the libraries of the databases that its features name.
+    let features = package.dependency("diesel")?.get("features");
+    let (_, feature) = DATABASES.iter().find(|(library, _)| *library == native)?;
+    features.map(Value::texts)?.contains(feature).then(|| package.depends("diesel"))?
+}
+
+/// Libraries of databases, and the features that bring them.
+const DATABASES: &[(&str, &str)] =
+    &[("pq-sys", "postgres"), ("mysqlclient-sys", "mysql"), ("libsqlite3-sys", "sqlite")];
