@@ -181,6 +181,20 @@ words! {
         ZigInstalls = "build.zig installs its programs",
         ZigLibrary = "build.zig makes no program: a library",
         ZigInterface = "the interface that build.zig is written for",
+        // PHP.
+        SourcesOfPhp = "manifest or sources of PHP",
+        NoComposer = "no composer.json",
+        PackageOrFiles = "package or files",
+        FolderWithIndexPhp = "folder with index.php",
+        NoIndexPhp = "no index.php in the folder of a framework or of the project",
+        ApacheOfImage = "Apache of the official image",
+        RoadRunnerSettings = "settings of RoadRunner",
+        ListensItself = "file that listens on its own",
+        PortOfContainer = "`PORT` of the container",
+        FreePort = "port that is free for everybody",
+        UserPort = "port that a user other than root may have",
+        SourcePort = "port in the source",
+        PortOfFramework = "default of the framework",
     }
 }
 

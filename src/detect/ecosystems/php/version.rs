@@ -1,29 +1,60 @@
-//! Which PHP a project gets.
+//! Which PHP a project gets, and its images.
 
-use super::{Composer, pins};
-use crate::detect::{
-    Decision, Evidence, Project,
-    versions::{Version, composer::Constraint},
+use super::composer::Composer;
+use crate::detect::{prelude::*, versions::composer::Constraint};
+
+/// PHP: with Apache where the images bring it.
+pub(super) static PHP: Language = Language {
+    id: "php",
+    tool: "none",
+    version_files: &[".php-version"],
+    version_tools: &["php"],
+    sources: &["php", "inc"],
+    listens: &["SocketServer(", "listen(", "Worker("],
+    home: "/var/www/html",
+    images: Images {
+        official: Pair::both("php:{v}-{kind}-{suite}").user("www-data").brings(&[APACHE, TOOLS]),
+        wolfi: Pair::wolfi(
+            &[
+                "php-{v}", "php-{v}-ctype", "php-{v}-curl", "php-{v}-dom", "php-{v}-fileinfo",
+                "php-{v}-iconv", "php-{v}-mbstring", "php-{v}-openssl", "php-{v}-pdo",
+                "php-{v}-phar", "php-{v}-xml", "composer", "git", "unzip",
+            ],
+            &[
+                "php-{v}", "php-{v}-ctype", "php-{v}-curl", "php-{v}-dom", "php-{v}-fileinfo",
+                "php-{v}-iconv", "php-{v}-mbstring", "php-{v}-openssl", "php-{v}-pdo",
+                "php-{v}-phar", "php-{v}-xml",
+            ],
+        ),
+        debian: Pair::debian(
+            &[
+                "composer", "git", "php-cli", "unzip", "php-curl", "php-mbstring", "php-xml",
+                "php-sqlite3", "php-zip",
+            ],
+            &[
+                "ca-certificates", "php-cli", "php-curl", "php-mbstring", "php-xml", "php-sqlite3",
+                "php-zip",
+            ],
+        )
+        .user("www-data"),
+    },
+    // github.com/docker-library/php
+    suites: &[
+        ("stretch", &[(5, 6), (7, 0)]),
+        ("buster", &[(7, 1), (7, 2)]),
+        ("bullseye", &[(7, 3), (7, 4), (8, 0)]),
+        ("bookworm", &[(8, 1), (8, 2), (8, 3), (8, 4), (8, 5)]),
+    ],
+    packaged: Some(Packaged { language: "PHP", wolfi: ((8, 2), (8, 5)), debian: (8, 2) }),
+    ..NOTHING
 };
 
-/// Minors of the official images, with the newest Debian their last release was built for
-/// (github.com/docker-library/php).
-const IMAGES: &[(u32, u32, &str)] = &[
-    (5, 6, "stretch"),
-    (7, 0, "stretch"),
-    (7, 1, "buster"),
-    (7, 2, "buster"),
-    (7, 3, "bullseye"),
-    (7, 4, "bullseye"),
-    (8, 0, "bullseye"),
-    (8, 1, "bookworm"),
-    (8, 2, "bookworm"),
-    (8, 3, "bookworm"),
-    (8, 4, "bookworm"),
-    (8, 5, "bookworm"),
-];
+/// Images that bring Apache, with its settings where Debian has them.
+pub(super) const APACHE: &str = "apache2";
+/// Images that bring tools to compile extensions, and neither extensions nor Composer as packages.
+pub(super) const TOOLS: &str = "docker-php-ext-install";
 
-const DEFAULT: Version = Version { major: 8, minor: Some(4), patch: None };
+const DEFAULT: Version = Version::of(8, 4);
 
 /// Versions as major and minor.
 type Minor = (u32, u32);
@@ -48,67 +79,49 @@ const LIMITS: &[Limits] = &[
         &[((3, 4), (7, 1)), ((4, 4), (7, 4)), ((5, 4), (8, 1)), ((6, 0), (8, 3))],
     ),
 ];
-const SUITED: &str = "the newest that this version of the framework runs on";
 
 /// The version and why: what is pinned, else what the project, its framework and its locked packages allow.
-pub(super) fn version(
-    project: &Project<'_>,
-    dir: &str,
-    composer: Option<&Composer>,
-) -> (Version, Decision) {
-    let decided = |version: Version, rule: String, place: Evidence| {
-        (version, Decision::new("version", version.to_string(), rule, [place]))
+pub(super) fn version(at: Folder<'_>, composer: Option<&Composer<'_>>) -> (Version, Decision) {
+    let decided = |version: Version, rule: Rule, place: Evidence| {
+        (version, Decision::new(What::Version, version.to_string(), rule, [place]))
     };
-    let exact =
-        |text: &str| Version::parse(text).filter(|v| v.minor.is_some()).map(Version::major_minor);
-    if let Some(pin) = pins::stated(project, dir)
-        && let Some(version) = exact(&pin.version)
-    {
-        return decided(version, pin.rule, pin.evidence);
+    let pinned = |pin: Pin| {
+        let version = minor(&pin.version)?;
+        Some((version, Rule::Named(pin.rule), pin.evidence))
+    };
+    if let Some((version, rule, place)) = pins::stated(at.project, at.dir).and_then(pinned) {
+        return decided(version, rule, place);
     }
-    // Often it is the oldest that is supported, and Debian's archive has no packages for so old an image any more.
-    let is_kept = |version: &Version| !["stretch", "buster"].contains(&suite(*version));
-    let requires = composer.is_some_and(|c| c.require("php").is_some());
-    if let Some(platform) = composer.and_then(|c| c.json.at(&["config", "platform", "php"]))
-        && let Some(version) = platform.as_str().and_then(exact)
-        && (is_kept(&version) || !requires)
-    {
-        let path = composer.map_or("", |c| &c.path);
-        return decided(
-            version,
-            "config.platform.php".to_owned(),
-            Evidence::line(path, Some(platform.line)),
-        );
-    }
-    let managed =
-        pins::pins(project, dir, &[".php-version"], &["php"]).into_iter().find_map(|pin| {
-            let version = exact(&pin.version)?;
-            Some((version, pin))
-        });
-    let suited = composer.and_then(suited).filter(|(newest, _)| *newest < DEFAULT);
-    let Some((composer, required)) =
-        composer.and_then(|c| Some((c, c.require("php").or_else(|| c.require("php-64bit"))?)))
-    else {
-        return match (managed, suited) {
-            (Some((version, pin)), _) => decided(version, pin.rule, pin.evidence),
-            (None, Some((version, place))) => decided(version, SUITED.to_owned(), place),
-            (None, None) => (
-                DEFAULT,
-                Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []),
-            ),
+    let managed = at.managed(&PHP).into_iter().find_map(pinned);
+    let required = composer.and_then(|c| c.require("php").or_else(|| c.require("php-64bit")));
+    let (Some(composer), Some(required)) = (composer, required) else {
+        let platform = || composer.and_then(platform);
+        let suited = || {
+            let (version, place) = suited(composer?)?;
+            Some((version, Rule::NewestFor(FRAMEWORK), place))
+        };
+        return match platform().or(managed).or_else(suited) {
+            Some((version, rule, place)) => decided(version, rule, place),
+            None => {
+                let default = DEFAULT.to_string();
+                (DEFAULT, Decision::new(What::Version, default, Fixed::NothingPins, []))
+            }
         };
     };
+    if let Some((version, rule, place)) = platform(composer) {
+        return decided(version, rule, place);
+    }
     let text = required.as_str().unwrap_or_default();
-    let place = Evidence::line(&composer.path, Some(required.line));
+    let place = composer.place(Some(required));
     let Some(constraint) = Constraint::parse(text) else {
-        return decided(DEFAULT, format!("default, `{text}` is no constraint"), place);
+        return decided(DEFAULT, Rule::NotUnderstood(text.to_owned(), "constraint"), place);
     };
-    if let Some((version, pin)) = managed.filter(|(version, _)| constraint.allows(*version)) {
-        return decided(
-            version,
-            format!("{}, within require.php `{text}`", pin.rule),
-            pin.evidence,
-        );
+    let range = || Rule::Range(REQUIRE.to_owned(), text.to_owned());
+    if let Some((version, rule, place)) =
+        managed.filter(|(version, ..)| constraint.allows(*version))
+    {
+        let rule = Rule::Within(rule.to_string(), REQUIRE.to_owned(), text.to_owned());
+        return decided(version, rule, place);
     }
     // All locked packages have to run on it, too.
     let locked: Vec<Constraint> = composer
@@ -117,52 +130,55 @@ pub(super) fn version(
         .filter_map(|package| Constraint::parse(package.str_at(&["require", "php"])?))
         .collect();
     let newest = best(&constraint, &locked);
-    let mut rule = format!("require.php `{text}`");
-    if let Some((version, place)) = suited.filter(|(v, _)| *v < newest && constraint.allows(*v)) {
-        return decided(version, format!("{rule} and {SUITED}"), place);
+    match suited(composer).filter(|(v, _)| *v < newest && constraint.allows(*v)) {
+        Some((version, place)) => decided(version, range().and(Rule::NewestFor(FRAMEWORK)), place),
+        None if newest == best(&constraint, &[]) => decided(newest, range(), place),
+        None => {
+            let lock = Rule::WhatAllows(composer.at.path("composer.lock"));
+            decided(newest, range().and(lock), place)
+        }
     }
-    let version = newest;
-    if version != best(&constraint, &[]) {
-        rule += &format!(" and what {} allows", composer.lock_path);
-    }
-    decided(version, rule, place)
+}
+
+const REQUIRE: &str = "require.php";
+const FRAMEWORK: &str = "the framework";
+
+fn minor(text: &str) -> Option<Version> {
+    Version::parse(text).filter(|version| version.minor.is_some()).map(Version::major_minor)
+}
+
+/// `config.platform.php`, which often is the oldest that is supported: Debian's archive has no packages for so old an
+/// image any more.
+fn platform(composer: &Composer<'_>) -> Option<(Version, Rule, Evidence)> {
+    let value = composer.json.at(&["config", "platform", "php"])?;
+    let version = minor(value.as_str()?)?;
+    let is_kept = !["stretch", "buster"].contains(&PHP.suite(version));
+    let is_taken = is_kept || composer.require("php").is_none();
+    is_taken.then(|| {
+        let rule = Rule::Named("config.platform.php".to_owned());
+        (version, rule, composer.place(Some(value)))
+    })
 }
 
 /// The default if it is allowed, else the nearest before it, else the oldest after it.
 fn best(constraint: &Constraint, locked: &[Constraint]) -> Version {
-    let all = IMAGES.iter().map(|(major, minor, _)| Version {
-        major: *major,
-        minor: Some(*minor),
-        patch: None,
-    });
-    let allowed: Vec<Version> = all.filter(|version| constraint.allows(*version)).collect();
-    let fits = |version: &&Version| locked.iter().all(|one| one.allows(**version));
-    let below = |version: &&Version| **version <= DEFAULT;
-    let found = allowed.iter().rev().filter(below).find(fits).or_else(|| allowed.iter().find(fits));
-    let found = found.or_else(|| allowed.iter().rev().find(below)).or_else(|| allowed.first());
-    found.copied().or_else(|| constraint.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
-}
-
-pub(super) fn suite(version: Version) -> &'static str {
-    let known = |(major, minor, _): &&(u32, u32, &str)| {
-        *major == version.major && Some(*minor) == version.minor
-    };
-    IMAGES.iter().find(known).map_or("bookworm", |image| image.2)
+    let fits = |version| constraint.allows(version) && locked.iter().all(|one| one.allows(version));
+    let found = PHP.best(DEFAULT, fits);
+    let found = found.or_else(|| PHP.best(DEFAULT, |version| constraint.allows(version)));
+    found.or_else(|| constraint.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
 }
 
 /// The newest PHP that the framework's version runs on, where that is not told by what it requires.
-fn suited(composer: &Composer) -> Option<(Version, Evidence)> {
-    let (names, limits) = LIMITS
-        .iter()
-        .find(|(names, _)| names.iter().any(|name| composer.require(name).is_some()))?;
-    let name = names.iter().find(|name| composer.require(name).is_some())?;
+fn suited(composer: &Composer<'_>) -> Option<(Version, Evidence)> {
+    let (name, required, limits) = LIMITS.iter().find_map(|(names, limits)| {
+        names.iter().find_map(|name| Some((*name, composer.require(name)?, limits)))
+    })?;
     let locked = composer.locked().iter().find(|package| package.str_at(&["name"]) == Some(name));
     let locked = locked.and_then(|package| Version::parse(package.str_at(&["version"])?));
-    let required = || Constraint::parse(composer.require(name)?.as_str()?)?.lowest();
-    let version = locked.or_else(required)?.triple();
+    let version = locked.or_else(|| Constraint::parse(required.as_str()?)?.lowest())?.triple();
     let (_, newest) = limits.iter().find(|((major, minor), _)| version < (*major, *minor, 0))?;
-    let newest = Version { major: newest.0, minor: Some(newest.1), patch: None };
-    Some((newest, composer.place(name)))
+    let newest = Version::of(newest.0, newest.1);
+    (newest < DEFAULT).then(|| (newest, composer.place(Some(required))))
 }
 
 #[cfg(test)]
