@@ -9,7 +9,10 @@ pub(super) use super::{
     facts::{Files, Library, Missing, OUT, WrittenFile, library},
     framework::{self, Framework, framework},
     is_below, join,
-    language::{DEBIAN, Images, Language, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI, stage},
+    language::{
+        DEBIAN, Images, Language, Limit, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI,
+        newest_for, stage,
+    },
     manifest::Value,
     parent,
     paths::{file_name, join_clean, last_part, relative, resolve, within},

@@ -19,8 +19,9 @@ pub(super) struct Site {
     pub(super) extensions: &'static [&'static str],
     /// Files that listen on their own, with their arguments.
     servers: &'static [&'static str],
-    /// Commands of the build, each with the package that it needs, if any.
-    pub(super) commands: &'static [(&'static str, &'static str)],
+    /// Command of the build, and the package it needs.
+    pub(super) command: &'static str,
+    pub(super) needs: Option<&'static str>,
 }
 
 macro_rules! frameworks {
@@ -88,38 +89,42 @@ const HTTP_KERNEL: &str = "symfony/http-kernel";
 /// What frameworks have in common: port, environment, and what a site is otherwise.
 type Like = (u16, &'static [(&'static str, &'static str)], Site);
 
-const NO_SITE: Site =
-    Site { root: "", makes: &[], writes: &[], extensions: &[], servers: &[], commands: &[] };
+const PLAIN: Like = server(PORT, &[]);
 
-const PLAIN: Like = (PORT, &[], NO_SITE);
+const LARAVEL: Like = like(
+    &[("APP_ENV", "production"), ("LOG_CHANNEL", "stderr")],
+    "mkdir -p storage/framework/cache/data storage/framework/sessions storage/framework/views storage/logs bootstrap/cache",
+    None,
+);
 
-const fn server(port: u16, servers: &'static [&'static str]) -> Like {
-    (port, &[], Site { servers, ..NO_SITE })
+const SYMFONY: Like = like(
+    &[("APP_ENV", "prod")],
+    "APP_ENV=prod APP_SECRET=build php bin/console importmap:install && APP_ENV=prod APP_SECRET=build php bin/console asset-map:compile",
+    Some("symfony/asset-mapper"),
+);
+
+const fn like(
+    env: &'static [(&'static str, &'static str)],
+    command: &'static str,
+    needs: Option<&'static str>,
+) -> Like {
+    let (port, _, site) = PLAIN;
+    (port, env, Site { command, needs, ..site })
 }
 
-const LARAVEL: Like = (
-    PORT,
-    &[("APP_ENV", "production"), ("LOG_CHANNEL", "stderr")],
-    Site {
-        commands: &[(
-            "",
-            "mkdir -p storage/framework/cache/data storage/framework/sessions storage/framework/views storage/logs bootstrap/cache",
-        )],
-        ..NO_SITE
-    },
-);
-
-const SYMFONY: Like = (
-    PORT,
-    &[("APP_ENV", "prod")],
-    Site {
-        commands: &[(
-            "symfony/asset-mapper",
-            "APP_ENV=prod APP_SECRET=build php bin/console importmap:install && APP_ENV=prod APP_SECRET=build php bin/console asset-map:compile",
-        )],
-        ..NO_SITE
-    },
-);
+const fn server(port: u16, servers: &'static [&'static str]) -> Like {
+    let none = &[];
+    let site = Site {
+        root: "",
+        makes: none,
+        writes: none,
+        extensions: none,
+        servers,
+        command: "",
+        needs: None,
+    };
+    (port, &[], site)
+}
 
 const SERVER_FILES: &[&str] = &[
     "server.php", "start.php start", "app.php", "main.php", "bin/server.php", "bin/http.php",
@@ -130,39 +135,25 @@ const SERVER_FILES: &[&str] = &[
 /// Files that start a loop of events.
 const EVENT_LOOPS: &[&str] = &["server.php", "public/index.php", "index.php", "app.php"];
 
-/// Classes of servers that a program of PHP may be by itself.
+/// Classes of servers that a program of PHP may be by itself, of OpenSwoole too.
 const SERVER_CLASSES: &[&str] = &[
-    "Swoole\\Http\\Server",
-    "Swoole\\HTTP\\Server",
-    "swoole_http_server",
-    "Workerman\\Worker",
-    "React\\Http\\HttpServer",
-    "SocketHttpServer",
-    "Swoole\\WebSocket\\Server",
-    "Swoole\\Coroutine\\Http\\Server",
-    "OpenSwoole\\Http\\Server",
-    "OpenSwoole\\HTTP\\Server",
-    "Comet\\Comet",
-    "Mark\\App",
-    "FrameworkX\\App",
-    "Ripple\\Net\\Http",
+    "Swoole\\Http\\Server", "Swoole\\HTTP\\Server", "swoole_http_server", "Workerman\\Worker",
+    "React\\Http\\HttpServer", "SocketHttpServer", "Swoole\\WebSocket\\Server",
+    "Coroutine\\Http\\Server", "Comet\\Comet", "Mark\\App", "FrameworkX\\App", "Ripple\\Net\\Http",
 ];
 
 /// Classes of servers that are told what to do: what stands on Workerman.
 const TOLD: &[&str] = &["Workerman\\Worker", "Comet\\Comet", "Mark\\App"];
 
 /// The framework that packages or files mean.
-pub(super) fn find(
-    at: Folder<'_>,
-    composer: Option<&Composer<'_>>,
-) -> Option<framework::Known<Site>> {
+pub(super) fn find(composer: &Composer<'_>) -> Option<framework::Known<Site>> {
+    let at = composer.at;
     let required = framework::find(FRAMEWORKS, |mark| {
-        let value = composer?.require(mark)?;
-        (mark != HTTP_KERNEL || at.has("bin/console"))
-            .then(|| at.place("composer.json", Some(value.line)))
+        let value = composer.require(mark)?;
+        (mark != HTTP_KERNEL || at.has("bin/console")).then(|| composer.place(value))
     });
-    required
-        .or_else(|| framework::find(FRAMEWORKS, |mark| at.has(mark).then(|| at.place(mark, None))))
+    let is_there = |mark: &'static str| at.has(mark).then(|| at.place(mark, None));
+    required.or_else(|| framework::find(FRAMEWORKS, is_there))
 }
 
 /// The file of a command line as the tables have it.

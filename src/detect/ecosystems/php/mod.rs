@@ -37,6 +37,9 @@ const CALLS: &[(&str, &str)] = &[
     ("new MongoDB", "mongodb"),
 ];
 
+/// The same of servers: only the first that is found.
+const SERVERS: &[(&str, &str)] = &[("OpenSwoole\\", "openswoole"), ("Swoole\\", "swoole")];
+
 /// Services of PHP.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut found: Vec<Facts> = Vec::new();
@@ -50,8 +53,9 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let above = upward(at.dir).any(|above| projects.contains(above));
         // Bedrock and its like have WordPress below the manifest of Composer.
         let is_wordpress = entries.first_of(&["wp-config.php", "wp-load.php"]).is_some();
-        let has_pages = || folder == "." && entries.ending(".php").next().is_some();
-        let is_files = || entries.has("index.php") || server_file(at).is_some() || has_pages();
+        let is_files = || {
+            entries.has("index.php") || server_file(at).is_some() || folder == "." && has_php(at)
+        };
         if (entries.has("composer.json")
             || !above && (is_wordpress || is_files() && !is_below_project(at)))
             && let Some(facts) = service(at, above)
@@ -68,10 +72,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
 fn home(folder: Folder<'_>) -> Folder<'_> {
     let above = Folder::new(folder.project, parent(folder.dir));
     let is_served = folder.dir != "." && ROOTS.contains(&file_name(folder.dir));
-    let has_code = || {
-        PARTS.iter().any(|part| above.has_dir(part))
-            || above.entries().is_some_and(|all| all.ending(".php").next().is_some())
-    };
+    let has_code = || PARTS.iter().any(|part| above.has_dir(part)) || has_php(above);
     if is_served && !folder.has("composer.json") && has_code() { above } else { folder }
 }
 
@@ -89,70 +90,71 @@ fn is_below_project(at: Folder<'_>) -> bool {
 
 fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
     let composer = Composer::load(at);
-    let known = framework::find(at, composer.as_ref());
+    let has_composer = composer.json.is_some();
+    let known = framework::find(&composer);
     let site = known.as_ref().and_then(|known| known.framework.own);
     let process = at.procfile().filter(|process| process.line.contains("php"));
-    let root = root(at, site, process.as_ref(), composer.is_some());
+    let root = root(&composer, site, process.as_ref());
     let server = site.and_then(|site| site.server(at));
     let server = server.or_else(|| server_file(at).filter(|_| root.is_none()));
-    let roadrunner = composer.as_ref().and_then(RoadRunner::find);
+    let roadrunner = RoadRunner::find(&composer);
+    let is_apache = server.is_none() && roadrunner.is_none();
     // Libraries and tools of other projects have a `composer.json`, too.
-    let is_started =
-        root.is_some() || server.is_some() || process.is_some() || roadrunner.is_some();
+    let is_started = root.is_some() || process.is_some() || !is_apache;
     if !is_started && is_below_other {
         return None;
     }
     let mut facts = Facts::new(&PHP, at.dir);
-    identify(at, composer.as_ref(), server, root.as_deref(), &mut facts);
+    facts.tool = if has_composer { "composer" } else { "none" };
+    facts.name = composer.get(&["name"]).and_then(Value::text).unwrap_or_default();
+    let (rule, place) = match server {
+        _ if has_composer => {
+            (Rule::Named("composer.json".to_owned()), at.place("composer.json", None))
+        }
+        Some(line) => (Fixed::NoComposer.into(), at.place(file_of(line), None)),
+        None => (Fixed::NoComposer.into(), first_page(at, root.as_deref().unwrap_or("."))),
+    };
+    facts.decide(What::Language, "php", Fixed::SourcesOfPhp, [place.clone()]);
+    facts.decide(What::BuildSystem, facts.tool, rule, [place]);
     facts.of_framework(known.as_ref(), Fixed::PackageOrFiles);
-    facts.weight = match (&known, is_started, composer.is_some()) {
-        (_, false, _) => Weight::Manifest,
-        (Some(_), ..) => Weight::Framework,
-        (None, true, true) => Weight::Starts,
-        (None, true, false) => Weight::Files,
+    facts.weight = match &known {
+        _ if !is_started => Weight::Manifest,
+        Some(_) => Weight::Framework,
+        None if has_composer => Weight::Starts,
+        None => Weight::Files,
     };
     if site.is_some_and(|site| site.root == "public") {
         // What the browser gets is built from there, often by packages of a workspace.
         facts.claims.push(at.path("resources"));
     }
-    let is_apache = server.is_none() && roadrunner.is_none();
     facts.set("kind", if is_apache { "apache" } else { "cli" });
-    let mut names = extensions(at, composer.as_ref(), site);
-    names.extend(roadrunner.is_some().then(|| "sockets".to_owned()));
-    build(at, composer.as_ref(), names, &mut facts);
-    if let Some(site) = site {
-        prepare(at, composer.as_ref(), site, &mut facts);
-    }
+    build(&composer, site, roadrunner.is_some(), &mut facts);
     let is_foreign = |line: &str| line.contains("heroku-php") || line.contains("vendor/bin/");
-    if let Some(process) = process.filter(|process| !is_foreign(&process.line)) {
-        facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
-        facts.weight = Weight::Stated;
-        facts.port(Port::told(PORT, Fixed::PortOfContainer, None));
-        return Some(facts);
-    }
-    if let Some(roadrunner) = roadrunner {
-        roadrunner.serve(at, &mut facts);
-        return Some(facts);
-    }
-    match (server, root) {
-        (Some(line), _) => {
+    match (process.filter(|process| !is_foreign(&process.line)), roadrunner, server, root) {
+        (Some(process), ..) => {
+            facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
+            facts.weight = Weight::Stated;
+            facts.port(Port::told(PORT, Fixed::PortOfContainer, None));
+            return Some(facts);
+        }
+        (_, Some(roadrunner), ..) => {
+            roadrunner.serve(at, &mut facts);
+            return Some(facts);
+        }
+        (_, _, Some(line), _) => {
             let default = known.map_or(PORT, |known| known.framework.port);
             framework::serve(at, line, default, &mut facts);
         }
-        (None, Some(root)) => serve(at, &root, known.is_some(), &mut facts),
-        (None, None) => facts = facts.nothing(Fixed::NoIndexPhp, []),
+        (.., Some(root)) => serve(at, &root, known.is_some(), &mut facts),
+        _ => facts = facts.nothing(Fixed::NoIndexPhp, []),
     }
     health(at, &mut facts);
     Some(facts)
 }
 
 /// The folder that is served: what the `Procfile`, the framework or its name says, if it has an `index.php`.
-fn root(
-    at: Folder<'_>,
-    site: Option<Site>,
-    process: Option<&Process>,
-    has_composer: bool,
-) -> Option<String> {
+fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) -> Option<String> {
+    let at = composer.at;
     // `vendor/bin/heroku-php-apache2 public/` names the folder that is served.
     let stated = process.filter(|process| process.line.contains("heroku-php"));
     let stated = stated.and_then(|process| process.line.split_whitespace().next_back());
@@ -160,36 +162,14 @@ fn root(
     let stated = stated.filter(|word| !word.contains("bin/"));
     let wished = site.map(|site| site.root);
     let mut all = stated.into_iter().chain(wished).chain(ROOTS.iter().copied());
-    let has_index =
-        |root: &str| Folder::new(at.project, &join_clean(at.dir, root)).has("index.php");
+    let has_index = |root: &str| at.project.tree.has(&join(&join_clean(at.dir, root), "index.php"));
     // Pages that are asked for by their names.
-    let has_pages = || {
-        !has_composer
-            && at.entries().is_some_and(|all| all.ending(".php").next().is_some())
-            && server_file(at).is_none()
-    };
+    let has_pages = || composer.json.is_none() && has_php(at) && server_file(at).is_none();
     all.find(|root| has_index(root)).or_else(|| has_pages().then_some(".")).map(str::to_owned)
 }
 
-/// Name, language and build system.
-fn identify(
-    at: Folder<'_>,
-    composer: Option<&Composer<'_>>,
-    server: Option<&'static str>,
-    root: Option<&str>,
-    facts: &mut Facts,
-) {
-    let (place, rule) = match (composer, server) {
-        (Some(composer), _) => {
-            facts.tool = "composer";
-            facts.name = composer.json.str_at(&["name"]).unwrap_or_default().to_owned();
-            (at.place("composer.json", None), Rule::Named("composer.json".to_owned()))
-        }
-        (None, Some(line)) => (at.place(file_of(line), None), Fixed::NoComposer.into()),
-        (None, None) => (first_page(at, root.unwrap_or(".")), Fixed::NoComposer.into()),
-    };
-    facts.decide(What::Language, "php", Fixed::SourcesOfPhp, [place.clone()]);
-    facts.decide(What::BuildSystem, facts.tool, rule, [place]);
+fn has_php(at: Folder<'_>) -> bool {
+    at.entries().is_some_and(|entries| entries.ending(".php").next().is_some())
 }
 
 /// `index.php`, else the first page there is.
@@ -201,51 +181,38 @@ fn first_page(at: Folder<'_>, root: &str) -> Evidence {
 }
 
 /// Extensions that the project asks for, or its framework, or its calls.
-fn extensions(at: Folder<'_>, composer: Option<&Composer<'_>>, site: Option<Site>) -> Vec<String> {
-    let mut names = composer.map(Composer::extensions).unwrap_or_default();
-    let usual = site.map_or(&[][..], |site| site.extensions);
-    names.extend(usual.iter().map(|name| (*name).to_owned()));
-    if composer.is_none() {
-        let files = at.sources(PHP.sources, &|_| false);
-        let is_used = |call: &str| source::mention(&files, call).is_some();
-        let used = CALLS.iter().filter(|(call, _)| is_used(call));
-        names.extend(used.map(|(_, extension)| (*extension).to_owned()));
-        let servers = [("OpenSwoole\\", "openswoole"), ("Swoole\\", "swoole")];
-        let server = servers.iter().find(|(class, _)| is_used(class));
-        names.extend(server.map(|(_, extension)| (*extension).to_owned()));
+fn extensions(composer: &Composer<'_>, site: Option<Site>, has_workers: bool) -> Vec<String> {
+    let mut names: Vec<&str> = site.map(|site| site.extensions.to_vec()).unwrap_or_default();
+    names.extend(has_workers.then_some("sockets"));
+    if composer.json.is_none() {
+        let files = composer.at.sources(PHP.sources, &|_| false);
+        let is_used = |(call, _): &&(&str, &str)| source::mention(&files, call).is_some();
+        let server = SERVERS.iter().find(is_used);
+        names.extend(CALLS.iter().filter(is_used).chain(server).map(|(_, extension)| *extension));
     }
-    names
+    composer.extensions().into_iter().chain(names.into_iter().map(str::to_owned)).collect()
 }
 
-/// Extensions, packages of Composer, assets, the class map.
-fn build(at: Folder<'_>, composer: Option<&Composer<'_>>, names: Vec<String>, facts: &mut Facts) {
-    let (version, decision) = version(at, composer);
-    let mut install = Vec::new();
-    let mut ignored = String::new();
+/// Extensions, packages of Composer, assets, the class map, what the framework wants, folders that are written to.
+fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: &mut Facts) {
+    let at = composer.at;
+    let (version, decision) = version(composer);
+    let names = extensions(composer, site, has_workers);
     let has_tools = at.images(&PHP).has(TOOLS);
-    if has_tools {
-        // Opcache is part of PHP itself from 8.5 on.
-        let plan = extensions::plan(&names, PHP.suite(version), version >= Version::of(8, 5));
-        let commands = plan.commands.into_iter();
-        install.extend(commands.map(|command| Step::new(Kind::Setup, ".", command)));
-        facts.packages(&plan.build_packages, &plan.runtime_packages);
-        ignored
-            .extend(plan.unknown.iter().map(|name| format!(" --ignore-platform-req=ext-{name}")));
-        if !plan.built.is_empty() {
-            for folder in ["/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d"] {
-                facts.take(folder, folder);
-            }
+    let (mut install, ignored) = match has_tools {
+        true => compile(&names, version, facts),
+        false => {
+            let names = names.iter().map(|name| extensions::debian_package(name));
+            let packages: Vec<String> = names.collect();
+            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+            facts.packages(&packages, &packages);
+            (Vec::new(), String::new())
         }
-    } else {
-        let names: Vec<String> =
-            names.iter().map(|name| extensions::debian_package(name)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        facts.packages(&names, &names);
-    }
+    };
+    facts.version((version, decision));
     facts.take(at.dir, "");
     facts.exclude.push(".git".to_owned());
-    let mut files = Vec::new();
-    if let Some(composer) = composer {
+    if composer.json.is_some() {
         if has_tools {
             // Composer 2.2 is the last for PHP before 7.2.5.
             let flag = if version < Version::of(7, 3) { " --2.2" } else { "" };
@@ -263,29 +230,23 @@ fn build(at: Folder<'_>, composer: Option<&Composer<'_>>, names: Vec<String>, fa
         facts.build_env("COMPOSER_ALLOW_SUPERUSER", "1");
         facts.build_env("COMPOSER_CACHE_DIR", "/root/.cache/composer");
         facts.cache.push("/root/.cache/composer".to_owned());
-        if !composer.has_local() {
-            files = at.those(&["composer.json", "composer.lock"]);
-        }
         let command = "composer dump-autoload --no-dev --optimize --no-scripts --no-interaction";
         facts.build(at.dir, command);
         // What lies there in a work tree was installed for another machine, with what is for development.
         facts.exclude.push(at.path("vendor"));
     }
+    let files = match &composer.json {
+        Some(_) if !composer.has_local() => at.those(&["composer.json", "composer.lock"]),
+        _ => Vec::new(),
+    };
     facts.install(files, install);
-    facts.version((version, decision));
     if let Some(front) = facts.front_end(at.project, at.dir, None) {
         facts.steps.extend(front.build.into_iter().chain(front.clean));
     }
-}
-
-/// Commands of the framework, and folders that it writes to.
-fn prepare(at: Folder<'_>, composer: Option<&Composer<'_>>, site: Site, facts: &mut Facts) {
-    for (package, command) in site.commands {
-        if package.is_empty()
-            || composer.is_some_and(|composer| composer.require(package).is_some())
-        {
-            facts.build(at.dir, *command);
-        }
+    let Some(site) = site else { return };
+    let fits = site.needs.is_none_or(|package| composer.require(package).is_some());
+    if fits && !site.command.is_empty() {
+        facts.build(at.dir, site.command);
     }
     let there = site.writes.iter().filter(|folder| at.has_dir(folder));
     let writes: Vec<&str> = site.makes.iter().chain(there).copied().collect();
@@ -293,6 +254,21 @@ fn prepare(at: Folder<'_>, composer: Option<&Composer<'_>>, site: Site, facts: &
         let list = writes.join(" ");
         facts.build(at.dir, format!("mkdir -p {list} && chmod -R a+rwX {list}"));
     }
+}
+
+/// Steps that compile extensions, and what Composer is told of those that are not known.
+fn compile(names: &[String], version: Version, facts: &mut Facts) -> (Vec<Step>, String) {
+    // Opcache is part of PHP itself from 8.5 on.
+    let plan = extensions::plan(names, PHP.suite(version), version >= Version::of(8, 5));
+    facts.packages(&plan.build_packages, &plan.runtime_packages);
+    if !plan.built.is_empty() {
+        for folder in ["/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d"] {
+            facts.take(folder, folder);
+        }
+    }
+    let steps = plan.commands.into_iter().map(|line| Step::new(Kind::Setup, ".", line)).collect();
+    let unknown = plan.unknown.iter();
+    (steps, unknown.map(|name| format!(" --ignore-platform-req=ext-{name}")).collect())
 }
 
 /// Serves a folder: with Apache, whose settings say what port, which folder, and who answers for what is no file.

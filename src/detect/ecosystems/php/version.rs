@@ -56,108 +56,73 @@ pub(super) const TOOLS: &str = "docker-php-ext-install";
 
 const DEFAULT: Version = Version::of(8, 4);
 
-/// Versions as major and minor.
-type Minor = (u32, u32);
-/// Packages of a framework, and up to which of its versions which PHP is the newest.
-type Limits = (&'static [&'static str], &'static [(Minor, Minor)]);
-
-/// Frameworks below a version, and the newest PHP they run on (laravel.com/docs/releases, symfony.com/releases).
-const LIMITS: &[Limits] = &[
-    (
-        &["laravel/framework", "laravel/lumen-framework"],
-        &[
-            ((5, 5), (7, 1)),
-            ((6, 0), (7, 4)),
-            ((8, 0), (8, 0)),
-            ((9, 0), (8, 1)),
-            ((10, 0), (8, 2)),
-            ((11, 0), (8, 3)),
-        ],
-    ),
-    (
-        &["symfony/framework-bundle", "symfony/symfony"],
-        &[((3, 4), (7, 1)), ((4, 4), (7, 4)), ((5, 4), (8, 1)), ((6, 0), (8, 3))],
-    ),
+/// Packages of frameworks, and the newest PHP of their versions (laravel.com/docs/releases, symfony.com/releases).
+const LIMITS: &[(&str, &[Limit])] = &[
+    ("laravel/framework", LARAVEL),
+    ("laravel/lumen-framework", LARAVEL),
+    ("symfony/framework-bundle", SYMFONY),
+    ("symfony/symfony", SYMFONY),
 ];
+const LARAVEL: &[Limit] =
+    &[("5.5", 7, 1), ("6.0", 7, 4), ("8.0", 8, 0), ("9.0", 8, 1), ("10.0", 8, 2), ("11.0", 8, 3)];
+const SYMFONY: &[Limit] = &[("3.4", 7, 1), ("4.4", 7, 4), ("5.4", 8, 1), ("6.0", 8, 3)];
+
+/// A version, why, and where that is said.
+type Found = (Version, Rule, Evidence);
 
 /// The version and why: what is pinned, else what the project, its framework and its locked packages allow.
-pub(super) fn version(at: Folder<'_>, composer: Option<&Composer<'_>>) -> (Version, Decision) {
-    let decided = |version: Version, rule: Rule, place: Evidence| {
-        (version, Decision::new(What::Version, version.to_string(), rule, [place]))
+pub(super) fn version(composer: &Composer<'_>) -> (Version, Decision) {
+    let at = composer.at;
+    let pinned = |pin: Pin| Some((minor(&pin.version)?, Rule::Named(pin.rule), pin.evidence));
+    let managed = || at.managed(&PHP).into_iter().find_map(pinned);
+    let stated = pins::stated(at.project, at.dir).and_then(pinned).or_else(|| platform(composer));
+    let required = composer.require("php").or_else(|| composer.require("php-64bit"));
+    let found = stated.or_else(|| match required {
+        Some(required) => Some(allowed(composer, required, managed())),
+        None => managed().or_else(|| suited(composer)),
+    });
+    let (version, rule, place) = match found {
+        Some((version, rule, place)) => (version, rule, Some(place)),
+        None => (DEFAULT, Fixed::NothingPins.into(), None),
     };
-    let pinned = |pin: Pin| {
-        let version = minor(&pin.version)?;
-        Some((version, Rule::Named(pin.rule), pin.evidence))
-    };
-    if let Some((version, rule, place)) = pins::stated(at.project, at.dir).and_then(pinned) {
-        return decided(version, rule, place);
-    }
-    let managed = at.managed(&PHP).into_iter().find_map(pinned);
-    let required = composer.and_then(|c| c.require("php").or_else(|| c.require("php-64bit")));
-    let (Some(composer), Some(required)) = (composer, required) else {
-        let platform = || composer.and_then(platform);
-        let suited = || {
-            let (version, place) = suited(composer?)?;
-            Some((version, Rule::NewestFor(FRAMEWORK), place))
-        };
-        return match platform().or(managed).or_else(suited) {
-            Some((version, rule, place)) => decided(version, rule, place),
-            None => {
-                let default = DEFAULT.to_string();
-                (DEFAULT, Decision::new(What::Version, default, Fixed::NothingPins, []))
-            }
-        };
-    };
-    if let Some((version, rule, place)) = platform(composer) {
-        return decided(version, rule, place);
-    }
-    let text = required.as_str().unwrap_or_default();
-    let place = composer.place(Some(required));
-    let Some(constraint) = Constraint::parse(text) else {
-        return decided(DEFAULT, Rule::NotUnderstood(text.to_owned(), "constraint"), place);
-    };
-    let range = || Rule::Range(REQUIRE.to_owned(), text.to_owned());
-    if let Some((version, rule, place)) =
-        managed.filter(|(version, ..)| constraint.allows(*version))
-    {
-        let rule = Rule::Within(rule.to_string(), REQUIRE.to_owned(), text.to_owned());
-        return decided(version, rule, place);
-    }
-    // All locked packages have to run on it, too.
-    let locked: Vec<Constraint> = composer
-        .locked()
-        .iter()
-        .filter_map(|package| Constraint::parse(package.str_at(&["require", "php"])?))
-        .collect();
-    let newest = best(&constraint, &locked);
-    match suited(composer).filter(|(v, _)| *v < newest && constraint.allows(*v)) {
-        Some((version, place)) => decided(version, range().and(Rule::NewestFor(FRAMEWORK)), place),
-        None if newest == best(&constraint, &[]) => decided(newest, range(), place),
-        None => {
-            let lock = Rule::WhatAllows(composer.at.path("composer.lock"));
-            decided(newest, range().and(lock), place)
-        }
-    }
+    (version, Decision::new(What::Version, version.to_string(), rule, place))
 }
-
-const REQUIRE: &str = "require.php";
-const FRAMEWORK: &str = "the framework";
 
 fn minor(text: &str) -> Option<Version> {
     Version::parse(text).filter(|version| version.minor.is_some()).map(Version::major_minor)
 }
 
-/// `config.platform.php`, which often is the oldest that is supported: Debian's archive has no packages for so old an
+/// `config.platform.php`. Often it is the oldest that is supported, and Debian's archive has no packages for so old an
 /// image any more.
-fn platform(composer: &Composer<'_>) -> Option<(Version, Rule, Evidence)> {
-    let value = composer.json.at(&["config", "platform", "php"])?;
+fn platform(composer: &Composer<'_>) -> Option<Found> {
+    let value = composer.get(&["config", "platform", "php"])?;
     let version = minor(value.as_str()?)?;
     let is_kept = !["stretch", "buster"].contains(&PHP.suite(version));
+    let rule = Rule::Named("config.platform.php".to_owned());
     let is_taken = is_kept || composer.require("php").is_none();
-    is_taken.then(|| {
-        let rule = Rule::Named("config.platform.php".to_owned());
-        (version, rule, composer.place(Some(value)))
-    })
+    is_taken.then(|| (version, rule, composer.place(value)))
+}
+
+/// What `require.php` allows: the version that a version manager has, else what all packages run on.
+fn allowed(composer: &Composer<'_>, required: &Value, managed: Option<Found>) -> Found {
+    let text = required.as_str().unwrap_or_default();
+    let (key, text, place) = ("require.php".to_owned(), text.to_owned(), composer.place(required));
+    let Some(constraint) = Constraint::parse(&text) else {
+        return (DEFAULT, Rule::NotUnderstood(text, "constraint"), place);
+    };
+    let is_allowed = |(version, ..): &Found| constraint.allows(*version);
+    if let Some((version, rule, place)) = managed.filter(is_allowed) {
+        return (version, Rule::Within(rule.to_string(), key, text), place);
+    }
+    let locked = composer.locked().iter();
+    let locked = locked.filter_map(|one| Constraint::parse(one.str_at(&["require", "php"])?));
+    let newest = best(&constraint, &locked.collect::<Vec<_>>());
+    let range = Rule::Range(key, text);
+    match suited(composer).filter(is_allowed).filter(|(version, ..)| *version < newest) {
+        Some((version, rule, place)) => (version, range.and(rule), place),
+        None if newest == best(&constraint, &[]) => (newest, range, place),
+        None => (newest, range.and(Rule::WhatAllows(composer.at.path("composer.lock"))), place),
+    }
 }
 
 /// The default if it is allowed, else the nearest before it, else the oldest after it.
@@ -169,16 +134,14 @@ fn best(constraint: &Constraint, locked: &[Constraint]) -> Version {
 }
 
 /// The newest PHP that the framework's version runs on, where that is not told by what it requires.
-fn suited(composer: &Composer<'_>) -> Option<(Version, Evidence)> {
-    let (name, required, limits) = LIMITS.iter().find_map(|(names, limits)| {
-        names.iter().find_map(|name| Some((*name, composer.require(name)?, limits)))
-    })?;
+fn suited(composer: &Composer<'_>) -> Option<Found> {
+    let (name, required, limits) =
+        LIMITS.iter().find_map(|(name, limits)| Some((*name, composer.require(name)?, *limits)))?;
     let locked = composer.locked().iter().find(|package| package.str_at(&["name"]) == Some(name));
     let locked = locked.and_then(|package| Version::parse(package.str_at(&["version"])?));
-    let version = locked.or_else(|| Constraint::parse(required.as_str()?)?.lowest())?.triple();
-    let (_, newest) = limits.iter().find(|((major, minor), _)| version < (*major, *minor, 0))?;
-    let newest = Version::of(newest.0, newest.1);
-    (newest < DEFAULT).then(|| (newest, composer.place(Some(required))))
+    let version = locked.or_else(|| Constraint::parse(required.as_str()?)?.lowest())?;
+    let newest = newest_for(limits, version).filter(|newest| *newest < DEFAULT)?;
+    Some((newest, Rule::NewestFor("the framework"), composer.place(required)))
 }
 
 #[cfg(test)]
