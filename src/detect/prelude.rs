@@ -16,7 +16,7 @@ pub(super) use super::{
     manifest::Value,
     parent,
     paths::{file_name, join_clean, last_part, relative, resolve, within},
-    pins::{self, Pin},
+    pins::{self, Found, Pin},
     shell::{exec_form, quote},
     source, upward,
     versions::Version,

@@ -181,6 +181,16 @@ words! {
         ZigInstalls = "build.zig installs its programs",
         ZigLibrary = "build.zig makes no program: a library",
         ZigInterface = "the interface that build.zig is written for",
+        // Ruby.
+        SourcesOfRuby = "manifest or sources of Ruby",
+        BundlersFile = "Bundler's file",
+        NoGemfile = "no Gemfile",
+        Gem = "gem",
+        ServerOfRails = "server of Rails",
+        SettingsOfPuma = "settings of Puma",
+        RouteOfHealth = "route of rails/health",
+        EntryFile = "entry file",
+        NoRubyProgram = "no config.ru and no file that is run by convention",
         // PHP.
         SourcesOfPhp = "manifest or sources of PHP",
         NoComposer = "no composer.json",

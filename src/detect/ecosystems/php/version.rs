@@ -67,25 +67,17 @@ const LARAVEL: &[Limit] =
     &[("5.5", 7, 1), ("6.0", 7, 4), ("8.0", 8, 0), ("9.0", 8, 1), ("10.0", 8, 2), ("11.0", 8, 3)];
 const SYMFONY: &[Limit] = &[("3.4", 7, 1), ("4.4", 7, 4), ("5.4", 8, 1), ("6.0", 8, 3)];
 
-/// A version, why, and where that is said.
-type Found = (Version, Rule, Evidence);
-
 /// The version and why: what is pinned, else what the project, its framework and its locked packages allow.
 pub(super) fn version(composer: &Composer<'_>) -> (Version, Decision) {
     let at = composer.at;
-    let pinned = |pin: Pin| Some((minor(&pin.version)?, Rule::Named(pin.rule), pin.evidence));
-    let managed = || at.managed(&PHP).into_iter().find_map(pinned);
-    let stated = pins::stated(at.project, at.dir).and_then(pinned).or_else(|| platform(composer));
+    let managed = || at.managed(&PHP).into_iter().find_map(|pin| pin.found(minor));
+    let stated = pins::stated(at.project, at.dir).and_then(|pin| pin.found(minor));
     let required = composer.require("php").or_else(|| composer.require("php-64bit"));
-    let found = stated.or_else(|| match required {
+    let found = stated.or_else(|| platform(composer)).or_else(|| match required {
         Some(required) => Some(allowed(composer, required, managed())),
         None => managed().or_else(|| suited(composer)),
     });
-    let (version, rule, place) = match found {
-        Some((version, rule, place)) => (version, rule, Some(place)),
-        None => (DEFAULT, Fixed::NothingPins.into(), None),
-    };
-    (version, Decision::new(What::Version, version.to_string(), rule, place))
+    pins::decided(found, DEFAULT)
 }
 
 fn minor(text: &str) -> Option<Version> {
@@ -140,8 +132,7 @@ fn suited(composer: &Composer<'_>) -> Option<Found> {
     let locked = composer.locked().iter().find(|package| package.str_at(&["name"]) == Some(name));
     let locked = locked.and_then(|package| Version::parse(package.str_at(&["version"])?));
     let version = locked.or_else(|| Constraint::parse(required.as_str()?)?.lowest())?;
-    let newest = newest_for(limits, version).filter(|newest| *newest < DEFAULT)?;
-    Some((newest, Rule::NewestFor("the framework"), composer.place(required)))
+    Some((newest_for(limits, version)?, Rule::NewestFor("the framework"), composer.place(required)))
 }
 
 #[cfg(test)]
