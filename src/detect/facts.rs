@@ -423,8 +423,8 @@ impl Facts {
     }
 
     /// The port of the process.
-    pub fn port(&mut self, port: Option<Port>) {
-        if let (Serves::Process(process), Some(port)) = (&mut self.serves, port) {
+    pub fn port(&mut self, port: impl Into<Option<Port>>) {
+        if let (Serves::Process(process), Some(port)) = (&mut self.serves, port.into()) {
             process.port = Some(port);
         }
     }
@@ -517,6 +517,18 @@ impl Facts {
             assets.install.into_iter().find(|line| line.starts_with("npm install -g node@"))
         });
         self.steps.splice(0..0, setup.map(|line| Step::new(Kind::Setup, ".", line)));
+    }
+}
+
+impl Port {
+    /// A port that the program listens on whatever `PORT` says.
+    pub fn new(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { number, rule: rule.into(), place, is_told: false }
+    }
+
+    /// A port that the program reads from `PORT`.
+    pub fn told(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { is_told: true, ..Self::new(number, rule, place) }
     }
 }
 

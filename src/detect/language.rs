@@ -220,6 +220,18 @@ impl Packaged {
     }
 }
 
+/// A version of a framework, and the newest version of its language that all before it run on, as major and minor.
+pub type Limit = (&'static str, u32, u32);
+
+/// The newest version of a language that this version of a framework runs on, if that is limited.
+pub fn newest_for(limits: &[Limit], framework: Version) -> Option<Version> {
+    let is_below = |limit: &str| {
+        Version::parse(limit).is_some_and(|limit| framework.triple() < limit.triple())
+    };
+    let (_, major, minor) = limits.iter().find(|(limit, ..)| is_below(limit))?;
+    Some(Version::of(*major, *minor))
+}
+
 /// The reference of an image: Docker Hub's own names may be written short.
 pub fn reference(name: &str) -> Base {
     let host = name.split('/').next().unwrap_or_default();

@@ -4,6 +4,7 @@ use super::{
     Decision, Evidence, Fixed, Project, Rule, What,
     paths::{join, upward},
     settings::FILE,
+    versions::Version,
 };
 
 /// A version and where it was pinned.
@@ -31,6 +32,25 @@ impl Pin {
             evidence: Evidence::line(file, Some(line)),
         }
     }
+}
+
+/// A version, why, and where that is said.
+pub type Found = (Version, Rule, Evidence);
+
+impl Pin {
+    /// The version, if `parse` takes it for one.
+    pub fn found(self, parse: impl Fn(&str) -> Option<Version>) -> Option<Found> {
+        Some((parse(&self.version)?, Rule::Named(self.rule), self.evidence))
+    }
+}
+
+/// What was found, else the default, and the decision.
+pub fn decided(found: Option<Found>, default: Version) -> (Version, Decision) {
+    let (version, rule, place) = match found {
+        Some((version, rule, place)) => (version, rule, Some(place)),
+        None => (default, Fixed::NothingPins.into(), None),
+    };
+    (version, Decision::new(What::Version, version.to_string(), rule, place))
 }
 
 /// What `peelbox.toml` says; it wins over everything.

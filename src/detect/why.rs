@@ -205,6 +205,30 @@ words! {
         ZigInstalls = "build.zig installs its programs",
         ZigLibrary = "build.zig makes no program: a library",
         ZigInterface = "the interface that build.zig is written for",
+        // Ruby.
+        SourcesOfRuby = "manifest or sources of Ruby",
+        BundlersFile = "Bundler's file",
+        NoGemfile = "no Gemfile",
+        Gem = "gem",
+        ServerOfRails = "server of Rails",
+        SettingsOfPuma = "settings of Puma",
+        RouteOfHealth = "route of rails/health",
+        EntryFile = "entry file",
+        NoRubyProgram = "no config.ru and no file that is run by convention",
+        // PHP.
+        SourcesOfPhp = "manifest or sources of PHP",
+        NoComposer = "no composer.json",
+        PackageOrFiles = "package or files",
+        FolderWithIndexPhp = "folder with index.php",
+        NoIndexPhp = "no index.php in the folder of a framework or of the project",
+        ApacheOfImage = "Apache of the official image",
+        RoadRunnerSettings = "settings of RoadRunner",
+        ListensItself = "file that listens on its own",
+        PortOfContainer = "`PORT` of the container",
+        FreePort = "port that is free for everybody",
+        UserPort = "port that a user other than root may have",
+        SourcePort = "port in the source",
+        PortOfFramework = "default of the framework",
     }
 }
 

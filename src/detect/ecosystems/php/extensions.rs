@@ -8,53 +8,42 @@ const BUILT_IN: &[&str] = &[
     "sqlite3", "standard", "tokenizer", "uri", "xml", "xmlreader", "xmlwriter", "zlib",
 ];
 
-/// An extension: its name, headers it is built with, libraries it loads, options of `docker-php-ext-configure`.
-type Bundled = (&'static str, &'static [&'static str], &'static [&'static str], &'static str);
+/// Extensions that come with the sources of PHP.
+const BUNDLED: &[&str] = &[
+    "bcmath", "bz2", "calendar", "exif", "ffi", "gd", "gettext", "gmp", "intl", "ldap", "mysqli",
+    "opcache", "pcntl", "pdo_mysql", "pdo_pgsql", "pgsql", "shmop", "soap", "sockets", "sysvmsg",
+    "sysvsem", "sysvshm", "tidy", "xsl", "zip",
+];
 
-/// Extensions that come with the sources of PHP. `libicu` stands for the package of the suite.
-const BUNDLED: &[Bundled] = &[
-    ("bcmath", &[], &[], ""),
-    ("bz2", &["libbz2-dev"], &["libbz2-1.0"], ""),
-    ("calendar", &[], &[], ""),
-    ("exif", &[], &[], ""),
-    ("ffi", &["libffi-dev"], &["libffi8"], ""),
+/// Extensions of PECL.
+const PECL: &[&str] =
+    &["amqp", "apcu", "igbinary", "imagick", "memcached", "mongodb", "redis", "swoole"];
+
+/// Extension, packages with the headers it is built with, packages of the libraries it loads.
+type Libraries = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// Libraries of extensions; `libicu` stands for the package of the suite.
+const LIBRARIES: &[Libraries] = &[
+    ("amqp", &["librabbitmq-dev"], &["librabbitmq4"]),
+    ("bz2", &["libbz2-dev"], &["libbz2-1.0"]),
+    ("ffi", &["libffi-dev"], &["libffi8"]),
     (
         "gd",
         &["libfreetype6-dev", "libjpeg62-turbo-dev", "libpng-dev", "libwebp-dev"],
         &["libfreetype6", "libjpeg62-turbo", "libpng16-16", "libwebp7"],
-        "--with-freetype --with-jpeg --with-webp",
     ),
-    ("gettext", &[], &[], ""),
-    ("gmp", &["libgmp-dev"], &["libgmp10"], ""),
-    ("intl", &["libicu-dev"], &["libicu"], ""),
-    ("ldap", &["libldap2-dev"], &["libldap-2.5-0"], ""),
-    ("mysqli", &[], &[], ""),
-    ("opcache", &[], &[], ""),
-    ("pcntl", &[], &[], ""),
-    ("pdo_mysql", &[], &[], ""),
-    ("pdo_pgsql", &["libpq-dev"], &["libpq5"], ""),
-    ("pgsql", &["libpq-dev"], &["libpq5"], ""),
-    ("shmop", &[], &[], ""),
-    ("soap", &["libxml2-dev"], &["libxml2"], ""),
-    ("sockets", &[], &[], ""),
-    ("sysvmsg", &[], &[], ""),
-    ("sysvsem", &[], &[], ""),
-    ("sysvshm", &[], &[], ""),
-    ("tidy", &["libtidy-dev"], &["libtidy5deb1"], ""),
-    ("xsl", &["libxslt1-dev"], &["libxslt1.1"], ""),
-    ("zip", &["libzip-dev"], &["libzip4"], ""),
-];
-
-/// Extensions of PECL.
-const PECL: &[Bundled] = &[
-    ("amqp", &["librabbitmq-dev"], &["librabbitmq4"], ""),
-    ("apcu", &[], &[], ""),
-    ("igbinary", &[], &[], ""),
-    ("imagick", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"], ""),
-    ("memcached", &["libmemcached-dev", "zlib1g-dev"], &["libmemcached11"], ""),
-    ("mongodb", &["libssl-dev"], &[], ""),
-    ("redis", &[], &[], ""),
-    ("swoole", &[], &[], ""),
+    ("gmp", &["libgmp-dev"], &["libgmp10"]),
+    ("imagick", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
+    ("intl", &["libicu-dev"], &["libicu"]),
+    ("ldap", &["libldap2-dev"], &["libldap-2.5-0"]),
+    ("memcached", &["libmemcached-dev", "zlib1g-dev"], &["libmemcached11"]),
+    ("mongodb", &["libssl-dev"], &[]),
+    ("pdo_pgsql", &["libpq-dev"], &["libpq5"]),
+    ("pgsql", &["libpq-dev"], &["libpq5"]),
+    ("soap", &["libxml2-dev"], &["libxml2"]),
+    ("tidy", &["libtidy-dev"], &["libtidy5deb1"]),
+    ("xsl", &["libxslt1-dev"], &["libxslt1.1"]),
+    ("zip", &["libzip-dev"], &["libzip4"]),
 ];
 
 /// How the extensions that a project needs are had.
@@ -74,28 +63,30 @@ pub(super) struct Extensions {
 pub(super) fn plan(names: &[String], suite: &str, has_opcache: bool) -> Extensions {
     let mut found = Extensions::default();
     let (mut bundled, mut pecl) = (Vec::new(), Vec::new());
-    let mut names: Vec<String> = names
-        .iter()
-        .map(|name| name.to_ascii_lowercase().replace("zend-opcache", "opcache"))
-        .collect();
+    let names = names.iter().map(|name| name.to_ascii_lowercase());
+    let mut names: Vec<String> =
+        names.map(|name| name.replace("zend-opcache", "opcache")).collect();
     names.sort();
     names.dedup();
     for name in names {
         if BUILT_IN.contains(&name.as_str()) || name == "opcache" && has_opcache {
             continue;
         }
-        let known = |table: &'static [Bundled]| table.iter().find(|(known, ..)| *known == name);
-        let entry = known(BUNDLED)
-            .inspect(|entry| bundled.push(entry.0))
-            .or_else(|| known(PECL).inspect(|entry| pecl.push(entry.0)));
-        let Some((_, build, runtime, configure)) = entry else {
+        if BUNDLED.contains(&name.as_str()) {
+            bundled.push(name.clone());
+        } else if PECL.contains(&name.as_str()) {
+            pecl.push(name.clone());
+        } else {
             found.unknown.push(name);
             continue;
-        };
-        found.build_packages.extend_from_slice(build);
-        found.runtime_packages.extend(runtime.iter().map(|package| in_suite(package, suite)));
-        if !configure.is_empty() {
-            found.commands.push(format!("docker-php-ext-configure {name} {configure}"));
+        }
+        if name == "gd" {
+            let options = "--with-freetype --with-jpeg --with-webp";
+            found.commands.push(format!("docker-php-ext-configure gd {options}"));
+        }
+        if let Some((_, build, runtime)) = LIBRARIES.iter().find(|(known, ..)| *known == name) {
+            found.build_packages.extend_from_slice(build);
+            found.runtime_packages.extend(runtime.iter().map(|package| in_suite(package, suite)));
         }
         found.built.push(name);
     }
@@ -122,6 +113,26 @@ fn in_suite(package: &'static str, suite: &str) -> &'static str {
         (package, _) => package,
     }
 }
+
+/// The package of Debian that has an extension; many are part of `php-cli`.
+pub(super) fn debian_package(extension: &str) -> String {
+    let extension = extension.to_ascii_lowercase();
+    let package = match extension.as_str() {
+        "pdo_mysql" | "mysqli" => "mysql",
+        "pdo_pgsql" | "pgsql" => "pgsql",
+        "pdo_sqlite" => "sqlite3",
+        "dom" | "simplexml" | "xmlreader" | "xmlwriter" | "libxml" | "xsl" => "xml",
+        name if OF_DEBIAN.contains(&name) => name,
+        _ => "cli",
+    };
+    format!("php-{package}")
+}
+
+/// Extensions with a package of their own in Debian.
+const OF_DEBIAN: &[&str] = &[
+    "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "imagick", "intl", "ldap", "mbstring",
+    "memcached", "mongodb", "redis", "soap", "sqlite3", "xml", "zip",
+];
 
 #[cfg(test)]
 mod tests {

@@ -7,571 +7,304 @@
 use std::collections::BTreeSet;
 
 use self::{
-    extensions::Extensions,
-    framework::{Framework, OWN_SERVERS, framework, server_file},
-    version::{suite, version},
+    composer::Composer,
+    framework::{PORT, RoadRunner, Site, file_of, server_file},
+    version::{APACHE, PHP, TOOLS, version},
 };
-use super::{
-    draft::{OUT_DIR, draft, official, within},
-    pins, source,
-};
-use crate::detect::{
-    Evidence, Project, Service, Weight,
-    images::{self, Family, Packaged},
-    join,
-    manifest::Value,
-    procfile::procfile,
-    shell, upward,
-    versions::Version,
-};
+use crate::detect::{prelude::*, procfile::Process};
 
+mod composer;
 mod extensions;
 mod framework;
-mod roadrunner;
 mod version;
-
-/// What the other families have.
-const PACKAGED: Packaged = Packaged { language: "PHP", wolfi: ((8, 2), (8, 5)), debian: (8, 2) };
-const HOME: &str = "/var/www/html";
-const PORT: u16 = 8080;
 
 /// Folders with a front controller, where no framework says which.
 const ROOTS: &[&str] =
     &["public", "web", "webroot", "htdocs", "www", "public_html", "html", "pub", "."];
 
-/// Services of PHP.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut found: Vec<Service> = Vec::new();
-    let mut projects: BTreeSet<&str> = BTreeSet::new();
-    for (folder, entries) in project.tree.dirs() {
-        let dir = home(project, folder);
-        let is_wordpress = entries.has("wp-config.php") || entries.has("wp-load.php");
-        let is_files = (entries.has("index.php")
-            || server_file(project, dir).is_some()
-            || folder == "." && entries.ending(".php").next().is_some())
-            && !is_below_project(project, dir);
-        if found.iter().any(|service| service.dir == dir) {
-            // A front controller, and a `wp-config.php` beside it, of a project that was found.
-            continue;
-        }
-        let above = upward(dir).any(|above| projects.contains(above));
-        // Bedrock and its like have WordPress below the manifest of Composer.
-        let is_project = entries.has("composer.json") || is_wordpress && !above;
-        if (is_project || is_files && !above)
-            && let Some(service) = service(project, dir, above)
-        {
-            projects.insert(dir);
-            found.push(service);
-        }
-    }
-    found
-}
-
-/// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the
-/// program lies beside.
-fn home<'d>(project: &Project<'_>, folder: &'d str) -> &'d str {
-    let above = crate::detect::parent(folder);
-    let name = folder.rsplit('/').next().unwrap_or(folder);
-    let is_served = ROOTS.contains(&name) && name != ".";
-    let Some(entries) = project.tree.entries(above).filter(|_| is_served) else { return folder };
-    let is_code = |name: &String| PARTS.contains(&name.as_str());
-    let has_code = entries.dirs.iter().any(is_code) || entries.ending(".php").next().is_some();
-    let has_own = project.tree.has(&join(folder, "composer.json"));
-    if has_code && !has_own { above } else { folder }
-}
-
 /// Folders that a front controller loads from.
 const PARTS: &[&str] =
     &["src", "app", "lib", "includes", "inc", "config", "classes", "templates", "views", "vendor"];
 
-/// A lone `index.php` may be a view of another project.
-fn is_below_project(project: &Project<'_>, dir: &str) -> bool {
-    let mut at = dir;
-    loop {
-        let other = project.tree.first_of(at, super::MANIFESTS);
-        if other.is_some_and(|path| {
-            !(path.ends_with("index.php") || at == dir && path.ends_with("package.json"))
-        }) {
-            return true;
+/// Calls that say which extension a project without a manifest wants.
+const CALLS: &[(&str, &str)] = &[
+    ("mysqli", "mysqli"),
+    ("mysql:", "pdo_mysql"),
+    ("pgsql:", "pdo_pgsql"),
+    ("pg_connect", "pgsql"),
+    ("new Redis(", "redis"),
+    ("imagecreate", "gd"),
+    ("new MongoDB", "mongodb"),
+];
+
+/// The same of servers: only the first that is found.
+const SERVERS: &[(&str, &str)] = &[("OpenSwoole\\", "openswoole"), ("Swoole\\", "swoole")];
+
+/// Services of PHP.
+pub fn find(project: &Project<'_>) -> Vec<Service> {
+    let mut found: Vec<Facts> = Vec::new();
+    let mut projects: BTreeSet<&str> = BTreeSet::new();
+    for (folder, entries) in project.tree.dirs() {
+        let at = home(Folder::new(project, folder));
+        if projects.contains(at.dir) {
+            // A front controller, and a `wp-config.php` beside it, of a project that was found.
+            continue;
         }
-        if at == "." {
-            return false;
+        let above = upward(at.dir).any(|above| projects.contains(above));
+        // Bedrock and its like have WordPress below the manifest of Composer.
+        let is_wordpress = entries.first_of(&["wp-config.php", "wp-load.php"]).is_some();
+        let is_files = || {
+            entries.has("index.php") || server_file(at).is_some() || folder == "." && has_php(at)
+        };
+        if (entries.has("composer.json")
+            || !above && (is_wordpress || is_files() && !is_below_project(at)))
+            && let Some(facts) = service(at, above)
+        {
+            projects.insert(at.dir);
+            found.push(facts);
         }
-        at = crate::detect::parent(at);
     }
+    assemble::all(project, found)
 }
 
-/// Both files of Composer.
-struct Composer {
-    path: String,
-    json: Value,
-    lock: Option<Value>,
-    lock_path: String,
+/// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the
+/// program lies beside.
+fn home(folder: Folder<'_>) -> Folder<'_> {
+    let above = Folder::new(folder.project, parent(folder.dir));
+    let is_served = folder.dir != "." && ROOTS.contains(&file_name(folder.dir));
+    let has_code = || PARTS.iter().any(|part| above.has_dir(part)) || has_php(above);
+    if is_served && !folder.has("composer.json") && has_code() { above } else { folder }
 }
 
-impl Composer {
-    fn load(project: &Project<'_>, dir: &str) -> Option<Self> {
-        let path = join(dir, "composer.json");
-        let json = project.tree.json(&path)?;
-        let lock_path = join(dir, "composer.lock");
-        Some(Self { lock: project.tree.json(&lock_path), path, json, lock_path })
-    }
-
-    fn require(&self, package: &str) -> Option<&Value> {
-        self.json.at(&["require", package])
-    }
-
-    fn place(&self, package: &str) -> Evidence {
-        Evidence::line(&self.path, self.require(package).map(|value| value.line))
-    }
-
-    fn locked(&self) -> &[Value] {
-        self.lock.as_ref().and_then(|lock| lock.get("packages")).map_or(&[], Value::items)
-    }
-
-    /// Packages that are required or locked.
-    fn names(&self) -> BTreeSet<String> {
-        let own = self.json.get("require").into_iter().flat_map(Value::members);
-        let locked = self.locked().iter().filter_map(|package| package.str_at(&["name"]));
-        own.map(|(name, _)| name).chain(locked).map(str::to_owned).collect()
-    }
-
-    /// Extensions that the project and its locked packages require.
-    fn extensions(&self) -> Vec<String> {
-        let own = self.json.get("require").into_iter();
-        let locked = self.locked().iter().filter_map(|package| package.get("require"));
-        let names = own.chain(locked).flat_map(Value::members);
-        names.filter_map(|(name, _)| name.strip_prefix("ext-").map(str::to_owned)).collect()
-    }
-
-    /// Packages that lie in the tree.
-    fn has_local(&self) -> bool {
-        let repositories = self.json.get("repositories");
-        let mut all = repositories
-            .into_iter()
-            .flat_map(|r| r.items().iter().chain(r.members().map(|(_, value)| value)));
-        all.any(|repository| repository.str_at(&["type"]) == Some("path"))
-    }
+/// Whether a front controller may be a view of another project.
+fn is_below_project(at: Folder<'_>) -> bool {
+    upward(at.dir).any(|dir| {
+        let other = at.project.tree.first_of(dir, super::MANIFESTS);
+        let is_own = |path: &str| match file_name(path) {
+            "index.php" => true,
+            name => name == "package.json" && dir == at.dir,
+        };
+        other.is_some_and(|path| !is_own(&path))
+    })
 }
 
-fn service(project: &Project<'_>, dir: &str, is_below_other: bool) -> Option<Service> {
-    let composer = Composer::load(project, dir);
-    let manifest = join(dir, "composer.json");
-    let framework = framework(project, dir, composer.as_ref());
-    let has_index = |root: &&str| project.tree.has(&join(&join_clean(dir, root), "index.php"));
-    let wished = framework.as_ref().map(|(framework, _)| framework.root);
-    let process = procfile(project, dir).filter(|process| process.line.contains("php"));
-    // `vendor/bin/heroku-php-apache2 public/` names the folder that is served.
-    let stated = process.as_ref().filter(|process| process.line.contains("heroku-php"));
-    let stated = stated.and_then(|process| process.line.split_whitespace().next_back());
-    let stated =
-        stated.map(|word| word.trim_end_matches('/')).filter(|word| !word.contains("bin/"));
-    let root =
-        stated.into_iter().chain(wished).chain(ROOTS.iter().copied()).find(|root| has_index(root));
-    // Pages that are asked for by their names.
-    let has_pages = || {
-        composer.is_none()
-            && project.tree.entries(dir).is_some_and(|all| all.ending(".php").next().is_some())
-            && server_file(project, dir).is_none()
-    };
-    let root = root.or_else(|| has_pages().then_some(".")).map(str::to_owned);
-    let own_server = framework.as_ref().and_then(|(framework, _)| {
-        let (_, files) = OWN_SERVERS.iter().find(|(id, _)| *id == framework.id)?;
-        files.iter().copied().find(|file| project.tree.has(&join(dir, file)))
-    });
-    let own_server = own_server.or_else(|| server_file(project, dir).filter(|_| root.is_none()));
-    let roadrunner = roadrunner::find(project, dir, composer.as_ref());
+fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
+    let composer = Composer::load(at);
+    let has_composer = composer.json.is_some();
+    let known = framework::find(&composer);
+    let site = known.as_ref().and_then(|known| known.framework.own);
+    let process = at.procfile().filter(|process| process.line.contains("php"));
+    let root = root(&composer, site, process.as_ref());
+    let server = site.and_then(|site| site.server(at));
+    let server = server.or_else(|| server_file(at).filter(|_| root.is_none()));
+    let roadrunner = RoadRunner::find(&composer);
+    let is_apache = server.is_none() && roadrunner.is_none();
     // Libraries and tools of other projects have a `composer.json`, too.
-    let is_started =
-        root.is_some() || own_server.is_some() || process.is_some() || roadrunner.is_some();
+    let is_started = root.is_some() || process.is_some() || !is_apache;
     if !is_started && is_below_other {
         return None;
     }
-    let mut service = draft(dir, "php", if composer.is_some() { "composer" } else { "none" });
-    service.weight = match (&framework, is_started, composer.is_some()) {
-        (_, false, _) => Weight::Manifest,
-        (Some(_), ..) => Weight::Framework,
-        (None, true, true) => Weight::Starts,
-        (None, true, false) => Weight::Files,
-    };
-    let place = match composer.is_some() {
-        true => Evidence::file(&manifest),
-        false => Evidence::file(match own_server {
-            Some(file) => join(dir, file),
-            None => first_page(project, &join_clean(dir, root.as_deref().unwrap_or("."))),
-        }),
-    };
-    service.decide("language", "php", "manifest or sources of PHP", [place.clone()]);
-    let id = service.spec.metadata.build_system.clone().unwrap_or_default();
-    let rule = if composer.is_some() { "composer.json" } else { "no composer.json" };
-    service.decide("build system", id, rule, [place.clone()]);
-    if let Some(name) = composer.as_ref().and_then(|composer| composer.json.str_at(&["name"])) {
-        service.name(name);
-    }
-    if framework.as_ref().is_some_and(|(framework, _)| framework.root == "public") {
-        // What the browser gets is built from there, often by packages of a workspace.
-        service.claims.push(join(dir, "resources"));
-    }
-    let (version, decision) = version(project, dir, composer.as_ref());
-    service.decisions.push(decision);
-    if let Some((framework, place)) = &framework {
-        service.spec.metadata.framework = Some(framework.id.to_owned());
-        service.decide("framework", framework.id, "package or files", [place.clone()]);
-    }
-    let found = framework.map(|(framework, _)| framework);
-    let parts = Parts {
-        composer: composer.as_ref(),
-        framework: found,
-        version,
-        is_apache: own_server.is_none() && roadrunner.is_none(),
-        has_workers: roadrunner.is_some(),
-    };
-    let extensions = bases(project, &parts, &mut service);
-    build(project, &parts, &extensions, &mut service);
-    if let Some(process) = process.filter(|process| {
-        !process.line.contains("heroku-php") && !process.line.contains("vendor/bin/")
-    }) {
-        let words: Vec<&str> = process.command.iter().map(String::as_str).collect();
-        service.start(words, format!("Procfile {}", process.name), [process.evidence]);
-        service.weight = Weight::Stated;
-        service.port(PORT, "`PORT` of the container", []);
-        service.env("PORT", PORT.to_string());
-        return Some(service);
-    }
-    if let Some(roadrunner) = roadrunner {
-        roadrunner.serve(&mut service);
-        return Some(service);
-    }
-    match (own_server, root.as_deref()) {
-        (Some(file), _) => own(project, &mut service, file),
-        (None, Some(root)) => apache(project, &mut service, root, found),
-        (None, None) => {
-            let rule = "no index.php in the folder of a framework or of the project";
-            service.decide("start command", "", rule, []);
+    let mut facts = Facts::new(&PHP, at.dir);
+    facts.tool = if has_composer { "composer" } else { "none" };
+    facts.name = composer.get(&["name"]).and_then(Value::text).unwrap_or_default();
+    let (rule, place) = match server {
+        _ if has_composer => {
+            (Rule::Named("composer.json".to_owned()), at.place("composer.json", None))
         }
+        Some(line) => (Fixed::NoComposer.into(), at.place(file_of(line), None)),
+        None => (Fixed::NoComposer.into(), first_page(at, root.as_deref().unwrap_or("."))),
+    };
+    facts.decide(What::Language, "php", Fixed::SourcesOfPhp, [place.clone()]);
+    facts.decide(What::BuildSystem, facts.tool, rule, [place]);
+    facts.of_framework(known.as_ref(), Fixed::PackageOrFiles);
+    facts.weight = match &known {
+        _ if !is_started => Weight::Manifest,
+        Some(_) => Weight::Framework,
+        None if has_composer => Weight::Starts,
+        None => Weight::Files,
+    };
+    if site.is_some_and(|site| site.root == "public") {
+        // What the browser gets is built from there, often by packages of a workspace.
+        facts.claims.push(at.path("resources"));
     }
-    health(project, &mut service);
-    Some(service)
+    facts.set("kind", if is_apache { "apache" } else { "cli" });
+    build(&composer, site, roadrunner.is_some(), &mut facts);
+    let is_foreign = |line: &str| line.contains("heroku-php") || line.contains("vendor/bin/");
+    match (process.filter(|process| !is_foreign(&process.line)), roadrunner, server, root) {
+        (Some(process), ..) => {
+            facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
+            facts.weight = Weight::Stated;
+            facts.port(Port::told(PORT, Fixed::PortOfContainer, None));
+            return Some(facts);
+        }
+        (_, Some(roadrunner), ..) => {
+            roadrunner.serve(at, &mut facts);
+            return Some(facts);
+        }
+        (_, _, Some(line), _) => {
+            let default = known.map_or(PORT, |known| known.framework.port);
+            framework::serve(at, line, default, &mut facts);
+        }
+        (.., Some(root)) => serve(at, &root, known.is_some(), &mut facts),
+        _ => facts = facts.nothing(Fixed::NoIndexPhp, []),
+    }
+    health(at, &mut facts);
+    Some(facts)
+}
+
+/// The folder that is served: what the `Procfile`, the framework or its name says, if it has an `index.php`.
+fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) -> Option<String> {
+    let at = composer.at;
+    // `vendor/bin/heroku-php-apache2 public/` names the folder that is served.
+    let stated = process.filter(|process| process.line.contains("heroku-php"));
+    let stated = stated.and_then(|process| process.line.split_whitespace().next_back());
+    let stated = stated.map(|word| word.trim_end_matches('/'));
+    let stated = stated.filter(|word| !word.contains("bin/"));
+    let wished = site.map(|site| site.root);
+    let mut all = stated.into_iter().chain(wished).chain(ROOTS.iter().copied());
+    let has_index = |root: &str| at.project.tree.has(&join(&join_clean(at.dir, root), "index.php"));
+    // Pages that are asked for by their names.
+    let has_pages = || composer.json.is_none() && has_php(at) && server_file(at).is_none();
+    all.find(|root| has_index(root)).or_else(|| has_pages().then_some(".")).map(str::to_owned)
+}
+
+fn has_php(at: Folder<'_>) -> bool {
+    at.entries().is_some_and(|entries| entries.ending(".php").next().is_some())
 }
 
 /// `index.php`, else the first page there is.
-fn first_page(project: &Project<'_>, folder: &str) -> String {
-    let entries = project.tree.entries(folder);
-    let first = entries.and_then(|all| match all.has("index.php") {
-        true => Some("index.php"),
-        false => all.ending(".php").next(),
-    });
-    join(folder, first.unwrap_or("index.php"))
+fn first_page(at: Folder<'_>, root: &str) -> Evidence {
+    let folder = join_clean(at.dir, root);
+    let entries = at.project.tree.entries(&folder).filter(|entries| !entries.has("index.php"));
+    let first = entries.and_then(|entries| entries.ending(".php").next());
+    Evidence::file(join(&folder, first.unwrap_or("index.php")))
 }
 
-fn join_clean(dir: &str, below: &str) -> String {
-    if below == "." { dir.to_owned() } else { join(dir, below) }
-}
-
-struct Parts<'a> {
-    composer: Option<&'a Composer>,
-    framework: Option<&'static Framework>,
-    version: Version,
-    /// Else the program listens on its own.
-    is_apache: bool,
-    /// RoadRunner talks to them.
-    has_workers: bool,
-}
-
-fn bases(project: &Project<'_>, parts: &Parts<'_>, service: &mut Service) -> Extensions {
-    let version = parts.version;
-    let mut names = parts.composer.map(Composer::extensions).unwrap_or_default();
-    names.extend(
-        parts.framework.into_iter().flat_map(|f| f.extensions).map(|name| (*name).to_owned()),
-    );
-    if parts.composer.is_none() {
-        names.extend(used_extensions(project, &service.dir));
+/// Extensions that the project asks for, or its framework, or its calls.
+fn extensions(composer: &Composer<'_>, site: Option<Site>, has_workers: bool) -> Vec<String> {
+    let mut names: Vec<&str> = site.map(|site| site.extensions.to_vec()).unwrap_or_default();
+    names.extend(has_workers.then_some("sockets"));
+    if composer.json.is_none() {
+        let files = composer.at.sources(PHP.sources, &|_| false);
+        let is_used = |(call, _): &&(&str, &str)| source::mention(&files, call).is_some();
+        let server = SERVERS.iter().find(is_used);
+        names.extend(CALLS.iter().filter(is_used).chain(server).map(|(_, extension)| *extension));
     }
-    names.extend(parts.has_workers.then(|| "sockets".to_owned()));
-    if project.bases == Family::Official {
-        let suite = suite(version);
-        // Part of PHP itself from 8.5 on.
-        let has_opcache = version >= Version { major: 8, minor: Some(5), patch: None };
-        let extensions = extensions::plan(&names, suite, has_opcache);
-        let kind = if parts.is_apache { "apache" } else { "cli" };
-        let base = official(&format!("php:{version}-{kind}-{suite}"));
-        service.spec.build.base = base.clone();
-        service.spec.runtime.base = base;
-        service.spec.runtime.user = Some("www-data".to_owned());
-        service.build_packages(extensions.build_packages.iter().copied());
-        service.runtime_packages(extensions.runtime_packages.iter().copied());
-        if !extensions.built.is_empty() {
-            service.decide(
-                "packages",
-                extensions.built.join(", "),
-                "extensions that are required",
-                [],
-            );
+    composer.extensions().into_iter().chain(names.into_iter().map(str::to_owned)).collect()
+}
+
+/// Extensions, packages of Composer, assets, the class map, what the framework wants, folders that are written to.
+fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: &mut Facts) {
+    let at = composer.at;
+    let (version, decision) = version(composer);
+    let names = extensions(composer, site, has_workers);
+    let has_tools = at.images(&PHP).has(TOOLS);
+    let (mut install, ignored) = match has_tools {
+        true => compile(&names, version, facts),
+        false => {
+            let names = names.iter().map(|name| extensions::debian_package(name));
+            let packages: Vec<String> = names.collect();
+            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+            facts.packages(&packages, &packages);
+            (Vec::new(), String::new())
         }
-        return extensions;
-    }
-    names.retain(|name| !["opcache", "zend-opcache"].contains(&name.as_str()));
-    let basic = ["curl", "mbstring", "xml", "sqlite3", "zip"].map(str::to_owned);
-    let listed: BTreeSet<String> = names.iter().chain(&basic).map(|n| debian_package(n)).collect();
-    let (packaged, decision) = PACKAGED.nearest(project.bases, version);
-    service.decisions.extend(decision);
-    service.plain_bases(project);
-    match project.bases {
-        Family::Wolfi => {
-            let name = format!("php-{packaged}");
-            service.spec.runtime.user = Some(images::WOLFI_NONROOT.to_owned());
-            let packages: Vec<String> = [
-                "ctype", "curl", "dom", "fileinfo", "iconv", "mbstring", "openssl", "pdo", "phar",
-                "xml",
-            ]
-            .iter()
-            .map(|extension| format!("{name}-{extension}"))
-            .collect();
-            service.build_packages([name.as_str(), "composer", "git", "unzip"]);
-            service.runtime_packages([name.as_str()]);
-            service.build_packages(packages.iter().map(String::as_str));
-            service.runtime_packages(packages.iter().map(String::as_str));
-        }
-        _ => {
-            service.spec.runtime.user = Some("www-data".to_owned());
-            service.build_packages(["composer", "git", "php-cli", "unzip"]);
-            service.runtime_packages(["ca-certificates", "php-cli"]);
-            service.build_packages(listed.iter().map(String::as_str));
-            service.runtime_packages(listed.iter().map(String::as_str));
-        }
-    }
-    Extensions::default()
-}
-
-/// The package of Debian that has an extension.
-fn debian_package(extension: &str) -> String {
-    match extension.to_ascii_lowercase().as_str() {
-        "pdo_mysql" | "mysqli" => "php-mysql".to_owned(),
-        "pdo_pgsql" | "pgsql" => "php-pgsql".to_owned(),
-        "pdo_sqlite" => "php-sqlite3".to_owned(),
-        "dom" | "simplexml" | "xmlreader" | "xmlwriter" | "libxml" | "xsl" => "php-xml".to_owned(),
-        name @ ("bcmath" | "curl" | "gd" | "intl" | "mbstring" | "sqlite3" | "xml" | "zip"
-        | "redis" | "soap" | "ldap" | "apcu" | "mongodb" | "imagick" | "memcached"
-        | "gmp" | "bz2") => format!("php-{name}"),
-        // Part of `php-cli` or `php-common`.
-        _ => "php-cli".to_owned(),
-    }
-}
-
-/// Projects without a manifest say by their calls which database they want.
-fn used_extensions(project: &Project<'_>, dir: &str) -> Vec<String> {
-    let files = source::gather(project, dir, &["php", "inc"], &|_| false);
-    let calls = [
-        ("mysqli", "mysqli"),
-        ("mysql:", "pdo_mysql"),
-        ("pgsql:", "pdo_pgsql"),
-        ("pg_connect", "pgsql"),
-        ("new Redis(", "redis"),
-        ("imagecreate", "gd"),
-        ("new MongoDB", "mongodb"),
-    ];
-    let used = calls.iter().filter(|(call, _)| source::mention(&files, call).is_some());
-    let mut used: Vec<String> = used.map(|(_, extension)| (*extension).to_owned()).collect();
-    let server =
-        ["OpenSwoole\\", "Swoole\\"].iter().find(|class| source::mention(&files, class).is_some());
-    used.extend(server.map(|class| class.trim_end_matches('\\').to_ascii_lowercase()));
-    used
-}
-
-/// Extensions, packages of Composer, assets, the class map, folders that are written to.
-fn build(project: &Project<'_>, parts: &Parts<'_>, extensions: &Extensions, service: &mut Service) {
-    let dir = service.dir.clone();
-    let mut commands = Vec::new();
-    let mut step = extensions.commands.clone();
-    let mut files = Vec::new();
-    if let Some(composer) = parts.composer {
-        let is_official = project.bases == Family::Official;
-        if is_official {
+    };
+    facts.version((version, decision));
+    facts.take(at.dir, "");
+    facts.exclude.push(".git".to_owned());
+    if composer.json.is_some() {
+        if has_tools {
             // Composer 2.2 is the last for PHP before 7.2.5.
-            let is_old = parts.version < Version { major: 7, minor: Some(3), patch: None };
-            let flag = if is_old { " --2.2" } else { "" };
-            step.push(format!(
+            let flag = if version < Version::of(7, 3) { " --2.2" } else { "" };
+            let fetch = format!(
                 "command -v composer || curl -fsSL https://getcomposer.org/installer | php -- --quiet \
                  --install-dir=/usr/local/bin --filename=composer{flag}"
-            ));
-            service.build_packages(["git", "unzip"]);
+            );
+            install.push(Step::new(Kind::Setup, ".", fetch));
         }
-        let ignored: String = extensions
-            .unknown
-            .iter()
-            .map(|name| format!(" --ignore-platform-req=ext-{name}"))
-            .collect();
-        step.push(within(
-            &dir,
-            &format!("composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist{ignored}"),
-        ));
-        service.build_env("COMPOSER_ALLOW_SUPERUSER", "1");
-        service.build_env("COMPOSER_CACHE_DIR", "/root/.cache/composer");
-        service.cache(["/root/.cache/composer"]);
-        commands.push(within(
-            &dir,
-            "composer dump-autoload --no-dev --optimize --no-scripts --no-interaction",
-        ));
-        files.push(composer.path.clone());
-        files.extend(composer.lock.is_some().then(|| composer.lock_path.clone()));
-        if composer.has_local() {
-            files.clear();
-        }
-    }
-    if files.is_empty() {
-        commands.splice(0..0, step.drain(..));
-    }
-    service.dependencies(files, step);
-    service.spec.build.exclude.push(".git".to_owned());
-    if parts.composer.is_some() {
-        // What lies there in a work tree was installed for another machine, with what is for development.
-        service.spec.build.exclude.push(join(&dir, "vendor"));
-    }
-    if let Some(assets) = service.assets(project, &dir) {
-        commands.extend(assets.build);
-        commands.extend(assets.cleaning);
-    }
-    framework_commands(project, parts, service, &mut commands);
-    if !commands.is_empty() {
-        service.decide(
-            "build command",
-            commands.join("; "),
-            "what is left once the sources are there",
-            [],
+        facts.packages_everywhere(&["git", "unzip"], &[]);
+        let command = format!(
+            "composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist{ignored}"
         );
+        install.push(Step::new(Kind::Install, at.dir, command));
+        facts.build_env("COMPOSER_ALLOW_SUPERUSER", "1");
+        facts.build_env("COMPOSER_CACHE_DIR", "/root/.cache/composer");
+        facts.cache.push("/root/.cache/composer".to_owned());
+        let command = "composer dump-autoload --no-dev --optimize --no-scripts --no-interaction";
+        facts.build(at.dir, command);
+        // What lies there in a work tree was installed for another machine, with what is for development.
+        facts.exclude.push(at.path("vendor"));
     }
-    service.spec.build.commands = commands;
-    if !extensions.built.is_empty() {
-        service.copy("/usr/local/lib/php/extensions", "/usr/local/lib/php/extensions");
-        service.copy("/usr/local/etc/php/conf.d", "/usr/local/etc/php/conf.d");
+    let files = match &composer.json {
+        Some(_) if !composer.has_local() => at.those(&["composer.json", "composer.lock"]),
+        _ => Vec::new(),
+    };
+    facts.install(files, install);
+    if let Some(front) = facts.front_end(at.project, at.dir, None) {
+        facts.steps.extend(front.build.into_iter().chain(front.clean));
     }
-    service.copy(&dir, HOME);
-    service.spec.runtime.workdir = Some(HOME.to_owned());
-}
-
-fn framework_commands(
-    project: &Project<'_>,
-    parts: &Parts<'_>,
-    service: &mut Service,
-    commands: &mut Vec<String>,
-) {
-    let dir = service.dir.clone();
-    let Some(framework) = parts.framework else { return };
-    match framework.id {
-        "laravel" | "lumen" | "statamic" => {
-            service.env("APP_ENV", "production");
-            service.env("LOG_CHANNEL", "stderr");
-            commands.push(within(&dir, "mkdir -p storage/framework/cache/data storage/framework/sessions storage/framework/views storage/logs bootstrap/cache"));
-        }
-        "symfony" => {
-            service.env("APP_ENV", "prod");
-            let has_mapper =
-                parts.composer.is_some_and(|c| c.require("symfony/asset-mapper").is_some());
-            if has_mapper {
-                let console = "APP_ENV=prod APP_SECRET=build php bin/console";
-                commands.push(within(
-                    &dir,
-                    &format!("{console} importmap:install && {console} asset-map:compile"),
-                ));
-            }
-        }
-        _ => {}
+    let Some(site) = site else { return };
+    let fits = site.needs.is_none_or(|package| composer.require(package).is_some());
+    if fits && !site.command.is_empty() {
+        facts.build(at.dir, site.command);
     }
-    let writes = framework.writes.iter().filter(|folder| {
-        let is_made =
-            matches!(framework.id, "laravel" | "lumen" | "statamic") && **folder != "database";
-        let is_usual = matches!(**folder, "var" | "tmp" | "logs" | "runtime" | "writable")
-            && framework.id != "slim";
-        is_made || is_usual || project.tree.has_dir(&join(&dir, folder))
-    });
-    let writes: Vec<&str> = writes.copied().collect();
+    let there = site.writes.iter().filter(|folder| at.has_dir(folder));
+    let writes: Vec<&str> = site.makes.iter().chain(there).copied().collect();
     if !writes.is_empty() {
         let list = writes.join(" ");
-        commands.push(within(&dir, &format!("mkdir -p {list} && chmod -R a+rwX {list}")));
+        facts.build(at.dir, format!("mkdir -p {list} && chmod -R a+rwX {list}"));
     }
 }
 
-/// Apache's settings are a file of the build: what port, which folder, and who answers for what is no file.
-fn apache(project: &Project<'_>, service: &mut Service, root: &str, framework: Option<&Framework>) {
-    let dir = service.dir.clone();
-    let folder = join_clean(&dir, root);
-    let place = Evidence::file(first_page(project, &folder));
-    service.env("PORT", PORT.to_string());
-    if project.bases != Family::Official {
-        let line = format!("php -S 0.0.0.0:$PORT -t {}", shell::quote(root));
-        let words = shell::exec_form(&line);
-        service.start(words.iter().map(String::as_str), "folder with index.php", [place]);
-        service.port(PORT, "port that is free for everybody", []);
-        return;
+/// Steps that compile extensions, and what Composer is told of those that are not known.
+fn compile(names: &[String], version: Version, facts: &mut Facts) -> (Vec<Step>, String) {
+    // Opcache is part of PHP itself from 8.5 on.
+    let plan = extensions::plan(names, PHP.suite(version), version >= Version::of(8, 5));
+    facts.packages(&plan.build_packages, &plan.runtime_packages);
+    if !plan.built.is_empty() {
+        for folder in ["/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d"] {
+            facts.take(folder, folder);
+        }
     }
-    let served = if root == "." { HOME.to_owned() } else { format!("{HOME}/{root}") };
-    let fallback = match framework.is_some() && !project.tree.has(&join(&folder, ".htaccess")) {
-        true => " 'FallbackResource /index.php'",
-        false => "",
-    };
-    let settings = format!(
-        "mkdir -p {OUT_DIR} && printf '%s\\n' 'ServerName localhost' 'Listen ${{PORT}}' \
-         'LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so' '<VirtualHost *:${{PORT}}>' \
-         'DocumentRoot {served}' '<Directory {served}>' 'AllowOverride All' 'Require all granted'{fallback} '</Directory>' '</VirtualHost>' > {OUT_DIR}/ports.conf"
-    );
-    service.spec.build.commands.push(settings);
-    service.copy(&format!("{OUT_DIR}/ports.conf"), "/etc/apache2/ports.conf");
-    service.start(["apache2-foreground"], "Apache of the official image", [place]);
-    service.port(PORT, "port that a user other than root may have", []);
+    let steps = plan.commands.into_iter().map(|line| Step::new(Kind::Setup, ".", line)).collect();
+    let unknown = plan.unknown.iter();
+    (steps, unknown.map(|name| format!(" --ignore-platform-req=ext-{name}")).collect())
 }
 
-fn own(project: &Project<'_>, service: &mut Service, file: &str) {
-    let path = join(&service.dir, file);
-    let line = match file {
-        "bin/hyperf.php" => "php bin/hyperf.php start".to_owned(),
-        "start.php" => "php start.php start".to_owned(),
-        "artisan" => "php artisan serve".to_owned(),
-        file => format!("php {file}"),
-    };
-    let text: Vec<_> = project.tree.read(&path).into_iter().collect();
-    // What stands on Workerman is told what to do.
-    let is_told = ["Workerman\\Worker", "Comet\\Comet", "Mark\\App"]
-        .iter()
-        .any(|class| text.iter().any(|text| text.text.contains(class)));
-    let line = if is_told && !line.ends_with(" start") { format!("{line} start") } else { line };
-    let words = shell::exec_form(&line);
-    service.start(
-        words.iter().map(String::as_str),
-        "file that listens on its own",
-        [Evidence::file(path)],
-    );
-    let ports = source::ports(&text, &["SocketServer(", "listen(", "Worker("]);
-    match ports.number.or_else(|| source::address(&text)) {
-        Some((port, place)) => service.port(port, "port in the source", [place]),
-        None => service.port(
-            if ["hyperf", "artisan"].iter().any(|name| file.contains(name)) { 9501 } else { PORT },
-            "default of the framework",
-            [],
+/// Serves a folder: with Apache, whose settings say what port, which folder, and who answers for what is no file.
+fn serve(at: Folder<'_>, root: &str, has_framework: bool, facts: &mut Facts) {
+    let place = first_page(at, root);
+    if !at.images(&PHP).has(APACHE) {
+        let line = format!("php -S 0.0.0.0:$PORT -t {}", quote(root));
+        facts.start_line(&line, Fixed::FolderWithIndexPhp, [place]);
+        return facts.port(Port::told(PORT, Fixed::FreePort, None));
+    }
+    let served = join_clean(&PHP.in_home(""), root);
+    let has_own = at.has(&join_clean(root, ".htaccess"));
+    let fallback = if has_framework && !has_own { "FallbackResource /index.php\n" } else { "" };
+    facts.files.push(WrittenFile {
+        path: "/etc/apache2/ports.conf".to_owned(),
+        content: format!(
+            "ServerName localhost\nListen ${{PORT}}\n\
+             LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so\n\
+             <VirtualHost *:${{PORT}}>\nDocumentRoot {served}\n<Directory {served}>\n\
+             AllowOverride All\nRequire all granted\n{fallback}</Directory>\n</VirtualHost>\n"
         ),
-    }
-    let port = service.spec.runtime.ports.first().copied().unwrap_or(PORT);
-    service.env("PORT", port.to_string());
-    if service.spec.metadata.framework.as_deref() == Some("framework-x") {
-        service.env("X_LISTEN", format!("0.0.0.0:{port}"));
-    }
+    });
+    facts.start(["apache2-foreground"], Fixed::ApacheOfImage, [place]);
+    facts.port(Port::told(PORT, Fixed::UserPort, None));
 }
 
 /// Laravel 11 declares the path it answers on when it is well.
-fn health(project: &Project<'_>, service: &mut Service) {
-    let path = join(&service.dir, "bootstrap/app.php");
-    let Some(text) = project.tree.read(&path) else { return };
-    let found = text.lines().find_map(|(at, line)| {
-        let rest = line.trim().strip_prefix("health:")?.trim();
-        let path = rest.trim_matches(|c| "'\",".contains(c));
-        (path.starts_with('/') && source::is_plain_path(path)).then(|| (path.to_owned(), at))
+fn health(at: Folder<'_>, facts: &mut Facts) {
+    let Some(text) = at.read("bootstrap/app.php") else { return };
+    let found = text.lines().find_map(|(line, text)| {
+        let path = text.trim().strip_prefix("health:")?.trim();
+        let path = path.trim_matches(|c| "'\",".contains(c));
+        (path.starts_with('/') && source::is_plain_path(path)).then_some((path, line))
     });
-    if let Some((endpoint, at)) = found {
-        service.spec.runtime.health = Some(endpoint.clone());
-        service.decide(
-            "health",
-            endpoint,
-            "health: in bootstrap/app.php",
-            [Evidence::line(path, Some(at))],
-        );
+    if let Some((path, line)) = found {
+        let rule = Rule::Named("health: in bootstrap/app.php".to_owned());
+        facts.health(path, rule, [Evidence::line(&text.path, Some(line))]);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::{Evidence, Project, Text, versions::Version};
+use crate::detect::prelude::*;
 
 /// What both files say.
 #[derive(Debug, Default)]
@@ -29,17 +29,20 @@ pub(super) struct Gems {
 
 impl Gems {
     /// Reads the files of a folder; `None` without a `Gemfile`.
-    pub(super) fn load(project: &Project<'_>, dir: &str) -> Option<Self> {
-        let path = project.tree.first_of(dir, &["Gemfile", "gems.rb"])?;
-        let text = project.tree.read(&path)?;
-        let mut found = Self { path, ..Self::default() };
-        found.read(&text);
-        let lock = project.tree.first_of(dir, &["Gemfile.lock", "gems.locked"]);
-        if let Some(text) = lock.as_ref().and_then(|path| project.tree.read(path)) {
-            found.read_lock(&text);
+    pub(super) fn load(at: Folder<'_>) -> Option<Self> {
+        let file = at.first_of(&["Gemfile", "gems.rb"])?;
+        let mut found = Self { path: at.path(file), ..Self::default() };
+        found.read(&*at.read(file)?);
+        if let Some(lock) = at.first_of(&["Gemfile.lock", "gems.locked"]) {
+            found.lock = Some(at.path(lock));
+            at.read(lock).inspect(|text| found.read_lock(text));
         }
-        found.lock = lock;
         Some(found)
+    }
+
+    /// Whether there is a `Gemfile`.
+    pub(super) fn is_there(&self) -> bool {
+        !self.path.is_empty()
     }
 
     /// Whether a gem is named in the `Gemfile`.
