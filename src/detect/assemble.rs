@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use super::{
     Family, Project,
-    facts::{Facts, Files, Missing, Need, Serves, Step, Take},
+    facts::{Facts, Files, Missing, Need, OUT, Serves, Step, Take, WrittenFile},
     language::{Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     model::Service,
+    paths::file_name,
+    shell::quote,
     versions::Version,
     why::{Decision, Fixed, What},
 };
@@ -50,6 +52,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
         runtime: Runtime::default(),
     };
     images(family, &mut facts, &mut spec);
+    write(&mut facts);
     steps(&mut facts, &mut spec.build);
     needs(&mut facts, &mut spec);
     let language = facts.language;
@@ -107,6 +110,9 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
             facts.set("v", used);
         }
     }
+    if let (false, Some(asked)) = (language.suites.is_empty(), asked) {
+        facts.set("suite", language.suite(asked));
+    }
     let stage = |stage: &Stage| {
         let packages = stage.packages.iter().map(|name| fill(name, &facts.vars));
         (reference(&fill(stage.base, &facts.vars)), packages.collect::<Vec<_>>())
@@ -132,6 +138,17 @@ fn fill(name: &str, vars: &BTreeMap<&'static str, String>) -> String {
         filled = filled.replace(&format!("{{{variable}}}"), value);
     }
     filled
+}
+
+/// Steps that write files for the image.
+fn write(facts: &mut Facts) {
+    for WrittenFile { path, content } in std::mem::take(&mut facts.files) {
+        let written = format!("{OUT}/{}", file_name(&path));
+        let lines: Vec<String> = content.lines().map(quote).collect();
+        let lines = lines.join(" ");
+        facts.build(".", format!("mkdir -p {OUT} && printf '%s\\n' {lines} > {written}"));
+        facts.take(&written, &path);
+    }
 }
 
 fn steps(facts: &mut Facts, build: &mut Build) {

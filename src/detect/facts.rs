@@ -44,6 +44,8 @@ pub struct Facts {
     pub serves: Serves,
     /// What the image takes from the build.
     pub takes: Vec<Take>,
+    /// Files of the image that are written for it: settings of a server.
+    pub files: Vec<WrittenFile>,
     /// Libraries and programs of the system.
     pub needs: Vec<Need>,
     /// Environment of the steps.
@@ -102,6 +104,15 @@ pub struct Take {
     pub from: String,
     /// Path in the image; empty: the home itself.
     pub to: String,
+}
+
+/// A file that the build writes for the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Path in the image, absolute.
+    pub path: String,
+    /// Text.
+    pub content: String,
 }
 
 /// Packages of the system that something in the project needs.
@@ -207,6 +218,7 @@ impl Facts {
             steps: Vec::new(),
             serves: Serves::Nothing(Rule::Named(String::new()), Vec::new()),
             takes: Vec::new(),
+            files: Vec::new(),
             needs: Vec::new(),
             build_env: BTreeMap::new(),
             env: BTreeMap::new(),
@@ -265,7 +277,10 @@ impl Facts {
         let mut files: Vec<String> = files.iter().map(|file| literal(file)).collect();
         files.sort();
         files.dedup();
-        self.layer(files, commands.into_iter().collect());
+        match files.is_empty() {
+            true => drop(self.steps.splice(0..0, commands)),
+            false => self.layer(files, commands.into_iter().collect()),
+        }
     }
 
     /// The same with patterns, in their order.

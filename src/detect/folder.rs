@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     Entries, Evidence, Project, Text,
-    language::Language,
+    language::{Language, Pair},
     manifest::{Properties, Value},
     paths::join,
     pins::{self, Pin},
@@ -95,6 +95,11 @@ impl<'a> Folder<'a> {
     /// The process of a `Procfile` that a container of this folder runs.
     pub fn procfile(&self) -> Option<Process> {
         procfile(self.project, self.dir)
+    }
+
+    /// The images that a service of the language gets.
+    pub fn images(&self, language: &'static Language) -> &'static Pair {
+        language.images.of(self.project.bases)
     }
 
     /// What `peelbox.toml` says of the version, then what version managers pin, the nearest folder first.

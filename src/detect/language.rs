@@ -32,9 +32,14 @@ pub struct Language {
     pub cache: &'static [&'static str],
     /// Images of each family of bases.
     pub images: Images,
+    /// Versions of its official images by the newest Debian that they are built on, which is `{suite}`.
+    pub suites: &'static [Suite],
     /// Versions that Wolfi and Debian have as packages.
     pub packaged: Option<Packaged>,
 }
+
+/// Name of a Debian, and the versions (major and minor) whose official images are built on it.
+pub type Suite = (&'static str, &'static [(u32, u32)]);
 
 /// The images of each family.
 #[derive(Debug)]
@@ -60,6 +65,8 @@ pub struct Pair {
     pub user: &'static str,
     /// Why it is not the family's own image.
     pub why: Option<Fixed>,
+    /// What the images bring that those of other families may lack; rules ask for it by [`Pair::has`].
+    pub brings: &'static [&'static str],
 }
 
 /// A base and the packages that are installed on it.
@@ -93,7 +100,7 @@ impl Pair {
 
     /// Both stages.
     pub const fn of(build: Stage, run: Stage) -> Self {
-        Self { build, run, user: "", why: None }
+        Self { build, run, user: "", why: None, brings: &[] }
     }
 
     /// Wolfi's base with packages of the build stage and of the image.
@@ -114,6 +121,34 @@ impl Pair {
     /// With the reason why the family's own image does not do.
     pub const fn why(self, why: Fixed) -> Self {
         Self { why: Some(why), ..self }
+    }
+
+    /// With what the images bring that those of other families may lack.
+    pub const fn brings(self, brings: &'static [&'static str]) -> Self {
+        Self { brings, ..self }
+    }
+
+    /// Whether the images bring that.
+    pub fn has(&self, name: &str) -> bool {
+        self.brings.contains(&name)
+    }
+}
+
+impl Language {
+    /// The Debian that the official image of a version is built on: that of the table, else Debian 12.
+    pub fn suite(&self, version: Version) -> &'static str {
+        let (major, minor, _) = version.triple();
+        let has = |(_, versions): &&Suite| versions.contains(&(major, minor));
+        self.suites.iter().find(has).map_or("bookworm", |(suite, _)| suite)
+    }
+
+    /// The newest version of the official images that is allowed and not above `top`, else the oldest above.
+    pub fn best(&self, top: Version, is_allowed: impl Fn(Version) -> bool) -> Option<Version> {
+        let all = self.suites.iter().flat_map(|(_, versions)| *versions);
+        let all = all.map(|(major, minor)| Version::of(*major, *minor));
+        let mut all: Vec<Version> = all.filter(|version| is_allowed(*version)).collect();
+        all.sort();
+        all.iter().rev().find(|version| **version <= top).or(all.first()).copied()
     }
 }
 
@@ -145,6 +180,7 @@ pub const NOTHING: Language = Language {
         wolfi: Pair::wolfi(&[], &[]),
         debian: Pair::debian(&[], &[]),
     },
+    suites: &[],
     packaged: None,
 };
 
@@ -204,6 +240,20 @@ mod tests {
         check(Family::Wolfi, "2.7", "3.2", true);
         check(Family::Debian, "3.4", "3.1", true);
         check(Family::Debian, "3.1", "3.1", false);
+    }
+
+    #[test]
+    fn versions_of_the_table_have_a_suite_and_an_order() {
+        let suites: &[Suite] = &[("trixie", &[(8, 1)]), ("bullseye", &[(7, 4), (7, 3)])];
+        let language = Language { suites, ..NOTHING };
+        let suite = |major, minor| language.suite(Version::of(major, minor));
+        assert_eq!((suite(7, 4), suite(8, 0), suite(8, 1)), ("bullseye", "bookworm", "trixie"));
+        let best = |allowed: &[u32]| {
+            let best = language.best(Version::of(8, 0), |version| allowed.contains(&version.major));
+            best.map(|version| version.to_string())
+        };
+        assert_eq!(best(&[7, 8]).as_deref(), Some("7.4"));
+        assert_eq!((best(&[8]).as_deref(), best(&[9])), (Some("8.1"), None));
     }
 
     #[test]

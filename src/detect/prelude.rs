@@ -6,7 +6,7 @@ pub(super) use std::rc::Rc;
 pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,
     Step, Text, Weight, What, assemble,
-    facts::{Files, Missing, OUT},
+    facts::{Files, Missing, OUT, WrittenFile},
     framework::{self, Framework, framework},
     is_below, join,
     language::{DEBIAN, Images, Language, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI, stage},

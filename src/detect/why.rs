@@ -186,6 +186,14 @@ pub enum Rule {
     DependencyOn(String),
     /// What something listens on by itself.
     DefaultOf(String),
+    /// What a value asks for is not understood, so it is the default: (value, what it should be).
+    NotUnderstood(String, &'static str),
+    /// The newest version of the language that the project's version of a framework runs on.
+    NewestFor(&'static str),
+    /// What the packages of a lock file allow.
+    WhatAllows(String),
+    /// Both of two rules.
+    And(Box<[Rule; 2]>),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
     /// A rule of an ecosystem that is still worded there.
@@ -195,6 +203,13 @@ pub enum Rule {
 impl From<Fixed> for Rule {
     fn from(fixed: Fixed) -> Self {
         Self::Is(fixed)
+    }
+}
+
+impl Rule {
+    /// This rule and another.
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        Self::And(Box::new([self, other.into()]))
     }
 }
 
@@ -210,6 +225,10 @@ impl fmt::Display for Rule {
             Self::Settings => f.write_str(super::settings::FILE),
             Self::DependencyOn(name) => write!(f, "dependency `{name}`"),
             Self::DefaultOf(name) => write!(f, "default of {name}"),
+            Self::NotUnderstood(text, wanted) => write!(f, "default, `{text}` is no {wanted}"),
+            Self::NewestFor(name) => write!(f, "the newest that this version of {name} runs on"),
+            Self::WhatAllows(file) => write!(f, "what {file} allows"),
+            Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
             Self::Nearest(language, version) => {
                 write!(f, "the nearest {language} that this base has: {version}")
             }

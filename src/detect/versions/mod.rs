@@ -22,6 +22,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// `22.1`.
+    pub const fn of(major: u32, minor: u32) -> Self {
+        Self { major, minor: Some(minor), patch: None }
+    }
+
     /// Reads up to three numbers with dots between; a leading `v` and what follows the numbers (`-rc1`, `.Final`) are dropped.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches(['v', 'V', '=']).trim_start();
@@ -55,7 +60,7 @@ impl Version {
     pub fn clamped(self, first: (u32, u32), last: (u32, u32)) -> Self {
         let own = (self.major, self.minor.unwrap_or(0));
         let (major, minor) = own.clamp(first, last);
-        Self { major, minor: Some(minor), patch: None }
+        Self::of(major, minor)
     }
 
     /// All three numbers; what was not written counts as 0.
