@@ -59,7 +59,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
     spec.build.exclude = facts.exclude;
-    spec.build.env = facts.build_env;
+    spec.build.env.extend(facts.build_env);
     spec.runtime.env = facts.env;
     spec.runtime.copy = facts.takes.iter().map(|take| artifact(language, take)).collect();
     spec.runtime.workdir = Some(language.in_home(&facts.run_in));
@@ -119,6 +119,8 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     };
     (spec.build.base, spec.build.packages) = stage(&pair.build);
     (spec.runtime.base, spec.runtime.packages) = stage(&pair.run);
+    let env = pair.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    spec.build.env = env.collect();
     if let Some(why) = pair.why {
         let base = fill(pair.run.base, &facts.vars);
         facts.decisions.push(Decision::new(What::Base, base, why, []));

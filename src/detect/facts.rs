@@ -9,7 +9,7 @@ use super::{
     model::Weight,
     paths::{join, literal, within},
     shell::{exec_form, quote},
-    why::{Decision, Evidence, Rule, What},
+    why::{Decision, Evidence, Fixed, Rule, What},
 };
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
@@ -309,6 +309,20 @@ impl Facts {
         self.language.in_home(name)
     }
 
+    /// Takes a folder as the home of a program that writes beside itself: everybody may write in it, but for `fixed` below.
+    pub fn take_writable(&mut self, dir: &str, fixed: &str, place: Evidence) {
+        let (from, to) = (quote(dir), format!("{OUT}{}", self.language.in_home("")));
+        let opens = match fixed {
+            "" => format!("chmod -R a+rwX {to}"),
+            _ => format!("find {to} -path {to}/{fixed} -prune -o -exec chmod a+rwX {{}} +"),
+        };
+        // Only a folder that is copied with what holds it keeps its mode.
+        let command = format!("mkdir -p {OUT} && cp -a {from} {to} && {opens}");
+        self.steps.push(Step::new(Kind::Clean, ".", command));
+        self.take(OUT, "/");
+        self.decide(What::Artifacts, dir, Fixed::ProgramWritesBeside, [place]);
+    }
+
     /// Takes the folders and files of the row that are there and that `is_read` tells of.
     pub fn take_read(
         &mut self,
@@ -319,7 +333,7 @@ impl Facts {
             let path = join(&self.dir, name);
             let is_there = project.tree.has(&path) || project.tree.has_dir(&path);
             if let Some(seen) = is_there.then(|| is_read(name)).flatten() {
-                self.decide(What::Artifacts, path.clone(), super::why::Fixed::ProgramReadsIt, seen);
+                self.decide(What::Artifacts, path.clone(), Fixed::ProgramReadsIt, seen);
                 self.take(&path, name);
             }
         }

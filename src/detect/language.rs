@@ -63,6 +63,8 @@ pub struct Pair {
     pub run: Stage,
     /// User of the image; empty: the family's own.
     pub user: &'static str,
+    /// Environment of the build that other families' images bring along.
+    pub env: &'static [(&'static str, &'static str)],
     /// Why it is not the family's own image.
     pub why: Option<Fixed>,
     /// What the images bring that those of other families may lack; rules ask for it by [`Pair::has`].
@@ -100,7 +102,7 @@ impl Pair {
 
     /// Both stages.
     pub const fn of(build: Stage, run: Stage) -> Self {
-        Self { build, run, user: "", why: None, brings: &[] }
+        Self { build, run, user: "", env: &[], why: None, brings: &[] }
     }
 
     /// Wolfi's base with packages of the build stage and of the image.
@@ -116,6 +118,11 @@ impl Pair {
     /// With a user of the image's own.
     pub const fn user(self, user: &'static str) -> Self {
         Self { user, ..self }
+    }
+
+    /// With environment of the build that other families' images bring along.
+    pub const fn env(self, env: &'static [(&'static str, &'static str)]) -> Self {
+        Self { env, ..self }
     }
 
     /// With the reason why the family's own image does not do.
