@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     detect::{
-        Decision, Entries, Evidence, Project, Service, Weight,
+        Decision, Entries, Evidence, Facts, Folder, Project, Service, Weight, assemble,
         images::{self, Family},
         is_below, join,
         manifest::Value,
@@ -29,9 +29,17 @@ const PARTS: &[&str] = &[
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let mut services = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let generated = [hugo, jekyll, mkdocs, zola, mdbook, pelican, sphinx]
+        let at = Folder::new(project, dir);
+        let of_python = |rule: fn(Folder<'_>) -> Option<Facts>| {
+            Some(assemble::all(project, [rule(at)?]).remove(0))
+        };
+        let generated = [hugo, jekyll]
             .iter()
-            .find_map(|rule| rule(project, dir, entries));
+            .find_map(|rule| rule(project, dir, entries))
+            .or_else(|| of_python(mkdocs))
+            .or_else(|| [zola, mdbook].iter().find_map(|rule| rule(project, dir, entries)))
+            .or_else(|| of_python(pelican))
+            .or_else(|| of_python(sphinx));
         services.extend(generated);
     }
     let generated: Vec<String> = services.iter().map(|service| service.dir.clone()).collect();
