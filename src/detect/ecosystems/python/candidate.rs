@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{
     imports::{imports, imports_module},
     manifest::Manifest,
+    version::IN_PLACE,
 };
 use crate::detect::{paths::below, prelude::*};
 
@@ -12,8 +13,6 @@ use crate::detect::{paths::below, prelude::*};
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) at: Folder<'a>,
-    /// Folder that becomes the program's home in the image.
-    pub(super) home: &'a str,
     pub(super) manifest: Manifest,
     /// Sources of the folder and below.
     pub(super) files: Vec<Rc<Text>>,
@@ -52,6 +51,16 @@ impl Candidate<'_> {
         }
     }
 
+    /// Whether the environment has links into the work tree, so that this becomes the program's home in the image.
+    pub(super) fn is_in_place(&self) -> bool {
+        std::ptr::eq(self.facts.language, &IN_PLACE)
+    }
+
+    /// A folder as seen from the program's home.
+    pub(super) fn in_home(&self, dir: &str) -> String {
+        below(if self.is_in_place() { "." } else { self.at.dir }, dir).to_owned()
+    }
+
     /// Runs a command line of a rule, which may hold `$PORT`.
     pub(super) fn start(
         &mut self,
@@ -66,9 +75,9 @@ impl Candidate<'_> {
             false => exec_form(line),
         };
         self.facts.start(command, rule, place);
-        self.facts.run_in = below(self.home, &module.run_dir).to_owned();
+        self.facts.run_in = self.in_home(&module.run_dir);
         if let Some(search) = &module.search {
-            let path = self.facts.language.in_home(below(self.home, search));
+            let path = self.facts.language.in_home(&self.in_home(search));
             self.facts.env("PYTHONPATH", path);
         }
     }

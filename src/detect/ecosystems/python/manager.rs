@@ -21,156 +21,150 @@ pub(super) const VENV: &str = "/opt/venv";
 pub(super) struct Manager {
     /// The id in `metadata.build_system`.
     pub(super) id: &'static str,
-    lock: &'static str,
     /// How the names of build backends begin that belong to it.
     backend: &'static str,
-    /// Files that it reads.
+    /// Its lock file, and what else it reads.
     files: &'static [&'static str],
-    /// Command that makes it ready.
+    /// What pip installs to have it.
     tool: &'static str,
     /// Command that installs dependencies; `{verb}` is to sync with the lock file, or to install where there is none.
     install: &'static str,
-    steps: fn(&Candidate<'_>, &Used) -> Install,
     env: &'static [(&'static str, &'static str)],
-    cache: &'static [&'static str],
+    /// Folder that it keeps, beside that of pip.
+    cache: &'static str,
 }
 
 static UV: Manager = Manager {
     id: "uv",
-    lock: "uv.lock",
     backend: "uv_build",
-    files: &["pyproject.toml", "uv.lock"],
-    tool: "pip install uv",
+    files: &["uv.lock"],
+    tool: "uv",
     install: "uv sync",
-    steps: uv,
     env: &[
         ("UV_COMPILE_BYTECODE", "1"),
         ("UV_LINK_MODE", "copy"),
         ("UV_PROJECT_ENVIRONMENT", VENV),
         ("UV_PYTHON_DOWNLOADS", "never"),
     ],
-    cache: &["/root/.cache/pip", "/root/.cache/uv"],
+    cache: "/root/.cache/uv",
 };
 
 static POETRY: Manager = Manager {
     id: "poetry",
-    lock: "poetry.lock",
     backend: "poetry.",
-    files: &["pyproject.toml", "poetry.lock", "poetry.toml"],
-    tool: "pip install {poetry}",
+    files: &["poetry.lock", "poetry.toml", "pyproject.toml"],
+    tool: "{poetry}",
     install: "poetry install {groups} --no-root",
-    steps: locked,
     env: &[("POETRY_NO_INTERACTION", "1")],
-    cache: &["/root/.cache/pip", "/root/.cache/pypoetry"],
+    cache: "/root/.cache/pypoetry",
 };
 
 static PDM: Manager = Manager {
     id: "pdm",
-    lock: "pdm.lock",
     backend: "pdm.",
-    files: &["pyproject.toml", "pdm.lock", "pdm.toml"],
+    files: &["pdm.lock", "pdm.toml", "pyproject.toml"],
     // PDM up to 2.29 asks for any hishel, and does not start with that of version 2.
-    tool: "pip install pdm 'hishel<2'",
+    tool: "pdm 'hishel<2'",
     install: "pdm {verb} --prod --no-self",
-    steps: locked,
     env: &[("PDM_CHECK_UPDATE", "false")],
-    cache: &["/root/.cache/pip", "/root/.cache/pdm"],
+    cache: "/root/.cache/pdm",
 };
 
 static PIPENV: Manager = Manager {
     id: "pipenv",
-    lock: "Pipfile.lock",
-    backend: "",
-    files: &["Pipfile", "Pipfile.lock"],
-    tool: "pip install pipenv",
+    files: &["Pipfile.lock", "Pipfile"],
+    tool: "pipenv",
     install: "pipenv {verb}",
-    steps: locked,
     env: &[("PIPENV_VERBOSITY", "-1")],
-    cache: &["/root/.cache/pip", "/root/.cache/pipenv"],
+    cache: "/root/.cache/pipenv",
+    ..JUST_PIP
 };
 
-pub(super) static PIP: Manager = Manager {
+pub(super) static PIP: Manager = JUST_PIP;
+
+const JUST_PIP: Manager = Manager {
     id: "pip",
-    lock: "",
     backend: "",
     files: &[],
     tool: "",
     install: "",
-    steps: pip,
     env: &[],
-    cache: &["/root/.cache/pip"],
+    cache: PIP_CACHE,
 };
+
+const PIP_CACHE: &str = "/root/.cache/pip";
 
 /// In the order in which lock files and backends are looked for; any other backend is one for pip.
 static MANAGERS: [&Manager; 5] = [&UV, &POETRY, &PDM, &PIP, &PIPENV];
 
 /// The package manager of a folder.
 #[derive(Debug)]
-pub(super) struct Used {
-    pub(super) manager: &'static Manager,
+pub(super) struct Managed {
+    /// None where there is no manifest.
+    pub(super) manager: Option<&'static Manager>,
     /// Folder of the workspace, else of the service.
     pub(super) root: String,
-    pub(super) version: Version,
+    /// Row for what is installed.
+    pub(super) language: &'static Language,
+    pub(super) decision: Decision,
 }
 
-/// The package manager of a folder, the folder of its workspace, and why.
-pub(super) fn decide(
-    at: Folder<'_>,
-    manifest: &Manifest,
-) -> (Option<&'static Manager>, String, Decision) {
-    let decided = |manager: &'static Manager, root: &str, rule: Rule, place| {
-        let decision = Decision::new(What::BuildSystem, manager.id, rule, [place]);
-        (Some(manager), root.to_owned(), decision)
+/// The package manager of a folder, and why.
+pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> Managed {
+    let workspace = workspace(at, manifest);
+    let root = workspace.as_ref().map_or(at.dir, |(root, _)| root).to_owned();
+    let member = workspace.map(|(_, place)| (&UV, Fixed::WorkspaceMember.into(), place));
+    let locked = || {
+        let is_locked = |manager: &&Manager| manager.files.first().is_some_and(|lock| at.has(lock));
+        let manager = MANAGERS.into_iter().find(is_locked)?;
+        Some((manager, Fixed::LockFile.into(), at.place(manager.files[0], None)))
     };
-    if let Some((root, place)) = workspace(at, manifest) {
-        return decided(&UV, &root, Fixed::WorkspaceMember.into(), place);
+    let Some((manager, rule, place)) = member.or_else(locked).or_else(|| declared(at, manifest))
+    else {
+        let decision = Decision::new(What::BuildSystem, "none", Fixed::NoManager, []);
+        return Managed { manager: None, root, language: &PYTHON, decision };
+    };
+    let is_locked = rule == Rule::Is(Fixed::LockFile);
+    let mut decision = Decision::new(What::BuildSystem, manager.id, rule, [place]);
+    if let Some(requirements) = manifest.requirements.first().filter(|_| is_locked) {
+        let lost = Some(Evidence::file(requirements));
+        decision = decision.not(PIP.id, lost, Fixed::LockSaysMore);
     }
-    if let Some(manager) = MANAGERS.into_iter().find(|manager| at.has(manager.lock)) {
-        let place = at.place(manager.lock, None);
-        let mut found = decided(manager, at.dir, Fixed::LockFile.into(), place);
-        if let Some(requirements) = &manifest.requirements {
-            let lost = Some(Evidence::file(requirements));
-            found.2 = found.2.not(PIP.id, lost, Fixed::LockSaysMore);
-        }
-        return found;
-    }
-    match declared(at, manifest) {
-        Some((manager, rule, place)) => decided(manager, at.dir, rule, place),
-        None => {
-            let decision = Decision::new(What::BuildSystem, "none", Fixed::NoManager, []);
-            (None, at.dir.to_owned(), decision)
-        }
-    }
+    let is_linked = manifest.local.is_some()
+        && (!manifest.requirements.is_empty() || !manager.files.is_empty());
+    let language = match is_linked {
+        _ if manager.is_uv() => &WITH_UV,
+        true => &IN_PLACE,
+        false => &PYTHON,
+    };
+    Managed { manager: Some(manager), root, language, decision }
 }
 
 /// What manifests say of the manager.
 fn declared(at: Folder<'_>, manifest: &Manifest) -> Option<(&'static Manager, Rule, Evidence)> {
     let here = |value: &Value| at.place("pyproject.toml", Some(value.line));
-    let named = |manager, name: &str, place| Some((manager, Rule::Named(name.to_owned()), place));
+    let named = |manager, name: &str, place| (manager, Rule::Named(name.to_owned()), place);
     let tool = |name| manifest.project_at(&["tool", name]);
-    if let Some(poetry) =
-        tool("poetry").filter(|poetry| poetry.has("dependencies") || poetry.has("name"))
-    {
-        return named(&POETRY, "tool.poetry", here(poetry));
-    }
-    if let Some(path) = &manifest.requirements {
-        return named(&PIP, file_name(path), Evidence::file(path));
-    }
-    if at.toml("Pipfile").is_some() {
-        return named(&PIPENV, "Pipfile", at.place("Pipfile", None));
-    }
-    for (manager, name) in [(&UV, "tool.uv"), (&PDM, "tool.pdm")] {
-        if let Some(value) = tool(manager.id) {
-            return named(manager, name, here(value));
-        }
-    }
-    if let Some(backend) = manifest.project_at(&["build-system", "build-backend"]) {
+    let poetry = tool("poetry").filter(|poetry| poetry.has("dependencies") || poetry.has("name"));
+    let requirements = manifest.requirements.first();
+    let backend = manifest.project_at(&["build-system", "build-backend"]);
+    let of_backend = |backend: &Value| {
         let name = backend.as_str().unwrap_or_default();
         let manager = MANAGERS.into_iter().find(|manager| name.starts_with(manager.backend))?;
-        return named(manager, "build-backend", here(backend));
-    }
-    let files = ["pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"];
-    Some((&PIP, Fixed::NoOtherManager.into(), at.place(at.first_of(&files)?, None)))
+        Some(named(manager, "build-backend", here(backend)))
+    };
+    let others = ["pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"];
+    let other = at.first_of(&others);
+    let all = [
+        poetry.map(|value| named(&POETRY, "tool.poetry", here(value))),
+        requirements.map(|path| named(&PIP, file_name(path), Evidence::file(path))),
+        at.toml("Pipfile").map(|_| named(&PIPENV, "Pipfile", at.place("Pipfile", None))),
+        tool("uv").map(|value| named(&UV, "tool.uv", here(value))),
+        tool("pdm").map(|value| named(&PDM, "tool.pdm", here(value))),
+        backend.and_then(of_backend),
+        other.map(|name| (&PIP, Fixed::NoOtherManager.into(), at.place(name, None))),
+    ];
+    all.into_iter().flatten().next()
 }
 
 /// The root of the workspace of uv that has this folder as a member.
@@ -186,18 +180,9 @@ fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, Evidence)> 
     })
 }
 
-/// The row for what the manager installs.
-pub(super) fn language(
-    manager: Option<&'static Manager>,
-    manifest: &Manifest,
-) -> &'static Language {
-    match manager {
-        Some(manager) if std::ptr::eq(manager, &UV) => &WITH_UV,
-        Some(manager) if manifest.local.is_some() => {
-            let is_linked = manifest.requirements.is_some() || !manager.lock.is_empty();
-            if is_linked { &IN_PLACE } else { &PYTHON }
-        }
-        _ => &PYTHON,
+impl Manager {
+    fn is_uv(&self) -> bool {
+        std::ptr::eq(self, &UV)
     }
 }
 
@@ -211,23 +196,30 @@ pub(super) struct Install {
     pub(super) build: Vec<Step>,
 }
 
-/// The steps that install.
-pub(super) fn install(c: &mut Candidate<'_>, used: &Used) -> Install {
-    for (name, value) in used.manager.env {
+/// The steps that install; `root` is the folder of the workspace, else of the service.
+pub(super) fn install(
+    c: &mut Candidate<'_>,
+    manager: &'static Manager,
+    root: &str,
+    version: Version,
+) -> Install {
+    for (name, value) in manager.env {
         c.facts.build_env(name, *value);
     }
-    c.facts.cache.extend(used.manager.cache.iter().map(|path| (*path).to_owned()));
-    let mut install = (used.manager.steps)(c, used);
+    c.facts.cache.extend([PIP_CACHE, manager.cache].map(str::to_owned));
+    let mut install = match manager.is_uv() {
+        true => uv(c, Folder::new(c.at.project, root)),
+        false => in_venv(c, manager, version),
+    };
     if !c.adds.is_empty() {
         let adds: Vec<String> = c.adds.iter().map(|name| quote(name)).collect();
-        let is_uv = std::ptr::eq(used.manager, &UV);
         // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added.
-        let pip = if is_uv { "uv pip" } else { "pip" };
-        let is_late = install.first.is_empty() || is_uv && !install.build.is_empty();
+        let pip = if manager.is_uv() { "uv pip" } else { "pip" };
+        let is_late = install.first.is_empty() || manager.is_uv() && !install.build.is_empty();
         let steps = if is_late { &mut install.build } else { &mut install.first };
         steps.push(step(".", format!("{pip} install {}", adds.join(" "))));
     }
-    if is_in_place(&c.facts) {
+    if c.is_in_place() {
         // What links to the work tree can't be installed without it.
         install.build.splice(0..0, install.first.drain(..));
         install.files.clear();
@@ -235,60 +227,71 @@ pub(super) fn install(c: &mut Candidate<'_>, used: &Used) -> Install {
     install
 }
 
-/// Whether the environment has links into the work tree.
-pub(super) fn is_in_place(facts: &Facts) -> bool {
-    std::ptr::eq(facts.language, &IN_PLACE)
-}
-
 fn step(dir: &str, command: impl Into<String>) -> Step {
     Step::new(Kind::Install, dir, command)
 }
 
-fn venv(version: Version) -> Vec<Step> {
-    match version.major {
-        2 => vec![step(".", "pip install virtualenv"), step(".", format!("virtualenv {VENV}"))],
-        _ => vec![step(".", format!("python -m venv {VENV}"))],
-    }
+/// The tool, the environment, the dependencies, and, where a program of the project runs, the project.
+fn in_venv(c: &Candidate<'_>, manager: &Manager, version: Version) -> Install {
+    let (at, manifest) = (c.at, &c.manifest);
+    let (files, command) = match manager.files {
+        [] => of_pip(c, version),
+        [lock, ..] => {
+            let verb = if at.has(lock) { "sync" } else { "install" };
+            // Groups came with Poetry 1.2, which needs Python 3.7.
+            let has_groups = version >= Version::of(3, 7);
+            let groups = if has_groups { "--only main" } else { "--no-dev" };
+            let command = manager.install.replace("{verb}", verb).replace("{groups}", groups);
+            (at.those(manager.files), Some(command))
+        }
+    };
+    let tool = manager.tool.replace("{poetry}", &poetry(at));
+    let tool = Some(format!("pip install {tool}")).filter(|_| !manager.tool.is_empty());
+    let venv = match version.major {
+        2 => vec!["pip install virtualenv".to_owned(), format!("virtualenv {VENV}")],
+        _ => vec![format!("python -m venv {VENV}")],
+    };
+    let first = tool.into_iter().chain(venv).map(|command| step(".", command));
+    let mut first: Vec<Step> = first.chain(command.map(|command| step(at.dir, command))).collect();
+    let is_project =
+        manager.files.is_empty() && manifest.requirements.is_empty() && manifest.conda.is_none();
+    let own = match is_project {
+        true => manifest.is_package().then_some("pip install ."),
+        false => c.needs_project.then_some("pip install --no-deps ."),
+    };
+    // Without files there is nothing yet that could be installed without the sources.
+    let mut build = if files.is_empty() { std::mem::take(&mut first) } else { Vec::new() };
+    build.extend(own.map(|command| step(at.dir, command)));
+    Install { files, first, build }
 }
 
-fn pip(c: &Candidate<'_>, used: &Used) -> Install {
-    let (dir, manifest) = (c.at.dir, &c.manifest);
-    let mut install = Install { first: venv(used.version), ..Install::default() };
-    if let Some(path) = &manifest.requirements {
-        let command = format!("pip install -r {}", quote(below(dir, path)));
-        install.first.push(step(dir, command));
-        install.files.clone_from(&manifest.requirement_files);
-        install.build.extend(c.needs_project.then(|| step(dir, "pip install --no-deps .")));
-        return install;
+/// What pip installs for a manifest: the files that say so, and the command.
+fn of_pip(c: &Candidate<'_>, version: Version) -> (Vec<String>, Option<String>) {
+    let manifest = &c.manifest;
+    if let Some(path) = manifest.requirements.first() {
+        let command = format!("pip install -r {}", quote(below(c.at.dir, path)));
+        return (manifest.requirements.clone(), Some(command));
     }
     if let Some(path) = &manifest.conda {
-        let dependencies = manifest.dependencies.iter();
-        let names: Vec<String> =
-            dependencies.filter_map(|(name, d)| conda(name, &d.spec)).collect();
-        install.files.push(path.clone());
+        let names = manifest.dependencies.iter().filter_map(|(name, d)| conda(name, &d.spec));
+        let names: Vec<String> = names.collect();
         let command = format!("pip install {}", names.join(" "));
-        install.first.extend((!names.is_empty()).then(|| step(".", command)));
-        return install;
+        return (vec![path.clone()], Some(command).filter(|_| !names.is_empty()));
     }
     let declared = manifest.project_at(&["project", "dependencies"]);
     // `tomllib` is there from 3.11 on; before, everything is installed in one go.
-    let has_tomllib = used.version.minor >= Some(11);
-    if declared.is_some_and(|declared| !declared.items().is_empty())
-        && (has_tomllib || !manifest.is_package())
+    let has_tomllib = version.minor >= Some(11);
+    if declared.is_none_or(|declared| declared.items().is_empty())
+        || !has_tomllib && manifest.is_package()
     {
-        let module = if has_tomllib { "tomllib" } else { "pip._vendor.tomli" };
-        let command = format!(
-            "python -c \"import {module} as t; print(*t.load(open('pyproject.toml', 'rb'))['project']['dependencies'], \
-             sep='\\n')\" > /tmp/requirements.txt && pip install -r /tmp/requirements.txt"
-        );
-        install.first.push(step(dir, command));
-        install.files.push(c.at.path("pyproject.toml"));
-    } else {
-        // There is nothing yet that could be installed without the sources.
-        install.build.append(&mut install.first);
+        return (Vec::new(), None);
     }
-    install.build.extend(manifest.is_package().then(|| step(dir, "pip install .")));
-    install
+    let module = if has_tomllib { "tomllib" } else { "pip._vendor.tomli" };
+    let command = format!(
+        "python -c \"import {module} as t; print(*t.load(open('pyproject.toml', 'rb'))['project']['dependencies'], \
+         sep='\\n')\" > /tmp/requirements.txt && pip install -r /tmp/requirements.txt"
+    );
+    (vec![c.at.path("pyproject.toml")], Some(command))
 }
 
 /// A package of conda as pip knows it; `None` for what PyPI does not have.
@@ -306,43 +309,21 @@ fn conda(name: &str, spec: &str) -> Option<String> {
     Some(quote(&format!("{name}{spec}")))
 }
 
-/// The managers with a lock file of their own and an environment of `venv`: the tool, the environment, the dependencies,
-/// and, where a program of the project runs, the project.
-fn locked(c: &Candidate<'_>, used: &Used) -> Install {
-    let (at, manager) = (c.at, used.manager);
-    // Groups came with Poetry 1.2, which needs Python 3.7.
-    let has_groups = used.version >= Version::of(3, 7);
-    let vars = [
-        ("{verb}", if at.has(manager.lock) { "sync" } else { "install" }.to_owned()),
-        ("{poetry}", quote(&format!("poetry{}", poetry_of_lock(at)))),
-        ("{groups}", if has_groups { "--only main" } else { "--no-dev" }.to_owned()),
-    ];
-    let fill = |command: &str| {
-        vars.iter().fold(command.to_owned(), |line, (name, value)| line.replace(name, value))
-    };
-    let mut first = vec![step(".", fill(manager.tool))];
-    first.extend(venv(used.version));
-    first.push(step(at.dir, fill(manager.install)));
-    let is_package = c.needs_project && (c.manifest.pyproject.is_some() || c.manifest.has_setup);
-    let own = is_package.then(|| step(at.dir, "pip install --no-deps ."));
-    Install { files: at.those(manager.files), first, build: own.into_iter().collect() }
-}
-
 /// The Poetry that wrote the lock file reads it: the first line names it, else the format tells.
-fn poetry_of_lock(at: Folder<'_>) -> String {
+fn poetry(at: Folder<'_>) -> String {
     let Some(head) = at.project.tree.head(&at.path("poetry.lock"), 200) else {
-        return String::new();
+        return "poetry".to_owned();
     };
     let version = head.split("Poetry ").nth(1).and_then(Version::parse);
-    match version.map(Version::triple) {
-        Some((1, ..5, _)) | None => "<2".to_owned(),
-        Some((major, minor, _)) => format!("=={major}.{minor}.*"),
-    }
+    quote(&match version.map(Version::triple) {
+        Some((1, ..5, _)) | None => "poetry<2".to_owned(),
+        Some((major, minor, _)) => format!("poetry=={major}.{minor}.*"),
+    })
 }
 
-fn uv(c: &Candidate<'_>, used: &Used) -> Install {
-    let (manifest, root) = (&c.manifest, Folder::new(c.at.project, &used.root));
-    let frozen = if root.has(UV.lock) { " --frozen" } else { "" };
+fn uv(c: &Candidate<'_>, root: Folder<'_>) -> Install {
+    let manifest = &c.manifest;
+    let frozen = if root.has("uv.lock") { " --frozen" } else { "" };
     let settings = root.toml("pyproject.toml");
     let is_workspace = settings.is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());
     let mut files = vec![root.path("pyproject.toml")];
@@ -363,13 +344,15 @@ fn uv(c: &Candidate<'_>, used: &Used) -> Install {
         || manifest.project_at(&["tool", "uv", "package"]).is_some_and(Value::is_true)
         || is_workspace
         || manifest.local.is_some();
-    let tool = step(".", UV.tool);
     let own = is_package.then(|| sync("--no-editable"));
+    let mut first = vec![step(".", format!("pip install {}", UV.tool))];
     if manifest.local.is_some() && !is_workspace {
         // Folders that are sources are built with the rest; until they are there nothing can be resolved.
-        return Install { build: [tool].into_iter().chain(own).collect(), ..Install::default() };
+        first.extend(own);
+        return Install { build: first, ..Install::default() };
     }
-    Install { files, first: vec![tool, sync(without)], build: own.into_iter().collect() }
+    first.push(sync(without));
+    Install { files, first, build: own.into_iter().collect() }
 }
 
 #[cfg(test)]

@@ -20,10 +20,8 @@ pub(super) struct Manifest {
     pub(super) name: Option<String>,
     /// By normalised name.
     pub(super) dependencies: BTreeMap<String, Dependency>,
-    /// The requirements file that is installed.
-    pub(super) requirements: Option<String>,
-    /// It, and all files that it includes.
-    pub(super) requirement_files: Vec<String>,
+    /// The requirements file that is installed, and those that it includes.
+    pub(super) requirements: Vec<String>,
     /// Where a dependency is a folder of the tree.
     pub(super) local: Option<Evidence>,
     pub(super) pyproject: Option<Value>,
@@ -97,7 +95,7 @@ impl Manifest {
             found.read_pipfile(&toml, &at.path("Pipfile"));
         }
         found.read_setup(at);
-        if found.dependencies.is_empty() && found.requirements.is_none() {
+        if found.dependencies.is_empty() && found.requirements.is_empty() {
             found.conda = at.first_of(CONDA).map(|name| at.path(name));
         }
         if let Some(path) = found.conda.clone() {
@@ -168,7 +166,6 @@ impl Manifest {
     }
 
     fn read_requirements(&mut self, project: &Project<'_>, first: String) {
-        self.requirements = Some(first.clone());
         let mut pending = vec![first];
         let mut seen = BTreeSet::new();
         while let Some(path) = pending.pop() {
@@ -176,7 +173,7 @@ impl Manifest {
                 continue;
             }
             let Some(text) = project.tree.read(&path) else { continue };
-            self.requirement_files.push(path.clone());
+            self.requirements.push(path.clone());
             let dir = parent(&path);
             for (at, line) in text.lines() {
                 let line = line.split(" #").next().unwrap_or(line).trim();
@@ -192,7 +189,6 @@ impl Manifest {
                 }
             }
         }
-        self.requirement_files.sort();
     }
 
     fn read_pyproject(&mut self, toml: &Value, path: &str) {

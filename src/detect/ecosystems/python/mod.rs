@@ -6,10 +6,10 @@ pub(super) use self::version::PYTHON;
 use self::{
     candidate::Candidate,
     frameworks::{App, FRAMEWORKS},
-    manager::{Install, Used, VENV},
+    manager::{Install, Managed, VENV},
     manifest::Manifest,
 };
-use crate::detect::{paths::below, prelude::*, procfile::Process};
+use crate::detect::{prelude::*, procfile::Process};
 
 mod apps;
 mod bare;
@@ -39,7 +39,7 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
         let only_manage = || {
             let manifest = Manifest::load(at);
             manifest.dependencies.is_empty()
-                && manifest.requirements.is_none()
+                && manifest.requirements.is_empty()
                 && manifest.pyproject.is_none()
         };
         if manifest::is_here(at) && !(at.has("manage.py") && is_part(&found, dir) && only_manage())
@@ -61,7 +61,7 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
 fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     let mut manifest = Manifest::load(at);
     let files = at.sources(PYTHON.sources, &|path| path != at.dir && dirs.contains(path));
-    let (manager, root, build_system) = manager::decide(at, &manifest);
+    let Managed { mut manager, root, language, mut decision } = manager::decide(at, &manifest);
     if root != at.dir {
         // A workspace runs on one Python.
         manifest.pythons.extend(Manifest::load(Folder::new(at.project, &root)).pythons);
@@ -79,18 +79,16 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
             evidence: Evidence::file(path),
         });
     }
-    let mut facts = Facts::new(manager::language(manager, &manifest), at.dir);
-    let place = build_system.evidence.first().cloned();
+    let mut facts = Facts::new(language, at.dir);
+    let place = decision.evidence.first().cloned();
     let place = place.or_else(|| Some(Evidence::file(files.first()?.path.clone())));
     facts.decide(What::Language, facts.id, Fixed::PythonFiles, place);
-    let (version, decision) = version::decide(at, &manifest);
-    facts.version((version, decision));
+    let (version, pinned) = version::decide(at, &manifest);
+    facts.version((version, pinned));
     facts.name = manifest.name.clone().unwrap_or_default();
     facts.weight = if manager.is_none() { Weight::Files } else { Weight::Manifest };
-    let home = if manager::is_in_place(&facts) { "." } else { at.dir };
     let mut c = Candidate {
         at,
-        home,
         manifest,
         files,
         facts,
@@ -110,17 +108,16 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
         state(&mut c, process);
     }
-    let (mut manager, mut build_system) = (manager, build_system);
     if manager.is_none() {
         add_imported(&mut c, inline.as_ref().and_then(|(_, stated)| stated.get("dependencies")));
         if !c.adds.is_empty() {
             manager = Some(&manager::PIP);
-            build_system = Decision::new(What::BuildSystem, "pip", Fixed::ForImports, []);
+            decision = Decision::new(What::BuildSystem, "pip", Fixed::ForImports, []);
         }
     }
     c.facts.tool = manager.map_or("none", |manager| manager.id);
-    c.facts.decisions.push(build_system);
-    let install = manager.map(|manager| manager::install(&mut c, &Used { manager, root, version }));
+    c.facts.decisions.push(decision);
+    let install = manager.map(|manager| manager::install(&mut c, manager, &root, version));
     Some(finish(c, install))
 }
 
@@ -185,7 +182,7 @@ fn state(c: &mut Candidate<'_>, process: Process) {
     c.needs_project |= c.manifest.scripts.iter().any(|(script, _)| line.starts_with(script));
     c.adds.retain(|name| line.contains(name));
     c.facts.start(command, Rule::Procfile(name), [evidence.clone()]);
-    c.facts.run_in = below(c.home, c.at.dir).to_owned();
+    c.facts.run_in = c.in_home(c.at.dir);
     c.facts.weight = Weight::Stated;
     if let Some(port) = fixed_port(&line) {
         c.port(port, Fixed::PortInProcfile, Some(evidence));
@@ -243,6 +240,7 @@ fn add_imported(c: &mut Candidate<'_>, stated: Option<&Value>) {
 
 /// Adds what the image is made of.
 fn finish(c: Candidate<'_>, install: Option<Install>) -> Facts {
+    let is_in_place = c.is_in_place();
     let Candidate { at, manifest, files, mut facts, last, .. } = c;
     facts.set("slim", if install.is_some() { "" } else { "-slim" });
     facts.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -264,7 +262,7 @@ fn finish(c: Candidate<'_>, install: Option<Install>) -> Facts {
     facts.steps.extend(steps.into_iter().flatten());
     match writes_beside_itself(&files) {
         // Links of the environment lead to where the work tree is in the build.
-        _ if manager::is_in_place(&facts) => facts.take(".", ""),
+        _ if is_in_place => facts.take(".", ""),
         Some(place) => facts.take_writable(at.dir, "", place),
         None => facts.take(at.dir, ""),
     }
