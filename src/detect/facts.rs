@@ -350,6 +350,20 @@ impl Facts {
         self.language.in_home(name)
     }
 
+    /// Takes a folder as the home of a program that writes beside itself: everybody may write in it, but for `fixed` below.
+    pub fn take_writable(&mut self, dir: &str, fixed: &str, place: Evidence) {
+        let (from, to) = (quote(dir), format!("{OUT}{}", self.language.in_home("")));
+        let opens = match fixed {
+            "" => format!("chmod -R a+rwX {to}"),
+            _ => format!("find {to} -path {to}/{fixed} -prune -o -exec chmod a+rwX {{}} +"),
+        };
+        // Only a folder that is copied with what holds it keeps its mode.
+        let command = format!("mkdir -p {OUT} && cp -a {from} {to} && {opens}");
+        self.steps.push(Step::new(Kind::Clean, ".", command));
+        self.take(OUT, "/");
+        self.decide(What::Artifacts, dir, Fixed::ProgramWritesBeside, [place]);
+    }
+
     /// Takes the folders and files of the row that are there and that `is_read` tells of.
     pub fn take_read(
         &mut self,

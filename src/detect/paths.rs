@@ -41,6 +41,49 @@ pub fn is_below(path: &str, dir: &str) -> bool {
     }
 }
 
+/// A path as seen from a folder that it lies in: `a.py` for `app/a.py` from `app`; others stay as they are.
+pub fn below<'p>(dir: &str, path: &'p str) -> &'p str {
+    match path.strip_prefix(dir) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_start_matches('/'),
+        _ => path,
+    }
+}
+
+/// Whether a pattern of a workspace's members has the path: `*` within a part of it, `**` for any parts.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    // Row by row, so that many `**` cost no more than their number times the path's.
+    let mut reached = vec![false; parts.len() + 1];
+    reached[0] = true;
+    for glob in pattern.split('/').filter(|part| *part != ".") {
+        let mut next = vec![false; parts.len() + 1];
+        for at in 0..=parts.len() {
+            next[at] = match glob {
+                "**" => reached[at] || at > 0 && next[at - 1],
+                _ => at > 0 && reached[at - 1] && part_matches(glob, parts[at - 1]),
+            };
+        }
+        reached = next;
+    }
+    reached[parts.len()]
+}
+
+fn part_matches(glob: &str, part: &str) -> bool {
+    let mut pieces = glob.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| part.strip_prefix(first)) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 /// `path` as seen from `from`, both clean and relative to the root: `../lib` for `lib` from `app`.
 pub fn relative(from: &str, path: &str) -> String {
     let parts = |path: &str| -> Vec<String> {
@@ -128,6 +171,7 @@ fn is_like(glob: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutate;
 
     #[test]
     fn paths_are_resolved_within_the_tree() {
@@ -152,6 +196,36 @@ mod tests {
         check(".", "lib", "lib");
         check("a", "a", ".");
         check("a", ".", "..");
+    }
+
+    #[test]
+    fn members_match_patterns() {
+        let check = |pattern: &str, path: &str, want: bool| {
+            assert_eq!(matches(pattern, path), want, "{pattern} {path}")
+        };
+        check("packages/*", "packages/a", true);
+        check("packages/*", "packages/a/b", false);
+        check("packages/**", "packages/a/b", true);
+        check("apps/api-*", "apps/api-x", true);
+        check("apps/a*x", "apps/ax", true);
+        check("./apps/api", "apps/api", true);
+        check("apps/api", "apps/apis", false);
+        check("*", "lib", true);
+    }
+
+    #[test]
+    fn no_pattern_makes_it_panic() {
+        mutate(b"**/a*b/./c*", b"*/.a\xc3", 3000, |data| {
+            let pattern = String::from_utf8_lossy(data);
+            assert!(!matches(&pattern, "é/b/c") || pattern.contains('*') || pattern.contains("é"));
+        });
+    }
+
+    #[test]
+    fn a_path_is_seen_from_the_folder_that_it_lies_in() {
+        let seen = [below("app", "app/a.py"), below(".", "app/a.py"), below("app", "apps/a.py")];
+        assert_eq!(seen, ["a.py", "app/a.py", "apps/a.py"]);
+        assert_eq!((below("app", "app"), below(".", "."), below(".", ".x/y")), ("", "", ".x/y"));
     }
 
     #[test]

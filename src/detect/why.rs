@@ -199,6 +199,29 @@ words! {
         // Gleam.
         GleamMain = "main of the package",
         NoGleamMain = "no main in the module of the package's name",
+        // Python.
+        PythonFiles = "manifest or sources of Python",
+        WorkspaceMember = "member of a workspace",
+        LockSaysMore = "a lock file says more",
+        NoOtherManager = "no other package manager is named",
+        NoManager = "no manifest of a package manager",
+        ForImports = "for what is imported; there is no manifest",
+        OtherIsFirst = "the other is looked at first",
+        ManageAndSettings = "manage.py and its settings",
+        ImportAndApplication = "import and application",
+        DjangoProject = "project of Django",
+        InterfaceOfServers = "a function with the interface of WSGI or ASGI",
+        CloudFunction = "the function of functions-framework",
+        Notebooks = "notebooks beside voila",
+        EntryFile = "entry file",
+        ProjectScript = "script of the project",
+        NoEntry = "no application, no entry file, no script of the project",
+        PortIsRead = "`PORT` is read",
+        PortInProcfile = "port in the Procfile",
+        BindOfGunicorn = "`bind` of gunicorn's configuration",
+        AddressInSource = "address in the source",
+        ServerDefault = "default of the server",
+        PathOfStreamlit = "path of Streamlit",
         // Zig.
         ZigArchive = "Zig has no official image: its own archive is fetched",
         ZigProgram = "the program of build.zig",
@@ -213,7 +236,6 @@ words! {
         ServerOfRails = "server of Rails",
         SettingsOfPuma = "settings of Puma",
         RouteOfHealth = "route of rails/health",
-        EntryFile = "entry file",
         NoRubyProgram = "no config.ru and no file that is run by convention",
         // PHP.
         SourcesOfPhp = "manifest or sources of PHP",
@@ -259,6 +281,12 @@ pub enum Rule {
     NotUnderstood(String, &'static str),
     /// The newest version of the language that the project's version of a framework runs on.
     NewestFor(&'static str),
+    /// The newest version of the language that the project's version of a package installs on.
+    InstallsOn(&'static str),
+    /// An application of a framework.
+    ApplicationOf(&'static str),
+    /// An application of a library that no rule knows, and the server that is there for it.
+    ServedBy(&'static str),
     /// What the packages of a lock file allow.
     WhatAllows(String),
     /// Both of two rules.
@@ -297,9 +325,14 @@ impl fmt::Display for Rule {
             Self::DependencyOn(name) => write!(f, "dependency `{name}`"),
             Self::Import(sign) => write!(f, "import `{sign}`"),
             Self::DefaultOf(name) => write!(f, "default of {name}"),
-            Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::NotUnderstood(text, wanted) => write!(f, "default, `{text}` is no {wanted}"),
             Self::NewestFor(name) => write!(f, "the newest that this version of {name} runs on"),
+            Self::InstallsOn(name) => {
+                write!(f, "the newest that this version of {name} installs on")
+            }
+            Self::ApplicationOf(framework) => write!(f, "application of {framework}"),
+            Self::ServedBy(server) => write!(f, "an application, and {server} to serve it"),
+            Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
             Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
             Self::Nearest(language, version) => {

@@ -16,6 +16,7 @@ pub mod dotnet;
 mod draft;
 pub mod elixir;
 mod file_server;
+mod generators;
 pub mod gleam;
 pub mod go;
 pub mod haskell;

@@ -1,21 +1,22 @@
-//! What runs without an application of a framework: functions, bare callables, notebooks.
+//! What runs without an application of a framework: functions, bare callables, notebooks, programs.
 
 use std::rc::Rc;
 
 use super::{
     apps,
-    manifest::Manifest,
-    serve::{LISTENS, Start, module},
+    candidate::{Candidate, Module},
+    server,
+    version::PYTHON,
 };
-use crate::detect::{Evidence, Project, Text, join};
+use crate::detect::{paths::below, prelude::*};
 
 /// What Google's framework for functions serves: the function of `main.py` that has its decorator, or takes a request
 /// (github.com/GoogleCloudPlatform/functions-framework-python).
-pub(super) fn function(project: &Project<'_>, manifest: &Manifest) -> Option<Start> {
-    let dependency = manifest.dependencies.get("functions-framework")?;
-    let text = project.tree.read(&join(&manifest.dir, "main.py"))?;
+pub(super) fn function(c: &mut Candidate<'_>) -> Option<()> {
+    let dependency = c.manifest.place("functions-framework")?;
+    let file = c.at.read("main.py")?;
     let mut kind = None;
-    let (line, target) = text.lines().find_map(|(at, line)| {
+    let (line, target) = file.lines().find_map(|(at, line)| {
         if let Some(decorator) = line.strip_prefix("@functions_framework.") {
             kind = Some(decorator.trim_end_matches("()").trim());
         }
@@ -24,77 +25,59 @@ pub(super) fn function(project: &Project<'_>, manifest: &Manifest) -> Option<Sta
         (kind.is_some() || is_plain).then_some((at, name.trim()))
     })?;
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let signature = match kind {
-        Some("cloud_event") => " --signature-type=cloudevent",
-        _ => "",
-    };
-    target.chars().all(fits).then(|| Start {
-        line: format!("functions-framework --target={target}{signature} --port=$PORT"),
-        rule: format!("the function of functions-framework, {}", dependency.place),
-        place: Some(Evidence::line(&text.path, Some(line))),
-        run_dir: manifest.dir.clone(),
-        port: Some((8080, "default of functions-framework".to_owned(), None)),
-        ..Start::default()
-    })
+    target.chars().all(fits).then_some(())?;
+    let signature = if kind == Some("cloud_event") { " --signature-type=cloudevent" } else { "" };
+    let line_of = format!("functions-framework --target={target}{signature} --port=$PORT");
+    let place = Evidence::line(&file.path, Some(line));
+    c.facts.framework("functions-framework", Fixed::Dependency, [place.clone()]);
+    c.start(&line_of, Fixed::CloudFunction, [dependency, place], &Module::of(c.at.dir));
+    c.port(8080, Rule::DefaultOf("functions-framework".to_owned()), None);
+    Some(())
+}
+
+/// Voilà serves the notebooks of a folder.
+pub(super) fn notebooks(c: &mut Candidate<'_>) -> Option<()> {
+    let place = c.manifest.place("voila")?;
+    c.at.entries()?.ending(".ipynb").next()?;
+    c.facts.framework("voila", Fixed::Dependency, [place.clone()]);
+    let line = "voila --no-browser --Voila.ip=0.0.0.0 --port=$PORT";
+    c.start(line, Fixed::Notebooks, [place], &Module::of(c.at.dir));
+    c.port(8866, Rule::DefaultOf("voila".to_owned()), None);
+    c.facts.env("HOME", "/tmp");
+    Some(())
 }
 
 /// `def app(environ, start_response):` of PEP 3333, `async def app(scope, receive, send):` of ASGI, without a framework.
-pub(super) fn callable(
-    project: &Project<'_>,
-    manifest: &Manifest,
-    files: &[Rc<Text>],
-) -> Option<Start> {
-    let dir = manifest.dir.as_str();
-    let found = files.iter().filter(|file| !apps::is_aside(dir, &file.path)).find_map(|file| {
-        let one = |(at, line): (usize, &str)| {
-            let wsgi = line.strip_prefix("def ").map(|rest| (rest, "environ", false));
-            let asgi = line.strip_prefix("async def ").map(|rest| (rest, "scope", true));
-            let (rest, first, is_asgi) = wsgi.or(asgi)?;
-            let (name, arguments) = rest.split_once('(')?;
-            let is_one = arguments.trim_start().starts_with(first)
-                && matches!(
-                    name,
-                    "app" | "application" | "simple_app" | "handler" | "main" | "asgi" | "wsgi"
-                );
-            is_one.then(|| (name.to_owned(), at, is_asgi))
+pub(super) fn callable(c: &mut Candidate<'_>) -> Option<()> {
+    let names = ["app", "application", "simple_app", "handler", "main", "asgi", "wsgi"];
+    let callable = |(at, line): (usize, &str)| {
+        let (rest, first, server) = match line.strip_prefix("async def ") {
+            Some(rest) => (rest, "scope", "uvicorn"),
+            None => (line.strip_prefix("def ")?, "environ", "gunicorn"),
         };
-        file.lines().find_map(one).map(|found| (file, found))
-    });
-    let (file, (name, at, is_asgi)) = found?;
+        let (name, arguments) = rest.split_once('(')?;
+        let is_one = arguments.trim_start().starts_with(first) && names.contains(&name);
+        is_one.then(|| (name.to_owned(), at, server))
+    };
+    let mut files = c.files.iter().filter(|file| !apps::is_aside(c.at.dir, &file.path));
+    let (file, (name, at, server)) =
+        files.find_map(|file| Some((file.clone(), file.lines().find_map(callable)?)))?;
     // A file that runs a server of its own knows better.
     if LISTENS[..5].iter().any(|word| file.text.contains(word)) {
         return None;
     }
-    let module = module(project, dir, &file.path, files);
-    let target = format!("{}:{name}", module.name);
-    let mut start = Start {
-        rule: "a function with the interface of WSGI or ASGI".to_owned(),
-        place: Some(Evidence::line(&file.path, Some(at))),
-        run_dir: module.run_dir,
-        module_dir: module.module_dir,
-        port: Some((8000, "default of the server".to_owned(), None)),
-        ..Start::default()
-    };
-    let server = if is_asgi { "uvicorn" } else { "gunicorn" };
-    start.needs(manifest, server);
-    start.line = match is_asgi {
-        true => format!("uvicorn --host 0.0.0.0 --port $PORT {target}"),
-        false => format!("gunicorn --bind 0.0.0.0:$PORT {target}"),
-    };
-    Some(start)
+    c.needs(server);
+    serve(c, server, &name, Fixed::InterfaceOfServers.into(), Evidence::line(&file.path, Some(at)));
+    c.port(8000, Fixed::ServerDefault, None);
+    Some(())
 }
 
 /// An application of a library that no rule knows: the entry file only makes it, and a server for it is a dependency.
-pub(super) fn handed_over(
-    project: &Project<'_>,
-    manifest: &Manifest,
-    files: &[Rc<Text>],
-) -> Option<Start> {
+pub(super) fn handed_over(c: &mut Candidate<'_>) -> Option<()> {
     let servers = ["uvicorn", "hypercorn", "granian", "daphne", "gunicorn", "waitress"];
-    let server = servers.into_iter().find(|server| manifest.has(server))?;
+    let server = servers.into_iter().find(|server| c.manifest.has(server))?;
     let names = ["main.py", "app.py", "server.py", "asgi.py", "wsgi.py", "application.py"];
-    let path = names.iter().map(|name| join(&manifest.dir, name)).find(|p| project.tree.has(p))?;
-    let file = project.tree.read(&path)?;
+    let file = c.at.read(c.at.first_of(&names)?)?;
     let runs = ["__main__", ".run(", ".start(", "serve_forever", ".listen(", ".launch("];
     if runs.iter().any(|word| file.text.contains(word)) {
         return None;
@@ -102,42 +85,117 @@ pub(super) fn handed_over(
     let (at, name) = file.lines().find_map(|(at, line)| {
         let (name, value) = line.split_once('=')?;
         let name = name.split(':').next()?.trim();
-        let is_one = matches!(name, "app" | "application" | "api" | "asgi" | "server");
+        let is_one = ["app", "application", "api", "asgi", "server"].contains(&name);
         let is_call = value.trim().starts_with(char::is_alphabetic) && value.contains('(');
-        (is_one && is_call && line.starts_with(name)).then(|| (at, name.to_owned()))
+        (is_one && is_call && line.starts_with(name)).then_some((at, name))
     })?;
-    let module = module(project, &manifest.dir, &path, files);
-    let target = format!("{}:{name}", module.name);
-    let line = match server {
-        "uvicorn" | "granian" => format!("{server} --host 0.0.0.0 --port $PORT {target}"),
-        "daphne" => format!("daphne -b 0.0.0.0 -p $PORT {target}"),
-        "waitress" => format!("waitress-serve --host=0.0.0.0 --port=$PORT {target}"),
-        server => format!("{server} --bind 0.0.0.0:$PORT {target}"),
-    };
-    let line = line.replace("granian --host", "granian --interface asgi --host");
-    Some(Start {
-        line,
-        rule: format!("an application, and {server} to serve it"),
-        place: Some(Evidence::line(&file.path, Some(at))),
-        run_dir: module.run_dir,
-        module_dir: module.module_dir,
-        port: Some((8000, format!("default of {server}"), None)),
-        ..Start::default()
-    })
+    serve(c, server, name, Rule::ServedBy(server), Evidence::line(&file.path, Some(at)));
+    c.port(8000, Rule::DefaultOf(server.to_owned()), None);
+    Some(())
 }
 
-/// Voilà serves the notebooks of a folder.
-pub(super) fn notebooks(project: &Project<'_>, manifest: &Manifest) -> Option<Start> {
-    let dependency = manifest.dependencies.get("voila")?;
-    let entries = project.tree.entries(&manifest.dir)?;
-    entries.ending(".ipynb").next()?;
-    Some(Start {
-        line: "voila --no-browser --Voila.ip=0.0.0.0 --port=$PORT".to_owned(),
-        rule: "notebooks beside voila".to_owned(),
-        place: Some(dependency.place.clone()),
-        run_dir: manifest.dir.clone(),
-        port: Some((8866, "default of voila".to_owned(), None)),
-        env: vec![("HOME", "/tmp".to_owned())],
-        ..Start::default()
-    })
+/// Starts a server for an object of the file at `place`.
+fn serve(c: &mut Candidate<'_>, server: &str, object: &str, rule: Rule, place: Evidence) {
+    let module = c.module(&place.file);
+    let line = server::line(server::of(server), &module, object, false);
+    c.start(&line, rule, [place], &module);
+}
+
+/// Names of files that are run where nothing else tells.
+const ENTRIES: &[&str] = &[
+    "main.py", "app.py", "server.py", "run.py", "start.py", "bot.py", "index.py", "__main__.py",
+    "hello.py", "application.py", "api.py", "web.py", "worker.py", "cli.py",
+];
+
+/// Words of programs that listen; a number elsewhere is no port of theirs.
+const LISTENS: &[&str] = &[
+    "HTTPServer", "TCPServer", "make_server", "serve_forever", ".listen(", "socketserver",
+    "uvicorn", "gunicorn", "WSGIServer", "grpc.server", "websockets.serve", "start_server",
+    "hypercorn", "waitress", "asyncio.start_server", "add_insecure_port",
+];
+
+/// A program without a framework: a file whose name says so, a lone file, a script of the project.
+pub(super) fn program(c: &mut Candidate<'_>) -> Option<()> {
+    let place = match entry(c) {
+        Some(path) => {
+            let module = c.module(&path);
+            // `python -m pkg` runs its `__main__`.
+            let line = match module.name.strip_suffix(".__main__") {
+                Some(package) => format!("python -m {}", quote(package)),
+                None => c.script(&path, &module),
+            };
+            let name = file_name(&path);
+            c.is_guess = !ENTRIES.contains(&name) || name == "cli.py";
+            let place = Evidence::file(path);
+            c.start(&line, Fixed::EntryFile, [place.clone()], &module);
+            place
+        }
+        None => {
+            let scripts = &c.manifest.scripts;
+            let own = scripts.iter().find(|(name, _)| Some(name) == c.manifest.name.as_ref());
+            let (name, place) = own.or(scripts.first())?.clone();
+            c.needs_project = true;
+            c.start(&name, Fixed::ProjectScript, [place.clone()], &Module::of(c.at.dir));
+            place
+        }
+    };
+    let mut files = c.files.clone();
+    files.retain(|file| LISTENS.iter().any(|word| file.text.contains(word)));
+    let ports = source::ports(&files, PYTHON.listens);
+    // A server of a library that no rule knows: the file that is run names its address.
+    let address =
+        || source::address(&c.at.project.tree.read(&place.file).into_iter().collect::<Vec<_>>());
+    match (ports.number, ports.env) {
+        (Some((port, place)), _) => c.port(port, Fixed::PortInSource, Some(place)),
+        (None, Some(place)) => c.port(8000, Fixed::PortIsRead, Some(place)),
+        (None, None) => {
+            let (port, place) = match address() {
+                Some(found) => found,
+                None => return Some(()),
+            };
+            c.port(port, Fixed::AddressInSource, Some(place));
+        }
+    }
+    c.health();
+    Some(())
+}
+
+fn entry(c: &Candidate<'_>) -> Option<String> {
+    let dir = c.at.dir;
+    // A package that can be run: `src/shop/__main__.py`, `shop/__main__.py`, `app/main.py`.
+    let in_package = |name: &&str| {
+        let is_one = |path: &&str| {
+            let below = below(dir, path);
+            let inner = below.strip_prefix("src/").unwrap_or(below);
+            inner.matches('/').count() <= 1
+                && file_name(path) == *name
+                && !source::is_beside_product(parent(below))
+                && !below.starts_with("scripts/")
+        };
+        let paths = c.files.iter().map(|file| file.path.as_str()).filter(is_one);
+        paths.min_by_key(|path| (path.matches('/').count(), *path)).map(str::to_owned)
+    };
+    let lone = || {
+        let others = ["setup.py", "conftest.py", "noxfile.py", "__init__.py"];
+        only(c.at.entries()?.ending(".py").filter(|name| !others.contains(name)))
+    };
+    let runs = |file: &&Rc<Text>| {
+        let name = file_name(&file.path);
+        parent(&file.path) == dir
+            && file.text.contains("__name__")
+            && file.text.contains("__main__")
+            && !["setup.py", "manage.py"].iter().any(|other| name.ends_with(other))
+            && !name.starts_with("test_")
+    };
+    let lone_that_runs = || only(c.files.iter().filter(runs).map(|file| file_name(&file.path)));
+    let of_folder = c.at.first_of(ENTRIES).map(|name| c.at.path(name));
+    of_folder
+        .or_else(|| in_package(&"__main__.py"))
+        .or_else(|| ENTRIES[..4].iter().find_map(in_package))
+        .or_else(|| lone().or_else(lone_that_runs).map(|name| c.at.path(name)))
+}
+
+/// The only one of them.
+fn only<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names.next().filter(|_| names.next().is_none())
 }

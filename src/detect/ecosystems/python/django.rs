@@ -1,53 +1,89 @@
 //! Django: `manage.py`, the settings it names, and what serves the project.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
-use crate::detect::{Evidence, Project, Text, ecosystems::source, join, parent};
+use super::{
+    candidate::{Candidate, Module},
+    server,
+};
+use crate::detect::{paths::below, prelude::*};
 
-/// A project of Django.
-#[derive(Debug)]
-pub(super) struct Django {
-    /// Folder that is the root of its modules; `manage.py` lies in it.
-    pub(super) root: String,
-    /// Evidence for its being one.
-    pub(super) place: Evidence,
-    /// `shop.wsgi:application`, and where it is.
-    pub(super) wsgi: Option<(String, Evidence)>,
-    /// `shop.asgi:application`.
-    pub(super) asgi: Option<(String, Evidence)>,
-    /// Files that hold settings.
-    pub(super) settings: Vec<Rc<Text>>,
+/// Starts the project in these files that is nearest to the top; those of tests and examples are none.
+pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
+    let is_manage = |file: &&Rc<Text>| {
+        file_name(&file.path) == "manage.py"
+            && file.text.contains("DJANGO_SETTINGS_MODULE")
+            && !source::is_beside_product(parent(below(c.at.dir, &file.path)))
+    };
+    let manage = c.files.iter().filter(is_manage).min_by_key(|file| depth(&file.path))?;
+    // The root of its modules.
+    let root = parent(&manage.path).to_owned();
+    let place = Evidence::line(&manage.path, manage.line_of("DJANGO_SETTINGS_MODULE"));
+    let package = settings_module(&manage.text);
+    let package = package.as_deref().and_then(|module| module.split('.').next());
+    let served = |name: &str| served(c, &root, package, name);
+    let (wsgi, asgi) = (served("wsgi"), served("asgi"));
+    let dependency = c.manifest.place("django").unwrap_or_else(|| place.clone());
+    c.facts.framework("django", Fixed::ManageAndSettings, [dependency, place.clone()]);
+
+    let is_wsgi = |server: &str| ["gunicorn", "waitress"].contains(&server);
+    let mut others = vec!["daphne", "uvicorn", "waitress"];
+    others.retain(|name| if is_wsgi(name) { wsgi.is_some() } else { asgi.is_some() });
+    let server = match server::other(&c.manifest, "gunicorn", &others) {
+        None if wsgi.is_some() => Some("gunicorn"),
+        None if asgi.is_some() => Some("uvicorn"),
+        other => other,
+    };
+    let found = server.and_then(|server| {
+        let (name, place) = if is_wsgi(server) { wsgi } else { asgi }?;
+        Some((server, name, place))
+    });
+    let mut module = Module::of(&root);
+    let (line, place) = match found {
+        Some((server, name, place)) => {
+            c.needs(server);
+            module.name = name;
+            // gunicorn takes `application` by itself.
+            let line = server::of(server).replace("{call}", "{module}");
+            (server::line(&line, &module, "application", false), place)
+        }
+        None => ("python manage.py runserver 0.0.0.0:$PORT".to_owned(), place),
+    };
+    c.start(&line, Fixed::DjangoProject, [place], &module);
+    c.port(8000, Rule::DefaultOf("Django".to_owned()), None);
+    c.health();
+    manage_files(c, &root);
+    Some(())
 }
 
-/// The project in these files of the folder `dir`, the one nearest to the top; those of tests and examples are none.
-pub(super) fn find(project: &Project<'_>, dir: &str, files: &[Rc<Text>]) -> Option<Django> {
-    let is_manage = |file: &&Rc<Text>| {
-        let below =
-            if dir == "." { &file.path } else { file.path.get(dir.len() + 1..).unwrap_or("") };
-        file.path.rsplit('/').next() == Some("manage.py")
-            && file.text.contains("DJANGO_SETTINGS_MODULE")
-            && !source::is_beside_product(parent(below))
+/// The module that a server takes `application` from, and where that is: of the package of the settings, else elsewhere.
+fn served(
+    c: &Candidate<'_>,
+    root: &str,
+    package: Option<&str>,
+    name: &str,
+) -> Option<(String, Evidence)> {
+    let file = format!("{name}.py");
+    // It may be a package, too.
+    let in_package = [file.clone(), format!("{name}/__init__.py")].into_iter().find_map(|file| {
+        let path = join(&join(root, package?), &file);
+        c.at.project.tree.has(&path).then_some(path)
+    });
+    let is_one = |found: &&Rc<Text>| {
+        is_below(&found.path, root)
+            && file_name(&found.path) == file
+            && found.text.contains("application")
     };
-    let manage =
-        files.iter().filter(is_manage).min_by_key(|file| file.path.matches('/').count())?;
-    let line = manage.line_of("DJANGO_SETTINGS_MODULE");
-    let root = parent(&manage.path).to_owned();
-    let module = settings_module(&manage.text);
-    let package =
-        module.as_deref().and_then(|m| m.split('.').next()).map(|first| join(&root, first));
-    let served = |name: &str| served(project, &root, package.as_deref(), files, name);
-    let is_settings = |file: &&Rc<Text>| {
-        let name = file.path.rsplit('/').next().unwrap_or_default();
-        let in_package = file.path.split('/').any(|part| part == "settings");
-        name.starts_with("settings") || in_package || name == "production.py" || name == "prod.py"
-    };
-    Some(Django {
-        place: Evidence::line(&manage.path, line),
-        wsgi: served("wsgi.py"),
-        asgi: served("asgi.py"),
-        settings: files.iter().filter(is_settings).cloned().collect(),
-        root,
-    })
+    let elsewhere = || c.files.iter().filter(is_one).min_by_key(|file| depth(&file.path));
+    let path = in_package.or_else(|| Some(elsewhere()?.path.clone()))?;
+    let module = below(root, &path).strip_suffix(".py")?;
+    let module = module.strip_suffix("/__init__").unwrap_or(module).replace('/', ".");
+    let line = c.at.project.tree.read(&path).and_then(|text| text.line_of("application"));
+    Some((module, Evidence::line(path, line)))
+}
+
+fn depth(path: &str) -> usize {
+    path.matches('/').count()
 }
 
 /// `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")`
@@ -62,81 +98,52 @@ fn settings_module(text: &str) -> Option<String> {
     (!module.is_empty() && module.chars().all(fits)).then(|| module.to_owned())
 }
 
-fn served(
-    project: &Project<'_>,
-    root: &str,
-    package: Option<&str>,
-    files: &[Rc<Text>],
-    name: &str,
-) -> Option<(String, Evidence)> {
-    let stem = name.strip_suffix(".py").unwrap_or(name);
-    // It may be a package, too.
-    let inner = format!("{stem}/__init__.py");
-    let in_package = [name, &inner].into_iter().find_map(|name| {
-        package.map(|package| join(package, name)).filter(|path| project.tree.has(path))
+/// Lets `manage.py` make what has to be there before the first start.
+fn manage_files(c: &mut Candidate<'_>, root: &str) {
+    let mut settings = c.files.clone();
+    settings.retain(|file| {
+        let name = file_name(&file.path);
+        name.starts_with("settings")
+            || ["production.py", "prod.py"].contains(&name)
+            || file.path.split('/').any(|part| part == "settings")
     });
-    let is_one = |file: &&Rc<Text>| {
-        let below = root == "." || file.path.starts_with(&format!("{root}/"));
-        let is_named = file.path == join(root, name) || file.path.ends_with(&format!("/{name}"));
-        below && is_named && file.text.contains("application")
-    };
-    let elsewhere = || {
-        files
-            .iter()
-            .filter(is_one)
-            .min_by_key(|f| f.path.matches('/').count())
-            .map(|f| f.path.clone())
-    };
-    let path = in_package.or_else(elsewhere)?;
-    let below = if root == "." { path.as_str() } else { path.get(root.len() + 1..)? };
-    let module = below.strip_suffix(".py")?;
-    let module = module.strip_suffix("/__init__").unwrap_or(module).replace('/', ".");
-    let line = project.tree.read(&path).and_then(|text| text.line_of("application"));
-    Some((format!("{module}:application"), Evidence::line(path, line)))
+    let says = |needle: &str| source::mention(&settings, needle).is_some();
+    let values = stand_ins(&settings);
+    let values: String =
+        values.iter().map(|(name, value)| format!("{name}={} ", quote(value))).collect();
+    // Tables of a database that is there from the first start on, where it is never anything but a file.
+    let others = ["postgres", "mysql", "oracle", "DATABASE_URL", "dj_database_url", "env.db("];
+    let keeps_a_file =
+        says("django.db.backends.sqlite3") && !others.iter().any(|other| says(other));
+    // Static files are collected when something serves them.
+    let collects = (c.manifest.has("whitenoise") || says("whitenoise")) && says("STATIC_ROOT");
+    for (is_run, command) in [(keeps_a_file, "migrate"), (collects, "collectstatic")] {
+        let line = format!("{values}python manage.py {command} --noinput");
+        c.last.extend(is_run.then(|| Step::new(Kind::Build, root, line)));
+    }
 }
 
-impl Django {
-    /// Where the settings say so.
-    pub(super) fn setting(&self, needle: &str) -> Option<Evidence> {
-        self.settings.iter().find_map(|file| {
-            let found = file
-                .lines()
-                .find(|(_, line)| line.contains(needle) && !line.trim_start().starts_with('#'));
-            found.map(|(at, _)| Evidence::line(&file.path, Some(at)))
-        })
-    }
-
-    /// Whether its database is a file of SQLite, and never anything else.
-    pub(super) fn keeps_a_file(&self) -> bool {
-        let others = ["postgres", "mysql", "oracle", "DATABASE_URL", "dj_database_url", "env.db("];
-        let names = |needle: &str| self.setting(needle).is_some();
-        names("django.db.backends.sqlite3") && !others.iter().any(|other| names(other))
-    }
-
-    /// Variables that the settings can't be loaded without, with values that will do while files are collected.
-    pub(super) fn stand_ins(&self) -> Vec<(String, String)> {
-        let mut found: Vec<(String, String)> = Vec::new();
-        for line in self.settings.iter().flat_map(|file| file.text.lines()) {
-            for call in [
-                "os.environ[", "environ[", "getenv(", "environ.get(", "env(", "env.str(", "config(",
-            ] {
-                let Some(name) = argument(line, call) else { continue };
-                if found.iter().any(|(known, _)| *known == name) || found.len() >= STAND_INS_MAX {
-                    continue;
-                }
-                let value = match name.as_str() {
-                    name if name.contains("SECRET") => "build",
-                    "DATABASE_URL" => "sqlite:////tmp/build.sqlite3",
-                    // Behind a condition it may well be missing.
-                    _ if call.ends_with('[') && !line.starts_with([' ', '\t']) => "build",
-                    _ => continue,
-                };
-                found.push((name, value.to_owned()));
+/// Variables that the settings can't be loaded without, with values that will do while files are collected.
+fn stand_ins(settings: &[Rc<Text>]) -> BTreeMap<String, &'static str> {
+    let calls =
+        ["os.environ[", "environ[", "getenv(", "environ.get(", "env(", "env.str(", "config("];
+    let mut found = BTreeMap::new();
+    for line in settings.iter().flat_map(|file| file.text.lines()) {
+        for call in calls {
+            let Some(name) = argument(line, call) else { continue };
+            let value = match name.as_str() {
+                name if name.contains("SECRET") => "build",
+                "DATABASE_URL" => "sqlite:////tmp/build.sqlite3",
+                // Behind a condition it may well be missing.
+                _ if call.ends_with('[') && !line.starts_with([' ', '\t']) => "build",
+                _ => continue,
+            };
+            if found.len() < STAND_INS_MAX {
+                found.entry(name).or_insert(value);
             }
         }
-        found.sort();
-        found
     }
+    found
 }
 
 /// The name of a variable that is the first argument of a call.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::detect::{Text, manifest::Value};
+use crate::detect::{Text, manifest, manifest::Value};
 
 /// Modules that are imported, with their lines.
 pub(super) fn imports(text: &str) -> Vec<(&str, usize)> {
@@ -26,70 +26,38 @@ pub(super) fn imports(text: &str) -> Vec<(&str, usize)> {
 }
 
 /// Packages of PyPI for what files import, where no manifest says; modules that few use are not known.
-pub(super) fn imported(files: &[Rc<Text>]) -> Vec<&'static str> {
+pub(super) fn imported(files: &[Rc<Text>]) -> impl Iterator<Item = String> {
     let is_known = |module: &str| {
         files.iter().any(|file| file.text.contains(module) && imports_module(&file.text, module))
     };
-    IMPORTED.iter().filter(|(module, _)| is_known(module)).map(|(_, package)| *package).collect()
+    let rows = IMPORTED.iter().map(|row| row.split_once('=').unwrap_or((row, row)));
+    rows.filter(move |(module, _)| is_known(module)).map(|(_, package)| package.replace('_', "-"))
 }
 
 /// What a program says of itself in a comment: <https://peps.python.org/pep-0723/>.
 pub(super) fn inline(text: &str) -> Option<Value> {
-    let mut lines = text.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);
+    let lines = text.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);
     let block: Vec<&str> = lines
-        .by_ref()
         .take_while(|line| line.trim_end() != "# ///")
         .map_while(|line| line.strip_prefix('#'))
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .collect();
     (!block.is_empty()).then_some(())?;
-    crate::detect::manifest::toml(&block.join("\n")).ok()
+    manifest::toml(&block.join("\n")).ok()
 }
 
-const IMPORTED: &[(&str, &str)] = &[
-    ("PIL", "pillow"),
-    ("aiohttp", "aiohttp"),
-    ("anthropic", "anthropic"),
-    ("boto3", "boto3"),
-    ("bs4", "beautifulsoup4"),
-    ("cv2", "opencv-python-headless"),
-    ("dotenv", "python-dotenv"),
-    ("flask_cors", "flask-cors"),
-    ("flask_login", "flask-login"),
-    ("flask_sqlalchemy", "flask-sqlalchemy"),
-    ("httpx", "httpx"),
-    ("jinja2", "jinja2"),
-    ("jwt", "pyjwt"),
-    ("matplotlib", "matplotlib"),
-    ("numpy", "numpy"),
-    ("openai", "openai"),
-    ("pandas", "pandas"),
-    ("plotly", "plotly"),
-    ("psutil", "psutil"),
-    ("psycopg2", "psycopg2-binary"),
-    ("pydantic", "pydantic"),
-    ("pymongo", "pymongo"),
-    ("pymysql", "pymysql"),
-    ("redis", "redis"),
-    ("requests", "requests"),
-    ("scipy", "scipy"),
-    ("sklearn", "scikit-learn"),
-    ("sqlalchemy", "sqlalchemy"),
-    ("websockets", "websockets"),
-    ("yaml", "pyyaml"),
+/// Modules, with the package of PyPI where that has another name; `_` stands for `-` there.
+const IMPORTED: &[&str] = &[
+    "PIL=pillow", "aiohttp", "anthropic", "boto3", "bs4=beautifulsoup4",
+    "cv2=opencv-python-headless", "dotenv=python-dotenv", "flask_cors", "flask_login",
+    "flask_sqlalchemy", "httpx", "jinja2", "jwt=pyjwt", "matplotlib", "numpy", "openai", "pandas",
+    "plotly", "psutil", "psycopg2=psycopg2-binary", "pydantic", "pymongo", "pymysql", "redis",
+    "requests", "scipy", "sklearn=scikit-learn", "sqlalchemy", "websockets", "yaml=pyyaml",
 ];
 
 /// Whether the file imports this package.
 pub(super) fn imports_module(text: &str, module: &str) -> bool {
     imports(text).iter().any(|(name, _)| name.split('.').next() == Some(module))
-}
-
-/// Whether a file takes modules from its own folder, so that it has to be run there.
-pub(super) fn imports_sibling(text: &str, is_beside: &dyn Fn(&str) -> bool) -> bool {
-    imports(text).iter().any(|(name, _)| {
-        let first = name.split('.').next().unwrap_or_default();
-        !first.is_empty() && is_beside(first)
-    })
 }
 
 const IMPORTS_MAX: usize = 500;
@@ -115,7 +83,7 @@ mod tests {
             let text = String::from_utf8_lossy(data).into_owned();
             drop(inline(&text));
             let file = Rc::new(Text { path: "app.py".into(), text });
-            assert!(imported(&[file]).len() <= IMPORTED.len());
+            assert!(imported(&[file]).count() <= IMPORTED.len());
         });
     }
 }

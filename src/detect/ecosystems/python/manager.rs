@@ -3,274 +3,295 @@
 //! The environment lies outside of the work tree, at the same path in both stages, so that the paths in it stay valid; the
 //! interpreter it links to is at the same place in the full and in the slim image.
 
-use super::manifest::Manifest;
+use super::{
+    candidate::Candidate,
+    manifest::Manifest,
+    version::{IN_PLACE, PYTHON, WITH_UV},
+};
 use crate::detect::{
-    Decision, Evidence, Project,
-    ecosystems::draft::{quote, within},
-    join,
-    manifest::Value,
-    parent,
-    versions::Version,
+    paths::{below, matches},
+    prelude::*,
 };
 
 /// Where dependencies are installed.
 pub(super) const VENV: &str = "/opt/venv";
 
 /// A package manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manager {
-    Pip,
-    Poetry,
-    Pipenv,
-    Pdm,
-    Uv,
-    /// There is no manifest.
-    None,
+#[derive(Debug)]
+pub(super) struct Manager {
+    /// The id in `metadata.build_system`.
+    pub(super) id: &'static str,
+    /// How the names of build backends begin that belong to it.
+    backend: &'static str,
+    /// Its lock file, and what else it reads.
+    files: &'static [&'static str],
+    /// What pip installs to have it.
+    tool: &'static str,
+    /// Command that installs dependencies; `{verb}` is to sync with the lock file, or to install where there is none.
+    install: &'static str,
+    env: &'static [(&'static str, &'static str)],
+    /// Folder that it keeps, beside that of pip.
+    cache: &'static str,
+}
+
+static UV: Manager = Manager {
+    id: "uv",
+    backend: "uv_build",
+    files: &["uv.lock"],
+    tool: "uv",
+    install: "uv sync",
+    env: &[
+        ("UV_COMPILE_BYTECODE", "1"),
+        ("UV_LINK_MODE", "copy"),
+        ("UV_PROJECT_ENVIRONMENT", VENV),
+        ("UV_PYTHON_DOWNLOADS", "never"),
+    ],
+    cache: "/root/.cache/uv",
+};
+
+static POETRY: Manager = Manager {
+    id: "poetry",
+    backend: "poetry.",
+    files: &["poetry.lock", "poetry.toml", "pyproject.toml"],
+    tool: "{poetry}",
+    install: "poetry install {groups} --no-root",
+    env: &[("POETRY_NO_INTERACTION", "1")],
+    cache: "/root/.cache/pypoetry",
+};
+
+static PDM: Manager = Manager {
+    id: "pdm",
+    backend: "pdm.",
+    files: &["pdm.lock", "pdm.toml", "pyproject.toml"],
+    // PDM up to 2.29 asks for any hishel, and does not start with that of version 2.
+    tool: "pdm 'hishel<2'",
+    install: "pdm {verb} --prod --no-self",
+    env: &[("PDM_CHECK_UPDATE", "false")],
+    cache: "/root/.cache/pdm",
+};
+
+static PIPENV: Manager = Manager {
+    id: "pipenv",
+    files: &["Pipfile.lock", "Pipfile"],
+    tool: "pipenv",
+    install: "pipenv {verb}",
+    env: &[("PIPENV_VERBOSITY", "-1")],
+    cache: "/root/.cache/pipenv",
+    ..JUST_PIP
+};
+
+pub(super) static PIP: Manager = JUST_PIP;
+
+const JUST_PIP: Manager = Manager {
+    id: "pip",
+    backend: "",
+    files: &[],
+    tool: "",
+    install: "",
+    env: &[],
+    cache: PIP_CACHE,
+};
+
+const PIP_CACHE: &str = "/root/.cache/pip";
+
+/// In the order in which lock files and backends are looked for; any other backend is one for pip.
+static MANAGERS: [&Manager; 5] = [&UV, &POETRY, &PDM, &PIP, &PIPENV];
+
+/// The package manager of a folder.
+#[derive(Debug)]
+pub(super) struct Managed {
+    /// None where there is no manifest.
+    pub(super) manager: Option<&'static Manager>,
+    /// Folder of the workspace, else of the service.
+    pub(super) root: String,
+    /// Row for what is installed.
+    pub(super) language: &'static Language,
+    pub(super) decision: Decision,
+}
+
+/// The package manager of a folder, and why.
+pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> Managed {
+    let workspace = workspace(at, manifest);
+    let root = workspace.as_ref().map_or(at.dir, |(root, _)| root).to_owned();
+    let member = workspace.map(|(_, place)| (&UV, Fixed::WorkspaceMember.into(), place));
+    let locked = || {
+        let is_locked = |manager: &&Manager| manager.files.first().is_some_and(|lock| at.has(lock));
+        let manager = MANAGERS.into_iter().find(is_locked)?;
+        Some((manager, Fixed::LockFile.into(), at.place(manager.files[0], None)))
+    };
+    let Some((manager, rule, place)) = member.or_else(locked).or_else(|| declared(at, manifest))
+    else {
+        let decision = Decision::new(What::BuildSystem, "none", Fixed::NoManager, []);
+        return Managed { manager: None, root, language: &PYTHON, decision };
+    };
+    let is_locked = rule == Rule::Is(Fixed::LockFile);
+    let mut decision = Decision::new(What::BuildSystem, manager.id, rule, [place]);
+    if let Some(requirements) = manifest.requirements.first().filter(|_| is_locked) {
+        let lost = Some(Evidence::file(requirements));
+        decision = decision.not(PIP.id, lost, Fixed::LockSaysMore);
+    }
+    let is_linked = manifest.local.is_some()
+        && (!manifest.requirements.is_empty() || !manager.files.is_empty());
+    let language = match is_linked {
+        _ if manager.is_uv() => &WITH_UV,
+        true => &IN_PLACE,
+        false => &PYTHON,
+    };
+    Managed { manager: Some(manager), root, language, decision }
+}
+
+/// What manifests say of the manager.
+fn declared(at: Folder<'_>, manifest: &Manifest) -> Option<(&'static Manager, Rule, Evidence)> {
+    let here = |value: &Value| at.place("pyproject.toml", Some(value.line));
+    let named = |manager, name: &str, place| (manager, Rule::Named(name.to_owned()), place);
+    let tool = |name| manifest.project_at(&["tool", name]);
+    let poetry = tool("poetry").filter(|poetry| poetry.has("dependencies") || poetry.has("name"));
+    let requirements = manifest.requirements.first();
+    let backend = manifest.project_at(&["build-system", "build-backend"]);
+    let of_backend = |backend: &Value| {
+        let name = backend.as_str().unwrap_or_default();
+        let manager = MANAGERS.into_iter().find(|manager| name.starts_with(manager.backend))?;
+        Some(named(manager, "build-backend", here(backend)))
+    };
+    let others = ["pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"];
+    let other = at.first_of(&others);
+    let all = [
+        poetry.map(|value| named(&POETRY, "tool.poetry", here(value))),
+        requirements.map(|path| named(&PIP, file_name(path), Evidence::file(path))),
+        at.toml("Pipfile").map(|_| named(&PIPENV, "Pipfile", at.place("Pipfile", None))),
+        tool("uv").map(|value| named(&UV, "tool.uv", here(value))),
+        tool("pdm").map(|value| named(&PDM, "tool.pdm", here(value))),
+        backend.and_then(of_backend),
+        other.map(|name| (&PIP, Fixed::NoOtherManager.into(), at.place(name, None))),
+    ];
+    all.into_iter().flatten().next()
+}
+
+/// The root of the workspace of uv that has this folder as a member.
+fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, Evidence)> {
+    manifest.pyproject.as_ref()?;
+    upward(at.dir).skip(1).find_map(|root| {
+        let path = join(root, "pyproject.toml");
+        let toml = at.project.tree.toml(&path)?;
+        let members = toml.at(&["tool", "uv", "workspace", "members"])?;
+        let is_one = |pattern: &&str| matches(pattern.trim_matches('/'), below(root, at.dir));
+        let place = Evidence::line(&path, Some(members.line));
+        members.texts().iter().any(is_one).then(|| (root.to_owned(), place))
+    })
 }
 
 impl Manager {
-    /// The id in `metadata.build_system`.
-    pub(super) fn id(self) -> &'static str {
-        match self {
-            Self::Pip => "pip",
-            Self::Poetry => "poetry",
-            Self::Pipenv => "pipenv",
-            Self::Pdm => "pdm",
-            Self::Uv => "uv",
-            Self::None => "none",
-        }
+    fn is_uv(&self) -> bool {
+        std::ptr::eq(self, &UV)
     }
 }
 
 /// How a service gets its dependencies.
 #[derive(Debug, Default)]
 pub(super) struct Install {
-    /// Files and commands of the dependency step.
+    /// Files that the first steps see.
     pub(super) files: Vec<String>,
-    pub(super) step: Vec<String>,
-    /// Commands for after the whole context has appeared.
-    pub(super) build: Vec<String>,
-    pub(super) env: Vec<(&'static str, &'static str)>,
-    pub(super) cache: Vec<&'static str>,
-    /// The environment has links into the work tree, which then must be at the same place in the image.
-    pub(super) is_in_place: bool,
+    pub(super) first: Vec<Step>,
+    /// Steps for after the whole context has appeared.
+    pub(super) build: Vec<Step>,
 }
 
-/// The package manager of a folder, the folder of its workspace, and why.
-pub(super) fn decide(project: &Project<'_>, manifest: &Manifest) -> (Manager, String, Decision) {
-    let dir = manifest.dir.as_str();
-    let decided = |manager: Manager, rule: &str, place: Evidence| {
-        (manager, dir.to_owned(), Decision::new("build system", manager.id(), rule, [place]))
-    };
-    if let Some((root, place)) = workspace(project, manifest) {
-        let decision = Decision::new("build system", "uv", "member of a workspace", [place]);
-        return (Manager::Uv, root, decision);
-    }
-    let locks = [
-        ("uv.lock", Manager::Uv),
-        ("poetry.lock", Manager::Poetry),
-        ("pdm.lock", Manager::Pdm),
-        ("Pipfile.lock", Manager::Pipenv),
-    ];
-    for (name, manager) in locks {
-        let path = join(dir, name);
-        if project.tree.has(&path) {
-            let mut found = decided(manager, "lock file", Evidence::file(path));
-            if let Some(requirements) = &manifest.requirements {
-                found.2 =
-                    found.2.not("pip", Some(Evidence::file(requirements)), "a lock file says more");
-            }
-            return found;
-        }
-    }
-    let tool = |name: &str| manifest.project_at(&["tool", name]);
-    let path = join(dir, "pyproject.toml");
-    let here = |value: &Value| Evidence::line(&path, Some(value.line));
-    if let Some(poetry) =
-        tool("poetry").filter(|poetry| poetry.has("dependencies") || poetry.has("name"))
-    {
-        return decided(Manager::Poetry, "tool.poetry", here(poetry));
-    }
-    if let Some(requirements) = &manifest.requirements {
-        let name = requirements.rsplit('/').next().unwrap_or(requirements);
-        return decided(Manager::Pip, name, Evidence::file(requirements));
-    }
-    if manifest.pipfile.is_some() {
-        return decided(Manager::Pipenv, "Pipfile", Evidence::file(join(dir, "Pipfile")));
-    }
-    for (name, manager) in [("uv", Manager::Uv), ("pdm", Manager::Pdm)] {
-        if let Some(value) = tool(name) {
-            return decided(manager, &format!("tool.{name}"), here(value));
-        }
-    }
-    if let Some(backend) = manifest.project_at(&["build-system", "build-backend"]) {
-        let manager = match backend.as_str().unwrap_or_default() {
-            text if text.starts_with("poetry.") => Manager::Poetry,
-            text if text.starts_with("pdm.") => Manager::Pdm,
-            text if text.starts_with("uv_build") => Manager::Uv,
-            _ => Manager::Pip,
-        };
-        return decided(manager, "build-backend", here(backend));
-    }
-    let files = ["pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"];
-    if let Some(path) = project.tree.first_of(dir, &files) {
-        return decided(Manager::Pip, "no other package manager is named", Evidence::file(path));
-    }
-    let decision = Decision::new("build system", "none", "no manifest of a package manager", []);
-    (Manager::None, dir.to_owned(), decision)
-}
-
-/// The root of the workspace of uv that has this folder as a member.
-fn workspace(project: &Project<'_>, manifest: &Manifest) -> Option<(String, Evidence)> {
-    manifest.pyproject.as_ref()?;
-    let mut at = manifest.dir.as_str();
-    while at != "." {
-        at = parent(at);
-        let path = join(at, "pyproject.toml");
-        let Some(toml) = project.tree.toml(&path) else { continue };
-        let Some(members) = toml.at(&["tool", "uv", "workspace", "members"]) else { continue };
-        let below = if at == "." { &manifest.dir } else { manifest.dir.get(at.len() + 1..)? };
-        if members.texts().iter().any(|pattern| glob(pattern.trim_matches('/'), below)) {
-            return Some((at.to_owned(), Evidence::line(&path, Some(members.line))));
-        }
-    }
-    None
-}
-
-/// `packages/*` as uv reads it: `*` within a part, `**` over parts.
-fn glob(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<&str>, Vec<&str>) =
-        (pattern.split('/').collect(), path.split('/').collect());
-    // Each `**` multiplies the ways to try.
-    let stars = pattern.iter().filter(|part| **part == "**").count();
-    stars <= GLOB_STARS_MAX && parts_match(&pattern, &path)
-}
-
-fn parts_match(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => (0..=path.len()).any(|skip| parts_match(rest, &path[skip..])),
-        (Some((&".", rest)), _) => parts_match(rest, path),
-        (Some((first, rest)), Some((name, names))) => {
-            part_matches(first, name) && parts_match(rest, names)
-        }
-        _ => false,
-    }
-}
-
-fn part_matches(pattern: &str, name: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let pieces: Vec<&str> = pieces.collect();
-    let Some((last, middle)) = pieces.split_last() else { return rest.is_empty() };
-    for piece in middle {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
-    }
-    rest.ends_with(last)
-}
-
-/// What has to be known to install.
-pub(super) struct Request<'a> {
-    pub(super) manager: Manager,
-    /// Folder of the workspace, else of the service.
-    pub(super) root: &'a str,
-    /// `python`, or `python3` where it is a package of the system.
-    pub(super) python: &'a str,
-    pub(super) version: Version,
-    /// Packages on top of those of the manifest: a server.
-    pub(super) adds: &'a [String],
-    /// What runs is a program of the project itself.
-    pub(super) needs_project: bool,
-}
-
-/// The steps that install.
+/// The steps that install; `root` is the folder of the workspace, else of the service.
 pub(super) fn install(
-    project: &Project<'_>,
-    manifest: &Manifest,
-    request: &Request<'_>,
+    c: &mut Candidate<'_>,
+    manager: &'static Manager,
+    root: &str,
+    version: Version,
 ) -> Install {
-    let mut install = match request.manager {
-        Manager::Pip => pip(manifest, request),
-        Manager::Poetry => poetry(project, manifest, request),
-        Manager::Pipenv => pipenv(project, manifest, request),
-        Manager::Pdm => pdm(project, manifest, request),
-        Manager::Uv => uv(project, manifest, request),
-        Manager::None => without_manifest(request),
-    };
-    // The virtual environment of uv has no pip.
-    let pip = if request.manager == Manager::Uv { "uv pip" } else { "pip" };
-    if !request.adds.is_empty() {
-        let adds: Vec<String> = request.adds.iter().map(|name| quote(name)).collect();
-        let command = format!("{pip} install {}", adds.join(" "));
-        // A later `uv sync` would remove it.
-        let is_late =
-            install.step.is_empty() || request.manager == Manager::Uv && !install.build.is_empty();
-        if is_late { install.build.push(command) } else { install.step.push(command) }
+    for (name, value) in manager.env {
+        c.facts.build_env(name, *value);
     }
-    if install.is_in_place {
+    c.facts.cache.extend([PIP_CACHE, manager.cache].map(str::to_owned));
+    let mut install = match manager.is_uv() {
+        true => uv(c, Folder::new(c.at.project, root)),
+        false => in_venv(c, manager, version),
+    };
+    if !c.adds.is_empty() {
+        let adds: Vec<String> = c.adds.iter().map(|name| quote(name)).collect();
+        // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added.
+        let pip = if manager.is_uv() { "uv pip" } else { "pip" };
+        let is_late = install.first.is_empty() || manager.is_uv() && !install.build.is_empty();
+        let steps = if is_late { &mut install.build } else { &mut install.first };
+        steps.push(step(".", format!("{pip} install {}", adds.join(" "))));
+    }
+    if c.is_in_place() {
         // What links to the work tree can't be installed without it.
-        let step = std::mem::take(&mut install.step);
-        install.build.splice(0..0, step);
+        install.build.splice(0..0, install.first.drain(..));
         install.files.clear();
     }
     install
 }
 
-fn venv(request: &Request<'_>) -> Vec<String> {
-    match request.version.major {
-        2 => vec!["pip install virtualenv".to_owned(), format!("virtualenv {VENV}")],
-        _ => vec![format!("{} -m venv {VENV}", request.python)],
-    }
+fn step(dir: &str, command: impl Into<String>) -> Step {
+    Step::new(Kind::Install, dir, command)
 }
 
-const PIP_CACHE: &str = "/root/.cache/pip";
-
-fn pip(manifest: &Manifest, request: &Request<'_>) -> Install {
-    let dir = manifest.dir.as_str();
-    let mut install = Install { step: venv(request), cache: vec![PIP_CACHE], ..Install::default() };
-    if let Some(path) = &manifest.requirements {
-        let name = if dir == "." { path } else { path.get(dir.len() + 1..).unwrap_or(path) };
-        install.step.push(within(dir, &format!("pip install -r {}", quote(name))));
-        install.files.clone_from(&manifest.requirement_files);
-        install.is_in_place = manifest.local.is_some();
-        if request.needs_project {
-            install.build.push(within(dir, "pip install --no-deps ."));
+/// The tool, the environment, the dependencies, and, where a program of the project runs, the project.
+fn in_venv(c: &Candidate<'_>, manager: &Manager, version: Version) -> Install {
+    let (at, manifest) = (c.at, &c.manifest);
+    let (files, command) = match manager.files {
+        [] => of_pip(c, version),
+        [lock, ..] => {
+            let verb = if at.has(lock) { "sync" } else { "install" };
+            // Groups came with Poetry 1.2, which needs Python 3.7.
+            let has_groups = version >= Version::of(3, 7);
+            let groups = if has_groups { "--only main" } else { "--no-dev" };
+            let command = manager.install.replace("{verb}", verb).replace("{groups}", groups);
+            (at.those(manager.files), Some(command))
         }
-        return install;
+    };
+    let tool = manager.tool.replace("{poetry}", &poetry(at));
+    let tool = Some(format!("pip install {tool}")).filter(|_| !manager.tool.is_empty());
+    let venv = match version.major {
+        2 => vec!["pip install virtualenv".to_owned(), format!("virtualenv {VENV}")],
+        _ => vec![format!("python -m venv {VENV}")],
+    };
+    let first = tool.into_iter().chain(venv).map(|command| step(".", command));
+    let mut first: Vec<Step> = first.chain(command.map(|command| step(at.dir, command))).collect();
+    let is_project =
+        manager.files.is_empty() && manifest.requirements.is_empty() && manifest.conda.is_none();
+    let own = match is_project {
+        true => manifest.is_package().then_some("pip install ."),
+        false => c.needs_project.then_some("pip install --no-deps ."),
+    };
+    // Without files there is nothing yet that could be installed without the sources.
+    let mut build = if files.is_empty() { std::mem::take(&mut first) } else { Vec::new() };
+    build.extend(own.map(|command| step(at.dir, command)));
+    Install { files, first, build }
+}
+
+/// What pip installs for a manifest: the files that say so, and the command.
+fn of_pip(c: &Candidate<'_>, version: Version) -> (Vec<String>, Option<String>) {
+    let manifest = &c.manifest;
+    if let Some(path) = manifest.requirements.first() {
+        let command = format!("pip install -r {}", quote(below(c.at.dir, path)));
+        return (manifest.requirements.clone(), Some(command));
     }
     if let Some(path) = &manifest.conda {
-        let names: Vec<String> =
-            manifest.dependencies.iter().filter_map(|(name, d)| conda(name, &d.spec)).collect();
-        install.files.push(path.clone());
-        if !names.is_empty() {
-            install.step.push(format!("pip install {}", names.join(" ")));
-        }
-        return install;
+        let names = manifest.dependencies.iter().filter_map(|(name, d)| conda(name, &d.spec));
+        let names: Vec<String> = names.collect();
+        let command = format!("pip install {}", names.join(" "));
+        return (vec![path.clone()], Some(command).filter(|_| !names.is_empty()));
     }
-    let declared =
-        manifest.project_at(&["project", "dependencies"]).is_some_and(|d| !d.items().is_empty());
-    let has_backend = manifest.project_at(&["build-system"]).is_some() || manifest.has_setup;
+    let declared = manifest.project_at(&["project", "dependencies"]);
     // `tomllib` is there from 3.11 on; before, everything is installed in one go.
-    if declared && (request.version.minor >= Some(11) || !has_backend) {
-        install.files.push(join(dir, "pyproject.toml"));
-        let module =
-            if request.version.minor >= Some(11) { "tomllib" } else { "pip._vendor.tomli" };
-        let script = format!(
-            "python -c \"import {module} as t; print(*t.load(open('pyproject.toml', 'rb'))['project']['dependencies'], \
-             sep='\\n')\" > /tmp/requirements.txt && pip install -r /tmp/requirements.txt"
-        );
-        install.step.push(within(dir, &script));
+    let has_tomllib = version.minor >= Some(11);
+    if declared.is_none_or(|declared| declared.items().is_empty())
+        || !has_tomllib && manifest.is_package()
+    {
+        return (Vec::new(), None);
     }
-    if has_backend {
-        install.build.push(within(dir, "pip install ."));
-    }
-    if install.files.is_empty() {
-        // There is nothing yet that could be installed without the sources.
-        install.build.splice(0..0, install.step.drain(..));
-    }
-    install
+    let module = if has_tomllib { "tomllib" } else { "pip._vendor.tomli" };
+    let command = format!(
+        "python -c \"import {module} as t; print(*t.load(open('pyproject.toml', 'rb'))['project']['dependencies'], \
+         sep='\\n')\" > /tmp/requirements.txt && pip install -r /tmp/requirements.txt"
+    );
+    (vec![c.at.path("pyproject.toml")], Some(command))
 }
 
 /// A package of conda as pip knows it; `None` for what PyPI does not have.
@@ -288,191 +309,55 @@ fn conda(name: &str, spec: &str) -> Option<String> {
     Some(quote(&format!("{name}{spec}")))
 }
 
-/// What the managers with a lock file of their own and an environment of `venv` do alike: the tool, the environment, the
-/// dependencies, and, where a program of the project runs, the project.
-struct Locked<'a> {
-    /// Commands that make the tool ready.
-    tool: String,
-    /// The command that installs dependencies.
-    install: String,
-    files: &'a [&'a str],
-    env: (&'static str, &'static str),
-    cache: &'static str,
-}
-
-fn locked(
-    project: &Project<'_>,
-    manifest: &Manifest,
-    request: &Request<'_>,
-    how: Locked<'_>,
-) -> Install {
-    let dir = manifest.dir.as_str();
-    let files = how.files.iter().map(|name| join(dir, name));
-    let mut step = vec![how.tool];
-    step.extend(venv(request));
-    step.push(within(dir, &how.install));
-    let is_package = request.needs_project && (manifest.pyproject.is_some() || manifest.has_setup);
-    let own = is_package.then(|| within(dir, "pip install --no-deps ."));
-    Install {
-        files: files.filter(|path| project.tree.has(path)).collect(),
-        step,
-        build: own.into_iter().collect(),
-        env: vec![how.env],
-        cache: vec![PIP_CACHE, how.cache],
-        is_in_place: manifest.local.is_some(),
-    }
-}
-
-fn poetry(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let tool = match poetry_of_lock(project, &join(&manifest.dir, "poetry.lock")) {
-        Some(version) => format!("pip install {}", quote(&format!("poetry{version}"))),
-        None => "pip install poetry".to_owned(),
-    };
-    // Groups came with 1.2, which needs Python 3.7.
-    let only = if request.version < (Version { major: 3, minor: Some(7), patch: None }) {
-        "--no-dev"
-    } else {
-        "--only main"
-    };
-    let how = Locked {
-        tool,
-        install: format!("poetry install {only} --no-root"),
-        files: &["pyproject.toml", "poetry.lock", "poetry.toml"],
-        env: ("POETRY_NO_INTERACTION", "1"),
-        cache: "/root/.cache/pypoetry",
-    };
-    locked(project, manifest, request, how)
-}
-
 /// The Poetry that wrote the lock file reads it: the first line names it, else the format tells.
-fn poetry_of_lock(project: &Project<'_>, path: &str) -> Option<String> {
-    let head = project.tree.head(path, 200)?;
+fn poetry(at: Folder<'_>) -> String {
+    let Some(head) = at.project.tree.head(&at.path("poetry.lock"), 200) else {
+        return "poetry".to_owned();
+    };
     let version = head.split("Poetry ").nth(1).and_then(Version::parse);
-    match version.map(Version::triple) {
-        Some((1, ..5, _)) | None => Some("<2".to_owned()),
-        Some((major, minor, _)) => Some(format!("=={major}.{minor}.*")),
-    }
+    quote(&match version.map(Version::triple) {
+        Some((1, ..5, _)) | None => "poetry<2".to_owned(),
+        Some((major, minor, _)) => format!("poetry=={major}.{minor}.*"),
+    })
 }
 
-fn pipenv(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let is_locked = project.tree.has(&join(&manifest.dir, "Pipfile.lock"));
-    let how = Locked {
-        tool: "pip install pipenv".to_owned(),
-        install: format!("pipenv {}", if is_locked { "sync" } else { "install" }),
-        files: &["Pipfile", "Pipfile.lock"],
-        env: ("PIPENV_VERBOSITY", "-1"),
-        cache: "/root/.cache/pipenv",
-    };
-    locked(project, manifest, request, how)
-}
-
-fn pdm(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let is_locked = project.tree.has(&join(&manifest.dir, "pdm.lock"));
-    let verb = if is_locked { "sync" } else { "install" };
-    let how = Locked {
-        // PDM up to 2.29 asks for any hishel, and does not start with that of version 2.
-        tool: "pip install pdm 'hishel<2'".to_owned(),
-        install: format!("pdm {verb} --prod --no-self"),
-        files: &["pyproject.toml", "pdm.lock", "pdm.toml"],
-        env: ("PDM_CHECK_UPDATE", "false"),
-        cache: "/root/.cache/pdm",
-    };
-    locked(project, manifest, request, how)
-}
-
-fn uv(project: &Project<'_>, manifest: &Manifest, request: &Request<'_>) -> Install {
-    let (dir, root) = (manifest.dir.as_str(), request.root);
-    let lock = join(root, "uv.lock");
-    let frozen = if project.tree.has(&lock) { " --frozen" } else { "" };
-    let is_member = dir != root;
-    let root_toml = project.tree.toml(&join(root, "pyproject.toml"));
-    let is_workspace =
-        root_toml.as_ref().is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());
-    let mut files = vec![join(root, "pyproject.toml")];
-    if !frozen.is_empty() {
-        files.push(lock);
-    }
+fn uv(c: &Candidate<'_>, root: Folder<'_>) -> Install {
+    let manifest = &c.manifest;
+    let frozen = if root.has("uv.lock") { " --frozen" } else { "" };
+    let settings = root.toml("pyproject.toml");
+    let is_workspace = settings.is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());
+    let mut files = vec![root.path("pyproject.toml")];
+    files.extend(root.those(UV.files));
+    let mut without = "--no-install-project";
     if is_workspace {
-        let below = project
-            .tree
-            .dirs_below(root)
-            .filter(|(at, entries)| *at != root && entries.has("pyproject.toml"));
-        files.extend(below.map(|(at, _)| join(at, "pyproject.toml")));
+        without = "--no-install-workspace";
+        let dirs = root.project.tree.dirs_below(root.dir);
+        let members = dirs.filter(|(_, entries)| entries.has("pyproject.toml"));
+        files.extend(members.map(|(dir, _)| join(dir, "pyproject.toml")));
     }
-    let package = match (is_member, &manifest.name) {
-        (true, Some(name)) => format!(" --package {}", quote(name)),
-        _ => String::new(),
-    };
-    let without = if is_workspace { "--no-install-workspace" } else { "--no-install-project" };
-    let sync = |flags: &str| within(root, &format!("uv sync{frozen} --no-dev{flags}{package}"));
     // A member without a name is installed as a folder with its own settings.
-    let step = vec!["pip install uv".to_owned(), sync(&format!(" {without}"))];
+    let name = manifest.name.as_ref().filter(|_| c.at.dir != root.dir);
+    let package = name.map(|name| format!(" --package {}", quote(name))).unwrap_or_default();
+    let sync =
+        |flag: &str| step(root.dir, format!("{}{frozen} --no-dev {flag}{package}", UV.install));
     let is_package = manifest.project_at(&["build-system"]).is_some()
-        || manifest.project_at(&["tool", "uv", "package"]).is_some_and(Value::is_true);
-    let build = match is_package || is_workspace || manifest.local.is_some() {
-        true => vec![sync(" --no-editable")],
-        false => Vec::new(),
-    };
-    // Folders that are sources are built with the rest; until they are there nothing can be resolved.
-    let has_local = manifest.local.is_some() && !is_workspace;
-    let (step, build) = match has_local {
-        true => (Vec::new(), step.into_iter().take(1).chain(build).collect()),
-        false => (step, build),
-    };
-    let interpreter =
-        if request.python == "python" { "/usr/local/bin/python3" } else { "/usr/bin/python3" };
-    Install {
-        files: if has_local { Vec::new() } else { files },
-        step,
-        build,
-        env: vec![
-            ("UV_COMPILE_BYTECODE", "1"),
-            ("UV_LINK_MODE", "copy"),
-            ("UV_PROJECT_ENVIRONMENT", VENV),
-            ("UV_PYTHON", interpreter),
-            ("UV_PYTHON_DOWNLOADS", "never"),
-        ],
-        cache: vec![PIP_CACHE, "/root/.cache/uv"],
-        is_in_place: false,
+        || manifest.project_at(&["tool", "uv", "package"]).is_some_and(Value::is_true)
+        || is_workspace
+        || manifest.local.is_some();
+    let own = is_package.then(|| sync("--no-editable"));
+    let mut first = vec![step(".", format!("pip install {}", UV.tool))];
+    if manifest.local.is_some() && !is_workspace {
+        // Folders that are sources are built with the rest; until they are there nothing can be resolved.
+        first.extend(own);
+        return Install { build: first, ..Install::default() };
     }
+    first.push(sync(without));
+    Install { files, first, build: own.into_iter().collect() }
 }
-
-fn without_manifest(request: &Request<'_>) -> Install {
-    match request.adds.is_empty() {
-        true => Install::default(),
-        false => Install { build: venv(request), cache: vec![PIP_CACHE], ..Install::default() },
-    }
-}
-
-const GLOB_STARS_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mutation::mutate;
-
-    #[test]
-    fn members_match_as_uv_reads_patterns() {
-        let check = |pattern: &str, path: &str, want: bool| {
-            assert_eq!(glob(pattern, path), want, "{pattern} {path}")
-        };
-        check("packages/*", "packages/a", true);
-        check("packages/*", "packages/a/b", false);
-        check("packages/**", "packages/a/b", true);
-        check("apps/api-*", "apps/api-x", true);
-        check("apps/a*x", "apps/ax", true);
-        check("./apps/api", "apps/api", true);
-        check("apps/api", "apps/apis", false);
-        check("*", "lib", true);
-    }
-
-    #[test]
-    fn no_pattern_makes_it_panic() {
-        mutate(b"**/a*b/./c*", b"*/.a\xc3", 3000, |data| {
-            let pattern = String::from_utf8_lossy(data);
-            assert!(!glob(&pattern, "é/b/c") || pattern.contains('*') || pattern.contains("é"));
-        });
-    }
 
     #[test]
     fn conda_packages_get_their_names_of_pypi() {

@@ -2,13 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::{
-    Evidence, Project,
-    ecosystems::{draft::resolve, pins::Pin},
-    join,
-    manifest::Value,
-    parent,
-};
+use crate::detect::prelude::*;
 
 /// A dependency that is needed to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,33 +13,23 @@ pub(super) struct Dependency {
     pub(super) place: Evidence,
 }
 
-/// A program that the project offers when it is installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Script {
-    pub(super) name: String,
-    pub(super) place: Evidence,
-}
-
 /// All manifests of one folder.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
-    pub(super) dir: String,
     /// Name of the project.
     pub(super) name: Option<String>,
     /// By normalised name.
     pub(super) dependencies: BTreeMap<String, Dependency>,
-    /// The requirements file that is installed.
-    pub(super) requirements: Option<String>,
-    /// It, and all files that it includes.
-    pub(super) requirement_files: Vec<String>,
+    /// The requirements file that is installed, and those that it includes.
+    pub(super) requirements: Vec<String>,
     /// Where a dependency is a folder of the tree.
     pub(super) local: Option<Evidence>,
     pub(super) pyproject: Option<Value>,
-    pub(super) pipfile: Option<Value>,
     pub(super) has_setup: bool,
     /// File of a conda environment.
     pub(super) conda: Option<String>,
-    pub(super) scripts: Vec<Script>,
+    /// Programs that the project offers when it is installed, and where they are declared.
+    pub(super) scripts: Vec<(String, Evidence)>,
     /// What is said of the version of Python.
     pub(super) pythons: Vec<Pin>,
 }
@@ -72,15 +56,11 @@ const CONDA: &[&str] = &["environment.yml", "environment.yaml"];
 const INCLUDES_MAX: usize = 40;
 
 /// Whether a folder has a manifest of Python.
-pub(super) fn is_here(project: &Project<'_>, dir: &str) -> bool {
-    let tree = project.tree;
-    let names = ["Pipfile", "manage.py", "uv.lock", "poetry.lock", "pdm.lock"];
-    tree.first_of(dir, &names).is_some()
-        || has_setup(project, dir)
-        || tree.first_of(dir, REQUIREMENTS).is_some()
-        || tree.first_of(dir, CONDA).is_some()
-        || has_setup_cfg(project, dir)
-        || tree.toml(&join(dir, "pyproject.toml")).is_some_and(|toml| {
+pub(super) fn is_here(at: Folder<'_>) -> bool {
+    let others = ["Pipfile", "manage.py", "uv.lock", "poetry.lock", "pdm.lock"];
+    [REQUIREMENTS, CONDA, &others].iter().any(|names| at.first_of(names).is_some())
+        || has_setup(at)
+        || at.toml("pyproject.toml").is_some_and(|toml| {
             let tools = ["poetry", "pdm", "uv", "hatch", "flit"];
             toml.has("project")
                 || toml.has("build-system")
@@ -88,67 +68,60 @@ pub(super) fn is_here(project: &Project<'_>, dir: &str) -> bool {
         })
 }
 
-/// Whether there is a `setup.py` that sets something up; others have files of that name too.
-fn has_setup(project: &Project<'_>, dir: &str) -> bool {
+/// Whether there is a `setup.py` or `setup.cfg` that sets something up: other programs have files of the first name, and
+/// linters have settings in the second.
+fn has_setup(at: Folder<'_>) -> bool {
     let tools = ["setuptools", "distutils", "skbuild"];
-    let text = project.tree.read(&join(dir, "setup.py"));
-    text.is_some_and(|text| {
-        tools.iter().any(|tool| text.text.contains(tool))
-            || text.text.lines().any(|line| line.starts_with("setup("))
-    })
-}
-
-/// Whether `setup.cfg` says what is to be set up; settings of linters stand there too.
-fn has_setup_cfg(project: &Project<'_>, dir: &str) -> bool {
-    let text = project.tree.read(&join(dir, "setup.cfg"));
-    text.is_some_and(|text| text.text.lines().any(|line| line.trim() == "[options]"))
+    at.read("setup.py").is_some_and(|file| {
+        tools.iter().any(|tool| file.text.contains(tool))
+            || file.text.lines().any(|line| line.starts_with("setup("))
+    }) || at
+        .read("setup.cfg")
+        .is_some_and(|file| file.text.lines().any(|line| line.trim() == "[options]"))
 }
 
 impl Manifest {
     /// Reads all there is; an empty manifest where there is none.
-    pub(super) fn load(project: &Project<'_>, dir: &str) -> Self {
-        let tree = project.tree;
-        let mut found = Self { dir: dir.to_owned(), ..Self::default() };
-        found.has_setup = has_setup(project, dir) || has_setup_cfg(project, dir);
-        if let Some(path) = tree.first_of(dir, REQUIREMENTS) {
-            found.requirements = Some(path.clone());
-            found.read_requirements(project, &path);
+    pub(super) fn load(at: Folder<'_>) -> Self {
+        let mut found = Self { has_setup: has_setup(at), ..Self::default() };
+        if let Some(name) = at.first_of(REQUIREMENTS) {
+            found.read_requirements(at.project, at.path(name));
         }
-        let path = join(dir, "pyproject.toml");
-        if let Some(toml) = tree.toml(&path) {
-            found.read_project(&toml, &path);
-            found.read_poetry(&toml, &path);
+        if let Some(toml) = at.toml("pyproject.toml") {
+            found.read_pyproject(&toml, &at.path("pyproject.toml"));
             found.pyproject = Some(toml);
         }
-        let path = join(dir, "Pipfile");
-        if let Some(toml) = tree.toml(&path) {
-            found.read_pipfile(&toml, &path);
-            found.pipfile = Some(toml);
+        if let Some(toml) = at.toml("Pipfile") {
+            found.read_pipfile(&toml, &at.path("Pipfile"));
         }
-        found.read_setup(project);
-        if found.dependencies.is_empty()
-            && found.requirements.is_none()
-            && let Some(path) = tree.first_of(dir, CONDA)
-        {
-            found.read_conda(project, &path);
-            found.conda = Some(path);
+        found.read_setup(at);
+        if found.dependencies.is_empty() && found.requirements.is_empty() {
+            found.conda = at.first_of(CONDA).map(|name| at.path(name));
+        }
+        if let Some(path) = found.conda.clone() {
+            found.read_conda(at.project, &path);
         }
         found
     }
 
-    /// Whether any of these is a dependency.
+    /// Whether it is a dependency.
     pub(super) fn has(&self, name: &str) -> bool {
         self.dependencies.contains_key(name)
     }
 
-    /// The first of these that is a dependency.
-    pub(super) fn first_of<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &Dependency)> {
-        names.iter().find_map(|name| Some((*name, self.dependencies.get(*name)?)))
+    /// Where it is a dependency.
+    pub(super) fn place(&self, name: &str) -> Option<Evidence> {
+        Some(self.dependencies.get(name)?.place.clone())
     }
 
     /// A value of `pyproject.toml`.
     pub(super) fn project_at(&self, keys: &[&str]) -> Option<&Value> {
         self.pyproject.as_ref()?.at(keys)
+    }
+
+    /// Whether the project can be built as a package.
+    pub(super) fn is_package(&self) -> bool {
+        self.has_setup || self.project_at(&["build-system"]).is_some()
     }
 
     fn add(&mut self, name: &str, spec: &str, place: Evidence) {
@@ -161,24 +134,46 @@ impl Manifest {
 
     fn add_requirement(&mut self, text: &str, place: Evidence) {
         if let Some((name, spec)) = requirement(text) {
-            // `uvicorn[standard]` is uvicorn; `fastapi[standard]` brings its server along.
+            // `uvicorn[standard]` is uvicorn.
             let (bare, extras) = name.split_once('[').unwrap_or((name, ""));
-            if normalized(bare) == "fastapi" && !extras.is_empty() {
-                self.add("uvicorn", "", place.clone());
-            }
-            self.add(bare, spec, place);
+            self.add_with_extras(bare, spec, !extras.is_empty(), place);
         }
     }
 
-    fn read_requirements(&mut self, project: &Project<'_>, first: &str) {
-        let mut pending = vec![first.to_owned()];
+    /// `fastapi[standard]` brings its server along.
+    fn add_with_extras(&mut self, name: &str, spec: &str, has_extras: bool, place: Evidence) {
+        if normalized(name) == "fastapi" && has_extras {
+            self.add("uvicorn", "", place.clone());
+        }
+        self.add(name, spec, place);
+    }
+
+    /// A table of Poetry or Pipenv: each member is a specifier, or a table or list of tables with more.
+    fn add_members(&mut self, table: Option<&Value>, path: &str, python: &str) {
+        for (name, value) in members(table) {
+            let value = value.items().first().unwrap_or(value);
+            let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
+            let place = Evidence::line(path, Some(value.line));
+            if name == "python" && !python.is_empty() {
+                self.pythons.push(Pin::new(spec, python, path, value.line));
+                continue;
+            }
+            if value.has("path") {
+                self.local.get_or_insert_with(|| place.clone());
+            }
+            self.add_with_extras(name, spec.trim_start_matches('*'), value.has("extras"), place);
+        }
+    }
+
+    fn read_requirements(&mut self, project: &Project<'_>, first: String) {
+        let mut pending = vec![first];
         let mut seen = BTreeSet::new();
         while let Some(path) = pending.pop() {
             if seen.len() >= INCLUDES_MAX || !seen.insert(path.clone()) {
                 continue;
             }
             let Some(text) = project.tree.read(&path) else { continue };
-            self.requirement_files.push(path.clone());
+            self.requirements.push(path.clone());
             let dir = parent(&path);
             for (at, line) in text.lines() {
                 let line = line.split(" #").next().unwrap_or(line).trim();
@@ -194,114 +189,71 @@ impl Manifest {
                 }
             }
         }
-        self.requirement_files.sort();
     }
 
-    fn read_project(&mut self, toml: &Value, path: &str) {
+    fn read_pyproject(&mut self, toml: &Value, path: &str) {
         let here = |value: &Value| Evidence::line(path, Some(value.line));
-        self.name = toml.str_at(&["project", "name"]).map(str::to_owned);
+        let poetry = toml.at(&["tool", "poetry"]);
+        let name = || poetry?.str_at(&["name"]);
+        self.name = toml.str_at(&["project", "name"]).or_else(name).map(str::to_owned);
         for item in toml.at(&["project", "dependencies"]).map_or(&[][..], Value::items) {
             self.add_requirement(item.as_str().unwrap_or_default(), here(item));
         }
         if let Some(python) = toml.at(&["project", "requires-python"]) {
-            self.pythons.push(Pin {
-                version: python.text().unwrap_or_default(),
-                rule: "requires-python".to_owned(),
-                evidence: here(python),
-            });
+            let version = python.text().unwrap_or_default();
+            self.pythons.push(Pin::new(version, "requires-python", path, python.line));
         }
-        let scripts = toml.at(&["project", "scripts"]).into_iter().flat_map(Value::members);
-        self.scripts
-            .extend(scripts.map(|(name, at)| Script { name: name.to_owned(), place: here(at) }));
-        for (_, source) in toml.at(&["tool", "uv", "sources"]).into_iter().flat_map(Value::members)
-        {
+        for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
             if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
                 self.local.get_or_insert_with(|| here(source));
             }
         }
-    }
-
-    fn read_poetry(&mut self, toml: &Value, path: &str) {
-        let here = |value: &Value| Evidence::line(path, Some(value.line));
-        let Some(poetry) = toml.at(&["tool", "poetry"]) else { return };
-        if self.name.is_none() {
-            self.name = poetry.str_at(&["name"]).map(str::to_owned);
+        let dependencies = poetry.and_then(|poetry| poetry.get("dependencies"));
+        self.add_members(dependencies, path, "tool.poetry.dependencies.python");
+        for tool in [toml.get("project"), poetry] {
+            let scripts = members(tool.and_then(|tool| tool.get("scripts")));
+            self.scripts.extend(scripts.map(|(name, at)| (name.to_owned(), here(at))));
         }
-        for (name, value) in poetry.get("dependencies").into_iter().flat_map(Value::members) {
-            let value = value.items().first().unwrap_or(value);
-            let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
-            if name == "python" {
-                let rule = "tool.poetry.dependencies.python".to_owned();
-                self.pythons.push(Pin { version: spec, rule, evidence: here(value) });
-                continue;
-            }
-            if value.has("path") {
-                self.local.get_or_insert_with(|| here(value));
-            }
-            if name == "fastapi" && value.has("extras") {
-                self.add("uvicorn", "", here(value));
-            }
-            self.add(name, &spec, here(value));
-        }
-        let scripts = poetry.get("scripts").into_iter().flat_map(Value::members);
-        self.scripts
-            .extend(scripts.map(|(name, at)| Script { name: name.to_owned(), place: here(at) }));
     }
 
     fn read_pipfile(&mut self, toml: &Value, path: &str) {
-        for (name, value) in toml.get("packages").into_iter().flat_map(Value::members) {
-            let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
-            let place = Evidence::line(path, Some(value.line));
-            if value.has("path") {
-                self.local.get_or_insert_with(|| place.clone());
-            }
-            self.add(name, if spec == "*" { "" } else { &spec }, place);
-        }
+        self.add_members(toml.get("packages"), path, "");
         for key in ["python_full_version", "python_version"] {
             if let Some(python) = toml.at(&["requires", key]) {
-                self.pythons.push(Pin {
-                    version: python.text().unwrap_or_default(),
-                    rule: format!("Pipfile {key}"),
-                    evidence: Evidence::line(path, Some(python.line)),
-                });
+                let (version, rule) = (python.text().unwrap_or_default(), format!("Pipfile {key}"));
+                self.pythons.push(Pin::new(version, rule, path, python.line));
             }
         }
     }
 
     /// `setup.py` is a program; only what is written down in it as texts is read.
-    fn read_setup(&mut self, project: &Project<'_>) {
-        let path = join(&self.dir, "setup.py");
-        if let Some(text) = project.tree.read(&path) {
-            if let Some(at) = text.text.find("install_requires") {
-                for (offset, item) in list_of_texts(&text.text[at..]) {
-                    let place = Evidence::line(&path, Some(text.line_at(at + offset)));
-                    self.add_requirement(item, place);
+    fn read_setup(&mut self, at: Folder<'_>) {
+        if let Some(file) = at.read("setup.py") {
+            let (text, path) = (file.text.as_str(), file.path.as_str());
+            if let Some(at) = text.find("install_requires") {
+                for (offset, item) in list_of_texts(&text[at..]) {
+                    let line = file.line_at(at + offset);
+                    self.add_requirement(item, Evidence::line(path, Some(line)));
                 }
             }
-            if let Some((at, python)) = keyword(&text.text, "python_requires") {
-                let evidence = Evidence::line(&path, Some(text.line_at(at)));
-                let rule = "python_requires".to_owned();
-                self.pythons.push(Pin { version: python.to_owned(), rule, evidence });
+            if let Some((at, python)) = keyword(text, "python_requires") {
+                self.pythons.push(Pin::new(python, "python_requires", path, file.line_at(at)));
             }
-            if self.name.is_none() {
-                self.name = keyword(&text.text, "name").map(|(_, name)| name.to_owned());
-            }
+            let name = || keyword(text, "name").map(|(_, name)| name.to_owned());
+            self.name = self.name.take().or_else(name);
         }
-        let path = join(&self.dir, "setup.cfg");
-        let Some(text) = project.tree.read(&path) else { return };
+        let Some(file) = at.read("setup.cfg") else { return };
         let mut in_requires = false;
-        for (at, line) in text.lines() {
-            let place = Evidence::line(&path, Some(at));
+        for (at, line) in file.lines() {
             if line.starts_with([' ', '\t']) && in_requires {
-                self.add_requirement(line.trim(), place);
+                self.add_requirement(line.trim(), Evidence::line(&file.path, Some(at)));
                 continue;
             }
             in_requires = line.trim_end().starts_with("install_requires");
             if let Some((key, value)) = line.split_once('=')
                 && key.trim() == "python_requires"
             {
-                let rule = "python_requires".to_owned();
-                self.pythons.push(Pin { version: value.trim().to_owned(), rule, evidence: place });
+                self.pythons.push(Pin::new(value.trim(), "python_requires", &file.path, at));
             }
         }
     }
@@ -311,7 +263,6 @@ impl Manifest {
         let Some(yaml) = project.tree.yaml(path) else { return };
         self.name = yaml.str_at(&["name"]).map(str::to_owned);
         for item in yaml.get("dependencies").map_or(&[][..], Value::items) {
-            let here = Evidence::line(path, Some(item.line));
             for pip in item.get("pip").map_or(&[][..], Value::items) {
                 let place = Evidence::line(path, Some(pip.line));
                 self.add_requirement(pip.as_str().unwrap_or_default(), place);
@@ -327,15 +278,17 @@ impl Manifest {
                 false => spec.to_owned(),
             };
             if name == "python" {
-                let rule = "conda environment".to_owned();
-                self.pythons.push(Pin { version: spec.clone(), rule, evidence: here.clone() });
+                self.pythons.push(Pin::new(&*spec, "conda environment", path, item.line));
             }
-            let is_tool = ["pip", "setuptools", "wheel", "conda"].contains(&name);
-            if !is_tool {
-                self.add(name, &spec, here);
+            if !["pip", "setuptools", "wheel", "conda"].contains(&name) {
+                self.add(name, &spec, Evidence::line(path, Some(item.line)));
             }
         }
     }
+}
+
+fn members(table: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
+    table.into_iter().flat_map(Value::members)
 }
 
 /// As PyPI compares names: <https://packaging.python.org/en/latest/specifications/name-normalization/>.

@@ -3,6 +3,7 @@
 //! Names are those of Debian. The full image of Python, in which is built, has compilers and the headers of most libraries.
 
 use super::manifest::Manifest;
+use crate::detect::Facts;
 
 /// Package of PyPI, packages of the build stage, packages of the image.
 const NEEDS: &[(&str, &[&str], &[&str])] = &[
@@ -41,26 +42,11 @@ const NEEDS: &[(&str, &[&str], &[&str])] = &[
     ("xmlsec", &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
 ];
 
-/// What a project needs.
-#[derive(Debug, Default)]
-pub(super) struct Needs {
-    pub(super) build: Vec<&'static str>,
-    pub(super) runtime: Vec<&'static str>,
-    /// The packages of PyPI that are the reason.
-    pub(super) because: Vec<&'static str>,
-}
-
-/// By the dependencies that are written down.
-pub(super) fn needs(manifest: &Manifest) -> Needs {
-    let mut found = Needs::default();
-    for (name, build, runtime) in NEEDS {
-        if manifest.has(name) {
-            found.build.extend_from_slice(build);
-            found.runtime.extend_from_slice(runtime);
-            found.because.push(name);
-        }
+/// Packages by the dependencies that are written down.
+pub(super) fn needs(manifest: &Manifest, facts: &mut Facts) {
+    for (_, build, run) in NEEDS.iter().filter(|(name, ..)| manifest.has(name)) {
+        facts.packages(build, run);
     }
-    found
 }
 
 #[cfg(test)]

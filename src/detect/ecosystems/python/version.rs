@@ -1,39 +1,72 @@
 //! Which Python: what the project pins, resolved to the official images.
 
 use super::manifest::Manifest;
-use crate::detect::{
-    Decision, Evidence, Project, join,
-    pins::{self, Pin},
-    versions::{Version, pep440::Specifiers},
+use crate::{
+    detect::{prelude::*, versions::pep440::Specifiers},
+    spec::BUILD_DIR,
 };
 
-/// Minors that the official images have, with the newest Debian their last release was built for
-/// (github.com/docker-library/python).
-const IMAGES: &[(u32, u32, &str)] = &[
-    (2, 7, "buster"),
-    (3, 4, "stretch"),
-    (3, 5, "buster"),
-    (3, 6, "bullseye"),
-    (3, 7, "bookworm"),
-    (3, 8, "bookworm"),
-    (3, 9, "bookworm"),
-    (3, 10, "bookworm"),
-    (3, 11, "bookworm"),
-    (3, 12, "bookworm"),
-    (3, 13, "bookworm"),
-    (3, 14, "bookworm"),
-];
+/// Programs in `/app`; `{slim}` says which image is built in.
+pub(in crate::detect::ecosystems) static PYTHON: Language = ROW;
+
+/// uv looks for an interpreter by itself unless it is told.
+pub(super) static WITH_UV: Language = Language {
+    images: Images {
+        official: ON_OFFICIAL.env(&[("UV_PYTHON", "/usr/local/bin/python3")]),
+        wolfi: ON_WOLFI.env(&[OF_SYSTEM, ("UV_PYTHON", "/usr/bin/python3")]),
+        debian: ON_DEBIAN.env(&[OF_SYSTEM, ("UV_PYTHON", "/usr/bin/python3")]),
+    },
+    ..ROW
+};
+
+/// Environments with links into the work tree, which then has to be at the same place in the image.
+pub(super) static IN_PLACE: Language = Language { home: BUILD_DIR, ..ROW };
+
+const ROW: Language = Language {
+    id: "python",
+    default: "3.13",
+    version_files: &[".python-version", "runtime.txt"],
+    version_tools: &["python"],
+    sources: &["py"],
+    listens: &[
+        ".run(", "run_app(", "run_simple(", ".listen(", "serve(", "serve_forever", "HTTPServer(",
+        "TCPServer(", ".bind(", "make_server(", "launch(", "run(", "WSGIServer((",
+    ],
+    images: Images {
+        official: ON_OFFICIAL,
+        wolfi: ON_WOLFI.env(&[OF_SYSTEM]),
+        debian: ON_DEBIAN.env(&[OF_SYSTEM]),
+    },
+    // github.com/docker-library/python
+    suites: &[
+        ("buster", &[(2, 7), (3, 5)]),
+        ("stretch", &[(3, 4)]),
+        ("bullseye", &[(3, 6)]),
+        ("bookworm", &[(3, 7), (3, 8), (3, 9), (3, 10), (3, 11), (3, 12), (3, 13), (3, 14)]),
+    ],
+    packaged: Some(Packaged { language: "Python", wolfi: ((3, 10), (3, 14)), debian: (3, 11) }),
+    ..NOTHING
+};
+
+/// The full image has compilers and headers, the slim one has the same interpreter at the same place.
+const ON_OFFICIAL: Pair =
+    Pair::of(stage("python:{v}{slim}-{suite}", &[]), stage("python:{v}-slim-{suite}", &[]));
+
+const ON_WOLFI: Pair = Pair::wolfi(
+    &["python-{v}", "py{v}-pip", "python-{v}-dev", "build-base", "git"],
+    &["python-{v}"],
+);
+
+const ON_DEBIAN: Pair = Pair::debian(
+    &["build-essential", "git", "python-is-python3", "python3-dev", "python3-pip", "python3-venv"],
+    &["ca-certificates", "python-is-python3", "python3"],
+);
+
+/// The system's own Python lets tools be installed beside it only when it is told to.
+const OF_SYSTEM: (&str, &str) = ("PIP_BREAK_SYSTEM_PACKAGES", "1");
 
 /// What projects get that pin nothing.
-pub(super) const DEFAULT: Version = Version { major: 3, minor: Some(13), patch: None };
-
-/// The suite of the images of a version.
-pub(super) fn suite(version: Version) -> &'static str {
-    let known = |(major, minor, _): &&(u32, u32, &str)| {
-        *major == version.major && Some(*minor) == version.minor
-    };
-    IMAGES.iter().find(known).map_or("bookworm", |image| image.2)
-}
+const DEFAULT: Version = Version::of(3, 13);
 
 /// Packages whose older releases do not install on newer Pythons: below which version, and the last minor of Python 3 that
 /// has wheels or still builds. Each list goes up; from the last bound on nothing is said.
@@ -70,117 +103,88 @@ const LIMITS: &[(&str, &[(&str, u32)])] = &[
 ];
 
 /// The version to build and run with, and why.
-pub(super) fn decide(project: &Project<'_>, manifest: &Manifest) -> (Version, Decision) {
-    if let Some(pin) = pins::stated(project, &manifest.dir)
-        && let Some(version) = exact(&pin.version)
-    {
+pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision) {
+    let stated = pins::stated(at.project, at.dir);
+    if let Some((version, pin)) = stated.and_then(|pin| Some((exact(&pin.version)?, pin))) {
         return (version, decision(version, &pin));
     }
-    let dir = &manifest.dir;
-    let mut pins = pins::pins(project, dir, &[".python-version", "runtime.txt"], &["python"]);
-    pins.extend(manifest.pythons.iter().cloned());
-    let suited = suited(project, manifest);
-    let mut found: Option<(Version, Decision)> = None;
-    for pin in pins {
-        let version = match exact(&pin.version) {
-            Some(version) => Some(version),
-            None => Specifiers::parse(&pin.version).map(|range| best(&range, suited.as_ref())),
-        };
-        let Some(version) = version else { continue };
-        found = Some(match found {
-            None => (version, decision(version, &pin)),
-            Some((first, found)) if first == version => (first, found),
+    let suited = suited(at, manifest).filter(|(minor, ..)| Some(*minor) < DEFAULT.minor);
+    let top = suited.as_ref().map_or(DEFAULT, |(minor, ..)| Version::of(3, *minor));
+    let range = |pin: &Pin| Specifiers::parse(&pin.version);
+    let pins = at.managed(&PYTHON).into_iter().chain(manifest.pythons.iter().cloned());
+    let mut pins = pins.filter_map(|pin| {
+        let version = exact(&pin.version).or_else(|| Some(best(&range(&pin)?, top)))?;
+        Some((version, pin))
+    });
+    if let Some((first, pin)) = pins.next() {
+        let mut found = decision(first, &pin);
+        for (version, pin) in pins {
             // A range that allows what was pinned says the same.
-            Some((first, found))
-                if Specifiers::parse(&pin.version).is_some_and(|r| r.allows(first)) =>
-            {
-                (first, found)
+            if version != first && !range(&pin).is_some_and(|range| range.allows(first)) {
+                found = found.not(pin.version, Some(pin.evidence), Fixed::OtherIsFirst);
             }
-            Some((first, found)) => {
-                (first, found.not(pin.version, Some(pin.evidence), "the other is looked at first"))
-            }
-        });
+        }
+        return (first, found);
     }
-    found.unwrap_or_else(|| match suited {
-        Some((minor, name, place)) if minor < DEFAULT.minor.unwrap_or(0) => {
-            let version = Version { minor: Some(minor), ..DEFAULT };
-            let rule = format!("the newest that this version of {name} installs on");
-            (version, Decision::new("version", version.to_string(), rule, [place]))
-        }
-        _ => {
-            let rule = "default, nothing pins one";
-            (DEFAULT, Decision::new("version", DEFAULT.to_string(), rule, []))
-        }
-    })
+    let (rule, place) = match suited {
+        Some((_, name, place)) => (Rule::InstallsOn(name), Some(place)),
+        None => (Fixed::NothingPins.into(), None),
+    };
+    (top, Decision::new(What::Version, top.to_string(), rule, place))
 }
 
 fn decision(version: Version, pin: &Pin) -> Decision {
-    let rule = match pin.version.trim() == version.to_string() {
-        true => pin.rule.clone(),
-        false => format!("{} `{}`", pin.rule, pin.version.trim()),
+    let (version, written) = (version.to_string(), pin.version.trim());
+    let rule = match written == version {
+        true => Rule::Named(pin.rule.clone()),
+        false => Rule::Range(pin.rule.clone(), written.to_owned()),
     };
-    Decision::new("version", version.to_string(), rule, [pin.evidence.clone()])
+    Decision::new(What::Version, version, rule, [pin.evidence.clone()])
 }
 
 /// A lone version (`3.12.1`, `python-3.8`); the images are chosen by major and minor.
 fn exact(text: &str) -> Option<Version> {
     let text = text.trim().trim_matches(['"', '\'']);
-    let text =
-        text.strip_prefix("python-").or_else(|| text.strip_prefix("cpython-")).unwrap_or(text);
-    let text = text.strip_prefix("cpython@").unwrap_or(text);
-    let text = text.strip_prefix("==").unwrap_or(text).trim();
+    let starts = ["python-", "cpython-", "cpython@", "=="];
+    let text = starts.iter().fold(text, |text, start| text.strip_prefix(start).unwrap_or(text));
     let fits = |c: char| c.is_ascii_digit() || c == '.' || c == '*' || c == 'x';
-    if !text.starts_with(|c: char| c.is_ascii_digit())
-        || !text.split(['-', 'r', 'b', 'a', '+']).next()?.chars().all(fits)
-    {
+    let numbers = text.trim().split(['-', 'r', 'b', 'a', '+']).next()?;
+    if !numbers.starts_with(|c: char| c.is_ascii_digit()) || !numbers.chars().all(fits) {
         return None;
     }
-    let version = Version::parse(text)?.major_minor();
+    let version = Version::parse(numbers)?.major_minor();
     match (version.major, version.minor) {
         (_, Some(_)) => Some(version),
         (3, None) => Some(DEFAULT),
-        (2, None) => Some(Version { minor: Some(7), ..version }),
+        (2, None) => Some(Version::of(2, 7)),
         _ => None,
     }
 }
 
-/// The default if the range allows it, else the newest before it, else the oldest after it; not newer than what suits the
-/// dependencies, where the range leaves a choice.
-fn best(range: &Specifiers, suited: Option<&(u32, String, Evidence)>) -> Version {
-    let top = suited.map(|(minor, ..)| *minor).or(DEFAULT.minor).unwrap_or_default();
-    let version =
-        |image: &(u32, u32, &str)| Version { major: image.0, minor: Some(image.1), patch: None };
-    let allowed: Vec<Version> = IMAGES.iter().map(version).filter(|v| range.allows(*v)).collect();
-    let fits = |v: &&Version| v.major < 3 || v.minor <= Some(top);
-    let before = allowed.iter().rev().find(|v| v.major == 3 && fits(v));
-    let chosen =
-        before.or_else(|| allowed.iter().find(|v| v.major == 3)).or_else(|| allowed.last());
+/// The newest Python 3 of the range up to `top`, else the oldest after it, else Python 2.
+fn best(range: &Specifiers, top: Version) -> Version {
+    let from = |least| PYTHON.best(top, |v| v.major >= least && range.allows(v));
     // Newer than the table: the lower bound is there.
-    chosen.copied().or_else(|| range.lowest().map(Version::major_minor)).unwrap_or(DEFAULT)
+    let lowest = || range.lowest().map(Version::major_minor);
+    from(3).or_else(|| from(2)).or_else(lowest).unwrap_or(DEFAULT)
 }
 
-/// The newest minor of Python 3 that all dependencies install on whose version is known.
-fn suited(project: &Project<'_>, manifest: &Manifest) -> Option<(u32, String, Evidence)> {
-    let locked = locked(project, &manifest.dir);
-    let mut found: Option<(u32, String, Evidence)> = None;
-    for (name, bounds) in LIMITS {
-        let written = manifest
-            .dependencies
-            .get(*name)
-            .and_then(|dependency| Some((newest_of(&dependency.spec)?, dependency.place.clone())));
-        let in_lock = locked.iter().find(|(locked, ..)| locked == name);
-        let Some((version, place)) = in_lock.map(|(_, v, p)| (*v, p.clone())).or(written) else {
-            continue;
+/// The newest minor of Python 3 that all dependencies install on whose version is known, and the one that sets it.
+fn suited(at: Folder<'_>, manifest: &Manifest) -> Option<(u32, &'static str, Evidence)> {
+    let locked = locked(at);
+    let limits = LIMITS.iter().filter_map(|(name, bounds)| {
+        let written = || {
+            let dependency = manifest.dependencies.get(*name)?;
+            Some((newest_of(&dependency.spec)?, dependency.place.clone()))
         };
-        let limit = bounds.iter().find(|(below, _)| {
+        let in_lock = locked.iter().find(|(locked, ..)| locked == name);
+        let (version, place) = in_lock.map(|(_, v, p)| (*v, p.clone())).or_else(written)?;
+        let (_, minor) = bounds.iter().find(|(below, _)| {
             Version::parse(below).is_some_and(|below| version.triple() < below.triple())
-        });
-        let Some((_, minor)) = limit else { continue };
-        if found.as_ref().is_none_or(|(lowest, ..)| minor < lowest) {
-            found = Some((*minor, (*name).to_owned(), place));
-        }
-    }
-    found
+        })?;
+        Some((*minor, *name, place))
+    });
+    limits.min_by_key(|(minor, ..)| *minor)
 }
 
 /// The newest version that a specifier allows, when it says so: `==1.2`, `~=1.2.3`, `^1.2`, `<2`.
@@ -200,30 +204,26 @@ fn newest_of(spec: &str) -> Option<Version> {
 }
 
 /// Versions of packages with limits that a lock file has; its lines are looked through, as it may be long.
-fn locked(project: &Project<'_>, dir: &str) -> Vec<(String, Version, Evidence)> {
+fn locked(at: Folder<'_>) -> Vec<(String, Version, Evidence)> {
     let mut found = Vec::new();
-    for name in ["uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"] {
-        let path = join(dir, name);
-        let Some(text) = project.tree.read(&path) else { continue };
-        let mut package = None;
-        for (at, line) in text.lines() {
-            let line = line.trim();
-            if let Some(name) = line.strip_prefix("name = ") {
-                package = Some(name.trim_matches('"').to_ascii_lowercase());
-            } else if let Some(name) = line.strip_suffix(": {").map(|name| name.trim_matches('"')) {
-                package = Some(name.to_ascii_lowercase());
-            } else if let Some(version) =
-                line.strip_prefix("version = ").or_else(|| line.strip_prefix("\"version\": "))
-            {
-                let version = version.trim_matches([',', '"', ' ']).trim_start_matches('=');
-                let Some(package) = package.take() else { continue };
-                let is_limited = LIMITS.iter().any(|(name, _)| *name == package);
-                if let Some(version) = Version::parse(version).filter(|_| is_limited) {
-                    found.push((package, version, Evidence::line(&path, Some(at))));
-                }
-            }
+    let name = at.first_of(&["uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"]);
+    let Some(text) = name.and_then(|name| at.read(name)) else { return found };
+    let mut package = None;
+    for (number, line) in text.lines() {
+        let line = line.trim();
+        let name = line.strip_prefix("name = ").or_else(|| line.strip_suffix(": {"));
+        if let Some(name) = name {
+            package = Some(name.trim_matches('"').to_ascii_lowercase());
         }
-        break;
+        let version = ["version = ", "\"version\": "].iter().find_map(|key| line.strip_prefix(key));
+        let Some((version, package)) = version.and_then(|v| Some((v, package.take()?))) else {
+            continue;
+        };
+        let version = version.trim_matches([',', '"', ' ']).trim_start_matches('=');
+        let is_limited = LIMITS.iter().any(|(name, _)| *name == package);
+        if let Some(version) = Version::parse(version).filter(|_| is_limited) {
+            found.push((package, version, Evidence::line(&text.path, Some(number))));
+        }
     }
     found
 }
@@ -253,8 +253,8 @@ mod tests {
     fn a_range_gives_the_default_or_the_nearest_before_it() {
         let check = |text: &str, suited: Option<u32>, want: &str| {
             let range = Specifiers::parse(text).unwrap();
-            let suited = suited.map(|minor| (minor, "numpy".to_owned(), Evidence::file("x")));
-            assert_eq!(best(&range, suited.as_ref()).to_string(), want, "{text}");
+            let top = suited.map_or(DEFAULT, |minor| Version::of(3, minor));
+            assert_eq!(best(&range, top).to_string(), want, "{text}");
         };
         check(">=3.8", None, "3.13");
         check(">=3.8,<3.12", None, "3.11");
