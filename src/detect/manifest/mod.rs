@@ -13,7 +13,13 @@ mod toml;
 mod xml;
 mod yaml;
 
-pub use self::{properties::Properties, xml::Element};
+pub use self::{
+    json::parse as json,
+    properties::Properties,
+    toml::parse as toml,
+    xml::{Element, parse as xml},
+    yaml::parse as yaml,
+};
 
 /// Values of one file; a manifest with more counts as unreadable.
 pub const VALUES_MAX: usize = 200_000;
@@ -136,55 +142,38 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Counts values, so that no file makes more of them than there is room for.
-struct Budget {
-    left: usize,
-}
+/// How many values there may still be, so that no file makes more of them than there is room for.
+struct Budget(usize);
 
 impl Budget {
-    fn new() -> Self {
-        Self { left: VALUES_MAX }
-    }
-
     fn take(&mut self, values: usize, line: usize) -> Result<(), Malformed> {
-        self.left = self
-            .left
-            .checked_sub(values)
-            .ok_or_else(|| Malformed::new(line, format!("more than {VALUES_MAX} values")))?;
+        let left = self.0.checked_sub(values);
+        self.0 =
+            left.ok_or_else(|| Malformed::new(line, format!("more than {VALUES_MAX} values")))?;
         Ok(())
     }
 }
 
-/// JSON; comments and commas before a closing bracket are let pass, as `tsconfig.json` has them.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn json(text: &str) -> Result<Value, Malformed> {
-    json::parse(text)
+/// Refuses what lies within too many others.
+fn check_depth(depth: usize, line: usize) -> Result<(), Malformed> {
+    match depth {
+        0..=DEPTH_MAX => Ok(()),
+        _ => Err(Malformed::new(line, format!("more than {DEPTH_MAX} levels inside each other"))),
+    }
 }
 
-/// TOML 1.0.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn toml(text: &str) -> Result<Value, Malformed> {
-    toml::parse(text)
-}
+/// Where the lines of a text end.
+struct Lines(Vec<usize>);
 
-/// YAML 1.2: the first document that is not empty. Aliases become copies and count as values.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn yaml(text: &str) -> Result<Value, Malformed> {
-    yaml::parse(text)
-}
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
 
-/// XML without document type declarations; namespaces are dropped.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn xml(text: &str) -> Result<Element, Malformed> {
-    xml::parse(text)
+    /// The line (from 1) of a byte.
+    fn line_at(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
 }
 
 impl Tree {
@@ -215,13 +204,7 @@ impl Tree {
 
     fn parsed<T>(&self, path: &str, parse: fn(&str) -> Result<T, Malformed>) -> Option<T> {
         let text = self.read(path)?;
-        match parse(&text.text) {
-            Ok(value) => Some(value),
-            Err(malformed) => {
-                self.note(format!("{path}:{malformed}"));
-                None
-            }
-        }
+        parse(&text.text).map_err(|malformed| self.note(format!("{path}:{malformed}"))).ok()
     }
 }
 

@@ -28,8 +28,7 @@ impl Properties {
             let end = whole.find(|c: char| "=: \t".contains(c)).unwrap_or(whole.len());
             let (key, rest) = whole.split_at(end);
             let rest = rest.trim_start();
-            let value = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim();
-            let value = unquoted(value);
+            let value = unquoted(rest.strip_prefix(['=', ':']).unwrap_or(rest).trim());
             entries.push((key.to_owned(), value.replace("\\:", ":"), at + 1));
         }
         Self { entries }
@@ -53,13 +52,8 @@ fn ends_in_backslash(line: &str) -> bool {
 }
 
 fn unquoted(value: &str) -> &str {
-    for quote in ['"', '\''] {
-        let inner = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-        if let Some(inner) = inner {
-            return inner;
-        }
-    }
-    value
+    let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
 #[cfg(test)]

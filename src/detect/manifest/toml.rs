@@ -5,37 +5,37 @@ use ::toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Budget, Kind, Malformed, Value};
+use super::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value};
 
-pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
+/// Reads TOML 1.0.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse(text: &str) -> Result<Value, Malformed> {
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| lines.line_at(span.start));
         Malformed::new(line, error.message().lines().next().unwrap_or_default())
     })?;
-    let mut budget = Budget::new();
-    let members = members(table.get_ref(), &lines, &mut budget)?;
+    let members = members(table.get_ref(), &lines, &mut Budget(VALUES_MAX))?;
     Ok(Value { line: 1, kind: Kind::Table(members) })
 }
 
-/// The crate sorts keys; the order of the file is that of the lines.
+/// The crate sorts keys; the order of the file is that of their places.
 fn members(
     table: &DeTable<'_>,
     lines: &Lines,
     budget: &mut Budget,
 ) -> Result<Vec<(String, Value)>, Malformed> {
-    let mut members = Vec::with_capacity(table.len());
-    for (key, item) in table {
-        let start = key.span().start;
-        let value = value(item, lines, budget)?;
-        members.push((
-            start,
-            key.get_ref().to_string(),
-            Value { line: lines.line_at(start), ..value },
-        ));
-    }
-    members.sort_by_key(|(start, _, _)| *start);
-    Ok(members.into_iter().map(|(_, key, value)| (key, value)).collect())
+    let mut members: Vec<_> = table.iter().collect();
+    members.sort_by_key(|(key, _)| key.span().start);
+    members
+        .into_iter()
+        .map(|(key, item)| {
+            let line = lines.line_at(key.span().start);
+            Ok((key.get_ref().to_string(), Value { line, ..value(item, lines, budget)? }))
+        })
+        .collect()
 }
 
 fn value(
@@ -58,19 +58,6 @@ fn value(
         DeValue::Table(table) => Kind::Table(members(table, lines, budget)?),
     };
     Ok(Value { line, kind })
-}
-
-/// Where lines begin.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(at, _)| at).collect())
-    }
-
-    fn line_at(&self, at: usize) -> usize {
-        self.0.partition_point(|end| *end < at) + 1
-    }
 }
 
 #[cfg(test)]

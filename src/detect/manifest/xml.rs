@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node, NodeType, ParsingOptions};
 
-use super::{DEPTH_MAX, Malformed, VALUES_MAX};
+use super::{DEPTH_MAX, Lines, Malformed, VALUES_MAX, check_depth};
 
 /// An element of an XML file, without its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,64 +46,41 @@ impl Element {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<Element, Malformed> {
-    check_depth(text)?;
+/// Reads XML without document type declarations; namespaces are dropped.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse(text: &str) -> Result<Element, Malformed> {
+    let lines = Lines::of(text);
+    check_open_tags(text, &lines)?;
     let options = ParsingOptions { nodes_limit: VALUES_MAX as u32, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options)
         .map_err(|error| Malformed::new(error.pos().row as usize, error.to_string()))?;
-    let mut lines = Lines { text, at: 0, line: 1 };
-    element(document.root_element(), &mut lines, 0)
+    element(document.root_element(), &lines, 0)
 }
 
-/// The crate walks open tags on the stack of the thread; this counts them before it does.
-fn check_depth(text: &str) -> Result<(), Malformed> {
-    let mut depth = 0_usize;
-    let mut line = 1;
-    let bytes = text.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        match (byte, bytes.get(at + 1)) {
-            (b'\n', _) => line += 1,
-            (b'<', Some(b'/')) => depth = depth.saturating_sub(1),
-            (b'<', Some(b'!' | b'?')) => {}
-            (b'<', _) => depth += 1,
-            (b'/', Some(b'>')) => depth = depth.saturating_sub(1),
-            _ => {}
+/// The crate gives an element that declares namespaces a list of those around it (0.21); this bounds its length.
+///
+/// Comments and CDATA may hold what looks like tags, so the count is not exact: far beyond the limit is enough.
+fn check_open_tags(text: &str, lines: &Lines) -> Result<(), Malformed> {
+    let mut open = 0_usize;
+    for (at, signs) in text.as_bytes().windows(2).enumerate() {
+        match signs {
+            b"</" | b"/>" => open = open.saturating_sub(1),
+            b"<!" | b"<?" => {}
+            [b'<', _] => open += 1,
+            _ => continue,
         }
-        // Comments and CDATA may hold what looks like tags, so the count is not exact: far beyond the limit is enough.
-        if depth > 8 * DEPTH_MAX {
-            return Err(Malformed::new(
-                line,
-                format!("more than {DEPTH_MAX} elements inside each other"),
-            ));
+        if open > 8 * DEPTH_MAX {
+            return check_depth(open, lines.line_at(at));
         }
     }
     Ok(())
 }
 
-/// Elements come in order of the text, so lines are counted once.
-struct Lines<'a> {
-    text: &'a str,
-    at: usize,
-    line: usize,
-}
-
-impl Lines<'_> {
-    fn line_at(&mut self, at: usize) -> usize {
-        let passed = self.text.as_bytes().get(self.at..at).unwrap_or_default();
-        self.line += passed.iter().filter(|b| **b == b'\n').count();
-        self.at = self.at.max(at);
-        self.line
-    }
-}
-
-fn element(node: Node<'_, '_>, lines: &mut Lines<'_>, depth: usize) -> Result<Element, Malformed> {
+fn element(node: Node<'_, '_>, lines: &Lines, depth: usize) -> Result<Element, Malformed> {
     let line = lines.line_at(node.range().start);
-    if depth > DEPTH_MAX {
-        return Err(Malformed::new(
-            line,
-            format!("more than {DEPTH_MAX} elements inside each other"),
-        ));
-    }
+    check_depth(depth, line)?;
     let attributes =
         node.attributes().map(|a| (a.name().to_owned(), a.value().to_owned())).collect();
     let mut found =

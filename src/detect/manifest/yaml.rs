@@ -4,31 +4,15 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::{Budget, DEPTH_MAX, Kind, Malformed, Value};
+use super::{Budget, Kind, Malformed, VALUES_MAX, Value, check_depth};
 
-/// A collection whose end has not come.
-struct Open {
-    line: usize,
-    anchor: usize,
-    kind: OpenKind,
-}
-
-enum OpenKind {
-    Array(Vec<Value>),
-    /// Members so far, and a key that waits for its value.
-    Table(Vec<(String, Value)>, Option<(String, usize)>),
-}
-
-#[derive(Default)]
-struct Builder {
-    open: Vec<Open>,
-    anchors: BTreeMap<usize, (Value, usize)>,
-    done: Option<Value>,
-}
-
-pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
-    let mut builder = Builder::default();
-    let mut budget = Budget::new();
+/// Reads YAML 1.2: the first document that is not empty. Aliases become copies and count as values.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse(text: &str) -> Result<Value, Malformed> {
+    let budget = Budget(VALUES_MAX);
+    let mut builder = Builder { open: Vec::new(), anchors: BTreeMap::new(), budget, done: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             Malformed::new(error.marker().line().max(1), error.info().to_owned())
@@ -36,26 +20,23 @@ pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
         let line = span.start.line().max(1);
         match event {
             Event::SequenceStart(anchor, _) => {
-                builder.start(line, anchor, OpenKind::Array(Vec::new()), &mut budget)?;
+                builder.start(Value { line, kind: Kind::Array(Vec::new()) }, anchor)?;
             }
             Event::MappingStart(anchor, _) => {
-                builder.start(line, anchor, OpenKind::Table(Vec::new(), None), &mut budget)?;
+                builder.start(Value { line, kind: Kind::Table(Vec::new()) }, anchor)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => builder.end(&mut budget)?,
+            Event::SequenceEnd | Event::MappingEnd => builder.end()?,
             Event::Scalar(text, style, anchor, tag) => {
-                budget.take(1, line)?;
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
                 let kind = if is_plain { plain(&text) } else { Kind::String(text.into_owned()) };
-                builder.add(Value { line, kind }, anchor, 1);
+                builder.budget.take(1, line)?;
+                builder.add(Value { line, kind }, anchor)?;
             }
             Event::Alias(anchor) => {
-                let (value, size) = builder
-                    .anchors
-                    .get(&anchor)
-                    .cloned()
-                    .unwrap_or((Value { line, kind: Kind::Null }, 1));
-                budget.take(size, line)?;
-                builder.add(Value { line, ..value }, 0, size);
+                let known = builder.anchors.get(&anchor).cloned();
+                let (kind, size) = known.unwrap_or((Kind::Null, 1));
+                builder.budget.take(size, line)?;
+                builder.add(Value { line, kind }, 0)?;
             }
             Event::DocumentEnd if builder.done.as_ref().is_some_and(|v| v.kind != Kind::Null) => {
                 break;
@@ -66,75 +47,75 @@ pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
     Ok(builder.done.unwrap_or(Value { line: 1, kind: Kind::Null }))
 }
 
+struct Builder {
+    open: Vec<Open>,
+    /// What has an anchor, and how many values that is.
+    anchors: BTreeMap<usize, (Kind, usize)>,
+    budget: Budget,
+    done: Option<Value>,
+}
+
+/// A collection whose end has not come.
+struct Open {
+    value: Value,
+    anchor: usize,
+    /// A key of a table that waits for its value, and its line.
+    key: Option<(String, usize)>,
+}
+
 impl Builder {
-    fn start(
-        &mut self,
-        line: usize,
-        anchor: usize,
-        kind: OpenKind,
-        budget: &mut Budget,
-    ) -> Result<(), Malformed> {
-        budget.take(1, line)?;
-        if self.open.len() >= DEPTH_MAX {
-            return Err(Malformed::new(
-                line,
-                format!("more than {DEPTH_MAX} values inside each other"),
-            ));
+    fn start(&mut self, value: Value, anchor: usize) -> Result<(), Malformed> {
+        self.budget.take(1, value.line)?;
+        check_depth(self.open.len() + 1, value.line)?;
+        self.open.push(Open { value, anchor, key: None });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Malformed> {
+        let Some(Open { mut value, anchor, .. }) = self.open.pop() else { return Ok(()) };
+        if let Kind::Table(members) = &mut value.kind {
+            merge(members);
         }
-        self.open.push(Open { line, anchor, kind });
-        Ok(())
+        self.add(value, anchor)
     }
 
-    fn end(&mut self, budget: &mut Budget) -> Result<(), Malformed> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
-        let kind = match open.kind {
-            OpenKind::Array(items) => Kind::Array(items),
-            OpenKind::Table(members, _) => Kind::Table(merged(members)),
-        };
-        let value = Value { line: open.line, kind };
-        let size = if open.anchor > 0 { size(&value) } else { 0 };
-        // What has an anchor is kept twice.
-        budget.take(size, open.line)?;
-        self.add(value, open.anchor, size);
-        Ok(())
-    }
-
-    /// `size` is needed of what has an anchor alone.
-    fn add(&mut self, value: Value, anchor: usize, size: usize) {
+    fn add(&mut self, value: Value, anchor: usize) -> Result<(), Malformed> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), size));
+            // What has an anchor is kept twice.
+            let size = size(&value);
+            self.budget.take(size, value.line)?;
+            self.anchors.insert(anchor, (value.kind.clone(), size));
         }
-        match self.open.last_mut().map(|open| &mut open.kind) {
-            None => self.done = Some(value),
-            Some(OpenKind::Array(items)) => items.push(value),
-            Some(OpenKind::Table(members, waiting)) => match waiting.take() {
-                None => *waiting = Some((value.text().unwrap_or_default(), value.line)),
-                Some((key, line)) => members.push((key, Value { line, ..value })),
-            },
+        let Some(open) = self.open.last_mut() else {
+            self.done = Some(value);
+            return Ok(());
+        };
+        match (&mut open.value.kind, open.key.take()) {
+            (Kind::Table(members), Some((key, line))) => {
+                members.push((key, Value { line, ..value }));
+            }
+            (Kind::Array(items), _) => items.push(value),
+            _ => open.key = Some((value.text().unwrap_or_default(), value.line)),
         }
+        Ok(())
     }
 }
 
-/// Members of a table that `<<` names come before the table's own, which then count.
-fn merged(members: Vec<(String, Value)>) -> Vec<(String, Value)> {
-    if !members.iter().any(|(key, _)| key == "<<") {
-        return members;
-    }
-    let (merges, own): (Vec<_>, Vec<_>) = members.into_iter().partition(|(key, _)| key == "<<");
-    let mut all = Vec::new();
-    for (_, value) in merges {
+/// Puts members of a table that `<<` names before the table's own, which then count.
+fn merge(members: &mut Vec<(String, Value)>) {
+    let mut own = std::mem::take(members);
+    for (_, value) in own.extract_if(.., |(key, _)| key == "<<") {
         let tables = match value.kind {
             Kind::Array(items) => items,
             _ => vec![value],
         };
         for table in tables.into_iter().rev() {
-            if let Kind::Table(members) = table.kind {
-                all.extend(members);
+            if let Kind::Table(inherited) = table.kind {
+                members.extend(inherited);
             }
         }
     }
-    all.extend(own);
-    all
+    members.append(&mut own);
 }
 
 fn size(value: &Value) -> usize {
