@@ -1,65 +1,28 @@
 //! Version requirements of RubyGems and Hex, which differ little: <https://guides.rubygems.org/patterns/#semantic-versioning>,
 //! <https://hexdocs.pm/elixir/Version.html#module-requirements>. Without pre-releases.
 
-use super::{
-    Version,
-    spans::{END, Triple, ZERO, after, allow, growing_end, lowest, span},
-};
+use super::spans::{ALL, Dialect, Operator, Range, Written};
 
-/// Alternatives (`or`, Elixir's), each the versions from a first to before a last.
+/// A requirement such as `~> 3.2, != 3.2.1` (RubyGems) or `~> 1.14 and < 1.17` (Elixir).
+pub type Requirement = Range<Gem>;
+
+/// How RubyGems and Elixir write ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirement {
-    alternatives: Vec<(Triple, Triple)>,
-}
+pub struct Gem;
 
-impl Requirement {
-    /// Conditions are joined with `,` (RubyGems) or `and` (Elixir). `None` for what is no requirement.
-    pub fn parse(text: &str) -> Option<Self> {
-        let alternatives: Option<Vec<_>> = text.split(" or ").map(alternative).collect();
-        Some(Self { alternatives: alternatives? })
-    }
+impl Dialect for Gem {
+    const OPERATORS: &'static [(&'static str, Operator)] =
+        &[("~>", Written::growing), ("!=", |_| ALL)];
 
-    /// Whether any version of this minor, or of this major, is allowed.
-    pub fn allows(&self, version: Version) -> bool {
-        allow(&self.alternatives, version)
+    fn alternatives(text: &str) -> Vec<&str> {
+        text.split(" or ").filter(|part| !part.trim().is_empty()).collect()
     }
-
-    /// The lowest version that is named as a lower bound.
-    pub fn lowest(&self) -> Option<Version> {
-        lowest(self.alternatives.iter().map(|(from, _)| *from))
-    }
-}
-
-fn alternative(text: &str) -> Option<(Triple, Triple)> {
-    let mut range = (ZERO, END);
-    for condition in text.split(',').flat_map(|part| part.split(" and ")) {
-        let condition = condition.trim();
-        let end = condition.find(|c: char| !"<>=~! ".contains(c)).unwrap_or(condition.len());
-        let (operator, version) = condition.split_at(end);
-        if !version.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
-        }
-        let parsed = Version::parse(version)?;
-        let (first, last) = span(parsed);
-        let (from, to) = match operator.trim() {
-            "" | "=" | "==" => (first, last),
-            ">=" => (first, END),
-            ">" => (after(first), END),
-            "<" => (ZERO, first),
-            "<=" => (ZERO, last),
-            "~>" => (first, growing_end(parsed)),
-            "!=" => (ZERO, END),
-            _ => return None,
-        };
-        range = (range.0.max(from), range.1.min(to));
-    }
-    Some(range)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mutation::mutate;
+    use crate::{detect::versions::Version, mutation::mutate};
 
     #[track_caller]
     fn check(text: &str, minors: &[u32]) {

@@ -1,6 +1,6 @@
 //! Versions that projects pin, as ranges of their ecosystem, resolved against the table of images.
 //!
-//! A file for each ecosystem's way to write a range; what they share is [`Version`].
+//! A file for each ecosystem's way to write a range; what they share is [`Version`] and a table of operators.
 
 use std::fmt;
 
@@ -25,20 +25,15 @@ impl Version {
     /// Reads up to three numbers with dots between; a leading `v` and what follows the numbers (`-rc1`, `.Final`) are dropped.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches(['v', 'V', '=']).trim_start();
-        let mut numbers = [None; 3];
-        let mut rest = text;
-        for (at, number) in numbers.iter_mut().enumerate() {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let Ok(parsed) = rest[..end].parse() else { break };
-            *number = Some(parsed);
-            rest = &rest[end..];
-            match rest.strip_prefix('.') {
-                Some(next) if at < 2 => rest = next,
-                _ => break,
-            }
-        }
-        let [major, minor, patch] = numbers;
-        Some(Self { major: major?, minor, patch })
+        let mut rest = Some(text);
+        let mut number = || {
+            let text = rest?;
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let number = text[..end].parse().ok();
+            rest = text[end..].strip_prefix('.').filter(|_| number.is_some());
+            number
+        };
+        Some(Self { major: number()?, minor: number(), patch: number() })
     }
 
     /// `22`.
@@ -61,6 +56,12 @@ impl Version {
     /// All three numbers; what was not written counts as 0.
     pub fn triple(self) -> (u32, u32, u32) {
         (self.major, self.minor.unwrap_or(0), self.patch.unwrap_or(0))
+    }
+}
+
+impl From<(u32, u32, u32)> for Version {
+    fn from((major, minor, patch): (u32, u32, u32)) -> Self {
+        Self { major, minor: Some(minor), patch: Some(patch) }
     }
 }
 

@@ -1,95 +1,28 @@
 //! Ranges as npm resolves them: <https://github.com/npm/node-semver#ranges>, without pre-releases.
 
-use super::{
-    Version,
-    spans::{END, Triple, ZERO, caret_end, span},
-};
+use super::spans::{self, Dialect, END, Operator, Written};
 
-/// Alternatives (`||`), each the versions from a first to before a last.
+/// A range such as `^18.17 || >=20`.
+pub type Range = spans::Range<Npm>;
+
+/// How npm writes ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Range {
-    alternatives: Vec<(Triple, Triple)>,
-}
+pub struct Npm;
 
-impl Range {
-    /// `None` for what is no range, such as `latest` or a URL.
-    pub fn parse(text: &str) -> Option<Self> {
-        let alternatives: Option<Vec<_>> = text.split("||").map(alternative).collect();
-        let alternatives = alternatives?;
-        (!alternatives.is_empty()).then_some(Self { alternatives })
-    }
-
-    /// Whether any version of this major, or of this major and minor, is in the range.
-    pub fn allows(&self, version: Version) -> bool {
-        let (first, last) = span(version);
-        self.alternatives.iter().any(|&(from, to)| from < last && first < to && from < to)
-    }
-
-    /// The lowest major there is in the range.
-    pub fn lowest_major(&self) -> Option<u32> {
-        let filled = self.alternatives.iter().filter(|(from, to)| from < to);
-        filled.map(|(from, _)| from.0).min()
-    }
-}
-
-fn alternative(text: &str) -> Option<(Triple, Triple)> {
-    let text = text.trim();
-    if let Some((from, to)) = text.split_once(" - ") {
-        let (from, _) = partial(from)?;
-        let (_, to) = partial(to)?;
-        return Some((from, to));
-    }
-    let mut range = (ZERO, END);
-    let mut words = text.split_whitespace().peekable();
-    while let Some(word) = words.next() {
-        let end = word.find(|c: char| !"<>=~^".contains(c)).unwrap_or(word.len());
-        let (operator, mut version) = word.split_at(end);
-        if version.is_empty() {
-            version = words.next()?;
-        }
-        let (from, to) = comparator(operator, version.trim_end_matches(','))?;
-        range = (range.0.max(from), range.1.min(to));
-    }
-    Some(range)
-}
-
-fn comparator(operator: &str, version: &str) -> Option<(Triple, Triple)> {
-    let (first, last) = partial(version)?;
-    Some(match operator {
-        "" | "=" | "==" => (first, last),
-        ">=" => (first, END),
-        ">" => (last, END),
-        "<" => (ZERO, first),
-        "<=" => (ZERO, last),
-        "~" | "~>" => {
-            let parsed = Version::parse(version);
-            match parsed {
-                Some(version) => (first, span(version.major_minor()).1),
-                None => (first, last),
-            }
-        }
-        "^" => (first, Version::parse(version).map_or(last, caret_end)),
-        _ => return None,
-    })
-}
-
-/// `1.2`, `1.x`, `*`, nothing at all.
-fn partial(text: &str) -> Option<(Triple, Triple)> {
-    let text = text.trim().trim_start_matches(['v', '=']);
-    if text.is_empty() || text.starts_with(['*', 'x', 'X']) {
-        return Some((ZERO, END));
-    }
-    let fits = |c: char| c.is_ascii_alphanumeric() || ".*-+".contains(c);
-    if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
-        return None;
-    }
-    Some(span(Version::parse(text)?))
+impl Dialect for Npm {
+    const OPERATORS: &'static [(&'static str, Operator)] = &[
+        (">", |version| (version.last, END)),
+        ("~", Written::minor),
+        ("~>", Written::minor),
+        ("^", Written::caret),
+    ];
+    const WILDCARDS: &'static [char] = &['*', 'x', 'X'];
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mutation::mutate;
+    use crate::{detect::versions::Version, mutation::mutate};
 
     #[track_caller]
     fn check(range: &str, majors: &[u32]) {
