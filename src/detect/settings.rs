@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use crate::{
     detect::{
-        manifest::{self, Malformed, Value},
+        manifest::{self, Kind, Value},
         model::join,
         tree,
     },
@@ -84,15 +84,10 @@ impl Settings {
     pub fn load(root: &Path) -> Result<Self, SettingsError> {
         let path = root.join(FILE);
         // A link could lead out of the tree.
-        match path.symlink_metadata() {
-            Ok(found) if found.is_file() => {}
-            _ => return Ok(Self::default()),
+        if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            return Ok(Self::default());
         }
-        let text = tree::read_text(&path).map_err(|error| SettingsError {
-            line: None,
-            why: error.to_string(),
-            help: None,
-        })?;
+        let text = tree::read_text(&path).map_err(|error| fault(None, error.to_string()))?;
         Self::parse(&text)
     }
 
@@ -101,14 +96,13 @@ impl Settings {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let malformed = |m: Malformed| SettingsError { line: Some(m.line), why: m.why, help: None };
-        let root = manifest::toml(text).map_err(malformed)?;
+        let root = manifest::toml(text).map_err(|found| fault(found.line, found.why))?;
         let mut settings = Self::default();
         for (key, value) in root.members() {
             match key {
                 "ignore" => settings.ignore = each(value, folder)?,
                 "service" => settings.services = services(value)?,
-                _ => return Err(unknown(key, value, &["ignore", "service"])),
+                _ => return Err(unknown(key, value.line, &["ignore", "service"])),
             }
         }
         Ok(settings)
@@ -120,124 +114,131 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 13] = [
-    "path", "name", "version", "install", "build", "start", "port", "health", "build_base",
-    "runtime_base", "build_packages", "runtime_packages", "env",
+type Read<T> = Result<T, SettingsError>;
+
+/// Sets what a key names; the path stands beside what is set for it.
+type Set = fn(&mut (String, ServiceSettings), &Value) -> Read<()>;
+
+const KEYS: [(&str, Set); 13] = [
+    ("path", |(path, _), value| put(path, folder(value))),
+    ("name", |(_, to), value| put(&mut to.name, text(value))),
+    ("version", |(_, to), value| put(&mut to.version, scalar(value, "a version"))),
+    ("install", |(_, to), value| put(&mut to.install, each(value, text))),
+    ("build", |(_, to), value| put(&mut to.build, each(value, text))),
+    ("start", |(_, to), value| put(&mut to.start, start(value))),
+    ("port", |(_, to), value| put(&mut to.port, port(value))),
+    ("health", |(_, to), value| put(&mut to.health, health(value))),
+    ("build_base", |(_, to), value| put(&mut to.build_base, text(value))),
+    ("runtime_base", |(_, to), value| put(&mut to.runtime_base, text(value))),
+    ("build_packages", |(_, to), value| put(&mut to.build_packages, each(value, text))),
+    ("runtime_packages", |(_, to), value| put(&mut to.runtime_packages, each(value, text))),
+    ("env", |(_, to), value| put(&mut to.env, env(value))),
 ];
 
-fn services(value: &Value) -> Result<BTreeMap<String, ServiceSettings>, SettingsError> {
+fn put<T, F: Into<T>>(to: &mut T, read: Read<F>) -> Read<()> {
+    *to = read?.into();
+    Ok(())
+}
+
+fn services(value: &Value) -> Read<BTreeMap<String, ServiceSettings>> {
     let one = std::slice::from_ref(value);
     let entries = if value.items().is_empty() { one } else { value.items() };
     let mut services = BTreeMap::new();
     for entry in entries {
         let (path, service) = service(entry)?;
-        if services.contains_key(&path) {
-            return Err(fault(entry, format!("`{path}` has two entries")));
+        if services.insert(path.clone(), service).is_some() {
+            return Err(fault(entry.line, format!("`{path}` has two entries")));
         }
-        services.insert(path, service);
     }
     Ok(services)
 }
 
-fn service(entry: &Value) -> Result<(String, ServiceSettings), SettingsError> {
-    if !matches!(entry.kind, manifest::Kind::Table(_)) {
-        return Err(fault(entry, "expected a table: `[[service]]`"));
+fn service(entry: &Value) -> Read<(String, ServiceSettings)> {
+    if !matches!(entry.kind, Kind::Table(_)) {
+        return Err(fault(entry.line, "expected a table: `[[service]]`"));
     }
-    let mut path = ".".to_owned();
-    let mut found = ServiceSettings { line: entry.line, ..ServiceSettings::default() };
+    let settings = ServiceSettings { line: entry.line, ..ServiceSettings::default() };
+    let mut found = (".".to_owned(), settings);
     for (key, value) in entry.members() {
-        match key {
-            "path" => path = folder(value)?,
-            "name" => found.name = Some(text(value)?),
-            "version" => {
-                let version = value.text().ok_or_else(|| fault(value, "expected a version"))?;
-                found.version = Some(version);
-            }
-            "install" => found.install = Some(each(value, text)?),
-            "build" => found.build = Some(each(value, text)?),
-            "start" => found.start = Some(start(value)?),
-            "port" => {
-                let port = value.text().and_then(|text| text.parse().ok()).filter(|p| *p > 0);
-                found.port = Some(
-                    port.ok_or_else(|| fault(value, "expected a port number from 1 to 65535"))?,
-                );
-            }
-            "health" => {
-                let path = text(value)?;
-                if !path.starts_with('/') {
-                    return Err(fault(value, "expected an HTTP path that begins with `/`"));
-                }
-                found.health = Some(path);
-            }
-            "build_base" => found.build_base = Some(text(value)?),
-            "runtime_base" => found.runtime_base = Some(text(value)?),
-            "build_packages" => found.build_packages = each(value, text)?,
-            "runtime_packages" => found.runtime_packages = each(value, text)?,
-            "env" => {
-                for (name, value) in value.members() {
-                    let content = value.text().ok_or_else(|| fault(value, "expected a text"))?;
-                    found.env.insert(name.to_owned(), content);
-                }
-            }
-            _ => return Err(unknown(key, value, &KEYS)),
-        }
+        let Some((_, set)) = KEYS.iter().find(|(name, _)| *name == key) else {
+            return Err(unknown(key, value.line, &KEYS.map(|(name, _)| name)));
+        };
+        set(&mut found, value)?;
     }
-    Ok((path, found))
+    Ok(found)
+}
+
+fn port(value: &Value) -> Read<u16> {
+    let port = value.text().and_then(|text| text.parse().ok()).filter(|port| *port > 0);
+    port.ok_or_else(|| fault(value.line, "expected a port number from 1 to 65535"))
+}
+
+fn health(value: &Value) -> Read<String> {
+    match text(value)? {
+        path if path.starts_with('/') => Ok(path),
+        _ => Err(fault(value.line, "expected an HTTP path that begins with `/`")),
+    }
+}
+
+fn env(value: &Value) -> Read<BTreeMap<String, String>> {
+    value.members().map(|(name, value)| Ok((name.to_owned(), scalar(value, "a text")?))).collect()
 }
 
 /// One text is read by a shell, several are the program and its arguments.
-fn start(value: &Value) -> Result<Vec<String>, SettingsError> {
+fn start(value: &Value) -> Read<Vec<String>> {
     match value.as_str() {
         Some(line) if !line.trim().is_empty() => Ok(crate::detect::shell::exec_form(line)),
-        Some(_) => Err(fault(value, "expected a command")),
+        Some(_) => Err(fault(value.line, "expected a command")),
         None => each(value, text),
     }
 }
 
-fn text(value: &Value) -> Result<String, SettingsError> {
+/// A text, or what is written without quotes.
+fn scalar(value: &Value, what: &str) -> Read<String> {
+    value.text().ok_or_else(|| fault(value.line, format!("expected {what}")))
+}
+
+fn text(value: &Value) -> Read<String> {
     match value.as_str() {
         Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
-        _ => Err(fault(value, "expected a text")),
+        _ => Err(fault(value.line, "expected a text")),
     }
 }
 
-fn each(
-    value: &Value,
-    one: fn(&Value) -> Result<String, SettingsError>,
-) -> Result<Vec<String>, SettingsError> {
+fn each(value: &Value, one: fn(&Value) -> Read<String>) -> Read<Vec<String>> {
     match &value.kind {
-        manifest::Kind::Array(items) => items.iter().map(one).collect(),
+        Kind::Array(items) => items.iter().map(one).collect(),
         _ => Ok(vec![one(value)?]),
     }
 }
 
 /// A folder relative to the root, clean.
-fn folder(value: &Value) -> Result<String, SettingsError> {
+fn folder(value: &Value) -> Read<String> {
     let written = text(value)?;
     let mut clean = ".".to_owned();
     for part in written.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err(fault(value, "the folder leads out of the project")),
+            ".." => return Err(fault(value.line, "the folder leads out of the project")),
             part => clean = join(&clean, part),
         }
     }
     if written.starts_with('/') {
-        return Err(fault(value, "expected a folder relative to the project"));
+        return Err(fault(value.line, "expected a folder relative to the project"));
     }
     Ok(clean)
 }
 
-fn fault(value: &Value, why: impl Into<String>) -> SettingsError {
-    SettingsError { line: Some(value.line), why: why.into(), help: None }
+fn fault(line: impl Into<Option<usize>>, why: impl Into<String>) -> SettingsError {
+    SettingsError { line: line.into(), why: why.into(), help: None }
 }
 
-fn unknown(key: &str, value: &Value, known: &[&str]) -> SettingsError {
+fn unknown(key: &str, line: usize, known: &[&str]) -> SettingsError {
     let help = match spec::nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),
     };
-    SettingsError { line: Some(value.line), why: format!("unknown key `{key}`"), help: Some(help) }
+    SettingsError { help: Some(help), ..fault(line, format!("unknown key `{key}`")) }
 }
 
 #[cfg(test)]
