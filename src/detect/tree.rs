@@ -55,7 +55,7 @@ const KEPT_BYTES_MAX: usize = 16 << 20;
 const NOTES_MAX: usize = 200;
 
 /// What was walked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tree {
     root: PathBuf,
     /// Folder → what it holds; every folder searched has an entry, `.` too.
@@ -151,19 +151,12 @@ impl Tree {
     /// # Errors
     /// [`WalkError`]; a folder below the root that can't be read is only noted.
     pub fn walk(root: &Path, ignored: &[String]) -> Result<Self, WalkError> {
-        let mut tree = Self {
-            root: fs::canonicalize(root).map_err(WalkError::Root)?,
-            dirs: BTreeMap::new(),
-            skipped: BTreeSet::new(),
-            read: RefCell::default(),
-            kept_bytes: Cell::default(),
-            notes: RefCell::default(),
-        };
+        let root = fs::canonicalize(root).map_err(WalkError::Root)?;
+        let mut tree = Self { root, ..Self::default() };
         let mut left = ENTRIES_MAX;
         let mut pending = vec![(".".to_owned(), 0)];
         while let Some((dir, depth)) = pending.pop() {
-            let listed = tree.list(&dir, &mut left);
-            let mut entries = match listed {
+            let mut entries = match tree.list(&dir, &mut left) {
                 Ok(entries) => entries,
                 Err(error) if dir == "." => return Err(WalkError::Root(error)),
                 Err(error) => {
@@ -178,11 +171,10 @@ impl Tree {
             if dir != "." && entries.first_of(&["pyvenv.cfg", "CMakeCache.txt"]).is_some() {
                 continue;
             }
-            let here = &entries.files;
-            let is_searched =
-                |name: &String| !is_vendored(name, here) && !ignored.contains(&join(&dir, name));
-            let mut dirs = std::mem::take(&mut entries.dirs);
-            let skipped = dirs.extract_if(.., |name| !is_searched(name));
+            let Entries { files, dirs } = &mut entries;
+            let skipped = dirs.extract_if(.., |name| {
+                is_vendored(name, files) || ignored.contains(&join(&dir, name))
+            });
             tree.skipped.extend(skipped.map(|name| join(&dir, &name)));
             if depth == DEPTH_MAX && !dirs.is_empty() {
                 tree.note(format!(
@@ -191,19 +183,14 @@ impl Tree {
                 dirs.clear();
             }
             pending.extend(dirs.iter().map(|name| (join(&dir, name), depth + 1)));
-            entries.dirs = dirs;
             tree.dirs.insert(dir, entries);
         }
-        tree.forget_unsearched();
-        Ok(tree)
-    }
-
-    /// Folders that turned out not to be searched are in no list.
-    fn forget_unsearched(&mut self) {
-        let known: BTreeSet<String> = self.dirs.keys().cloned().collect();
-        for (dir, entries) in &mut self.dirs {
+        // Folders that turned out not to be searched are in no list.
+        let known: BTreeSet<String> = tree.dirs.keys().cloned().collect();
+        for (dir, entries) in &mut tree.dirs {
             entries.dirs.retain(|name| known.contains(&join(dir, name)));
         }
+        Ok(tree)
     }
 
     fn list(&self, dir: &str, left: &mut usize) -> io::Result<Entries> {
@@ -214,22 +201,20 @@ impl Tree {
             if *left == 0 {
                 break;
             }
-            let name = match entry.file_name().into_string() {
-                Ok(name) if !name.contains(char::is_control) => name,
-                Ok(name) => {
-                    self.note(format!("{dir}: skipped {name:?}: a control character in its name"));
-                    continue;
-                }
-                Err(name) => {
-                    self.note(format!("{dir}: skipped {name:?}: its name is not UTF-8"));
-                    continue;
-                }
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                self.note(format!("{dir}: skipped {name:?}: its name is not UTF-8"));
+                continue;
             };
+            if name.contains(char::is_control) {
+                self.note(format!("{dir}: skipped {name:?}: a control character in its name"));
+                continue;
+            }
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                entries.dirs.push(name);
+                entries.dirs.push(name.to_owned());
             } else if kind.is_file() || kind.is_symlink() && self.leads_to_a_file(&entry.path()) {
-                entries.files.push(name);
+                entries.files.push(name.to_owned());
             }
         }
         entries.files.sort_unstable();
@@ -263,13 +248,11 @@ impl Tree {
 
     /// What `found` gives for folders, in their order; below one that gives something nothing is looked for.
     pub fn outermost<T>(&self, mut found: impl FnMut(&str, &Entries) -> Option<T>) -> Vec<T> {
-        let mut roots: BTreeSet<&str> = BTreeSet::new();
+        let mut roots = BTreeSet::new();
         let mut all = Vec::new();
         for (dir, entries) in self.dirs() {
-            if upward(dir).any(|above| roots.contains(above)) {
-                continue;
-            }
-            if let Some(one) = found(dir, entries) {
+            let is_below = upward(dir).any(|above| roots.contains(above));
+            if !is_below && let Some(one) = found(dir, entries) {
                 roots.insert(dir);
                 all.push(one);
             }
@@ -313,7 +296,10 @@ impl Tree {
         if let Some(known) = self.read.borrow().get(path) {
             return known.clone();
         }
-        let text = self.load(path);
+        let text = read_text(&self.root.join(path))
+            .map_err(|error| self.note(format!("{path}: not read: {error}")))
+            .map(|text| Rc::new(Text { path: path.to_owned(), text }))
+            .ok();
         let bytes = self.kept_bytes.get() + text.as_ref().map_or(0, |text| text.text.len());
         if bytes <= KEPT_BYTES_MAX {
             self.kept_bytes.set(bytes);
@@ -344,16 +330,6 @@ impl Tree {
     pub fn notes(&self) -> Vec<String> {
         self.notes.borrow().iter().cloned().collect()
     }
-
-    fn load(&self, path: &str) -> Option<Rc<Text>> {
-        match read_text(&self.root.join(path)) {
-            Ok(text) => Some(Rc::new(Text { path: path.to_owned(), text })),
-            Err(error) => {
-                self.note(format!("{path}: not read: {error}"));
-                None
-            }
-        }
-    }
 }
 
 /// Reads a text file of at most [`FILE_BYTES_MAX`]; a larger one is refused by its size, unread.
@@ -361,19 +337,18 @@ impl Tree {
 /// # Errors
 /// What the system says, or the size.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let too_large = || io::Error::other(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
     let file = File::open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    if found.len() > FILE_BYTES_MAX {
-        return Err(too_large());
+    let mut bytes = Vec::new();
+    if found.len() <= FILE_BYTES_MAX {
+        bytes.reserve(found.len() as usize);
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     }
-    let mut bytes = Vec::with_capacity(found.len() as usize);
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(too_large());
+    if found.len().max(bytes.len() as u64) > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     Ok(String::from_utf8_lossy(text).into_owned())
