@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Project,
+    Family, Project,
     ecosystems::node,
     language::{Language, NOTHING},
     model::Weight,
     paths::{join, literal, within},
     shell::{exec_form, quote},
-    why::{Decision, Evidence, Rule, What},
+    versions::Version,
+    why::{Decision, Evidence, Fixed, Rule, What},
 };
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
@@ -58,6 +59,10 @@ pub struct Facts {
     pub health: Option<String>,
     /// Folder of the program in the image, below its home; empty: the home itself.
     pub run_in: String,
+    /// Folder of the workspace that it is installed in; empty: it is in none.
+    pub workspace: String,
+    /// Whether what is stated to start is a program of no tool of its language.
+    pub starts_another: bool,
     /// Decisions, in any order.
     pub decisions: Vec<Decision>,
 }
@@ -71,6 +76,8 @@ pub struct Step {
     pub dir: String,
     /// Line for a shell.
     pub command: String,
+    /// Family whose images have by themselves what it makes ready.
+    pub not_on: Option<Family>,
 }
 
 /// What a step is for.
@@ -100,12 +107,12 @@ pub struct Layer {
 pub struct Take {
     /// Path in the build.
     pub from: String,
-    /// Path in the image; empty: the home itself.
+    /// Path in the image; empty: the home itself, `.`: in it by its own name.
     pub to: String,
 }
 
 /// Packages of the system that something in the project needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Need {
     /// Packages of the build and of the image; by the names of Debian unless `in_wolfi` says that Wolfi has the same.
     Packages {
@@ -116,6 +123,10 @@ pub enum Need {
         /// Whether Wolfi has packages of these names.
         in_wolfi: bool,
     },
+    /// What compiles native modules when they are installed: C++, make and Python, in the build stage.
+    Compiler,
+    /// The tools of another language in the build stage, of that version or the nearest.
+    Tools(&'static Language, Version),
 }
 
 /// What a service is when it runs.
@@ -214,6 +225,8 @@ impl Facts {
             exclude: Vec::new(),
             health: None,
             run_in: String::new(),
+            workspace: String::new(),
+            starts_another: false,
             decisions: Vec::new(),
         }
     }
@@ -294,6 +307,19 @@ impl Facts {
         self.language.in_home(name)
     }
 
+    /// Takes a folder as the home of a program that writes beside itself: everybody may write in it, but for `fixed` below.
+    pub fn take_writable(&mut self, dir: &str, fixed: &str, place: Evidence) {
+        let (from, to) = (quote(dir), format!("{OUT}{}", self.language.in_home("")));
+        // Only a folder that is copied with what holds it keeps its mode.
+        let command = format!(
+            "mkdir -p {OUT} && cp -a {from} {to} && \
+             find {to} -path {to}/{fixed} -prune -o -exec chmod a+rwX {{}} +"
+        );
+        self.steps.push(Step::new(Kind::Clean, ".", command));
+        self.take(OUT, "/");
+        self.decide(What::Artifacts, dir, Fixed::ProgramWritesBeside, [place]);
+    }
+
     /// Takes the folders and files of the row that are there and that `is_read` tells of.
     pub fn take_read(
         &mut self,
@@ -304,7 +330,7 @@ impl Facts {
             let path = join(&self.dir, name);
             let is_there = project.tree.has(&path) || project.tree.has_dir(&path);
             if let Some(seen) = is_there.then(|| is_read(name)).flatten() {
-                self.decide(What::Artifacts, path.clone(), super::why::Fixed::ProgramReadsIt, seen);
+                self.decide(What::Artifacts, path.clone(), Fixed::ProgramReadsIt, seen);
                 self.take(&path, name);
             }
         }
@@ -407,38 +433,25 @@ impl Facts {
         dir: &str,
         script: Option<&str>,
     ) -> Option<FrontEnd> {
-        let assets = node::assets_of(project, dir, script)?;
-        let packages = assets.packages;
-        self.needs.push(Need::Packages { build: packages, run: Vec::new(), in_wolfi: true });
-        self.cache.extend(assets.cache);
-        self.exclude.extend(assets.exclude);
-        let steps = |kind, lines: Vec<String>| -> Vec<Step> {
-            lines.into_iter().map(|line| Step::new(kind, ".", line)).collect()
-        };
-        let mut files = assets.files;
-        files.sort();
-        files.dedup();
-        self.layer(files, steps(Kind::Install, assets.install));
-        self.decisions.extend(assets.decisions);
-        let clean = assets.artifacts.iter().map(|path| format!("rm -rf {}", quote(path)));
-        let clean = steps(Kind::Clean, clean.collect());
-        Some(FrontEnd { build: steps(Kind::Build, assets.build), clean })
+        node::front_end(self, project, dir, script)
     }
 
     /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
-        self.packages_everywhere(&["nodejs", "npm"], &[]);
-        let setup = node::assets(project, dir).and_then(|assets| {
-            assets.install.into_iter().find(|line| line.starts_with("npm install -g node@"))
-        });
-        self.steps.splice(0..0, setup.map(|line| Step::new(Kind::Setup, ".", line)));
+        let setup = node::tools(self, project, dir);
+        self.steps.splice(0..0, setup);
     }
 }
 
 impl Step {
     /// A command in a folder.
     pub fn new(kind: Kind, dir: &str, command: impl Into<String>) -> Self {
-        Self { kind, dir: dir.to_owned(), command: command.into() }
+        Self { kind, dir: dir.to_owned(), command: command.into(), not_on: None }
+    }
+
+    /// The same, but for a family whose images have what it makes ready.
+    pub fn not_on(self, family: Family) -> Self {
+        Self { not_on: Some(family), ..self }
     }
 
     /// The line for a shell that starts in the root.

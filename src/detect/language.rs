@@ -34,6 +34,8 @@ pub struct Language {
     pub images: Images,
     /// Versions that Wolfi and Debian have as packages.
     pub packaged: Option<Packaged>,
+    /// Majors between those that Wolfi leaves out; the one before serves.
+    pub skipped: &'static [u32],
 }
 
 /// The images of each family.
@@ -49,7 +51,8 @@ pub struct Images {
 
 /// The two stages of one build.
 ///
-/// Names of images and packages may hold variables: `{v}` is the version, others are set by [`super::Facts::set`].
+/// Names of images and packages may hold variables: `{v}` is the version, `{major}` the major that the family has of it, others
+/// are set by [`super::Facts::set`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// Where it is built.
@@ -128,6 +131,16 @@ impl Images {
     }
 }
 
+impl Language {
+    /// The version of the family's packages that is used for the one that is asked for; the decision when it is another.
+    pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
+        match &self.packaged {
+            Some(packaged) => packaged.nearest_but(self.skipped, family, asked),
+            None => (asked, None),
+        }
+    }
+}
+
 /// A row that says nothing, for `..NOTHING`.
 pub const NOTHING: Language = Language {
     id: "",
@@ -146,6 +159,7 @@ pub const NOTHING: Language = Language {
         debian: Pair::debian(&[], &[]),
     },
     packaged: None,
+    skipped: &[],
 };
 
 /// The versions of a language that the families without an image for each have as packages.
@@ -162,13 +176,25 @@ pub struct Packaged {
 impl Packaged {
     /// The version of the family that is used for the one that is asked for; the decision when that is another.
     pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
+        self.nearest_but(&[], family, asked)
+    }
+
+    fn nearest_but(
+        &self,
+        skipped: &[u32],
+        family: Family,
+        asked: Version,
+    ) -> (Version, Option<Decision>) {
         let (base, (first, last)) = match family {
             Family::Official => return (asked, None),
             Family::Wolfi => (WOLFI, self.wolfi),
             Family::Debian => (DEBIAN, (self.debian, self.debian)),
         };
-        let used = asked.clamped(first, last);
-        if used == asked.major_minor() {
+        let mut used = asked.clamped(first, last);
+        if family == Family::Wolfi && skipped.contains(&used.major) {
+            used.major -= 1;
+        }
+        if (used.major, used.minor) == (asked.major, asked.minor.or(Some(0))) {
             return (used, None);
         }
         let rule = Rule::Nearest(self.language, used.to_string());
@@ -204,6 +230,20 @@ mod tests {
         check(Family::Wolfi, "2.7", "3.2", true);
         check(Family::Debian, "3.4", "3.1", true);
         check(Family::Debian, "3.1", "3.1", false);
+    }
+
+    #[test]
+    fn a_major_that_wolfi_leaves_out_gives_the_one_before() {
+        let packaged = Packaged { language: "X", wolfi: ((18, 0), (25, 0)), debian: (18, 0) };
+        let row = Language { packaged: Some(packaged), skipped: &[23], ..NOTHING };
+        let check = |family, asked: &str, used: &str, tells: bool| {
+            let (version, decision) = row.nearest(family, Version::parse(asked).unwrap());
+            assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells));
+        };
+        check(Family::Wolfi, "23", "22.0", true);
+        check(Family::Wolfi, "24", "24.0", false);
+        check(Family::Debian, "18", "18.0", false);
+        check(Family::Official, "23", "23", false);
     }
 
     #[test]

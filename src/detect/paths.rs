@@ -103,6 +103,12 @@ mod tests {
     }
 
     #[test]
+    fn folders_above_end_at_the_root() {
+        assert_eq!(upward("a/b/c").collect::<Vec<_>>(), ["a/b/c", "a/b", "a", "."]);
+        assert_eq!(upward(".").count(), 1);
+    }
+
+    #[test]
     fn a_relative_path_leads_from_one_folder_to_the_other() {
         let check = |from: &str, to: &str, want: &str| {
             assert_eq!(relative(from, to), want);

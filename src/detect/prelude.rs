@@ -5,7 +5,7 @@ pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,
     Step, Text, Weight, What, assemble,
     facts::{Files, Missing, OUT},
-    framework::{self, Framework, framework},
+    framework::{self, Framework, Known, Makes, framework},
     is_below, join,
     language::{DEBIAN, Images, Language, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI, stage},
     manifest::Value,

@@ -108,7 +108,8 @@ struct Delivery {
 
 impl Site {
     fn of(project: &Project<'_>, service: &Service) -> Option<Self> {
-        let output = service.spec.runtime.copy.first()?.from.clone();
+        let output = &service.spec.runtime.copy.first()?.from;
+        let output = output.strip_prefix("/build/").unwrap_or(output).to_owned();
         let manifest = project.tree.json(&join(&service.dir, "package.json"))?;
         let mut build = service.spec.build.clone();
         // The last command writes the settings of its own server.
