@@ -78,8 +78,8 @@ pub(super) fn suite(major: u32) -> &'static str {
 
 /// The major to build and run with, and why.
 ///
-/// `engines` says what the project runs on, so it decides; the files of version managers choose within it. Each is looked
-/// for in the package's folder, then in that of its workspace.
+/// `engines` says what the project runs on, so it decides; what is pinned chooses within it: in the manifest of the package,
+/// by files of version managers in its folder and those above, in the manifest of its workspace.
 pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decision) {
     let version = |major: u32, rule: Rule, places: Vec<Evidence>| {
         (major, Decision::new(What::Version, major.to_string(), rule, places))
@@ -95,7 +95,9 @@ pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decisio
     let engines = engines.and_then(|pin| Some((Range::parse(&pin.version)?, pin)));
     let allows = |major: u32| engines.as_ref().is_none_or(|(range, _)| allows(range, major));
     let (mut chosen, mut lost) = (None, Vec::new());
-    for pin in both().flat_map(pins) {
+    let stated = pins(package).into_iter().chain(package.at.managed(&NODE));
+    let shared = both().skip(1).flat_map(pins);
+    for pin in stated.chain(shared) {
         match (major(&pin.version), &chosen) {
             (Some(major), None) if allows(major) => chosen = Some((major, pin)),
             (_, None) if engines.is_some() => lost.push((pin, Fixed::RangeForbids)),
@@ -150,6 +152,7 @@ fn rush(root: &Package<'_>) -> Option<Pin> {
     Some(Pin::new(range.text()?, "nodeSupportedVersionRange", root.at.path(RUSH), range.line))
 }
 
+/// What a manifest pins, and Meteor.
 fn pins(package: &Package<'_>) -> Vec<Pin> {
     let in_manifest = |value: &Value, rule| {
         Pin::new(value.text().unwrap_or_default(), rule, package.path(), value.line)
@@ -161,14 +164,7 @@ fn pins(package: &Package<'_>) -> Vec<Pin> {
     let runtimes = runtimes.filter(|runtime| runtime.str_at(&["name"]) == Some("node"));
     let developed = runtimes.filter_map(|runtime| runtime.get("version"));
     let developed = developed.map(|version| in_manifest(version, "devEngines.runtime"));
-    let managed = package.at.managed(&NODE).into_iter();
-    let managed = managed.filter(|pin| is_of(&pin.evidence.file, package.at.dir));
-    meteor(package.at).into_iter().chain(volta).chain(managed).chain(developed).collect()
-}
-
-fn is_of(file: &str, dir: &str) -> bool {
-    let folder = parent(file);
-    folder == dir || folder == join(dir, ".config") || folder == join(dir, "mise")
+    meteor(package.at).into_iter().chain(volta).chain(developed).collect()
 }
 
 /// Each release of Meteor runs on the Node.js it was made with (docs.meteor.com, changelog).
