@@ -9,7 +9,7 @@ use super::{
 use crate::{
     detect::{
         Decision, Evidence, Project, Service, Text, Weight, is_below, join, manifest::Value,
-        parent, upward,
+        parent, shell::option, upward,
     },
     spec::Build,
 };
@@ -353,16 +353,7 @@ impl Delivery {
 
 /// The folder that an option of a bundler names.
 fn flag(line: &str) -> Option<&str> {
-    let names = ["--outDir", "--out-dir", "--dist-dir", "--output-path", "--dest"];
-    let mut words = line.split_whitespace();
-    while let Some(word) = words.next() {
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
-        if names.contains(&name) {
-            let value = if value.is_empty() { words.next()? } else { value };
-            return Some(value.trim_matches(['"', '\'']));
-        }
-    }
-    None
+    option(line, &["--outDir", "--out-dir", "--dist-dir", "--output-path", "--dest"])
 }
 
 /// A `//go:embed` in a file of the folder with a path that `takes` says yes to.

@@ -65,18 +65,6 @@ pub(super) fn calls_any(script: &str, programs: &[&str]) -> bool {
     })
 }
 
-/// The value of an option on a command line: `--port 3000`, `--port=3000`.
-pub(super) fn flag<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
-    let mut words = line.split_whitespace();
-    while let Some(word) = words.next() {
-        let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
-        if names.contains(&name) {
-            return value.or_else(|| words.next()).map(|value| value.trim_matches(['\'', '"']));
-        }
-    }
-    None
-}
-
 /// Programs that serve a folder of files.
 const FILE_SERVERS: &[&str] = &[
     "serve", "http-server", "sirv", "live-server", "lite-server", "static-server", "superstatic",
@@ -252,12 +240,5 @@ mod tests {
         assert_eq!(without_environment("A=$B node x").1, "A=$B node x");
         assert_eq!(called_script("npm run start:prod"), Some("start:prod"));
         assert_eq!(called_script("npm run a -- --b"), None);
-    }
-
-    #[test]
-    fn options_have_their_value_behind_a_blank_or_a_sign() {
-        assert_eq!(flag("next start -p 4000", &["-p", "--port"]), Some("4000"));
-        assert_eq!(flag("x --port=5000 y", &["-p", "--port"]), Some("5000"));
-        assert_eq!(flag("x --portable", &["--port"]), None);
     }
 }

@@ -100,21 +100,11 @@ pub(super) struct Manager {
     pub(super) lock: Option<String>,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
-    /// How npm takes it when versions of peers do not fit.
-    peers: Peers,
+    /// How npm is called: since 7 it installs peers too, and it is an error when their versions do not fit.
+    with_peers: &'static str,
     /// The tool that installs a workspace in place of the package manager.
     pub(super) installer: Option<Installer>,
     pub(super) decision: Decision,
-}
-
-/// Since npm 7 peers are installed too, and it is an error when their versions do not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Peers {
-    Strict,
-    /// The lock file is one of npm 6, which let them be.
-    Ignored,
-    /// Nothing says what was installed when it last worked, and there are packages with many peers.
-    IgnoredIfNeeded,
 }
 
 /// Packages whose plugins have them for a peer.
@@ -155,71 +145,53 @@ const SIGNS: &[(&str, Tool)] = &[
     (".yarnrc.yml", Tool::Berry),
     ("bunfig.toml", Tool::Bun),
 ];
-const ENGINES: &[&str] = &["pnpm", "yarn", "bun"];
+const ENGINES: &[(&str, Tool)] =
+    &[("pnpm", Tool::Pnpm), ("yarn", Tool::Classic), ("bun", Tool::Bun)];
 
-/// What speaks for a package manager.
-struct Sign {
-    tool: Tool,
-    version: Option<String>,
-    rule: Rule,
-    place: Option<Evidence>,
-}
+/// What speaks for a package manager: which one, which version, by which rule, and where.
+type Sign = (Tool, Option<String>, Rule, Option<Evidence>);
 
-impl Sign {
-    fn new(tool: Tool, rule: impl Into<Rule>, place: impl Into<Option<Evidence>>) -> Self {
-        Self { tool, version: None, rule: rule.into(), place: place.into() }
+/// `packageManager`, `devEngines`, the lock file, settings, `engines`, scripts: the first that says something.
+fn sign(root: &Package<'_>, lock: Option<&(&str, Tool)>) -> Sign {
+    let named = |key: &str| Rule::Named(key.to_owned());
+    let at = |value: &Value| Some(root.line(Some(value.line)));
+    let field = root.json.get("packageManager");
+    if let Some((field, text)) = field.and_then(|field| Some((field, field.as_str()?)))
+        && let (name, version) = text.split_once('@').unwrap_or((text, ""))
+        && let Some(tool) = tool(name)
+    {
+        let version = version.split('+').next().unwrap_or_default();
+        let is_exact = Version::parse(version).is_some() && version.chars().all(is_version_char);
+        let version = is_exact.then(|| version.to_owned());
+        return (tool, version, named("packageManager"), at(field));
     }
-
-    /// `packageManager`, `devEngines`, the lock file, settings, `engines`, scripts: the first that says something.
-    fn of(root: &Package<'_>, lock: Option<&(&str, Tool)>) -> Self {
-        let lock =
-            || lock.map(|(n, tool)| Self::new(*tool, Fixed::LockFile, root.at.place(n, None)));
-        let settings = || {
-            let (name, tool) = SIGNS.iter().find(|(name, _)| root.at.has(name))?;
-            Some(Self::new(*tool, Rule::Named((*name).to_owned()), root.at.place(name, None)))
-        };
-        let engines = || {
-            ENGINES.iter().find_map(|name| {
-                let line = root.json.at(&["engines", name])?.line;
-                Some(Self::new(tool(name)?, Fixed::Engines, root.line(Some(line))))
-            })
-        };
-        let script = || {
-            let runs = |name: &&str| root.script(name).is_some_and(|line| line.starts_with("bun "));
-            let name = ["start", "dev"].into_iter().find(runs)?;
-            Some(Self::new(Tool::Bun, Fixed::ScriptRunsIt, root.script_place(name)))
-        };
-        let written = || Some(Self::new(Tool::Bun, Fixed::WrittenForBun, written_for_bun(root)?));
-        let found = Self::named(root).or_else(lock).or_else(settings).or_else(engines);
-        found
-            .or_else(script)
-            .or_else(written)
-            .unwrap_or_else(|| Self::new(Tool::Npm, Fixed::ComesWithNode, None))
+    if let Some(field) = root.json.at(&["devEngines", "packageManager"])
+        && let field = field.items().first().unwrap_or(field)
+        && let Some(tool) = field.str_at(&["name"]).and_then(tool)
+    {
+        let version = field.str_at(&["version"]).and_then(Version::parse);
+        let version = version.map(|version| version.to_string());
+        return (tool, version, named("devEngines.packageManager"), at(field));
     }
-
-    /// What the manifest names as its package manager.
-    fn named(root: &Package<'_>) -> Option<Self> {
-        let sign = |name: &str, version: Option<String>, key: &str, value: &Value| {
-            let sign =
-                Self::new(tool(name)?, Rule::Named(key.to_owned()), root.line(Some(value.line)));
-            Some(Self { version, ..sign })
-        };
-        let by_field = || {
-            let field = root.json.get("packageManager")?;
-            let (name, version) = field.as_str()?.split_once('@').unwrap_or((field.as_str()?, ""));
-            let version = version.split('+').next().unwrap_or_default();
-            let is_exact =
-                Version::parse(version).is_some() && version.chars().all(is_version_char);
-            sign(name, is_exact.then(|| version.to_owned()), "packageManager", field)
-        };
-        let by_engines = || {
-            let field = root.json.at(&["devEngines", "packageManager"])?;
-            let field = field.items().first().unwrap_or(field);
-            let version = field.str_at(&["version"]).and_then(Version::parse);
-            let version = version.map(|version| version.to_string());
-            sign(field.str_at(&["name"])?, version, "devEngines.packageManager", field)
-        };
-        by_field().or_else(by_engines)
+    if let Some((name, tool)) = lock {
+        return (*tool, None, Fixed::LockFile.into(), Some(root.at.place(name, None)));
+    }
+    if let Some((name, tool)) = SIGNS.iter().find(|(name, _)| root.at.has(name)) {
+        return (*tool, None, named(name), Some(root.at.place(name, None)));
+    }
+    let mut engines = ENGINES.iter();
+    if let Some((field, tool)) =
+        engines.find_map(|(name, tool)| Some((root.json.at(&["engines", name])?, tool)))
+    {
+        return (*tool, None, Fixed::Engines.into(), at(field));
+    }
+    let runs = |name: &&str| root.script(name).is_some_and(|line| line.starts_with("bun "));
+    if let Some(name) = ["start", "dev"].into_iter().find(runs) {
+        return (Tool::Bun, None, Fixed::ScriptRunsIt.into(), Some(root.script_place(name)));
+    }
+    match written_for_bun(root) {
+        Some(place) => (Tool::Bun, None, Fixed::WrittenForBun.into(), Some(place)),
+        None => (Tool::Npm, None, Fixed::ComesWithNode.into(), None),
     }
 }
 
@@ -231,7 +203,7 @@ impl Manager {
         }
         let (tree, at) = (root.at.project.tree, root.at);
         let locks: Vec<_> = LOCKS.iter().filter(|(name, _)| at.has(name)).collect();
-        let Sign { tool: named, version, rule, place } = Sign::of(root, locks.first().copied());
+        let (named, version, rule, place) = sign(root, locks.first().copied());
         let mut decision = Decision::new(What::BuildSystem, named.id(), rule, place);
         for (name, tool) in locks.iter().filter(|(_, tool)| tool.id() != named.id()) {
             decision = decision.not(tool.id(), Some(at.place(name, None)), Fixed::OtherSignFirst);
@@ -263,12 +235,14 @@ impl Manager {
             && root.major("lerna").is_none_or(|major| major < 7);
         let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
         let installer = is_lerna.then_some(Installer::Lerna(lerna));
-        let peers = match (&lock, root.has_any(HOSTS)) {
-            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => Peers::Ignored,
-            (None, true) => Peers::IgnoredIfNeeded,
-            _ => Peers::Strict,
+        let with_peers = match (&lock, root.has_any(HOSTS)) {
+            // npm 6, which let them be, wrote the lock file.
+            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => "{} --legacy-peer-deps",
+            // Nothing says what was installed when it last worked, and there are packages with many peers.
+            (None, true) => "{} || {} --legacy-peer-deps",
+            _ => "{}",
         };
-        Self { tool, version, lock, has_own_yarn, peers, installer, decision }
+        Self { tool, version, lock, has_own_yarn, with_peers, installer, decision }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
@@ -293,7 +267,7 @@ impl Manager {
             version: version.text(),
             lock: root.at.has(lock).then(|| root.at.path(lock)),
             has_own_yarn: false,
-            peers: Peers::Strict,
+            with_peers: "{}",
             installer: Some(Installer::Rush(command)),
             decision: Decision::new(What::BuildSystem, tool.id(), rule, [place]),
         })
@@ -347,20 +321,13 @@ impl Manager {
         let version = self.version.as_deref().unwrap_or("10");
         let newest = match node {
             18.. => return version,
-            16 | 17 => 8,
-            14 | 15 => 7,
-            12 | 13 => 6,
-            _ => 5,
+            16 | 17 => "8",
+            14 | 15 => "7",
+            12 | 13 => "6",
+            _ => "5",
         };
-        match Version::parse(version) {
-            Some(Version { major, minor: None, .. }) if major > newest => match newest {
-                8 => "8",
-                7 => "7",
-                6 => "6",
-                _ => "5",
-            },
-            _ => version,
-        }
+        let is_newer = |v: Version| v.minor.is_none() && Some(v.major) > newest.parse().ok();
+        if Version::parse(version).is_some_and(is_newer) { newest } else { version }
     }
 
     /// Installs everything.
@@ -387,35 +354,25 @@ impl Manager {
         };
         // npm 6 came with Node.js up to 14.
         let is_new = self.tool == Tool::Npm && node >= 15;
-        if is_new { self.with_peers(&command) } else { command }
-    }
-
-    fn with_peers(&self, command: &str) -> String {
-        match self.peers {
-            Peers::Strict => command.to_owned(),
-            Peers::Ignored => format!("{command} --legacy-peer-deps"),
-            Peers::IgnoredIfNeeded => format!("{command} || {command} --legacy-peer-deps"),
-        }
+        if is_new { self.with_peers.replace("{}", &command) } else { command }
     }
 
     /// Removes what is not needed to run, without running scripts of the project.
     pub(super) fn prune(&self, node: u32, is_workspace: bool) -> Option<String> {
-        if self.installer.is_some() {
-            return None;
-        }
-        let is_new_berry =
-            self.version.as_deref().and_then(Version::parse).is_some_and(|v| v.major >= 4);
+        let version = self.version.as_deref().and_then(Version::parse);
+        let is_new_berry = version.is_some_and(|version| version.major >= 4);
         let command = match self.tool {
+            _ if self.installer.is_some() => return None,
             Tool::Npm if node < 15 => "npm prune --production",
-            Tool::Npm => return Some(self.with_peers("npm prune --omit=dev --no-audit --no-fund")),
-            Tool::Classic if !is_workspace => {
-                "yarn install --production --ignore-scripts --prefer-offline"
+            Tool::Npm => {
+                let command = "npm prune --omit=dev --no-audit --no-fund";
+                return Some(self.with_peers.replace("{}", command));
             }
-            Tool::Berry if is_new_berry && !is_workspace => {
-                "yarn workspaces focus --all --production"
-            }
-            Tool::Pnpm if !is_workspace => "pnpm prune --prod --ignore-scripts",
-            _ => return None,
+            _ if is_workspace => return None,
+            Tool::Classic => "yarn install --production --ignore-scripts --prefer-offline",
+            Tool::Berry if is_new_berry => "yarn workspaces focus --all --production",
+            Tool::Pnpm => "pnpm prune --prod --ignore-scripts",
+            Tool::Berry | Tool::Bun => return None,
         };
         Some(command.to_owned())
     }

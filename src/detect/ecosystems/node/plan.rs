@@ -1,7 +1,6 @@
 //! What becomes of a package, before it is known how it is installed and built.
 
 use super::{
-    lines::flag,
     site,
     source::{self, Source},
     start::{Start, script},
@@ -223,6 +222,7 @@ fn open(start: &Start) -> Option<Vec<String>> {
 /// `PORT=3000 …`, `-p 3000`, `--port=3000`.
 fn stated_port(start: &Start) -> Option<u16> {
     let by_env = start.env.iter().find(|(name, _)| name == "PORT").map(|(_, value)| value.as_str());
-    let text = by_env.or_else(|| flag(&start.line, &["--port", "-p", "-l", "--listen"]))?;
+    let text =
+        by_env.or_else(|| shell::option(&start.line, &["--port", "-p", "-l", "--listen"]))?;
     text.rsplit(':').next()?.parse().ok().filter(|port| *port > 0)
 }

@@ -1,7 +1,7 @@
 //! Where builds for browsers put their files.
 
-use super::{config::Config, lines::flag, unit::Unit};
-use crate::detect::prelude::*;
+use super::{config::Config, unit::Unit};
+use crate::detect::{prelude::*, shell};
 
 /// The folder a build writes to, relative to the package, and where that is said.
 ///
@@ -13,7 +13,7 @@ pub(super) fn output(unit: &Unit<'_>, build: &str, default: &str) -> (String, Op
     let by_script = || {
         let (name, line) = unit.build_script()?;
         let by_env = || line.split_whitespace().find_map(|word| word.strip_prefix("BUILD_PATH="));
-        let folder = written(unit.at(), "", flag(line, &names).or_else(by_env)?)?;
+        let folder = written(unit.at(), "", shell::option(line, &names).or_else(by_env)?)?;
         Some((folder, unit.package.script_place(name)))
     };
     match by_script().or_else(|| configured(unit.at(), build)) {
