@@ -12,7 +12,7 @@ pub struct Framework<Own = ()> {
     pub id: &'static str,
     /// What shows it: names of dependencies, of modules that are imported, of files; any of them.
     pub marks: &'static [&'static str],
-    /// What it listens on by itself, or its guide; 0: nothing in common.
+    /// What it listens on by itself, or its guide; 0: nothing in common, or nowhere.
     pub port: u16,
     /// Environment that production needs.
     pub env: &'static [(&'static str, &'static str)],
@@ -31,8 +31,6 @@ pub struct Framework<Own = ()> {
 pub enum Makes {
     /// A process that the project's own code starts.
     Process,
-    /// A process that listens nowhere.
-    Worker,
     /// A process with commands of the framework's own, for projects that name none.
     Built {
         /// Builds it.

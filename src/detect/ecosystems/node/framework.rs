@@ -14,17 +14,15 @@ const fn own(id: &'static str, marks: Names, programs: Names, own: Own) -> Frame
     framework(id, marks, 0).programs(programs).own(own)
 }
 
-/// A framework that makes files.
+/// A framework that makes files: pages, one page for all paths, or what a bundler makes.
 const fn site(id: &'static str, marks: Names, programs: Names, makes: Makes) -> Framework<Own> {
     framework(id, marks, 0).programs(programs).makes(makes)
 }
 
-/// Builds with a command into a folder of pages.
 const fn pages(build: &'static str, output: &'static str) -> Makes {
     Makes::Site { build, output, missing: Missing::NotFound }
 }
 
-/// Builds with a command into a folder with one page for all paths.
 const fn one_page(build: &'static str, output: &'static str) -> Makes {
     Makes::Site { build, output, missing: Missing::Index }
 }
@@ -103,6 +101,9 @@ const STRAPI: Names = &["@strapi/strapi", "strapi"];
 const MODERN: Names = &["@modern-js/app-tools"];
 const ANALOG: &str = "node dist/analog/server/index.mjs";
 
+/// The port of what listens nowhere.
+const WORKER: u16 = 0;
+
 /// Frameworks of servers that the project's own code starts; the more telling first.
 pub(super) static SERVERS: &[Framework<Own>] = &[
     framework("feathers", &["@feathersjs/feathers"], 3030),
@@ -129,11 +130,11 @@ pub(super) static SERVERS: &[Framework<Own>] = &[
     framework("connect", &["connect"], 3000),
     framework("socket.io", &["socket.io"], 3000),
     framework("ws", &["ws"], 8080),
-    framework("discord.js", &["discord.js"], 0).makes(Makes::Worker),
-    framework("telegraf", &["telegraf"], 0).makes(Makes::Worker),
-    framework("grammy", &["grammy"], 0).makes(Makes::Worker),
+    framework("discord.js", &["discord.js"], WORKER),
+    framework("telegraf", &["telegraf"], WORKER),
+    framework("grammy", &["grammy"], WORKER),
     framework("bolt", &["@slack/bolt"], 3000),
-    framework("bullmq", &["bullmq", "bull"], 0).makes(Makes::Worker),
+    framework("bullmq", &["bullmq", "bull"], WORKER),
 ];
 
 /// Nitro alone, which is part of many of the others.

@@ -13,12 +13,8 @@ use crate::detect::prelude::*;
 
 /// What npm installs and the build makes, for outputs that need both.
 const MODULES_AND_DIST: &[&str] = &["node_modules", "dist", "package.json"];
+const BY_BUILD: Rule = Rule::WrittenBy("the build");
 const OUTPUT_SERVER: &str = "node .output/server/index.mjs";
-
-/// The script that starts it in production, else a command of the framework.
-fn production_or(unit: &Unit<'_>, line: &str, rule: impl Into<Rule>, place: Evidence) -> Start {
-    production(unit).unwrap_or_else(|| Start::by_line(line, rule, place))
-}
 
 pub(super) fn redwood(unit: &Unit<'_>, place: Evidence) -> Plan {
     let start = Start::by_line("npx rw serve", Fixed::ServerOfRedwood, place);
@@ -41,8 +37,7 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
         return Plan::files(unit, "next build", "out", Missing::NotFound);
     }
     let dist = dist.unwrap_or_else(|| ".next".to_owned());
-    let script = production(unit);
-    let is_custom = script.as_ref().is_some_and(|start| {
+    let is_custom = production(unit).is_some_and(|start| {
         !calls_any(&start.line, &["next"]) && !start.line.contains("standalone")
     });
     if let (Some(("standalone", place)), false) = (output, is_custom) {
@@ -58,8 +53,8 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
         }
         return plan.env("HOSTNAME", "0.0.0.0");
     }
-    let own = || Start::by_line("npx next start", Fixed::ServerOfFramework, place);
-    let mut plan = Plan::built(unit, "next build", script.unwrap_or_else(own), 3000);
+    let own = ("npx next start", Fixed::ServerOfFramework, place);
+    let mut plan = Plan::scripted(unit, "next build", 3000, own);
     // Pages and images that it makes anew are kept there.
     plan.after = vec![unit.step(format!("chmod -R a+rwX {}", quote(&dist)))];
     plan
@@ -77,8 +72,8 @@ pub(super) fn nuxt(unit: &Unit<'_>, _: Evidence) -> Plan {
         if is_one_of("target", &["static"]) || generates {
             return Plan::files(unit, "nuxt generate", "dist", Missing::NotFound);
         }
-        let start = production_or(unit, "npx nuxt start", Fixed::ServerOfFramework, place);
-        return Plan::built(unit, "nuxt build", start, 3000).env("HOST", "0.0.0.0");
+        let own = ("npx nuxt start", Fixed::ServerOfFramework, place);
+        return Plan::scripted(unit, "nuxt build", 3000, own).env("HOST", "0.0.0.0");
     }
     if generates || is_one_of("preset", &["static", "github-pages", "github_pages"]) {
         return Plan::files(unit, "nuxt generate", ".output/public", Missing::NotFound);
@@ -116,7 +111,7 @@ pub(super) fn nitro(unit: &Unit<'_>, _: Evidence) -> Plan {
         Some(start) => start.place,
         None => unit.package.line(None),
     };
-    let start = Start::by_line(OUTPUT_SERVER, Rule::WrittenBy("the build"), place);
+    let start = Start::by_line(OUTPUT_SERVER, BY_BUILD, place);
     Plan::made(unit, build, start, 3000, &[".output"]).contained()
 }
 
@@ -129,8 +124,7 @@ pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
         true => ("remix vite:build", "npx remix-serve build/server/index.js"),
         false => ("remix build", "npx remix-serve build/index.js"),
     };
-    let start = production_or(unit, server, Rule::WrittenBy("the build"), unit.package.line(None));
-    Plan::built(unit, build, start, 3000)
+    Plan::scripted(unit, build, 3000, (server, BY_BUILD, unit.package.line(None)))
 }
 
 pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -139,8 +133,7 @@ pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
         return Plan::files(unit, "react-router build", "build/client", Missing::Index);
     }
     let server = "npx react-router-serve build/server/index.js";
-    let start = production_or(unit, server, Rule::WrittenBy("the build"), place);
-    Plan::built(unit, "react-router build", start, 3000)
+    Plan::scripted(unit, "react-router build", 3000, (server, BY_BUILD, place))
 }
 
 pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
@@ -310,17 +303,15 @@ fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
 pub(super) fn by_row(unit: &Unit<'_>, makes: Makes, port: u16, place: Evidence) -> Plan {
     match makes {
         Makes::Built { build, start } if start.starts_with("node ") => {
-            let start = production_or(unit, start, Rule::WrittenBy("the build"), place);
-            Plan::built(unit, build, start, port)
+            Plan::scripted(unit, build, port, (start, BY_BUILD, place))
         }
         Makes::Built { build, start } => {
-            let line = format!("npx {start}");
-            let start = production_or(unit, &line, Fixed::ServerOfFramework, place);
-            Plan::built(unit, build, start, port)
+            let own = (&*format!("npx {start}"), Fixed::ServerOfFramework, place);
+            Plan::scripted(unit, build, port, own)
         }
         Makes::Site { build, output, missing } => Plan::files(unit, build, output, missing),
         Makes::Bundler { build, output } => Plan::files(unit, build, output, Missing::Index),
-        Makes::Process | Makes::Worker => Plan::nothing(unit, Fixed::NothingStarts),
+        Makes::Process => Plan::nothing(unit, Fixed::NothingStarts),
     }
 }
 

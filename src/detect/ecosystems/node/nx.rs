@@ -159,10 +159,11 @@ impl App<'_> {
         let source = source::scan(self.at, Some(ENTRY));
         let place = self.at.place(PROJECT, None);
         let start = Start::new(words, Rule::WrittenBy("nx build"), place);
-        let mut plan = Plan::server(self.unit, start, None, true, &source);
         let is_told = source.reads_port.is_some() || source.port.is_none();
-        let number = source.port.map(|(port, _)| port).or_else(|| is_known.then_some(3000));
+        let number = source.port.as_ref().map(|(port, _)| *port);
+        let number = number.or_else(|| is_known.then_some(3000));
         let rule = Rule::Is(Fixed::CodeListensOrDefault);
+        let mut plan = Plan::server(self.unit, start, Some((0, rule.clone())), &source);
         plan.facts.port(number.map(|number| Port { number, rule, place: None, is_told }));
         plan.facts.decisions.retain(|decision| decision.what != What::Health);
         plan

@@ -186,11 +186,9 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
         start.words = words;
     }
     let build = typescript(unit, &mut start);
-    let framework = known.as_ref().map(|known| known.framework);
-    let is_worker = framework.is_some_and(|framework| framework.makes == Makes::Worker);
-    let default = framework.filter(|_| !is_worker);
-    let default = default.map(|row| (row.port, Rule::DefaultOf(row.id.to_owned())));
-    let plan = named(Plan::server(unit, start, default, is_worker, &source));
+    let row = known.as_ref().map(|known| known.framework);
+    let default = row.map(|row| (row.port, Rule::DefaultOf(row.id.to_owned())));
+    let plan = named(Plan::server(unit, start, default, &source));
     Plan { build: build.to_owned(), ..plan }
 }
 

@@ -60,35 +60,31 @@ impl Plan {
         Self::site(unit, build, &folder, missing, (rule, place))
     }
 
-    /// A process by its start command, what its code says, and a default for its port; a worker has none.
+    /// A process by its start command, what its code says, and the port of its framework; that of a worker is 0.
     pub(super) fn server(
         unit: &Unit<'_>,
         start: Start,
-        default: Option<(u16, Rule)>,
-        is_worker: bool,
+        framework: Option<(u16, Rule)>,
         source: &Source,
     ) -> Self {
         let stated = stated_port(&start);
         let asked = || source.reads_port.clone();
-        let found = match (stated, &source.port, default) {
+        let is_worker = framework.as_ref().is_some_and(|(port, _)| *port == 0);
+        let default = framework.filter(|_| !is_worker);
+        // A number alone may be a port of anything.
+        let of_code = source.port.clone().filter(|_| source.is_server() || default.is_some());
+        let found = match (stated, of_code, default) {
             (Some(port), ..) => {
                 Some((port, Fixed::StartCommandSets.into(), Some(start.place.clone())))
             }
-            // A number alone may be a port of anything.
-            (None, Some((port, place)), default)
-                if source.is_server() || !is_worker && default.is_some() =>
-            {
-                Some((*port, Fixed::CodeListens.into(), Some(place.clone())))
-            }
+            (None, Some((port, place)), _) => Some((port, Fixed::CodeListens.into(), Some(place))),
             (None, None, Some((port, rule))) => Some((port, rule, asked())),
-            _ if source.is_server() && !is_worker => {
-                Some((3000, Fixed::CodeSaysNoNumber.into(), asked()))
-            }
-            _ => None,
+            (None, None, None) => Some((3000, Fixed::CodeSaysNoNumber.into(), asked()))
+                .filter(|_| source.is_server() && !is_worker),
         };
         let is_told = source.reads_port.is_some() || source.port.is_none() && stated.is_none();
-        let mut plan = Self { writes: source.writes.clone(), ..Self::default() };
-        plan.facts = unit.facts(unit.at().dir);
+        let facts = unit.facts(unit.at().dir);
+        let mut plan = Self { facts, writes: source.writes.clone(), ..Self::default() };
         if let Some((path, place)) = &source.health {
             plan.facts.health(path, Fixed::RouteOfCode, [place.clone()]);
         }
@@ -111,10 +107,20 @@ impl Plan {
             true => source::scan(unit.at(), start.file()),
             false => Source::default(),
         };
-        let default = Some((port, Rule::DefaultOf("the framework".to_owned())));
-        let mut plan = Self::server(unit, start, default, false, &source);
+        let mut plan = Self::server(unit, start, Some((port, of_framework())), &source);
         plan.tell(source.port.is_none() || source.reads_port.is_some());
         Self { build: build.to_owned(), ..plan }
+    }
+
+    /// The same by the script of production, else by a line that the framework has for it.
+    pub(super) fn scripted(
+        unit: &Unit<'_>,
+        build: &str,
+        port: u16,
+        (line, rule, place): (&str, impl Into<Rule>, Evidence),
+    ) -> Self {
+        let start = production(unit).unwrap_or_else(|| Start::by_line(line, rule, place));
+        Self::built(unit, build, start, port)
     }
 
     /// A server that needs of the package only what its build made, and what `names` tell of.
@@ -127,8 +133,8 @@ impl Plan {
     ) -> Self {
         let mut plan = Self { facts: unit.facts(unit.at().dir), ..Self::default() };
         plan.start(unit, start);
-        let rule = Rule::DefaultOf("the framework".to_owned());
-        plan.facts.port(Some(Port { number: port, rule, place: None, is_told: true }));
+        let port = Port { number: port, rule: of_framework(), place: None, is_told: true };
+        plan.facts.port(Some(port));
         for name in names {
             let to = if *name == "package.json" { "." } else { name };
             plan.facts.take(&unit.at().path(name), to);
@@ -199,6 +205,10 @@ impl Plan {
         self.facts.takes.clear();
         self.is_contained = false;
     }
+}
+
+fn of_framework() -> Rule {
+    Rule::DefaultOf("the framework".to_owned())
 }
 
 /// The script that starts it in production.

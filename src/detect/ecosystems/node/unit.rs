@@ -71,28 +71,22 @@ impl<'a> Unit<'a> {
     /// TypeScript where there is a `tsconfig.json`, or files and a compiler for them.
     fn language(&self) -> (&'static str, Rule, Evidence) {
         let at = self.at();
-        let named = |name: &str| (Rule::Named(name.to_owned()), at.place(name, None));
+        let by = |id, name: &str| (id, Rule::Named(name.to_owned()), at.place(name, None));
         if at.has("tsconfig.json") {
-            let (rule, place) = named("tsconfig.json");
-            return ("typescript", rule, place);
+            return by("typescript", "tsconfig.json");
         }
-        let folders = [".", "src", "app", "pages", "server", "routes"];
-        let source = folders.iter().find_map(|folder| {
+        let source = [".", "src", "app", "pages", "server", "routes"].iter().find_map(|folder| {
             let dir = join_clean(at.dir, folder);
             let is_source = |name: &&String| {
-                (name.ends_with(".ts") || name.ends_with(".tsx"))
-                    && !name.ends_with(".d.ts")
-                    && !name.contains(".config.")
+                [".ts", ".tsx"].iter().any(|end| name.ends_with(end))
+                    && ![".d.ts", ".config."].iter().any(|part| name.contains(part))
             };
             let name = at.project.tree.entries(&dir)?.files.iter().find(is_source)?;
             Some(Evidence::file(join(&dir, name)))
         });
         match source {
             Some(place) => ("typescript", Fixed::SourceFile.into(), place),
-            None => {
-                let (rule, place) = named("package.json");
-                ("javascript", rule, place)
-            }
+            None => by("javascript", "package.json"),
         }
     }
 
