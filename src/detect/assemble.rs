@@ -25,10 +25,11 @@ pub(super) fn all(project: &Project<'_>, facts: impl IntoIterator<Item = Facts>)
 }
 
 impl Language {
-    /// Path in the image of something in the program's home.
+    /// Path in the image of something in the program's home; empty: the home itself, `.`: in it by its own name.
     pub(super) fn in_home(&self, name: &str) -> String {
         match name {
             "" => self.home().to_owned(),
+            "." => format!("{}/", self.home()),
             name => format!("{}/{name}", self.home()),
         }
     }
@@ -53,8 +54,8 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     };
     images(family, &mut facts, &mut spec);
     write(&mut facts);
-    steps(&mut facts, &mut spec.build);
-    needs(&mut facts, &mut spec);
+    steps(family, &mut facts, &mut spec.build);
+    needs(family, &mut facts, &mut spec);
     let language = facts.language;
     let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
@@ -104,9 +105,10 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     let language = facts.language;
     let pair = language.images.of(family);
     let asked = facts.vars.get("v").and_then(|version| Version::parse(version));
-    if let (Some(packaged), Some(asked)) = (&language.packaged, asked) {
-        let (used, decision) = packaged.nearest(family, asked);
+    if let (Some(_), Some(asked)) = (&language.packaged, asked) {
+        let (used, decision) = language.nearest(family, asked);
         facts.decisions.extend(decision);
+        facts.set("major", used.major);
         if family != Family::Official {
             facts.set("v", used);
         }
@@ -154,8 +156,11 @@ fn write(facts: &mut Facts) {
     }
 }
 
-fn steps(facts: &mut Facts, build: &mut Build) {
-    let lines = |steps: &[Step]| steps.iter().map(Step::line).collect::<Vec<_>>();
+fn steps(family: Family, facts: &mut Facts, build: &mut Build) {
+    let lines = |steps: &[Step]| {
+        let steps = steps.iter().filter(|step| step.not_on != Some(family));
+        steps.map(Step::line).collect::<Vec<_>>()
+    };
     let layers = facts.layers.iter();
     build.dependencies = layers
         .map(|layer| DependencyStep { files: layer.files.clone(), commands: lines(&layer.steps) })
@@ -168,7 +173,7 @@ fn steps(facts: &mut Facts, build: &mut Build) {
     }
 }
 
-fn needs(facts: &mut Facts, spec: &mut UniversalBuild) {
+fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     // A language that Wolfi lacks has an image of Debian there too.
     let is_wolfi = spec.build.base == reference(WOLFI);
     let left_out = |names: Vec<&str>| {
@@ -198,8 +203,30 @@ fn needs(facts: &mut Facts, spec: &mut UniversalBuild) {
                 let decision = Decision::new(What::Packages, names, rule, [place.clone()]);
                 facts.decisions.push(decision);
             }
+            Need::Compiler => {
+                let names: &[&str] = match family {
+                    Family::Wolfi => &["build-base", "python-3.13"],
+                    _ => &["g++", "make", "python3"],
+                };
+                spec.build.packages.extend(names.iter().map(|name| (*name).to_owned()));
+            }
+            Need::Tools(language, version) => {
+                spec.build.packages.extend(tools(family, language, *version));
+            }
         }
     }
+}
+
+/// Packages of the build stage with the tools of a language, for a stage that starts from another language's image.
+pub(super) fn tools(family: Family, language: &Language, asked: Version) -> Vec<String> {
+    // Official images are made from Debian.
+    let (family, stage) = match family {
+        Family::Wolfi => (family, &language.images.wolfi.build),
+        _ => (Family::Debian, &language.images.debian.build),
+    };
+    let (used, _) = language.nearest(family, asked);
+    let vars = [("v", used.to_string()), ("major", used.major.to_string())].into();
+    stage.packages.iter().map(|name| fill(name, &vars)).collect()
 }
 
 /// A path of the build: absolute, or below the folder where the context is.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Folder, Project,
+    Family, Folder, Project,
     ecosystems::node,
     language::{Language, NOTHING},
     model::Weight,
     paths::{literal, within},
     shell::{exec_form, quote},
+    versions::Version,
     why::{Decision, Evidence, Fixed, Rule, What},
 };
 
@@ -60,6 +61,10 @@ pub struct Facts {
     pub health: Option<String>,
     /// Folder of the program in the image, below its home; empty: the home itself.
     pub run_in: String,
+    /// Folder of the workspace that it is installed in; empty: it is in none.
+    pub workspace: String,
+    /// Whether what is stated to start is a program of no tool of its language.
+    pub starts_another: bool,
     /// Decisions, in any order.
     pub decisions: Vec<Decision>,
 }
@@ -73,6 +78,8 @@ pub struct Step {
     pub dir: String,
     /// Line for a shell.
     pub command: String,
+    /// Family whose images have by themselves what it makes ready.
+    pub not_on: Option<Family>,
 }
 
 /// What a step is for.
@@ -102,7 +109,7 @@ pub struct Layer {
 pub struct Take {
     /// Path in the build.
     pub from: String,
-    /// Path in the image; empty: the home itself.
+    /// Path in the image; empty: the home itself, `.`: in it by its own name.
     pub to: String,
 }
 
@@ -116,7 +123,7 @@ pub struct WrittenFile {
 }
 
 /// Packages of the system that something in the project needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Need {
     /// Packages of the build and of the image; by the names of Debian unless `in_wolfi` says that Wolfi has the same.
     Packages {
@@ -129,6 +136,10 @@ pub enum Need {
     },
     /// A library or tool, and what asks for it.
     Library(&'static Library, Evidence),
+    /// What compiles native modules when they are installed: C++, make and Python, in the build stage.
+    Compiler,
+    /// The tools of another language in the build stage, of that version or the nearest.
+    Tools(&'static Language, Version),
 }
 
 /// A library or tool of the system: the packages that hold it.
@@ -267,6 +278,8 @@ impl Facts {
             exclude: Vec::new(),
             health: None,
             run_in: String::new(),
+            workspace: String::new(),
+            starts_another: false,
             decisions: Vec::new(),
         }
     }
@@ -506,31 +519,13 @@ impl Facts {
         dir: &str,
         script: Option<&str>,
     ) -> Option<FrontEnd> {
-        let assets = node::assets_of(project, dir, script)?;
-        let packages = assets.packages;
-        self.needs.push(Need::Packages { build: packages, run: Vec::new(), in_wolfi: true });
-        self.cache.extend(assets.cache);
-        self.exclude.extend(assets.exclude);
-        let steps = |kind, lines: Vec<String>| -> Vec<Step> {
-            lines.into_iter().map(|line| Step::new(kind, ".", line)).collect()
-        };
-        let mut files = assets.files;
-        files.sort();
-        files.dedup();
-        self.layer(files, steps(Kind::Install, assets.install));
-        self.decisions.extend(assets.decisions);
-        let clean = assets.artifacts.iter().map(|path| format!("rm -rf {}", quote(path)));
-        let clean = steps(Kind::Clean, clean.collect());
-        Some(FrontEnd { build: steps(Kind::Build, assets.build), clean })
+        node::front_end(self, project, dir, script)
     }
 
     /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
-        self.packages_everywhere(&["nodejs", "npm"], &[]);
-        let setup = node::assets(project, dir).and_then(|assets| {
-            assets.install.into_iter().find(|line| line.starts_with("npm install -g node@"))
-        });
-        self.steps.splice(0..0, setup.map(|line| Step::new(Kind::Setup, ".", line)));
+        let setup = node::tools(self, project, dir);
+        self.steps.splice(0..0, setup);
     }
 }
 
@@ -549,7 +544,12 @@ impl Port {
 impl Step {
     /// A command in a folder.
     pub fn new(kind: Kind, dir: &str, command: impl Into<String>) -> Self {
-        Self { kind, dir: dir.to_owned(), command: command.into() }
+        Self { kind, dir: dir.to_owned(), command: command.into(), not_on: None }
+    }
+
+    /// The same, but for a family whose images have what it makes ready.
+    pub fn not_on(self, family: Family) -> Self {
+        Self { not_on: Some(family), ..self }
     }
 
     /// The line for a shell that starts in the root.

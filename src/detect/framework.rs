@@ -1,6 +1,9 @@
 //! One row for each framework: what shows that it is used, what it makes, and what it listens on by itself.
 
-use super::why::{Evidence, Fixed, Rule};
+use super::{
+    facts::Missing,
+    why::{Evidence, Fixed, Rule},
+};
 
 /// A framework. `Own` is the type of the function for what a row cannot say.
 #[derive(Debug)]
@@ -9,12 +12,48 @@ pub struct Framework<Own = ()> {
     pub id: &'static str,
     /// What shows it: names of dependencies, of modules that are imported, of files; any of them.
     pub marks: &'static [&'static str],
-    /// What it listens on by itself, or its guide; 0: nothing in common.
+    /// What it listens on by itself, or its guide; 0: nothing in common, or nowhere.
     pub port: u16,
     /// Environment that production needs.
     pub env: &'static [(&'static str, &'static str)],
+    /// Programs that scripts of an application call; a library that only knows the framework calls none. Empty: no matter.
+    pub programs: &'static [&'static str],
+    /// Files that only an application has, without their extensions.
+    pub configs: &'static [&'static str],
+    /// What it makes of a project.
+    pub makes: Makes,
     /// What becomes of it where that is not a process of its own.
     pub own: Option<Own>,
+}
+
+/// What a framework makes of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// A process that the project's own code starts.
+    Process,
+    /// A process with commands of the framework's own, for projects that name none.
+    Built {
+        /// Builds it.
+        build: &'static str,
+        /// Starts it.
+        start: &'static str,
+    },
+    /// Files for a browser.
+    Site {
+        /// Builds them, for projects that name no command.
+        build: &'static str,
+        /// Folder they are in then.
+        output: &'static str,
+        /// What a path without a file of its own gets.
+        missing: Missing,
+    },
+    /// Files for a browser too, by a tool that has other uses: there has to be a page.
+    Bundler {
+        /// Builds them, for projects that name no command.
+        build: &'static str,
+        /// Folder they are in then.
+        output: &'static str,
+    },
 }
 
 /// A framework that is known by names and has nothing of its own to say.
@@ -23,13 +62,29 @@ pub const fn framework<Own: Copy>(
     marks: &'static [&'static str],
     port: u16,
 ) -> Framework<Own> {
-    Framework { id, marks, port, env: &[], own: None }
+    let makes = Makes::Process;
+    Framework { id, marks, port, env: &[], programs: &[], configs: &[], makes, own: None }
 }
 
 impl<Own: Copy> Framework<Own> {
     /// With environment that production needs.
     pub const fn env(self, env: &'static [(&'static str, &'static str)]) -> Self {
         Self { env, ..self }
+    }
+
+    /// With programs that scripts of an application call.
+    pub const fn programs(self, programs: &'static [&'static str]) -> Self {
+        Self { programs, ..self }
+    }
+
+    /// With files that only an application has, without their extensions.
+    pub const fn configs(self, configs: &'static [&'static str]) -> Self {
+        Self { configs, ..self }
+    }
+
+    /// With what it makes, where that is not a process of the project's own.
+    pub const fn makes(self, makes: Makes) -> Self {
+        Self { makes, ..self }
     }
 
     /// With a function for what a row cannot say.

@@ -36,6 +36,8 @@ pub struct Language {
     pub suites: &'static [Suite],
     /// Versions that Wolfi and Debian have as packages.
     pub packaged: Option<Packaged>,
+    /// Majors between those that Wolfi leaves out; the one before serves.
+    pub skipped: &'static [u32],
 }
 
 /// Name of a Debian, and the versions (major and minor) whose official images are built on it.
@@ -54,7 +56,8 @@ pub struct Images {
 
 /// The two stages of one build.
 ///
-/// Names of images and packages may hold variables: `{v}` is the version, others are set by [`super::Facts::set`].
+/// Names of images and packages may hold variables: `{v}` is the version, `{major}` the major that the family has of it, others
+/// are set by [`super::Facts::set`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// Where it is built.
@@ -170,6 +173,16 @@ impl Images {
     }
 }
 
+impl Language {
+    /// The version of the family's packages that is used for the one that is asked for; the decision when it is another.
+    pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
+        match &self.packaged {
+            Some(packaged) => packaged.nearest_but(self.skipped, family, asked),
+            None => (asked, None),
+        }
+    }
+}
+
 /// A row that says nothing, for `..NOTHING`.
 pub const NOTHING: Language = Language {
     id: "",
@@ -189,6 +202,7 @@ pub const NOTHING: Language = Language {
     },
     suites: &[],
     packaged: None,
+    skipped: &[],
 };
 
 /// The versions of a language that the families without an image for each have as packages.
@@ -205,13 +219,25 @@ pub struct Packaged {
 impl Packaged {
     /// The version of the family that is used for the one that is asked for; the decision when that is another.
     pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
+        self.nearest_but(&[], family, asked)
+    }
+
+    fn nearest_but(
+        &self,
+        skipped: &[u32],
+        family: Family,
+        asked: Version,
+    ) -> (Version, Option<Decision>) {
         let (base, (first, last)) = match family {
             Family::Official => return (asked, None),
             Family::Wolfi => (WOLFI, self.wolfi),
             Family::Debian => (DEBIAN, (self.debian, self.debian)),
         };
-        let used = asked.clamped(first, last);
-        if used == asked.major_minor() {
+        let mut used = asked.clamped(first, last);
+        if family == Family::Wolfi && skipped.contains(&used.major) {
+            used.major -= 1;
+        }
+        if (used.major, used.minor) == (asked.major, asked.minor.or(Some(0))) {
             return (used, None);
         }
         let rule = Rule::Nearest(self.language, used.to_string());
@@ -273,6 +299,20 @@ mod tests {
         };
         assert_eq!(best(&[7, 8]).as_deref(), Some("7.4"));
         assert_eq!((best(&[8]).as_deref(), best(&[9])), (Some("8.1"), None));
+    }
+
+    #[test]
+    fn a_major_that_wolfi_leaves_out_gives_the_one_before() {
+        let packaged = Packaged { language: "X", wolfi: ((18, 0), (25, 0)), debian: (18, 0) };
+        let row = Language { packaged: Some(packaged), skipped: &[23], ..NOTHING };
+        let check = |family, asked: &str, used: &str, tells: bool| {
+            let (version, decision) = row.nearest(family, Version::parse(asked).unwrap());
+            assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells));
+        };
+        check(Family::Wolfi, "23", "22.0", true);
+        check(Family::Wolfi, "24", "24.0", false);
+        check(Family::Debian, "18", "18.0", false);
+        check(Family::Official, "23", "23", false);
     }
 
     #[test]

@@ -186,6 +186,12 @@ mod tests {
     }
 
     #[test]
+    fn folders_above_end_at_the_root() {
+        assert_eq!(upward("a/b/c").collect::<Vec<_>>(), ["a/b/c", "a/b", "a", "."]);
+        assert_eq!(upward(".").count(), 1);
+    }
+
+    #[test]
     fn a_relative_path_leads_from_one_folder_to_the_other() {
         let check = |from: &str, to: &str, want: &str| {
             assert_eq!(relative(from, to), want);
@@ -232,6 +238,22 @@ mod tests {
     fn a_path_is_no_pattern() {
         assert_eq!(literal("a[1]/*.jar"), r"a\[1\]/\*.jar");
         assert_eq!(literal("a/b.jar"), "a/b.jar");
+    }
+
+    #[test]
+    fn patterns_match_as_package_managers_do() {
+        let check = |glob: &str, path: &str, expected: bool| {
+            assert_eq!(glob(glob, path), expected, "{glob} {path}");
+        };
+        check("packages/*", "packages/a", true);
+        check("packages/*", "packages/a/b", false);
+        check("packages/**", "packages/a/b", true);
+        check("apps/{web,api}", "apps/api", true);
+        check("apps/{web,api}", "apps/x", false);
+        check("**", "a", true);
+        check("p*-x/a*b*c", "pp-x/aabbc", true);
+        check("p*-x/a*b*c", "pp-x/aabb", false);
+        check("web", "web", true);
     }
 
     #[test]

@@ -51,6 +51,18 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// The value of an option on a command line: `--port 3000`, `--port=3000`.
+pub fn option<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
+    let mut words = line.split_whitespace();
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
+        if names.contains(&name) {
+            return value.or_else(|| words.next()).map(|value| value.trim_matches(['\'', '"']));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +90,13 @@ mod tests {
             (quote("a/b-c"), quote("a b"), quote("it's")),
             ("a/b-c".into(), "'a b'".into(), r"'it'\''s'".into())
         );
+    }
+
+    #[test]
+    fn options_have_their_value_behind_a_blank_or_a_sign() {
+        assert_eq!(option("next start -p 4000", &["-p", "--port"]), Some("4000"));
+        assert_eq!(option("x --port=5000 y", &["-p", "--port"]), Some("5000"));
+        assert_eq!(option("x --portable", &["--port"]), None);
     }
 
     #[test]

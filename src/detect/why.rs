@@ -222,6 +222,52 @@ words! {
         AddressInSource = "address in the source",
         ServerDefault = "default of the server",
         PathOfStreamlit = "path of Streamlit",
+        // Node.js.
+        VersionInSettings = "version in peelbox.toml",
+        RangeForbids = "the range of versions does not allow it",
+        OtherPinFirst = "the other is looked at first",
+        NoBun = "the family has no Bun: its own image",
+        SourceFile = "a source file",
+        EntryFileContent = "name and content of the entry file",
+        NoPackageJson = "there is no package.json",
+        Engines = "engines",
+        ScriptRunsIt = "a script runs it",
+        WrittenForBun = "the entry file is for Bun",
+        ComesWithNode = "comes with Node.js",
+        OtherSignFirst = "another sign comes first",
+        ProjectOfNx = "project.json of Nx",
+        Main = "main",
+        Bin = "bin",
+        ExportedFunction = "the function that the code exports",
+        ServerOfFramework = "the framework's own server",
+        ServerOfRedwood = "redwood's own server",
+        ServerOfBuild = "server of the build",
+        OutputStandalone = "output `standalone`",
+        AdapterOfAstro = "adapter @astrojs/node",
+        AdapterOfSvelte = "the project's adapter makes no server that runs by itself: adapter-node takes its place",
+        OutputOfAdapter = "adapter-node's output",
+        BundleOfMeteor = "meteor's bundle",
+        PreviewOfVite = "there is no adapter: the preview of Vite",
+        StartCommandSets = "the start command sets it",
+        CodeListensOrDefault = "what the code listens on, or the default",
+        CodeSaysNoNumber = "the code listens, and says no number",
+        RouteOfCode = "a route of the code",
+        ConfiguredOutput = "output folder of the configuration",
+        OutputOfFramework = "output folder of the framework",
+        OutputExport = "output `export`",
+        OutputOfAngular = "output of angular.json",
+        OutputOfProject = "output of project.json",
+        ScriptServes = "the script serves it",
+        FirstPage = "the folder of the first page",
+        NothingStarts = "no script, `main` or entry file starts it",
+        LibraryStartsNothing = "a library: its code starts nothing that listens",
+        PageOfLibrary = "a library: its page only shows it",
+        ForCloudflare = "a worker for the machines of Cloudflare",
+        ForBrowsers = "an extension for browsers",
+        ForDesktops = "an application for desktops",
+        ForPhones = "an application for phones",
+        RootOfWorkspace = "the root of a workspace",
+        StartsAnotherPackage = "it starts another package of the tree",
         // Zig.
         ZigArchive = "Zig has no official image: its own archive is fetched",
         ZigProgram = "the program of build.zig",
@@ -295,6 +341,10 @@ pub enum Rule {
     Nearest(&'static str, String),
     /// A route in the sources.
     RouteAt(Evidence),
+    /// What a command makes: `nest build`.
+    WrittenBy(&'static str),
+    /// The newest version that a version of a dependency builds with.
+    BuildsWith(&'static str),
     /// A rule of an ecosystem that is still worded there.
     Worded(String),
 }
@@ -335,6 +385,10 @@ impl fmt::Display for Rule {
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
             Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
+            Self::WrittenBy(command) => write!(f, "where {command} writes"),
+            Self::BuildsWith(name) => {
+                write!(f, "the newest that this version of {name} builds with")
+            }
             Self::Nearest(language, version) => {
                 write!(f, "the nearest {language} that this base has: {version}")
             }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     detect::{
         Decision, Evidence, Project, Service, Text, Weight, is_below, join, manifest::Value,
-        parent, upward,
+        parent, shell::option, upward,
     },
     spec::Build,
 };
@@ -108,7 +108,8 @@ struct Delivery {
 
 impl Site {
     fn of(project: &Project<'_>, service: &Service) -> Option<Self> {
-        let output = service.spec.runtime.copy.first()?.from.clone();
+        let output = &service.spec.runtime.copy.first()?.from;
+        let output = output.strip_prefix("/build/").unwrap_or(output).to_owned();
         let manifest = project.tree.json(&join(&service.dir, "package.json"))?;
         let mut build = service.spec.build.clone();
         // The last command writes the settings of its own server.
@@ -352,16 +353,7 @@ impl Delivery {
 
 /// The folder that an option of a bundler names.
 fn flag(line: &str) -> Option<&str> {
-    let names = ["--outDir", "--out-dir", "--dist-dir", "--output-path", "--dest"];
-    let mut words = line.split_whitespace();
-    while let Some(word) = words.next() {
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
-        if names.contains(&name) {
-            let value = if value.is_empty() { words.next()? } else { value };
-            return Some(value.trim_matches(['"', '\'']));
-        }
-    }
-    None
+    option(line, &["--outDir", "--out-dir", "--dist-dir", "--output-path", "--dest"])
 }
 
 /// A `//go:embed` in a file of the folder with a path that `takes` says yes to.

@@ -9,8 +9,10 @@ pub(super) use crate::detect::{
 };
 use crate::{
     detect::{
-        Decision, Evidence, Project, Service, Weight,
+        Decision, Evidence, Facts, Project, Service, Step, Weight,
+        assemble::tools,
         ecosystems::node,
+        facts::Need,
         images::{DEBIAN, plain},
     },
     spec::{
@@ -47,6 +49,51 @@ pub(super) struct FrontEnd {
     pub(super) build: Vec<String>,
     /// Remove what was installed for that.
     pub(super) cleaning: Vec<String>,
+}
+
+/// What the build stage of a server needs so that the `package.json` beside it is built too, as lines; bridge to
+/// [`Facts::front_end`] for ecosystems that have no facts yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assets {
+    /// Patterns of the dependency step.
+    pub files: Vec<String>,
+    /// Commands of that step.
+    pub install: Vec<String>,
+    /// Commands for after the whole context has appeared.
+    pub build: Vec<String>,
+    /// Packages of the build stage.
+    pub packages: Vec<String>,
+    /// Cache mounts.
+    pub cache: Vec<String>,
+    /// Patterns for `build.exclude`.
+    pub exclude: Vec<String>,
+    /// Commands that remove what was installed.
+    pub cleaning: Vec<String>,
+}
+
+/// The front end of a folder.
+pub fn assets(project: &Project<'_>, dir: &str) -> Option<Assets> {
+    assets_of(project, dir, None)
+}
+
+/// The same with the script that builds.
+pub fn assets_of(project: &Project<'_>, dir: &str, script: Option<&str>) -> Option<Assets> {
+    let mut facts = Facts::default();
+    let front = node::front_end(&mut facts, project, dir, script)?;
+    let lines = |steps: &[Step]| -> Vec<String> {
+        let steps = steps.iter().filter(|step| step.not_on != Some(project.bases));
+        steps.map(Step::line).collect()
+    };
+    let packages = facts.needs.iter().flat_map(|need| match need {
+        Need::Tools(language, version) => tools(project.bases, language, *version),
+        _ => Vec::new(),
+    });
+    let packages = packages.collect();
+    let layer = facts.layers.pop().map(|layer| (layer.files, lines(&layer.steps)));
+    let (files, install) = layer.unwrap_or_default();
+    let (build, cleaning) = (lines(&front.build), lines(&front.clean));
+    let Facts { cache, exclude, .. } = facts;
+    Some(Assets { files, install, build, packages, cache, exclude, cleaning })
 }
 
 impl Service {
@@ -101,15 +148,13 @@ impl Service {
         dir: &str,
         script: Option<&str>,
     ) -> Option<FrontEnd> {
-        let assets = node::assets_of(project, dir, script)?;
+        let assets = assets_of(project, dir, script)?;
         self.build_packages(assets.packages.iter().map(String::as_str));
         self.cache(assets.cache.iter().map(String::as_str));
         self.spec.build.exclude.extend(assets.exclude);
         // They are patterns already.
         self.step(assets.files, assets.install);
-        self.decisions.extend(assets.decisions);
-        let cleaning = assets.artifacts.iter().map(|path| format!("rm -rf {}", quote(path)));
-        Some(FrontEnd { build: assets.build, cleaning: cleaning.collect() })
+        Some(FrontEnd { build: assets.build, cleaning: assets.cleaning })
     }
 
     /// Starts both stages from the base of a family that has no image for each language, if it is one.

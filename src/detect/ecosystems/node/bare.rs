@@ -1,34 +1,33 @@
 //! Code for Node.js without a `package.json`: a file that listens is a server all the same.
 
 use super::{
-    framework::SERVERS, in_folder, manager, package::Package, source, start, version,
+    framework::SERVERS,
+    manager,
+    package::Package,
+    source,
+    start::{entry_file, starts_another},
+    version::{self, BUN, NODE},
     workspace::Packages,
 };
-use crate::{
-    detect::{
-        Decision, Evidence, Project, Service, Weight, ecosystems::MANIFESTS, images, join, parent,
-        procfile::procfile, shell::quote,
-    },
-    spec::{Artifact, UniversalBuild},
-};
+use crate::detect::{ecosystems::MANIFESTS, prelude::*};
 
 /// Folders with an entry file and no manifest, themselves or above.
-pub(super) fn services(project: &Project<'_>, packages: &Packages) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
+pub(super) fn services(project: &Project<'_>, packages: &Packages<'_>) -> Vec<Facts> {
+    let mut services: Vec<Facts> = Vec::new();
     for (dir, entries) in project.tree.dirs() {
-        let above = std::iter::successors(Some(dir), |dir| (*dir != ".").then(|| parent(dir)));
-        let mut above = above.filter_map(|dir| project.tree.entries(dir));
-        let has_pages = ["index.html", "index.htm"].iter().any(|page| entries.has(page));
-        if has_pages || above.any(|entries| entries.first_of(MANIFESTS).is_some()) {
-            continue;
-        }
+        let has_pages = entries.first_of(&["index.html", "index.htm"]).is_some();
         // `src/` of a folder that was found.
-        if services.iter().any(|service| crate::detect::is_below(dir, &service.dir)) {
-            continue;
+        let is_found = services.iter().any(|service| is_below(dir, &service.dir));
+        let is_known = || upward(dir).any(|dir| has_manifest(project, dir));
+        if !has_pages && !is_found && !packages.all.contains_key(dir) && !is_known() {
+            services.extend(service(Folder::new(project, dir)));
         }
-        services.extend(service(project, packages, dir));
     }
     services
+}
+
+fn has_manifest(project: &Project<'_>, dir: &str) -> bool {
+    Folder::new(project, dir).first_of(MANIFESTS).is_some()
 }
 
 /// Packages of a registry that a file imports; `None` when one has a name that none can have.
@@ -61,120 +60,79 @@ fn required(text: &str) -> Option<Vec<String>> {
     Some(found)
 }
 
-fn service(project: &Project<'_>, packages: &Packages, dir: &str) -> Option<Service> {
-    if packages.all.contains_key(dir) {
+/// What only programs of Node.js say.
+const SIGNS: &[&str] = &[
+    "require(", "process.", "module.exports", "from 'node:", "from \"node:", "from 'http'",
+    "from \"http\"",
+];
+
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let entry = entry_file(at)?;
+    let text = at.read(&entry)?;
+    if has_manifest(at.project, parent(&text.path)) {
         return None;
     }
-    let entry = start::entry_file(project, dir)?;
-    let path = join(dir, &entry);
-    let home = project.tree.entries(parent(&path))?;
-    if home.first_of(MANIFESTS).is_some() {
-        return None;
-    }
-    let text = project.tree.read(&path)?;
-    let source = source::scan(project, dir, Some(&entry));
-    let is_node = [
-        "require(", "process.", "module.exports", "from 'node:", "from \"node:", "from 'http'",
-        "from \"http\"",
-    ]
-    .iter()
-    .any(|sign| text.text.contains(sign));
     let is_bun = text.text.lines().any(manager::is_for_bun);
-    if !is_node && !is_bun || text.text.contains("Deno.") || text.text.contains("document.") {
+    let is_node = SIGNS.iter().any(|sign| text.text.contains(sign));
+    let is_other = text.text.contains("Deno.") || text.text.contains("document.");
+    if !is_node && !is_bun || is_other {
         return None;
     }
-    let is_typescript = entry.ends_with("ts");
-    let package = Package::without_manifest(dir);
-    let (node, version) = version::decide(project, &package, &package);
-    let mut spec = UniversalBuild {
-        metadata: Default::default(),
-        build: Default::default(),
-        runtime: Default::default(),
-    };
-    let language = if is_typescript { "typescript" } else { "javascript" };
-    spec.metadata.language = Some(language.to_owned());
-    let build_system = if is_bun { "bun" } else { "none" };
-    spec.metadata.build_system = Some(build_system.to_owned());
-    let place = Evidence::file(&path);
-    let mut decisions = vec![
-        Decision::new("language", language, "name and content of the entry file", [place.clone()]),
-        Decision::new("build system", build_system, "there is no package.json", []),
-    ];
-    if !is_bun {
-        decisions.push(version);
+    let here = at.place(&entry, None);
+    let mut facts = Facts::new(if is_bun { &BUN } else { &NODE }, at.dir);
+    facts.id = if entry.ends_with("ts") { "typescript" } else { "javascript" };
+    facts.decide(What::Language, facts.id, Fixed::EntryFileContent, [here.clone()]);
+    if is_bun {
+        facts.tool = "bun";
+        facts.set("v", "1");
+        facts.set("stage", "-slim");
+    } else {
+        let package = Package::without_manifest(at.project, at.dir);
+        let (node, version) = version::decide(&package, &package);
+        facts.set("v", node);
+        facts.set("suite", version::suite(node));
+        facts.decisions.push(version);
     }
-    match images::plain(project.bases) {
-        _ if is_bun => {
-            spec.runtime.base = images::image("docker.io/oven/bun:1-slim");
-            spec.runtime.user = Some("bun".to_owned());
-        }
-        Some(base) => {
-            spec.runtime.base = base;
-            let name = if project.bases == images::Family::Wolfi {
-                format!("nodejs-{node}")
-            } else {
-                "nodejs".to_owned()
-            };
-            spec.runtime.packages.push(name);
-            spec.runtime.user = Some(images::plain_user(project.bases).to_owned());
-        }
-        None => {
-            spec.runtime.base = images::official(&version::tag(node));
-            spec.runtime.user = Some("node".to_owned());
-        }
-    }
-    spec.build.base = spec.runtime.base.clone();
-    spec.build.exclude = vec![".git".to_owned(), "**/node_modules".to_owned()];
-    spec.runtime.copy = vec![Artifact { from: dir.to_owned(), to: "/app".to_owned() }];
-    spec.runtime.workdir = Some("/app".to_owned());
-    spec.runtime.env.insert("NODE_ENV".to_owned(), "production".to_owned());
-    if let Some(packages) = required(&text.text).filter(|packages| !packages.is_empty()) {
-        let install = if is_bun { "bun add" } else { "npm install --no-audit --no-fund" };
-        let list: Vec<String> = packages.iter().map(|name| quote(name)).collect();
-        let command = in_folder(dir, &format!("{install} {}", list.join(" ")));
-        decisions.push(Decision::new(
-            "install command",
-            &*command,
-            "what the entry file imports, as no manifest names it",
-            [place.clone()],
-        ));
-        spec.build.commands.push(command);
-        let known =
-            SERVERS.iter().find(|f| packages.iter().any(|p| f.packages.contains(&p.as_str())));
-        if let Some(framework) = known {
-            spec.metadata.framework = Some(framework.id.to_owned());
-            decisions.push(Decision::new("framework", framework.id, "imported", [place.clone()]));
-        }
-    }
-    let listens = source.listens || source.reads_port.is_some();
-    let mut weight = if listens { Weight::Starts } else { Weight::Files };
-    let (command, rule, place) = match procfile(project, dir) {
+    facts.decide(What::BuildSystem, facts.tool, Fixed::NoPackageJson, []);
+    facts.exclude = [".git", "**/node_modules"].map(str::to_owned).to_vec();
+    facts.env("NODE_ENV", "production");
+    facts.take(at.dir, "");
+    let source = source::scan(at, Some(&entry));
+    facts.weight = if source.is_server() { Weight::Starts } else { Weight::Files };
+    match at.procfile() {
         Some(process) => {
-            weight = Weight::Stated;
-            (process.command, format!("Procfile {}", process.name), process.evidence)
+            facts.weight = Weight::Stated;
+            facts.starts_another = starts_another(&process.line);
+            facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
         }
         None => {
             let program = if is_bun { "bun" } else { "node" };
-            (vec![program.to_owned(), entry], "name of the entry file".to_owned(), place)
-        }
-    };
-    decisions.push(Decision::new("start command", command.join(" "), rule, [place]));
-    spec.runtime.command = command;
-    let port = source.port.clone().or_else(|| Some((3000, source.reads_port.clone()?)));
-    if let Some((port, place)) = port.filter(|_| listens) {
-        decisions.push(Decision::new(
-            "port",
-            port.to_string(),
-            "what the code listens on",
-            [place],
-        ));
-        spec.runtime.ports = vec![port];
-        if source.reads_port.is_some() {
-            spec.runtime.env.insert("PORT".to_owned(), port.to_string());
+            facts.start([program, &entry], Fixed::NameOfEntry, [here.clone()]);
         }
     }
-    spec.runtime.health = source.health.map(|(path, _)| path);
-    Some(Service { dir: dir.to_owned(), spec, weight, claims: Vec::new(), decisions })
+    if let Some(packages) = required(&text.text).filter(|packages| !packages.is_empty()) {
+        let install = if is_bun { "bun add" } else { "npm install --no-audit --no-fund" };
+        let names: Vec<String> = packages.iter().map(|name| quote(name)).collect();
+        let command = format!("{install} {}", names.join(" "));
+        facts.steps.push(Step::new(Kind::Install, at.dir, command));
+        let is_imported = |mark: &&str| packages.iter().any(|name| name == mark);
+        let known = SERVERS.iter().find(|row| row.marks.iter().any(is_imported));
+        if let Some(row) = known {
+            facts.framework = Some(row.id);
+            facts.decide(What::Framework, row.id, Fixed::Imported, [here]);
+        }
+    }
+    let is_told = source.reads_port.is_some();
+    let listens = source.is_server();
+    let port = source.port.or_else(|| Some((3000, source.reads_port?))).filter(|_| listens);
+    facts.port(port.map(|(number, place)| Port {
+        number,
+        rule: Fixed::CodeListens.into(),
+        place: Some(place),
+        is_told,
+    }));
+    facts.health = source.health.map(|(path, _)| path);
+    Some(facts)
 }
 
 const LINES_MAX: usize = 2000;

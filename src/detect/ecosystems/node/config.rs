@@ -2,24 +2,23 @@
 
 use std::rc::Rc;
 
-use super::Unit;
-use crate::detect::{Evidence, Text, join, manifest::Value};
+use crate::detect::prelude::*;
 
 /// A configuration file such as `next.config.mjs`.
 pub(super) struct Config {
     text: Rc<Text>,
     /// The same without comments that fill a line.
-    code: String,
+    pub(super) code: String,
 }
 
 impl Config {
-    /// The first of these files of the package, with any extension of JavaScript.
-    pub(super) fn find(unit: &Unit<'_>, stems: &[&str]) -> Option<Self> {
+    /// The first of these files of a folder, with any extension of JavaScript.
+    pub(super) fn find(at: Folder<'_>, stems: &[&str]) -> Option<Self> {
         let extensions = ["js", "ts", "mjs", "mts", "cjs", "cts"];
         let names =
             stems.iter().flat_map(|stem| extensions.iter().map(move |e| format!("{stem}.{e}")));
-        names.map(|name| unit.package.join(&name)).find_map(|path| {
-            let text = unit.project.tree.read(&path)?;
+        names.into_iter().find_map(|name| {
+            let text = at.read(&name)?;
             let is_code = |line: &&str| {
                 !line.trim_start().starts_with("//") && !line.trim_start().starts_with('*')
             };
@@ -28,16 +27,6 @@ impl Config {
             let code = lines.collect::<Vec<_>>().join("\n");
             Some(Self { text, code })
         })
-    }
-
-    /// A JSON file of the package, and its place.
-    pub(super) fn json(unit: &Unit<'_>, name: &str) -> Option<(Value, Evidence)> {
-        let path = join(&unit.package.dir, name);
-        Some((unit.project.tree.json(&path)?, Evidence::file(path)))
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.code
     }
 
     pub(super) fn place(&self) -> Evidence {
@@ -93,25 +82,6 @@ impl Config {
     }
 }
 
-/// The value of an option on a command line: `--port 3000`, `--port=3000`.
-pub(super) fn flag<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
-    let mut words = line.split_whitespace();
-    while let Some(word) = words.next() {
-        for name in names {
-            match word.strip_prefix(name) {
-                Some("") => return words.next().map(|value| value.trim_matches(['\'', '"'])),
-                Some(rest) => {
-                    if let Some(value) = rest.strip_prefix('=') {
-                        return Some(value.trim_matches(['\'', '"']));
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +105,6 @@ mod tests {
         let read = config("pages: process.env.OUT ?? '../www',\n  x: y ?? 'z'");
         assert_eq!(read.text_of("pages").unwrap().0, "../www");
         assert!(read.text_of("x").is_none());
-    }
-
-    #[test]
-    fn options_have_their_value_behind_a_blank_or_a_sign() {
-        assert_eq!(flag("next start -p 4000", &["-p", "--port"]), Some("4000"));
-        assert_eq!(flag("x --port=5000 y", &["-p", "--port"]), Some("5000"));
-        assert_eq!(flag("x --portable", &["--port"]), None);
     }
 
     #[test]

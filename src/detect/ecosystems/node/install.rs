@@ -1,15 +1,9 @@
 //! How dependencies are installed: with which files, when, and what else they need.
 
-use super::{
-    Unit, in_folder,
-    manager::{Installer, Tool},
-    outcome::Runs,
-    package::Package,
-};
-use crate::{
-    detect::{Project, images::Family, join},
-    spec::DependencyStep,
-};
+use std::collections::BTreeSet;
+
+use super::{manager::Installer, package::Package, unit::Unit};
+use crate::detect::{facts::Need, prelude::*};
 
 /// Scripts that package managers run when they install.
 const LIFECYCLE: &[&str] =
@@ -32,199 +26,155 @@ const NATIVE: &[&str] = &[
 ];
 
 /// What one install is.
+#[derive(Default)]
 pub(super) struct Install {
-    /// The step that sees manifests alone; `None` when there is nothing to install, or it needs the source.
-    pub(super) step: Option<DependencyStep>,
-    /// Commands that install after the source is there.
-    pub(super) late: Vec<String>,
-    /// Only what is needed to run was installed.
+    /// Patterns of the files that it sees; `None`: scripts of the install need the source.
+    pub(super) files: Option<Vec<String>>,
+    /// Commands; none when there is nothing to install.
+    pub(super) steps: Vec<Step>,
+    /// Only what is needed to run is installed.
     pub(super) is_production: bool,
 }
 
-impl Install {
-    pub(super) fn nothing() -> Self {
-        Self { step: None, late: Vec::new(), is_production: true }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.step.is_none() && self.late.is_empty()
-    }
-}
-
-/// Plans the install of a package or its workspace. `is_needed_to_run` tells that no development dependency is needed.
-pub(super) fn plan(unit: &Unit<'_>, runs: &Runs, is_built: bool, needs_dev: bool) -> Install {
-    let installed: Vec<&Package> = installed(unit);
+/// Plans the install of a package or its workspace; `may_omit` tells that nothing is needed but to run.
+pub(super) fn plan(unit: &Unit<'_>, may_omit: bool) -> Install {
+    let installed: Vec<&Package<'_>> = installed(unit).collect();
     let has_any = installed.iter().any(|package| package.dependencies().next().is_some());
     if !has_any && unit.manager.lock.is_none() {
-        return Install::nothing();
+        return Install { is_production: true, ..Install::default() };
     }
-    let hooks = || installed.iter().flat_map(|package| lifecycle(package));
-    let has_hooks = hooks().next().is_some();
+    let has_hooks = installed.iter().any(|package| lifecycle(package).next().is_some());
     let needs_source = installed.iter().any(|package| {
-        lifecycle(package).any(|line| !is_harmless(package, line, 0)) || has_late_hook(package)
+        // A native module of the package's own is made when it is installed.
+        package.json.get("gypfile").is_some_and(Value::is_true)
+            || lifecycle(package).any(|line| !is_harmless(package, line, 0))
     });
     let has_dev = installed.iter().any(|package| package.has_dev_dependencies());
-    let is_server = matches!(runs, Runs::Server(_));
-    let may_omit = is_server && !is_built && !has_hooks && !needs_dev && !unit.is_member();
-    let production = unit.manager.install_production(unit.node).filter(|_| may_omit && has_dev);
+    let may_omit = may_omit && has_dev && !has_hooks && !unit.is_member();
+    let production = unit.manager.install_production(unit.node).filter(|_| may_omit);
     let is_production = production.is_some() || !has_dev;
     let command = production.unwrap_or_else(|| unit.manager.install(unit.node));
-    let mut commands = unit.manager.setup(unit.node, unit.project.bases, unit.is_bun);
-    commands.push(in_folder(&unit.root.dir, &command));
+    let mut steps: Vec<Step> = unit.manager.setup(unit.node, unit.is_bun).into_iter().collect();
+    steps.push(Step::new(Kind::Install, unit.root.at.dir, command));
     if let Some(Installer::Lerna(bootstrap)) = unit.manager.installer {
-        commands.push(in_folder(&unit.root.dir, bootstrap));
+        steps.push(Step::new(Kind::Install, unit.root.at.dir, bootstrap));
     }
-    if needs_source {
-        return Install { step: None, late: commands, is_production };
-    }
-    let files = files(unit, &installed);
-    Install { step: Some(DependencyStep { files, commands }), late: Vec::new(), is_production }
+    let files = (!needs_source).then(|| files(unit, &installed));
+    Install { files, steps, is_production }
 }
 
 /// All packages that one install is for.
-fn installed<'a>(unit: &Unit<'a>) -> Vec<&'a Package> {
-    let members = unit.packages.members(unit.root).unwrap_or_default();
-    let members = members.iter().filter_map(|dir| unit.packages.all.get(dir));
-    std::iter::once(unit.root).filter(|root| root.has_manifest()).chain(members).collect()
+fn installed<'a>(unit: &Unit<'a>) -> impl Iterator<Item = &'a Package<'a>> + Clone {
+    let root = Some(unit.root).filter(|root| root.has_manifest());
+    root.into_iter().chain(unit.packages.members(unit.root.at.dir))
 }
 
-fn lifecycle(package: &Package) -> impl Iterator<Item = &str> {
+fn lifecycle<'p>(package: &'p Package<'_>) -> impl Iterator<Item = &'p str> {
     LIFECYCLE.iter().filter_map(|name| package.script(name))
 }
 
-/// A native module of the package's own.
-fn has_late_hook(package: &Package) -> bool {
-    package.json().get("gypfile").is_some_and(super::super::super::manifest::Value::is_true)
-}
+/// Programs that only call others.
+const CALLERS: &[&str] =
+    &["npx", "yarn", "pnpm", "exec", "cross-env", "-y", "--yes", "bunx", "dlx"];
 
 /// Whether a script of the install does well without the source.
-fn is_harmless(package: &Package, line: &str, depth: usize) -> bool {
-    line.split(['&', '|', ';', '(', ')']).map(str::trim).filter(|part| !part.is_empty()).all(
-        |part| {
-            let mut words = part.split_whitespace().skip_while(|word| {
-                word.contains('=')
-                    || ["npx", "yarn", "pnpm", "exec", "cross-env", "-y", "--yes", "bunx", "dlx"]
-                        .contains(word)
-            });
-            let first = words.next().unwrap_or("true");
-            if HARMLESS.contains(&first) {
-                return true;
-            }
-            let called = match first {
-                "npm" | "bun" | "run" => {
-                    words.find(|word| *word != "run" && !word.starts_with('-'))
-                }
-                _ => Some(first),
-            };
-            let script = called.and_then(|name| package.script(name));
-            depth < 3
-                && script
-                    .is_some_and(|script| script != line && is_harmless(package, script, depth + 1))
-        },
-    )
+fn is_harmless(package: &Package<'_>, line: &str, depth: usize) -> bool {
+    let mut parts =
+        line.split(['&', '|', ';', '(', ')']).map(str::trim).filter(|part| !part.is_empty());
+    parts.all(|part| {
+        let mut words = part.split_whitespace();
+        let calls = |word: &&str| !word.contains('=') && !CALLERS.contains(word);
+        let first = words.find(calls).unwrap_or("true");
+        if HARMLESS.contains(&first) {
+            return true;
+        }
+        let called = match first {
+            "npm" | "bun" | "run" => words.find(|word| *word != "run" && !word.starts_with('-')),
+            _ => Some(first),
+        };
+        let script = called.and_then(|name| package.script(name)).filter(|_| depth < 3);
+        script.is_some_and(|script| script != line && is_harmless(package, script, depth + 1))
+    })
 }
 
-/// Globs of everything the install looks at.
-fn files(unit: &Unit<'_>, installed: &[&Package]) -> Vec<String> {
-    let mut files: Vec<String> = Vec::new();
-    match installed.len() {
-        0..=MANIFESTS_MAX => files.extend(installed.iter().map(|package| package.path.clone())),
-        _ => files.push(join(&unit.root.dir, "**/package.json")),
-    }
-    files.extend(unit.manager.files(unit.project, unit.root));
+/// Patterns of everything the install looks at.
+fn files(unit: &Unit<'_>, installed: &[&Package<'_>]) -> Vec<String> {
+    let mut files: Vec<String> = match installed.len() {
+        0..=MANIFESTS_MAX => installed.iter().map(|package| package.path()).collect(),
+        _ => vec![unit.root.at.path("**/package.json")],
+    };
+    files.extend(unit.manager.files(unit.root.at));
     let is_lerna = matches!(unit.manager.installer, Some(Installer::Lerna(_)));
     for package in installed {
-        // Each was installed for itself.
-        let locks = ["package-lock.json", "yarn.lock"].map(|name| package.join(name));
-        files.extend(locks.into_iter().filter(|lock| is_lerna && unit.project.tree.has(lock)));
-        if installed.len() > 1 {
-            files.extend(programs(unit.project, package));
+        if is_lerna {
+            // Each was installed for itself.
+            files.extend(package.at.those(&["package-lock.json", "yarn.lock"]));
         }
-        files.extend(schema(unit.project, package));
-        files.extend(local(unit.project, package));
+        if installed.len() > 1 {
+            files.extend(programs(package));
+        }
+        files.extend(schema(package));
+        files.extend(local(package));
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(file.clone()));
     files
 }
 
 /// Programs that a member offers: pnpm links only what is there.
-fn programs(project: &Project<'_>, package: &Package) -> Vec<String> {
-    let Some(bin) = package.json().get("bin") else { return Vec::new() };
+fn programs(package: &Package<'_>) -> Vec<String> {
+    let Some(bin) = package.json.get("bin") else { return Vec::new() };
     let named = bin.as_str().into_iter().chain(bin.members().filter_map(|(_, v)| v.as_str()));
-    let paths = named.map(|path| package.join(path.trim_start_matches("./")));
-    paths.filter(|path| project.tree.has(path)).take(PROGRAMS_MAX).collect()
+    let paths = named.map(|path| path.trim_start_matches("./")).filter(|path| package.at.has(path));
+    paths.take(PROGRAMS_MAX).map(|path| package.at.path(path)).collect()
 }
 
 /// Programs of one package that are looked at.
 const PROGRAMS_MAX: usize = 20;
 
 /// Prisma makes its client from this when it is installed.
-pub(super) fn schema(project: &Project<'_>, package: &Package) -> Option<String> {
-    if !package.has("prisma") && !package.has("@prisma/client") {
+pub(super) fn schema(package: &Package<'_>) -> Option<String> {
+    if !package.has_any(&["prisma", "@prisma/client"]) {
         return None;
     }
-    let stated =
-        package.json().str_at(&["prisma", "schema"]).map(|path| path.trim_start_matches("./"));
-    let candidates = stated.into_iter().chain(["prisma/schema.prisma", "schema.prisma"]);
-    let found = candidates.map(|path| package.join(path)).find(|path| project.tree.has(path));
-    found.or_else(|| project.tree.has_dir(&package.join("prisma")).then(|| package.join("prisma")))
+    let stated = package.json.str_at(&["prisma", "schema"]);
+    let stated = stated.map(|path| path.trim_start_matches("./")).into_iter();
+    let mut candidates = stated.chain(["prisma/schema.prisma", "schema.prisma"]);
+    let found = candidates.find(|path| package.at.has(path));
+    let found = found.or_else(|| package.at.has_dir("prisma").then_some("prisma"));
+    found.map(|path| package.at.path(path))
 }
 
 /// Folders that dependencies name as `file:` or `link:`.
-fn local(project: &Project<'_>, package: &Package) -> Vec<String> {
+fn local(package: &Package<'_>) -> impl Iterator<Item = String> {
+    let tree = package.at.project.tree;
     let named = package.dependencies().filter_map(|(_, range)| {
         range.strip_prefix("file:").or_else(|| range.strip_prefix("link:"))
     });
-    let path = |named: &str| {
-        let mut parts: Vec<&str> = match package.dir.as_str() {
-            "." => Vec::new(),
-            dir => dir.split('/').collect(),
-        };
-        for part in named.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()?),
-                part => parts.push(part),
-            }
-        }
-        let path = parts.join("/");
-        let is_there = project.tree.has_dir(&path) || project.tree.has(&path);
-        (!path.is_empty() && is_there).then_some(path)
-    };
-    named.filter_map(path).collect()
+    // Those that begin with `/` are meant from here, too.
+    let paths = named.filter_map(|path| resolve(package.at.dir, &format!("./{path}")));
+    paths.filter(move |path| path != "." && (tree.has_dir(path) || tree.has(path)))
 }
 
-/// Packages of the system for the build stage and for the image.
-pub(super) fn system_packages(unit: &Unit<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
-    let (mut build, mut runtime) = (Vec::new(), Vec::new());
+/// Packages of the system for the build stage and, where something runs, for the image.
+pub(super) fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     let order = unit.packages.build_order(unit.package);
-    let has = |name: &str| order.iter().any(|package| package.has(name));
-    let family = unit.project.bases;
-    if NATIVE.iter().any(|name| has(name)) {
-        match family {
-            Family::Wolfi => build.extend(["build-base", "python-3.13"]),
-            _ => build.extend(["g++", "make", "python3"]),
-        }
+    let has_any = |names: &[&str]| order.iter().any(|package| package.has_any(names));
+    if has_any(NATIVE) {
+        facts.needs.push(Need::Compiler);
     }
     let from_git =
         |range: &str| ["git+", "git:", "github:", "git@"].iter().any(|p| range.starts_with(p));
     if order.iter().any(|package| package.dependencies().any(|(_, range)| from_git(range))) {
-        build.extend(["ca-certificates", "git"]);
+        facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
-    if has("prisma") || has("@prisma/client") {
+    if has_any(&["prisma", "@prisma/client"]) {
         // Its engines look for the library of OpenSSL, which slim images lack.
-        build.push("openssl");
-        runtime.push("openssl");
+        facts.packages_everywhere(&["openssl"], if runs { &["openssl"] } else { &[] });
     }
-    if has("puppeteer") {
-        runtime.push("chromium");
+    if runs && has_any(&["puppeteer"]) {
+        facts.packages_everywhere(&[], &["chromium"]);
     }
-    if unit.manager.tool == Tool::Bun && unit.is_bun && family != Family::Official {
-        build.clear();
-        runtime.clear();
-    }
-    (build, runtime)
 }
 
 /// More manifests than this are named by a pattern.

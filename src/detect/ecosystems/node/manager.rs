@@ -1,9 +1,7 @@
 //! The package manager: which one, which version, and how it is called.
 
 use super::{package::Package, start, workspace::RUSH};
-use crate::detect::{
-    Decision, Evidence, Project, images::Family, join, shell::quote, versions::Version,
-};
+use crate::detect::prelude::*;
 
 /// A package manager, told apart as far as it is called differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +15,81 @@ pub(super) enum Tool {
     Bun,
 }
 
+/// How a package manager is called.
+struct Row {
+    /// Id in `metadata.build_system`, which is the program's name too.
+    id: &'static str,
+    /// Installs what the lock file says.
+    frozen: &'static str,
+    /// Installs where there is no lock file.
+    loose: &'static str,
+    /// Option of these for what is needed to run; empty: it has none.
+    production: &'static str,
+    /// Runs a program of a dependency.
+    exec: &'static str,
+    /// Adds a development dependency.
+    add: &'static str,
+    /// Runs a script of a member of a workspace.
+    member: &'static str,
+    /// Where it keeps what it fetched, for the user root.
+    cache: &'static str,
+}
+
+/// In the order of [`Tool`].
+static ROWS: [Row; 5] = [
+    Row {
+        id: "npm",
+        frozen: "npm ci --no-audit --no-fund",
+        loose: "npm install --no-audit --no-fund",
+        production: " --omit=dev",
+        exec: "npx",
+        add: "npm install --no-save --no-audit --no-fund",
+        member: "npm run {script} --workspace={name}",
+        cache: "/root/.npm",
+    },
+    Row {
+        id: "yarn",
+        frozen: "yarn install --frozen-lockfile",
+        loose: "yarn install",
+        production: " --production",
+        exec: "yarn run",
+        add: "yarn add --dev",
+        member: "yarn workspace {name} run {script}",
+        cache: "/usr/local/share/.cache/yarn",
+    },
+    Row {
+        id: "yarn",
+        frozen: "yarn install --immutable",
+        // In a pipeline Yarn would refuse to write the lock file that is not there.
+        loose: "yarn install --no-immutable",
+        production: "",
+        exec: "yarn run",
+        add: "yarn add --dev",
+        member: "yarn workspace {name} run {script}",
+        cache: "/root/.yarn/berry/cache",
+    },
+    Row {
+        id: "pnpm",
+        frozen: "pnpm install --frozen-lockfile",
+        loose: "pnpm install --no-frozen-lockfile",
+        production: " --prod",
+        exec: "pnpm exec",
+        add: "pnpm add --save-dev",
+        member: "pnpm --filter {name} run {script}",
+        cache: "/root/.local/share/pnpm/store",
+    },
+    Row {
+        id: "bun",
+        frozen: "bun install --frozen-lockfile",
+        loose: "bun install",
+        production: " --production",
+        exec: "bunx",
+        add: "bun add --dev",
+        member: "bun run --filter {name} {script}",
+        cache: "/root/.bun/install/cache",
+    },
+];
+
 /// The package manager of a project or workspace.
 #[derive(Clone, Debug)]
 pub(super) struct Manager {
@@ -27,21 +100,11 @@ pub(super) struct Manager {
     pub(super) lock: Option<String>,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
-    /// How npm takes it when versions of peers do not fit.
-    peers: Peers,
+    /// How npm is called: since 7 it installs peers too, and it is an error when their versions do not fit.
+    with_peers: &'static str,
     /// The tool that installs a workspace in place of the package manager.
     pub(super) installer: Option<Installer>,
     pub(super) decision: Decision,
-}
-
-/// Since npm 7 peers are installed too, and it is an error when their versions do not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Peers {
-    Strict,
-    /// The lock file is one of npm 6, which let them be.
-    Ignored,
-    /// Nothing says what was installed when it last worked, and there are packages with many peers.
-    IgnoredIfNeeded,
 }
 
 /// Packages whose plugins have them for a peer.
@@ -76,31 +139,78 @@ const SETTINGS: &[&str] = &[
     "lerna.json", ".puppeteerrc.cjs",
 ];
 
+/// Settings that speak for a package manager, and keys of `engines`.
+const SIGNS: &[(&str, Tool)] = &[
+    ("pnpm-workspace.yaml", Tool::Pnpm),
+    (".yarnrc.yml", Tool::Berry),
+    ("bunfig.toml", Tool::Bun),
+];
+const ENGINES: &[(&str, Tool)] =
+    &[("pnpm", Tool::Pnpm), ("yarn", Tool::Classic), ("bun", Tool::Bun)];
+
+/// What speaks for a package manager: which one, which version, by which rule, and where.
+type Sign = (Tool, Option<String>, Rule, Option<Evidence>);
+
+/// `packageManager`, `devEngines`, the lock file, settings, `engines`, scripts: the first that says something.
+fn sign(root: &Package<'_>, lock: Option<&(&str, Tool)>) -> Sign {
+    let named = |key: &str| Rule::Named(key.to_owned());
+    let at = |value: &Value| Some(root.line(Some(value.line)));
+    let field = root.json.get("packageManager");
+    if let Some((field, text)) = field.and_then(|field| Some((field, field.as_str()?)))
+        && let (name, version) = text.split_once('@').unwrap_or((text, ""))
+        && let Some(tool) = tool(name)
+    {
+        let version = version.split('+').next().unwrap_or_default();
+        let is_exact = Version::parse(version).is_some() && version.chars().all(is_version_char);
+        let version = is_exact.then(|| version.to_owned());
+        return (tool, version, named("packageManager"), at(field));
+    }
+    if let Some(field) = root.json.at(&["devEngines", "packageManager"])
+        && let field = field.items().first().unwrap_or(field)
+        && let Some(tool) = field.str_at(&["name"]).and_then(tool)
+    {
+        let version = field.str_at(&["version"]).and_then(Version::parse);
+        let version = version.map(|version| version.to_string());
+        return (tool, version, named("devEngines.packageManager"), at(field));
+    }
+    if let Some((name, tool)) = lock {
+        return (*tool, None, Fixed::LockFile.into(), Some(root.at.place(name, None)));
+    }
+    if let Some((name, tool)) = SIGNS.iter().find(|(name, _)| root.at.has(name)) {
+        return (*tool, None, named(name), Some(root.at.place(name, None)));
+    }
+    let mut engines = ENGINES.iter();
+    if let Some((field, tool)) =
+        engines.find_map(|(name, tool)| Some((root.json.at(&["engines", name])?, tool)))
+    {
+        return (*tool, None, Fixed::Engines.into(), at(field));
+    }
+    let runs = |name: &&str| root.script(name).is_some_and(|line| line.starts_with("bun "));
+    if let Some(name) = ["start", "dev"].into_iter().find(runs) {
+        return (Tool::Bun, None, Fixed::ScriptRunsIt.into(), Some(root.script_place(name)));
+    }
+    match written_for_bun(root) {
+        Some(place) => (Tool::Bun, None, Fixed::WrittenForBun.into(), Some(place)),
+        None => (Tool::Npm, None, Fixed::ComesWithNode.into(), None),
+    }
+}
+
 impl Manager {
-    /// `packageManager`, `devEngines`, the lock file, settings, `engines`: the first that says something.
-    pub(super) fn of(project: &Project<'_>, root: &Package) -> Self {
-        if let Some(rush) = Self::rush(project, root) {
+    /// The package manager of the folder where dependencies are installed.
+    pub(super) fn of(root: &Package<'_>) -> Self {
+        if let Some(rush) = Self::rush(root) {
             return rush;
         }
-        let tree = project.tree;
-        let locks: Vec<(&str, Tool)> =
-            LOCKS.iter().copied().filter(|(name, _)| tree.has(&root.join(name))).collect();
-        let (named, version, mut decision) = named(root)
-            .or_else(|| by_lock(root, &locks))
-            .or_else(|| by_settings(project, root))
-            .unwrap_or_else(|| {
-                let decision = Decision::new("build system", "npm", "comes with Node.js", []);
-                (Tool::Npm, None, decision)
-            });
-        let lock = locks.iter().find(|(_, tool)| tool.id() == named.id());
-        for (name, tool) in &locks {
-            if tool.id() != named.id() {
-                let place = Evidence::file(root.join(name));
-                decision = decision.not(tool.id(), Some(place), "another sign comes first");
-            }
+        let (tree, at) = (root.at.project.tree, root.at);
+        let locks: Vec<_> = LOCKS.iter().filter(|(name, _)| at.has(name)).collect();
+        let (named, version, rule, place) = sign(root, locks.first().copied());
+        let mut decision = Decision::new(What::BuildSystem, named.id(), rule, place);
+        for (name, tool) in locks.iter().filter(|(_, tool)| tool.id() != named.id()) {
+            decision = decision.not(tool.id(), Some(at.place(name, None)), Fixed::OtherSignFirst);
         }
-        let lock = lock.map(|(name, _)| root.join(name));
-        let yarnrc = tree.yaml(&root.join(".yarnrc.yml"));
+        let lock = locks.iter().find(|(_, tool)| tool.id() == named.id());
+        let lock = lock.map(|(name, _)| at.path(name));
+        let yarnrc = at.yaml(".yarnrc.yml");
         let has_own_yarn = yarnrc.as_ref().is_some_and(|rc| rc.has("yarnPath"));
         let head = lock.as_ref().and_then(|lock| tree.head(lock, HEAD_BYTES)).unwrap_or_default();
         let is_berry = match &version {
@@ -112,97 +222,98 @@ impl Manager {
             Tool::Berry => Tool::Classic,
             tool => tool,
         };
-        let version = version.or_else(|| match tool {
-            Tool::Pnpm => Some(pnpm_of_lock(project, root, &head).to_owned()),
-            Tool::Berry => Some(berry_of_lock(&head).to_owned()),
-            Tool::Classic | Tool::Bun => Some("1".to_owned()),
+        let of_lock = || match tool {
+            Tool::Pnpm => Some(pnpm_of_lock(root, &head)),
+            Tool::Berry => Some(berry_of_lock(&head)),
+            Tool::Classic | Tool::Bun => Some("1"),
             Tool::Npm => None,
-        });
-        let is_lerna = tree.has(&root.join("lerna.json"))
-            && !root.json().has("workspaces")
+        };
+        let version = version.or_else(|| of_lock().map(str::to_owned));
+        let is_lerna = at.has("lerna.json")
+            && !root.json.has("workspaces")
             && tool != Tool::Pnpm
             && root.major("lerna").is_none_or(|major| major < 7);
         let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
         let installer = is_lerna.then_some(Installer::Lerna(lerna));
-        let peers = match (&lock, HOSTS.iter().any(|name| root.has(name))) {
-            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => Peers::Ignored,
-            (None, true) => Peers::IgnoredIfNeeded,
-            _ => Peers::Strict,
+        let with_peers = match (&lock, root.has_any(HOSTS)) {
+            // npm 6, which let them be, wrote the lock file.
+            (Some(_), _) if head.contains("\"lockfileVersion\": 1") => "{} --legacy-peer-deps",
+            // Nothing says what was installed when it last worked, and there are packages with many peers.
+            (None, true) => "{} || {} --legacy-peer-deps",
+            _ => "{}",
         };
-        Self { tool, version, lock, has_own_yarn, peers, installer, decision }
+        Self { tool, version, lock, has_own_yarn, with_peers, installer, decision }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
-    fn rush(project: &Project<'_>, root: &Package) -> Option<Self> {
-        let path = root.join(RUSH);
-        let json = project.tree.json(&path)?;
+    fn rush(root: &Package<'_>) -> Option<Self> {
+        let json = root.at.json(RUSH)?;
         let tools = [
-            ("pnpmVersion", Tool::Pnpm, "pnpm-lock.yaml"),
-            ("yarnVersion", Tool::Classic, "yarn.lock"),
-            ("npmVersion", Tool::Npm, "npm-shrinkwrap.json"),
+            ("pnpmVersion", Tool::Pnpm, "common/config/rush/pnpm-lock.yaml"),
+            ("yarnVersion", Tool::Classic, "common/config/rush/yarn.lock"),
+            ("npmVersion", Tool::Npm, "common/config/rush/npm-shrinkwrap.json"),
         ];
         let (version, tool, lock) =
             tools.into_iter().find_map(|(key, tool, lock)| Some((json.get(key)?, tool, lock)))?;
-        let lock = root.join(&format!("common/config/rush/{lock}"));
         let script = "common/scripts/install-run-rush.js";
         let rush = json.str_at(&["rushVersion"]).filter(|text| text.chars().all(is_version_char));
-        let command = match project.tree.has(&root.join(script)) {
+        let command = match root.at.has(script) {
             true => format!("node {script}"),
             false => format!("npx @microsoft/rush@{}", rush.unwrap_or("latest")),
         };
-        let place = Evidence::line(path, Some(version.line));
+        let (rule, place) = (Rule::Named(RUSH.to_owned()), root.at.place(RUSH, Some(version.line)));
         Some(Self {
             tool,
             version: version.text(),
-            lock: project.tree.has(&lock).then_some(lock),
+            lock: root.at.has(lock).then(|| root.at.path(lock)),
             has_own_yarn: false,
-            peers: Peers::Strict,
+            with_peers: "{}",
             installer: Some(Installer::Rush(command)),
-            decision: Decision::new("build system", tool.id(), RUSH, [place]),
+            decision: Decision::new(What::BuildSystem, tool.id(), rule, [place]),
         })
     }
 
-    /// Globs of the files that an install sees besides the manifests.
-    pub(super) fn files(&self, project: &Project<'_>, root: &Package) -> Vec<String> {
-        let here = |name: &&&str| project.tree.has(&root.join(name));
+    /// Whether Rush installs.
+    pub(super) fn is_rush(&self) -> bool {
+        matches!(self.installer, Some(Installer::Rush(_)))
+    }
+
+    /// Patterns of the files that an install sees besides the manifests.
+    pub(super) fn files(&self, at: Folder<'_>) -> Vec<String> {
         let mut files: Vec<String> = self.lock.iter().cloned().collect();
-        files.extend(SETTINGS.iter().filter(here).map(|name| root.join(name)));
+        files.extend(at.those(SETTINGS));
         if self.tool == Tool::Berry {
             // Hidden, so that it is not known whether they are there.
-            files
-                .extend([".yarn/releases", ".yarn/plugins", ".yarn/patches"].map(|f| root.join(f)));
+            files.extend([".yarn/releases", ".yarn/plugins", ".yarn/patches"].map(|f| at.path(f)));
         }
-        if matches!(self.installer, Some(Installer::Rush(_))) {
-            let folders = ["common/config", "common/scripts", "common/autoinstallers"];
-            let here = folders.map(|dir| root.join(dir));
-            files.push(root.join(RUSH));
-            files.extend(here.into_iter().filter(|dir| project.tree.has_dir(dir)));
+        let mut folders = vec!["patches"];
+        if self.is_rush() {
+            files.push(at.path(RUSH));
+            folders.splice(0..0, ["common/config", "common/scripts", "common/autoinstallers"]);
         }
-        if project.tree.has_dir(&root.join("patches")) {
-            files.push(root.join("patches"));
-        }
+        files.extend(folders.iter().filter(|dir| at.has_dir(dir)).map(|dir| at.path(dir)));
         files
     }
 
-    /// Commands that make the tool ready in an image that has Node.js, or for Bun nothing.
-    pub(super) fn setup(&self, node: u32, family: Family, is_bun_image: bool) -> Vec<String> {
+    /// Makes the tool ready in an image that has Node.js, or in that of Bun.
+    pub(super) fn setup(&self, node: u32, is_bun_image: bool) -> Option<Step> {
         let version = self.version.as_deref().unwrap_or("latest");
-        let package = match self.tool {
+        // The images of Node.js up to 25 have Yarn 1, which hands over to the program that `.yarnrc.yml` names.
+        let has_yarn = node < 26;
+        let (package, is_there) = match self.tool {
             // It fetches the package manager itself.
-            _ if matches!(self.installer, Some(Installer::Rush(_))) => return Vec::new(),
-            Tool::Npm => return Vec::new(),
-            Tool::Bun if is_bun_image => return Vec::new(),
-            Tool::Bun => format!("bun@{version}"),
-            Tool::Pnpm => format!("pnpm@{}", self.pnpm_for(node)),
-            // The images of Node.js up to 25 have Yarn 1, which hands over to the program that `.yarnrc.yml` names.
-            Tool::Classic if family == Family::Official && node < 26 => return Vec::new(),
-            Tool::Berry if self.has_own_yarn && family == Family::Official && node < 26 => {
-                return Vec::new();
+            _ if self.is_rush() => return None,
+            Tool::Npm => return None,
+            Tool::Bun if is_bun_image => return None,
+            Tool::Bun => (format!("bun@{version}"), false),
+            Tool::Pnpm => (format!("pnpm@{}", self.pnpm_for(node)), false),
+            Tool::Berry if !self.has_own_yarn => {
+                (format!("--force @yarnpkg/cli-dist@{version}"), false)
             }
-            Tool::Berry if !self.has_own_yarn => format!("--force @yarnpkg/cli-dist@{version}"),
-            Tool::Classic | Tool::Berry => "--force yarn@1".to_owned(),
+            Tool::Classic | Tool::Berry => ("--force yarn@1".to_owned(), has_yarn),
         };
-        vec![format!("npm install -g {package}")]
+        let step = Step::new(Kind::Setup, ".", format!("npm install -g {package}"));
+        Some(if is_there { step.not_on(Family::Official) } else { step })
     }
 
     /// A version that nobody pinned must run on the Node.js that somebody did (pnpm.io/installation, compatibility).
@@ -210,20 +321,13 @@ impl Manager {
         let version = self.version.as_deref().unwrap_or("10");
         let newest = match node {
             18.. => return version,
-            16 | 17 => 8,
-            14 | 15 => 7,
-            12 | 13 => 6,
-            _ => 5,
+            16 | 17 => "8",
+            14 | 15 => "7",
+            12 | 13 => "6",
+            _ => "5",
         };
-        match Version::parse(version) {
-            Some(Version { major, minor: None, .. }) if major > newest => match newest {
-                8 => "8",
-                7 => "7",
-                6 => "6",
-                _ => "5",
-            },
-            _ => version,
-        }
+        let is_newer = |v: Version| v.minor.is_none() && Some(v.major) > newest.parse().ok();
+        if Version::parse(version).is_some_and(is_newer) { newest } else { version }
     }
 
     /// Installs everything.
@@ -231,144 +335,78 @@ impl Manager {
         self.install_with(node, "")
     }
 
-    fn install_with(&self, node: u32, flag: &str) -> String {
-        let command = format!("{}{flag}", self.plain_install());
-        // npm 6 came with Node.js up to 14.
-        let is_new = self.tool == Tool::Npm && node >= 15;
-        if is_new { self.with_peers(&command) } else { command }
-    }
-
-    fn with_peers(&self, command: &str) -> String {
-        match self.peers {
-            Peers::Strict => command.to_owned(),
-            Peers::Ignored => format!("{command} --legacy-peer-deps"),
-            Peers::IgnoredIfNeeded => format!("{command} || {command} --legacy-peer-deps"),
-        }
-    }
-
-    fn plain_install(&self) -> String {
-        let is_locked = self.lock.is_some();
-        if let Some(Installer::Rush(rush)) = &self.installer {
-            return format!("{rush} {}", if is_locked { "install" } else { "update" });
-        }
-        match (self.tool, is_locked) {
-            (Tool::Npm, true) => "npm ci --no-audit --no-fund",
-            (Tool::Npm, false) => "npm install --no-audit --no-fund",
-            (Tool::Classic, true) => "yarn install --frozen-lockfile",
-            (Tool::Berry, true) => "yarn install --immutable",
-            // In a pipeline Yarn would refuse to write the lock file that is not there.
-            (Tool::Berry, false) => "yarn install --no-immutable",
-            (Tool::Classic, false) => "yarn install",
-            (Tool::Pnpm, true) => "pnpm install --frozen-lockfile",
-            (Tool::Pnpm, false) => "pnpm install --no-frozen-lockfile",
-            (Tool::Bun, true) => "bun install --frozen-lockfile",
-            (Tool::Bun, false) => "bun install",
-        }
-        .to_owned()
-    }
-
     /// Installs what is needed to run; `None` where the tool can't but by another way.
     pub(super) fn install_production(&self, node: u32) -> Option<String> {
-        if self.installer.is_some() {
-            return None;
-        }
         let flag = match self.tool {
             Tool::Npm if node < 15 => " --production",
-            Tool::Npm => " --omit=dev",
-            Tool::Classic | Tool::Bun => " --production",
-            Tool::Pnpm => " --prod",
-            Tool::Berry => return None,
+            tool => tool.row().production,
         };
-        Some(self.install_with(node, flag))
+        (self.installer.is_none() && !flag.is_empty()).then(|| self.install_with(node, flag))
+    }
+
+    fn install_with(&self, node: u32, flag: &str) -> String {
+        let row = self.tool.row();
+        let command = match (&self.installer, self.lock.is_some()) {
+            (Some(Installer::Rush(rush)), true) => format!("{rush} install"),
+            (Some(Installer::Rush(rush)), false) => format!("{rush} update"),
+            (_, true) => format!("{}{flag}", row.frozen),
+            (_, false) => format!("{}{flag}", row.loose),
+        };
+        // npm 6 came with Node.js up to 14.
+        let is_new = self.tool == Tool::Npm && node >= 15;
+        if is_new { self.with_peers.replace("{}", &command) } else { command }
     }
 
     /// Removes what is not needed to run, without running scripts of the project.
     pub(super) fn prune(&self, node: u32, is_workspace: bool) -> Option<String> {
-        if self.installer.is_some() {
-            return None;
-        }
-        let is_new_berry =
-            self.version.as_deref().and_then(Version::parse).is_some_and(|v| v.major >= 4);
+        let version = self.version.as_deref().and_then(Version::parse);
+        let is_new_berry = version.is_some_and(|version| version.major >= 4);
         let command = match self.tool {
+            _ if self.installer.is_some() => return None,
             Tool::Npm if node < 15 => "npm prune --production",
-            Tool::Npm => return Some(self.with_peers("npm prune --omit=dev --no-audit --no-fund")),
-            Tool::Classic if !is_workspace => {
-                "yarn install --production --ignore-scripts --prefer-offline"
+            Tool::Npm => {
+                let command = "npm prune --omit=dev --no-audit --no-fund";
+                return Some(self.with_peers.replace("{}", command));
             }
-            Tool::Berry if is_new_berry && !is_workspace => {
-                "yarn workspaces focus --all --production"
-            }
-            Tool::Pnpm if !is_workspace => "pnpm prune --prod --ignore-scripts",
-            _ => return None,
+            _ if is_workspace => return None,
+            Tool::Classic => "yarn install --production --ignore-scripts --prefer-offline",
+            Tool::Berry if is_new_berry => "yarn workspaces focus --all --production",
+            Tool::Pnpm => "pnpm prune --prod --ignore-scripts",
+            Tool::Berry | Tool::Bun => return None,
         };
         Some(command.to_owned())
     }
 
     /// Runs a script of the package in the current folder.
     pub(super) fn run(&self, script: &str) -> String {
-        format!("{} run {}", self.program(), quote(script))
+        // The package manager of Rush is not there by itself.
+        let program = if self.is_rush() { "npm" } else { self.tool.id() };
+        format!("{program} run {}", quote(script))
     }
 
-    /// Whether scripts of a member can be run by its name.
-    pub(super) fn selects(&self, member: &Package) -> bool {
-        member.name().is_some() && self.installer.is_none()
-    }
-
-    /// Runs a script of a member: from the root of its workspace, or, where none is selected, of the tree.
-    pub(super) fn run_in(&self, member: &Package, script: &str) -> String {
-        let script = quote(script);
-        let Some(name) = member.name().filter(|_| self.selects(member)) else {
-            return format!("cd {} && {} run {script}", quote(&member.dir), self.program());
+    /// Runs a script of a member: by its name from the root of its workspace, or, where none is selected, in its folder.
+    pub(super) fn run_in(&self, root: &str, member: &Package<'_>, script: &str) -> Step {
+        let Some(name) = member.name().filter(|_| self.installer.is_none()) else {
+            return Step::new(Kind::Build, member.at.dir, self.run(script));
         };
-        let name = quote(name);
-        match self.tool {
-            Tool::Npm => format!("npm run {script} --workspace={name}"),
-            Tool::Classic | Tool::Berry => format!("yarn workspace {name} run {script}"),
-            Tool::Pnpm => format!("pnpm --filter {name} run {script}"),
-            Tool::Bun => format!("bun run --filter {name} {script}"),
-        }
+        let command = self.tool.row().member.replace("{script}", &quote(script));
+        Step::new(Kind::Build, root, command.replace("{name}", &quote(name)))
     }
 
     /// Runs a program of a dependency.
     pub(super) fn exec(&self, command: &str) -> String {
-        let runner = match self.tool {
-            _ if self.installer.is_some() => "npx",
-            Tool::Npm => "npx",
-            Tool::Classic | Tool::Berry => "yarn run",
-            Tool::Pnpm => "pnpm exec",
-            Tool::Bun => "bunx",
-        };
-        format!("{runner} {command}")
+        let row = if self.installer.is_some() { Tool::Npm.row() } else { self.tool.row() };
+        format!("{} {command}", row.exec)
     }
 
     /// Adds a development dependency to the current package, after its install.
     pub(super) fn add(&self, package: &str) -> String {
-        match self.tool {
-            Tool::Npm => format!("npm install --no-save --no-audit --no-fund {package}"),
-            Tool::Classic | Tool::Berry => format!("yarn add --dev {package}"),
-            Tool::Pnpm => format!("pnpm add --save-dev {package}"),
-            Tool::Bun => format!("bun add --dev {package}"),
-        }
-    }
-
-    pub(super) fn program(&self) -> &'static str {
-        match self.installer {
-            // Its package manager is not there by itself.
-            Some(Installer::Rush(_)) => "npm",
-            _ => self.tool.id(),
-        }
+        format!("{} {package}", self.tool.row().add)
     }
 
     /// Where the tool keeps what it fetched, for the user root.
     pub(super) fn cache(&self) -> &'static str {
-        match self.tool {
-            _ if matches!(self.installer, Some(Installer::Rush(_))) => "/root/.rush",
-            Tool::Npm => "/root/.npm",
-            Tool::Classic => "/usr/local/share/.cache/yarn",
-            Tool::Berry => "/root/.yarn/berry/cache",
-            Tool::Pnpm => "/root/.local/share/pnpm/store",
-            Tool::Bun => "/root/.bun/install/cache",
-        }
+        if self.is_rush() { "/root/.rush" } else { self.tool.row().cache }
     }
 
     /// Bun's exact version, when one is pinned.
@@ -380,105 +418,28 @@ impl Manager {
 }
 
 impl Tool {
+    fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+
     /// The id in `metadata.build_system`, which is the program's name too.
     pub(super) fn id(self) -> &'static str {
-        match self {
-            Self::Npm => "npm",
-            Self::Classic | Self::Berry => "yarn",
-            Self::Pnpm => "pnpm",
-            Self::Bun => "bun",
-        }
+        self.row().id
     }
 }
-
-type Named = (Tool, Option<String>, Decision);
 
 fn tool(name: &str) -> Option<Tool> {
-    match name {
-        "npm" => Some(Tool::Npm),
-        "yarn" => Some(Tool::Classic),
-        "pnpm" => Some(Tool::Pnpm),
-        "bun" => Some(Tool::Bun),
-        _ => None,
-    }
-}
-
-/// `packageManager: "pnpm@9.1.0+sha…"`, or `devEngines.packageManager`.
-fn named(root: &Package) -> Option<Named> {
-    let json = root.json();
-    if let Some(field) = json.get("packageManager") {
-        let text = field.as_str()?;
-        let (name, version) = text.split_once('@').unwrap_or((text, ""));
-        let version = version.split('+').next().unwrap_or_default();
-        let is_exact = Version::parse(version).is_some() && version.chars().all(is_version_char);
-        let place = Evidence::line(&root.path, Some(field.line));
-        if let Some(tool) = tool(name) {
-            let decision = Decision::new("build system", name, "packageManager", [place]);
-            return Some((tool, is_exact.then(|| version.to_owned()), decision));
-        }
-    }
-    let field = json.at(&["devEngines", "packageManager"])?;
-    let field = field.items().first().unwrap_or(field);
-    let name = field.str_at(&["name"])?;
-    let place = Evidence::line(&root.path, Some(field.line));
-    let decision = Decision::new("build system", name, "devEngines.packageManager", [place]);
-    let version = field.str_at(&["version"]).and_then(Version::parse);
-    Some((tool(name)?, version.map(|version| version.to_string()), decision))
+    use Tool::{Bun, Classic, Npm, Pnpm};
+    [Npm, Classic, Pnpm, Bun].into_iter().find(|tool| tool.id() == name)
 }
 
 fn is_version_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '.' || c == '-'
 }
 
-fn by_lock(root: &Package, locks: &[(&str, Tool)]) -> Option<Named> {
-    let (name, tool) = locks.first()?;
-    let place = Evidence::file(root.join(name));
-    Some((*tool, None, Decision::new("build system", tool.id(), "lock file", [place])))
-}
-
-fn by_settings(project: &Project<'_>, root: &Package) -> Option<Named> {
-    let files = [
-        ("pnpm-workspace.yaml", Tool::Pnpm),
-        (".yarnrc.yml", Tool::Berry),
-        ("bunfig.toml", Tool::Bun),
-    ];
-    for (name, tool) in files {
-        let path = join(&root.dir, name);
-        if project.tree.has(&path) {
-            let decision = Decision::new("build system", tool.id(), name, [Evidence::file(path)]);
-            return Some((tool, None, decision));
-        }
-    }
-    for (name, tool) in [("pnpm", Tool::Pnpm), ("yarn", Tool::Classic), ("bun", Tool::Bun)] {
-        if let Some(field) = root.json().at(&["engines", name]) {
-            let place = Evidence::line(&root.path, Some(field.line));
-            let decision = Decision::new("build system", name, "engines", [place]);
-            return Some((tool, None, decision));
-        }
-    }
-    let start = ["start", "dev"]
-        .into_iter()
-        .find(|name| root.script(name).is_some_and(|script| script.starts_with("bun ")));
-    if let Some(start) = start {
-        let place = root.script_place(start);
-        return Some((
-            Tool::Bun,
-            None,
-            Decision::new("build system", "bun", "a script runs it", [place]),
-        ));
-    }
-    let place = written_for_bun(project, root)?;
-    Some((
-        Tool::Bun,
-        None,
-        Decision::new("build system", "bun", "the entry file is for Bun", [place]),
-    ))
-}
-
 /// Where the entry file of a package calls what only Bun has.
-pub(super) fn written_for_bun(project: &Project<'_>, package: &Package) -> Option<Evidence> {
-    let entry = start::entry_file(project, &package.dir)?;
-    let text = project.tree.read(&package.join(&entry))?;
+pub(super) fn written_for_bun(package: &Package<'_>) -> Option<Evidence> {
+    let text = package.at.read(&start::entry_file(package.at)?)?;
     let (at, _) = text.lines().find(|(_, line)| is_for_bun(line))?;
     Some(Evidence::line(&text.path, Some(at)))
 }
@@ -493,7 +454,7 @@ pub(super) fn is_for_bun(line: &str) -> bool {
 }
 
 /// The first pnpm that writes this lock file, but 9 where only the settings tell it from 10.
-fn pnpm_of_lock(project: &Project<'_>, root: &Package, head: &str) -> &'static str {
+fn pnpm_of_lock(root: &Package<'_>, head: &str) -> &'static str {
     let line = head.lines().find_map(|line| line.strip_prefix("lockfileVersion:"));
     let version = line.map(|text| text.trim().trim_matches(['\'', '"']));
     match version.and_then(Version::parse).map(Version::triple) {
@@ -502,11 +463,11 @@ fn pnpm_of_lock(project: &Project<'_>, root: &Package, head: &str) -> &'static s
         Some((6, ..)) => "8",
         Some((9, ..)) => {
             // Settings in this file are new in 10 (pnpm.io/blog/releases/10.5).
-            let workspace = project.tree.yaml(&root.join("pnpm-workspace.yaml"));
+            let workspace = root.at.yaml("pnpm-workspace.yaml");
             let known = ["packages", "catalog", "catalogs"];
             let is_new =
                 workspace.is_some_and(|w| w.members().any(|(key, _)| !known.contains(&key)));
-            let has_list = root.json().at(&["pnpm", "onlyBuiltDependencies"]).is_some();
+            let has_list = root.json.at(&["pnpm", "onlyBuiltDependencies"]).is_some();
             if is_new || has_list { "10" } else { "9" }
         }
         _ => "10",

@@ -1,47 +1,50 @@
 //! Node.js and Bun: npm, yarn, pnpm, bun; servers, meta-frameworks, single-page apps and static sites.
 //!
-//! A package is looked at in this order: what it is installed with (`workspace`, `manager`, `version`), what becomes of it
-//! (`outcome`, by the tables of `framework`), and the build that makes it (`build`).
+//! A package is looked at in this order: what it is installed with (`workspace`, `manager`, `version`: a `unit`), what
+//! becomes of it (`outcome`, by the tables of `framework`: a `plan`), and the build that makes it (`build`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::{manager::Manager, outcome::Runs, package::Package, workspace::Packages};
-use crate::detect::{Decision, Evidence, Project, Service, Weight, is_below, join, shell::quote};
+use self::{
+    manager::Manager, outcome::offers_code, plan::Plan, start::starts_another, unit::Unit,
+    workspace::Packages,
+};
+use crate::detect::prelude::*;
 
-pub use self::assets::{Assets, assets, assets_of};
+pub(in crate::detect) use self::assets::{front_end, tools};
+pub use super::draft::{Assets, assets, assets_of};
 
 mod assets;
 mod bare;
 mod build;
 mod config;
-mod development;
 mod framework;
 mod install;
+mod lines;
 mod manager;
 mod meta;
 mod nx;
 mod outcome;
 mod package;
+mod plan;
 mod site;
 mod source;
 mod start;
+mod unit;
 mod version;
 mod workspace;
 
 /// All packages that can be deployed, and those that are libraries, which weigh less.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
     let packages = Packages::of(project);
-    let mut managers: BTreeMap<String, Manager> = BTreeMap::new();
+    let mut managers: BTreeMap<&str, Manager> = BTreeMap::new();
     let mut services = Vec::new();
     for package in packages.all.values().filter(|package| package.has_manifest()) {
         let root = packages.root_of(package);
-        let manager =
-            managers.entry(root.dir.clone()).or_insert_with(|| Manager::of(project, root)).clone();
-        let (node, version) = version::decide(project, package, root);
-        let is_bun = runs_on_bun(project, package, &manager);
-        let unit = Unit { project, packages: &packages, package, root, manager, node, is_bun };
-        let applications = nx::services(&unit, &language(&unit), &version);
-        let mut own = service(&unit, version);
+        let manager = managers.entry(root.at.dir).or_insert_with(|| Manager::of(root)).clone();
+        let unit = Unit::new(&packages, package, manager);
+        let applications = nx::services(&unit);
+        let mut own = service(&unit);
         if let Some(root) = own.as_mut().filter(|root| root.weight < Weight::Stated)
             && !applications.is_empty()
         {
@@ -54,153 +57,54 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     }
     lighten_roots(&packages, &mut services);
     services.extend(bare::services(project, &packages));
-    services
+    assemble::all(project, services)
 }
 
 /// The root of a workspace whose members are deployed is no service because of a script that runs something, though
 /// nothing says that it listens.
-fn lighten_roots(packages: &Packages, services: &mut [Service]) {
-    let deployed: BTreeSet<String> = services
-        .iter()
-        .filter(|service| service.weight >= Weight::Starts)
-        .map(|service| service.dir.clone())
-        .collect();
+fn lighten_roots(packages: &Packages<'_>, services: &mut [Facts]) {
+    let deployed = services.iter().filter(|service| service.weight >= Weight::Starts);
+    let deployed: BTreeSet<String> = deployed.map(|service| service.dir.clone()).collect();
     for service in services {
-        let members = packages.all.get(&service.dir).and_then(|package| packages.members(package));
-        let is_light = service.spec.metadata.framework.is_none()
-            && service.spec.runtime.ports.is_empty()
+        let is_light = service.framework.is_none()
+            && service.port_number().is_none()
+            && !matches!(service.serves, Serves::Files(_))
             && service.weight < Weight::Stated;
-        if is_light && members.unwrap_or_default().iter().any(|member| deployed.contains(member)) {
+        if is_light && packages.members(&service.dir).any(|m| deployed.contains(m.at.dir)) {
             service.weight = service.weight.min(Weight::Manifest);
         }
     }
 }
 
-/// One package and what it is installed with.
-struct Unit<'a> {
-    project: &'a Project<'a>,
-    packages: &'a Packages,
-    package: &'a Package,
-    /// Where its dependencies are installed: itself, or the root of its workspace.
-    root: &'a Package,
-    manager: Manager,
-    /// The major of Node.js.
-    node: u32,
-    /// Bun runs it, not only installs it.
-    is_bun: bool,
-}
-
-/// Scripts that build for production, in the order in which they count.
-const BUILDS: &[&str] = &[
-    "build", "build:prod", "build:production", "build:app", "heroku-postbuild", "gcp-build",
-    "generate", "docs:build", "build:docs",
-];
-
-impl Unit<'_> {
-    /// The script that builds: its name and its line.
-    fn build_script(&self) -> Option<(&str, &str)> {
-        let name = self.package.first_script(BUILDS)?;
-        let line = self.package.script(name)?;
-        let is_other = line.starts_with("docker ")
-            || line.starts_with("echo ")
-            || line.starts_with("electron-builder");
-        (!is_other).then_some((name, line))
-    }
-
-    /// Where a dependency stands, of the package or of the root of its workspace.
-    fn place(&self, dependency: &str) -> Evidence {
-        let package = if self.package.has(dependency) { self.package } else { self.root };
-        package.place(dependency)
-    }
-
-    /// Whether the package, or the root of its workspace, has such a dependency.
-    fn has(&self, dependency: &str) -> bool {
-        self.package.has(dependency) || self.root.has(dependency)
-    }
-
-    /// The first number of a dependency's range.
-    fn major(&self, dependency: &str) -> Option<u32> {
-        self.package.major(dependency).or_else(|| self.root.major(dependency))
-    }
-
-    /// Whether it is a member of a workspace.
-    fn is_member(&self) -> bool {
-        self.package.dir != self.root.dir
-    }
-
-    /// The package's folder below that of its workspace; `.` for the root itself.
-    fn below_root(&self) -> &str {
-        match self.root.dir.as_str() {
-            _ if !self.is_member() => ".",
-            "." => &self.package.dir,
-            root => self.package.dir[root.len()..].trim_start_matches('/'),
-        }
-    }
-
-    /// A command that runs in the folder of the package.
-    fn in_package(&self, command: &str) -> String {
-        in_folder(&self.package.dir, command)
-    }
-}
-
-/// A command that runs in a folder of the tree.
-fn in_folder(dir: &str, command: &str) -> String {
-    match dir {
-        "." => command.to_owned(),
-        dir => format!("cd {} && {command}", quote(dir)),
-    }
-}
-
-/// Whether scripts or dependencies are made for Bun; a lock file alone says that it installs.
-fn runs_on_bun(project: &Project<'_>, package: &Package, manager: &Manager) -> bool {
-    let script = start::script(package);
-    let is_started = script.as_ref().is_some_and(|start| {
-        start.words.first().is_some_and(|word| word == "bun")
-            || start.line.starts_with("bun ") && !start.line.contains("--bun ")
-    });
-    let is_own = package.has("elysia");
-    let is_native = manager.tool == manager::Tool::Bun
-        && script.is_none()
-        && (package.has("@types/bun")
-            || package.has("bun-types")
-            || package.first_script(&["dev"]).is_none());
-    let is_framework =
-        ["next", "nuxt", "astro", "@sveltejs/kit"].iter().any(|name| package.has(name));
-    let is_written = || script.is_none() && manager::written_for_bun(project, package).is_some();
-    (is_started || is_own || is_native || is_written()) && !is_framework
-}
-
-fn service(unit: &Unit<'_>, version: Decision) -> Option<Service> {
-    let mut outcome = outcome::of(unit);
-    let is_workspace = unit.packages.members(unit.root).is_some() && !unit.is_member();
-    if is_workspace
-        && outcome.framework.is_none()
-        && let Runs::Server(server) = &outcome.runs
-        && server.start.script.is_none()
-        && !server.start.rule.starts_with("Procfile")
+fn service(unit: &Unit<'_>) -> Option<Facts> {
+    let mut plan = outcome::of(unit);
+    let is_root = unit.is_in_workspace() && !unit.is_member();
+    if plan.start.as_ref().is_some_and(|start| start.is_guess())
+        && is_root
+        && plan.facts.framework.is_none()
     {
         // `main` of a root that only holds its members together.
-        outcome.runs = Runs::Nothing { why: "the root of a workspace" };
+        plan.stop(Fixed::RootOfWorkspace);
     }
-    if runs_what_another_installs(unit, &outcome) {
-        outcome.runs = Runs::Nothing { why: "it starts another package of the tree" };
+    let claims = claims(unit);
+    if runs_what_another_installs(unit, &plan, &claims) {
+        plan.stop(Fixed::StartsAnotherPackage);
     }
-    let members = unit.packages.members(unit.root).map_or(0, <[String]>::len);
-    if matches!(outcome.runs, Runs::Nothing { .. }) && unit.is_member() && members > MEMBERS_MANY {
+    let members = unit.packages.members(unit.root.at.dir).count();
+    let is_nothing = matches!(plan.facts.serves, Serves::Nothing(..));
+    if is_nothing && unit.is_member() && members > MEMBERS_MANY {
         // The root stands for libraries, and each of them would be planned with all others.
         return None;
     }
-    let weight = weight(unit, &outcome);
-    let claims = if weight >= Weight::Starts { claims(unit) } else { Vec::new() };
-    let language = language(unit);
-    let mut decisions = vec![language.clone(), unit.manager.decision.clone(), version];
-    decisions.append(&mut outcome.decisions);
-    let mut spec = build::spec(unit, &outcome, &mut decisions);
-    spec.metadata.project_name = unit.package.name().map(str::to_owned);
-    spec.metadata.language = Some(language.value);
-    spec.metadata.build_system = Some(unit.manager.tool.id().to_owned());
-    spec.metadata.framework = outcome.framework.map(str::to_owned);
-    Some(Service { dir: unit.package.dir.clone(), spec, weight, claims, decisions })
+    let weight = weight(unit, &plan);
+    let starts_another =
+        plan.start.as_ref().is_some_and(|start| start.is_stated() && starts_another(&start.line));
+    let mut facts = build::facts(unit, plan);
+    (facts.weight, facts.starts_another) = (weight, starts_another);
+    if weight >= Weight::Starts {
+        facts.claims = claims;
+    }
+    Some(facts)
 }
 
 /// A workspace with more members has services, or nobody wants to read of each of its libraries.
@@ -216,29 +120,26 @@ const OTHERS: &[&str] = &[
 /// Generators of manuals, and what makes applications for phones that have a page for browsers, too.
 const SECONDARY: &[&str] = &["docusaurus", "vitepress", "vuepress", "expo"];
 
-fn weight(unit: &Unit<'_>, outcome: &outcome::Outcome) -> Weight {
-    let entries = unit.project.tree.entries(&unit.package.dir);
-    let is_beside = entries.is_some_and(|entries| {
-        entries.first_of(OTHERS).is_some() || entries.ending(".csproj").next().is_some()
-    });
-    match &outcome.runs {
-        Runs::Nothing { .. } if outcome::offers_code(unit) => Weight::Library,
-        Runs::Nothing { .. } => Weight::Manifest,
-        Runs::Server(server) if server.start.rule.starts_with("Procfile") => Weight::Stated,
-        Runs::Site(_) if is_beside => Weight::Manifest,
-        // A page of a library shows what it does.
-        Runs::Site(_) if outcome.framework.is_none() && outcome::offers_code(unit) => {
-            Weight::Library
-        }
-        Runs::Site(_) if outcome.framework.is_some_and(|id| SECONDARY.contains(&id)) => {
-            Weight::Manual
-        }
-        Runs::Server(_) | Runs::Site(_) if outcome.framework.is_some() => Weight::Framework,
-        Runs::Site(_) => Weight::Starts,
-        Runs::Server(server) if server.start.script.is_some() || server.port.is_some() => {
-            Weight::Starts
-        }
-        Runs::Server(_) => Weight::Manifest,
+fn weight(unit: &Unit<'_>, plan: &Plan) -> Weight {
+    let (at, framework) = (unit.at(), plan.facts.framework);
+    let has_project = || at.entries().is_some_and(|all| all.ending(".csproj").next().is_some());
+    let is_site = matches!(plan.facts.serves, Serves::Files(_));
+    let Some(start) = plan.start.as_ref().filter(|_| !is_site) else {
+        return match framework {
+            _ if !is_site && offers_code(unit.package) => Weight::Library,
+            _ if !is_site || at.first_of(OTHERS).is_some() || has_project() => Weight::Manifest,
+            // A page of a library shows what it does.
+            None if offers_code(unit.package) => Weight::Library,
+            None => Weight::Starts,
+            Some(id) if SECONDARY.contains(&id) => Weight::Manual,
+            Some(_) => Weight::Framework,
+        };
+    };
+    match framework {
+        _ if start.is_stated() => Weight::Stated,
+        Some(_) => Weight::Framework,
+        None if start.script.is_some() || plan.facts.port_number().is_some() => Weight::Starts,
+        None => Weight::Manifest,
     }
 }
 
@@ -248,23 +149,17 @@ fn claims(unit: &Unit<'_>) -> Vec<String> {
         "build", "heroku-postbuild", "postinstall", "install", "preinstall", "prebuild",
         "postbuild", "build:client", "client:build",
     ];
-    if unit.packages.members(unit.package).is_some() {
+    let own = unit.at().dir;
+    if unit.packages.is_root(unit.package) {
         return Vec::new();
     }
     let lines: Vec<&str> = SCRIPTS.iter().filter_map(|name| unit.package.script(name)).collect();
-    let below = unit
-        .packages
-        .all
-        .keys()
-        .filter(|dir| **dir != unit.package.dir && is_below(dir, &unit.package.dir));
-    let is_named = |dir: &&String| {
-        let inner = match unit.package.dir.as_str() {
-            "." => dir.as_str(),
-            own => dir[own.len()..].trim_start_matches('/'),
-        };
-        lines.iter().any(|line| names_folder(line, inner))
+    let below = unit.packages.all.keys().filter(|dir| **dir != own && is_below(dir, own));
+    let is_named = |dir: &&&str| {
+        let inner = relative(own, dir);
+        lines.iter().any(|line| names_folder(line, &inner))
     };
-    below.filter(is_named).cloned().collect()
+    below.filter(is_named).map(|dir| (*dir).to_owned()).collect()
 }
 
 fn names_folder(line: &str, folder: &str) -> bool {
@@ -273,44 +168,15 @@ fn names_folder(line: &str, folder: &str) -> bool {
 }
 
 /// A start file inside another package, whose dependencies nobody installs from here.
-fn runs_what_another_installs(unit: &Unit<'_>, outcome: &outcome::Outcome) -> bool {
-    let Runs::Server(server) = &outcome.runs else { return false };
-    let Some(file) = server.start.file() else { return false };
-    let path = join(&unit.package.dir, file);
-    let owner = workspace::ancestors(&path).find_map(|dir| unit.packages.all.get(dir));
-    let Some(owner) = owner.filter(|owner| owner.dir != unit.package.dir) else { return false };
+fn runs_what_another_installs(unit: &Unit<'_>, plan: &Plan, claims: &[String]) -> bool {
+    let Some(file) = plan.start.as_ref().and_then(|start| start.file()) else { return false };
+    let path = unit.at().path(file);
+    let owner = upward(parent(&path)).find_map(|dir| unit.packages.all.get(dir));
     // Self-made `{"type": "module"}` files mark folders and own nothing.
-    owner.dependencies().next().is_some()
-        && !claims(unit).contains(&owner.dir)
-        && outcome.framework.is_none()
-}
-
-/// TypeScript where there is a `tsconfig.json`, or files and a compiler for them.
-fn language(unit: &Unit<'_>) -> Decision {
-    let tree = unit.project.tree;
-    let place = |file: String| [Evidence::file(file)];
-    let tsconfig = unit.package.join("tsconfig.json");
-    if tree.has(&tsconfig) {
-        return Decision::new("language", "typescript", "tsconfig.json", place(tsconfig));
-    }
-    let source = ["", "src", "app", "pages", "server", "routes"].iter().find_map(|folder| {
-        let dir =
-            if folder.is_empty() { unit.package.dir.clone() } else { unit.package.join(folder) };
-        let entries = tree.entries(&dir)?;
-        let is_source = |name: &&String| {
-            (name.ends_with(".ts") || name.ends_with(".tsx"))
-                && !name.ends_with(".d.ts")
-                && !name.contains(".config.")
-        };
-        entries.files.iter().find(is_source).map(|name| join(&dir, name))
-    });
-    match source {
-        Some(file) => Decision::new("language", "typescript", "a source file", place(file)),
-        None => Decision::new(
-            "language",
-            "javascript",
-            "package.json",
-            place(unit.package.path.clone()),
-        ),
-    }
+    plan.facts.framework.is_none()
+        && owner.is_some_and(|owner| {
+            owner.at.dir != unit.at().dir
+                && owner.dependencies().next().is_some()
+                && !claims.iter().any(|claim| claim == owner.at.dir)
+        })
 }

@@ -1,43 +1,31 @@
 //! `package.json`, and what else of a folder the rules ask for.
 
-use crate::detect::{Evidence, Project, join, manifest::Value};
+use crate::detect::{manifest, prelude::*};
 
 /// A folder with a `package.json`.
 #[derive(Debug)]
-pub(super) struct Package {
+pub(super) struct Package<'a> {
     /// The folder.
-    pub(super) dir: String,
-    /// Path of the manifest.
-    pub(super) path: String,
-    json: Value,
+    pub(super) at: Folder<'a>,
+    /// The manifest; empty where there is none.
+    pub(super) json: Value,
 }
 
-/// A dependency of a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dependency {
-    /// The range as written.
-    pub(super) range: String,
-    /// Where it stands.
-    pub(super) line: usize,
-    /// Whether it is needed only to develop and build.
-    pub(super) is_dev: bool,
-}
-
+const MANIFEST: &str = "package.json";
 const GROUPS: [&str; 4] =
     ["dependencies", "optionalDependencies", "peerDependencies", "devDependencies"];
 
-impl Package {
+impl<'a> Package<'a> {
     /// Reads the manifest of a folder.
-    pub(super) fn load(project: &Project<'_>, dir: &str) -> Option<Self> {
-        let path = join(dir, "package.json");
-        let json = project.tree.json(&path)?;
-        Some(Self { dir: dir.to_owned(), path, json })
+    pub(super) fn load(project: &'a Project<'a>, dir: &'a str) -> Option<Self> {
+        let at = Folder::new(project, dir);
+        Some(Self { at, json: at.json(MANIFEST)? })
     }
 
     /// A folder that has none.
-    pub(super) fn without_manifest(dir: &str) -> Self {
-        let json = Value { line: 1, kind: crate::detect::manifest::Kind::Table(Vec::new()) };
-        Self { dir: dir.to_owned(), path: join(dir, "package.json"), json }
+    pub(super) fn without_manifest(project: &'a Project<'a>, dir: &'a str) -> Self {
+        let json = Value { line: 1, kind: manifest::Kind::Table(Vec::new()) };
+        Self { at: Folder::new(project, dir), json }
     }
 
     /// Whether there is a manifest.
@@ -45,9 +33,14 @@ impl Package {
         self.json.members().next().is_some()
     }
 
-    /// The manifest.
-    pub(super) fn json(&self) -> &Value {
-        &self.json
+    /// Path of the manifest.
+    pub(super) fn path(&self) -> String {
+        self.at.path(MANIFEST)
+    }
+
+    /// A line of the manifest.
+    pub(super) fn line(&self, line: Option<usize>) -> Evidence {
+        self.at.place(MANIFEST, line)
     }
 
     /// `name`.
@@ -57,7 +50,7 @@ impl Package {
 
     /// A script that is not empty.
     pub(super) fn script(&self, name: &str) -> Option<&str> {
-        let script = self.json.at(&["scripts", name])?.as_str()?;
+        let script = self.json.str_at(&["scripts", name])?;
         // What `npm init` writes.
         let is_filled = !script.trim().is_empty() && !script.contains("no test specified");
         is_filled.then_some(script)
@@ -65,7 +58,7 @@ impl Package {
 
     /// Where a script stands.
     pub(super) fn script_place(&self, name: &str) -> Evidence {
-        Evidence::line(&self.path, self.json.at(&["scripts", name]).map(|script| script.line))
+        self.line(self.json.at(&["scripts", name]).map(|script| script.line))
     }
 
     /// The first of these scripts that is there.
@@ -79,13 +72,11 @@ impl Package {
         members.filter_map(|(name, script)| Some((name, script.as_str()?)))
     }
 
-    /// A dependency of any kind; one that is needed to run before one that is not.
-    pub(super) fn dependency(&self, name: &str) -> Option<Dependency> {
-        GROUPS.iter().find_map(|group| {
-            let range = self.json.at(&[group, name])?;
-            let is_dev = *group == "devDependencies";
-            Some(Dependency { range: range.text()?, line: range.line, is_dev })
-        })
+    /// The range of a dependency, and whether it is needed only to develop; of two, the one that is needed to run.
+    fn dependency(&self, name: &str) -> Option<(&Value, bool)> {
+        let ranges = GROUPS.iter().map(|group| (self.json.at(&[group, name]), *group == GROUPS[3]));
+        let mut ranges = ranges.filter_map(|(range, is_dev)| Some((range?, is_dev)));
+        ranges.find(|(range, _)| range.text().is_some())
     }
 
     /// Whether there is such a dependency.
@@ -93,16 +84,25 @@ impl Package {
         GROUPS.iter().any(|group| self.json.at(&[group, name]).is_some())
     }
 
+    /// Whether there is any of these dependencies.
+    pub(super) fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
+
+    /// Whether a dependency is needed only to develop and build; `None` where there is none.
+    pub(super) fn is_dev(&self, name: &str) -> Option<bool> {
+        self.dependency(name).map(|(_, is_dev)| is_dev)
+    }
+
     /// Where a dependency stands.
     pub(super) fn place(&self, name: &str) -> Evidence {
-        Evidence::line(&self.path, self.dependency(name).map(|dependency| dependency.line))
+        self.line(self.dependency(name).map(|(range, _)| range.line))
     }
 
     /// The first number of a dependency's range.
     pub(super) fn major(&self, name: &str) -> Option<u32> {
-        let range = self.dependency(name)?.range;
-        let digits = range.find(|c: char| c.is_ascii_digit())?;
-        let rest = &range[digits..];
+        let range = self.dependency(name)?.0.text()?;
+        let rest = &range[range.find(|c: char| c.is_ascii_digit())?..];
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..end].parse().ok()
     }
@@ -117,11 +117,6 @@ impl Package {
 
     /// Whether something is needed only to develop and build.
     pub(super) fn has_dev_dependencies(&self) -> bool {
-        self.json.get("devDependencies").is_some_and(|group| group.members().next().is_some())
-    }
-
-    /// A path of this folder.
-    pub(super) fn join(&self, name: &str) -> String {
-        join(&self.dir, name)
+        self.json.get(GROUPS[3]).is_some_and(|group| group.members().next().is_some())
     }
 }

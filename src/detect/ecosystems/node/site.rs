@@ -1,11 +1,7 @@
 //! Where builds for browsers put their files.
 
-use super::{
-    Unit,
-    config::{self, Config},
-    outcome::{self, Outcome, Runs},
-};
-use crate::detect::{Evidence, ecosystems::draft, is_below, manifest::Value};
+use super::{config::Config, unit::Unit};
+use crate::detect::{prelude::*, shell};
 
 /// The folder a build writes to, relative to the package, and where that is said.
 ///
@@ -14,147 +10,121 @@ pub(super) fn output(unit: &Unit<'_>, build: &str, default: &str) -> (String, Op
     let names = [
         "--outDir", "--out-dir", "--dist-dir", "--output-path", "--output", "-d", "--dest", "--out",
     ];
-    if let Some((name, line)) = unit.build_script() {
-        let by_flag = config::flag(line, &names);
-        let by_env = line.split_whitespace().find_map(|word| word.strip_prefix("BUILD_PATH="));
-        if let Some(folder) = by_flag.or(by_env).and_then(|folder| written(unit, "", folder)) {
-            return (folder, Some(unit.package.script_place(name)));
-        }
+    let by_script = || {
+        let (name, line) = unit.build_script()?;
+        let by_env = || line.split_whitespace().find_map(|word| word.strip_prefix("BUILD_PATH="));
+        let folder = written(unit.at(), "", shell::option(line, &names).or_else(by_env)?)?;
+        Some((folder, unit.package.script_place(name)))
+    };
+    match by_script().or_else(|| configured(unit.at(), build)) {
+        Some((folder, place)) => (folder, Some(place)),
+        None => (default.to_owned(), None),
     }
-    configured(unit, build).unwrap_or_else(|| (default.to_owned(), None))
 }
 
-fn configured(unit: &Unit<'_>, build: &str) -> Option<(String, Option<Evidence>)> {
-    let tool = build.split_whitespace().next().unwrap_or_default();
-    let keyed = |stems: &[&str], keys: &[&str]| {
-        let config = Config::find(unit, stems)?;
-        let (folder, place) =
-            keys.iter().find_map(|key| config.text_of(key).or_else(|| config.joined_path(key)))?;
-        Some((written(unit, "", &folder)?, Some(place)))
-    };
-    match tool {
+/// Keys of configurations with the folder that a tool writes to: program, files, key.
+const KEYS: &[(&str, &[&str], &str)] = &[
+    ("vue-cli-service", &["vue.config"], "outputDir"),
+    ("astro", &["astro.config"], "outDir"),
+    ("rsbuild", &["rsbuild.config"], "root"),
+    ("snowpack", &["snowpack.config"], "out"),
+    ("umi", &[".umirc", "config/config"], "outputPath"),
+    ("eleventy", &[".eleventy", "eleventy.config"], "output"),
+];
+
+/// Files where webpack may be told its output.
+const WEBPACK: &[&str] = &[
+    "webpack.config", "webpack.prod", "webpack.config.prod", "webpack.common",
+    "webpack.production", "config/webpack.prod", "config/webpack.common", "config/webpack.config",
+];
+
+fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
+    let text = |config: &Config, key: &str| config.text_of(key).or_else(|| config.joined_path(key));
+    match build.split_whitespace().next()? {
         "vite" => {
-            let config = Config::find(unit, &["vite.config"])?;
+            let config = Config::find(at, &["vite.config"])?;
             let root = config.text_of("root").map(|(root, _)| root);
-            let folder = config.text_of("outDir").or_else(|| config.joined_path("outDir"));
-            let (folder, place) = match (folder, &root) {
-                (Some((folder, place)), _) => (folder, place),
-                (None, Some(_)) => ("dist".to_owned(), config.place()),
-                (None, None) => return None,
-            };
-            let folder = written(unit, root.as_deref().unwrap_or_default(), &folder)?;
-            Some((folder, Some(place)))
+            let by_root = || root.is_some().then(|| ("dist".to_owned(), config.place()));
+            let (folder, place) = text(&config, "outDir").or_else(by_root)?;
+            Some((written(at, root.as_deref().unwrap_or_default(), &folder)?, place))
         }
-        "vue-cli-service" => keyed(&["vue.config"], &["outputDir"]),
-        "webpack" => {
-            let stems = [
-                "webpack.config", "webpack.prod", "webpack.config.prod", "webpack.common",
-                "webpack.production",
-            ];
-            let stems = stems
-                .iter()
-                .copied()
-                .chain(["config/webpack.prod", "config/webpack.common", "config/webpack.config"]);
-            let all: Vec<&str> = stems.collect();
-            all.iter().find_map(|stem| {
-                let config = Config::find(unit, &[stem])?;
-                let (folder, place) = config.joined_path("path")?;
-                Some((written(unit, "", &folder)?, Some(place)))
-            })
-        }
-        "astro" => keyed(&["astro.config"], &["outDir"]),
-        "rsbuild" => keyed(&["rsbuild.config"], &["root"]),
-        "snowpack" => keyed(&["snowpack.config"], &["out"]),
-        "umi" => keyed(&[".umirc", "config/config"], &["outputPath"]),
-        "eleventy" => keyed(&[".eleventy", "eleventy.config"], &["output"]),
+        "webpack" => WEBPACK.iter().find_map(|stem| {
+            let (folder, place) = Config::find(at, &[stem])?.joined_path("path")?;
+            Some((written(at, "", &folder)?, place))
+        }),
         "hexo" => {
-            let path = unit.package.join("_config.yml");
-            let folder = unit.project.tree.yaml(&path)?;
-            let folder = folder.get("public_dir")?;
-            let place = Evidence::line(path, Some(folder.line));
-            Some((inside("", folder.as_str()?)?, Some(place)))
+            let config = at.yaml("_config.yml")?;
+            let folder = config.get("public_dir")?;
+            Some((inside("", folder.as_str()?)?, at.place("_config.yml", Some(folder.line))))
         }
-        _ => None,
+        tool => {
+            let (_, stems, key) = KEYS.iter().find(|(program, ..)| *program == tool)?;
+            let (folder, place) = text(&Config::find(at, stems)?, key)?;
+            Some((written(at, "", &folder)?, place))
+        }
     }
 }
 
 /// The folder that a build writes to, `folder` as seen from `start` in the package: it may lie beside the package, such as
 /// `../server/static`, but not around it, nor outside of the tree.
-pub(super) fn written(unit: &Unit<'_>, start: &str, folder: &str) -> Option<String> {
-    if folder.starts_with('/') || folder.contains(['$', '{', '*', '?', '[', '\\']) {
+pub(super) fn written(at: Folder<'_>, start: &str, folder: &str) -> Option<String> {
+    if folder.starts_with('/') || folder.contains(SPECIAL) {
         return inside(start, folder);
     }
-    let dir = &unit.package.dir;
-    let path = draft::resolve(&draft::resolve(dir, start)?, folder)?;
-    (!is_below(dir, &path)).then(|| draft::relative(dir, &path))
+    let path = resolve(&resolve(at.dir, start)?, folder)?;
+    (!is_below(at.dir, &path)).then(|| relative(at.dir, &path))
 }
 
 /// `folder` below `start`, clean; `None` when it leaves the package.
 fn inside(start: &str, folder: &str) -> Option<String> {
-    if folder.starts_with('/') && start.is_empty() {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in start.split('/').chain(folder.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part if part.contains(['$', '{', '*', '?', '[', '\\']) => return None,
-            part => parts.push(part),
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join("/"))
+    let is_absolute = folder.starts_with('/') && start.is_empty();
+    let path = resolve(".", &format!("./{start}/{folder}")).filter(|path| path != ".")?;
+    (!is_absolute && !path.contains(SPECIAL)).then_some(path)
 }
+
+/// What paths that only a program knows hold, or patterns.
+const SPECIAL: [char; 6] = ['$', '{', '*', '?', '[', '\\'];
+
+/// Pages that a bundler begins with.
+const PAGES: &[&str] = &[
+    "index.html", "public/index.html", "src/index.html", "src/index.ejs", "src/index.pug",
+    "client/index.html", "app/index.html", "static/index.html", "dist/index.html",
+    "src/public/index.html", "src/template.html",
+];
 
 /// Whether there is a page that a bundler begins with, and it makes no library.
 pub(super) fn has_page(unit: &Unit<'_>) -> bool {
-    let tree = unit.project.tree;
-    let config = Config::find(unit, &["vite.config", "webpack.config", "rollup.config"]);
+    let at = unit.at();
+    let config = Config::find(at, &["vite.config", "webpack.config", "rollup.config"]);
     // `build.lib` of Vite.
     if config.as_ref().is_some_and(|config| config.says("lib", "{")) {
         return false;
     }
-    let mut pages = vec![
-        "index.html", "public/index.html", "src/index.html", "src/index.ejs", "src/index.pug",
-        "client/index.html", "app/index.html", "static/index.html", "dist/index.html",
-        "src/public/index.html", "src/template.html",
-    ];
-    let root = config.as_ref().and_then(|config| config.text_of("root")).map(|(root, _)| root);
-    let own = root.and_then(|root| inside(&root, "index.html"));
-    pages.extend(own.as_deref());
-    pages.iter().any(|page| tree.has(&unit.package.join(page)))
+    let root = config.as_ref().and_then(|config| config.text_of("root"));
+    let own = root.and_then(|(root, _)| inside(&root, "index.html"));
+    at.first_of(PAGES).is_some()
+        || own.is_some_and(|page| at.has(&page))
         || ["html-webpack-plugin", "@rollup/plugin-html"].iter().any(|plugin| unit.has(plugin))
 }
 
-/// VitePress and VuePress write into the folder of their pages, which the script names.
-pub(super) fn documentation(unit: &Unit<'_>, tool: &str, output: &str) -> Outcome {
-    let hidden = output.split('/').next().unwrap_or_default();
+/// VitePress and VuePress write into the folder of their pages, which the script names: that folder, and the output.
+pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
+    let hidden = format!(".{tool}");
     let script = unit.package.scripts().find_map(|(_, line)| {
         let after = line.split_once(&format!("{tool} build"))?.1;
-        let word =
-            after.split_whitespace().next().filter(|word| !word.starts_with(['-', '&', ';', '|']));
-        Some(word.unwrap_or(".").to_owned())
+        let word = after.split_whitespace().next();
+        Some(word.filter(|word| !word.starts_with(['-', '&', ';', '|'])).unwrap_or("."))
     });
-    let has =
-        |dir: &&&str| unit.project.tree.has_dir(&unit.package.join(&format!("{dir}/{hidden}")));
-    let found = || {
-        ["docs", "doc", "src", "documentation", "content"]
-            .iter()
-            .find(has)
-            .map(|dir| (*dir).to_owned())
-    };
-    let dir = script.or_else(found).and_then(|dir| inside("", &dir)).unwrap_or_default();
-    let folder = if dir.is_empty() { output.to_owned() } else { format!("{dir}/{output}") };
-    let mut outcome = outcome::files(unit, &format!("{tool} build {dir}"), &folder, false);
-    if let Runs::Site(site) = &mut outcome.runs {
-        site.folder = folder;
-    }
-    outcome
+    let has = |dir: &&str| unit.at().has_dir(&format!("{dir}/{hidden}"));
+    let found = || ["docs", "doc", "src", "documentation", "content"].into_iter().find(has);
+    let dir = script.or_else(found).and_then(|dir| inside("", dir));
+    let output = join(dir.as_deref().unwrap_or("."), &format!("{hidden}/dist"));
+    (dir.unwrap_or_default(), output)
 }
 
 /// What `angular.json` says of its application.
 pub(super) struct Angular {
-    /// Where the files for the browser are.
+    /// Where the files for the browser are, relative to the package.
     pub(super) folder: String,
     /// The program that serves them, when there is one.
     pub(super) server: Option<String>,
@@ -163,20 +133,13 @@ pub(super) struct Angular {
     pub(super) place: Evidence,
 }
 
-pub(super) fn angular(unit: &Unit<'_>) -> Option<Angular> {
-    let path = unit.package.join("angular.json");
-    let json = unit.project.tree.json(&path).or_else(|| old_angular(unit));
-    let json = json?;
-    if let Some(folder) =
-        json.at(&["apps"]).and_then(|apps| apps.items().first()?.str_at(&["outDir"]))
+pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
+    let json = at.json("angular.json").or_else(|| at.json(".angular-cli.json"))?;
+    if let Some(apps) = json.get("apps")
+        && let Some(folder) = apps.items().first().and_then(|app| app.str_at(&["outDir"]))
     {
-        let place = Evidence::file(unit.package.join(".angular-cli.json"));
-        return Some(Angular {
-            folder: written(unit, "", folder)?,
-            server: None,
-            is_bundled: true,
-            place,
-        });
+        let (folder, place) = (written(at, "", folder)?, at.place(".angular-cli.json", None));
+        return Some(Angular { folder, server: None, is_bundled: true, place });
     }
     let projects = json.get("projects")?;
     let named = json.str_at(&["defaultProject"]).and_then(|name| Some((name, projects.get(name)?)));
@@ -189,12 +152,10 @@ pub(super) fn angular(unit: &Unit<'_>) -> Option<Angular> {
     let options = build.get("options");
     let production = build.at(&["configurations", "production", "outputPath"]);
     let output = production.or_else(|| options.and_then(|options| options.get("outputPath")));
-    let base = output
-        .and_then(|o| o.as_str().or_else(|| o.str_at(&["base"])))
-        .and_then(|o| written(unit, "", o));
+    let base = output.and_then(|output| output.as_str().or_else(|| output.str_at(&["base"])));
+    let base = base.and_then(|base| written(at, "", base));
     let base = base.unwrap_or_else(|| format!("dist/{name}"));
-    let builder = build.str_at(&["builder"]).unwrap_or_default();
-    let is_new = builder.ends_with(":application");
+    let is_new = build.str_at(&["builder"]).is_some_and(|name| name.ends_with(":application"));
     let browser = output.and_then(|output| output.str_at(&["browser"])).unwrap_or("browser");
     let folder = match (is_new, browser) {
         (true, "") | (false, _) => base.clone(),
@@ -203,23 +164,16 @@ pub(super) fn angular(unit: &Unit<'_>) -> Option<Angular> {
     let serves = |value: &Value| value.is_true() || value.has("entry");
     let has_server = options.and_then(|options| options.get("ssr")).is_some_and(serves);
     let is_static = options.and_then(|o| o.str_at(&["outputMode"])) == Some("static");
-    let is_universal = project.at(&["architect", "server"]).is_some() && !is_new;
-    let (server, is_bundled) = match () {
-        () if is_new && has_server && !is_static => {
-            (Some(format!("{base}/server/server.mjs")), true)
-        }
-        () if is_universal => {
-            let root = base.strip_suffix("/browser").unwrap_or(&base);
-            (Some(format!("{root}/server/main.js")), false)
-        }
-        () => (None, true),
+    let (server, is_bundled) = if is_new && has_server && !is_static {
+        (Some(format!("{base}/server/server.mjs")), true)
+    } else if !is_new && project.at(&["architect", "server"]).is_some() {
+        let root = base.strip_suffix("/browser").unwrap_or(&base);
+        (Some(format!("{root}/server/main.js")), false)
+    } else {
+        (None, true)
     };
-    let place = Evidence::line(path, Some(output.map_or(build.line, |output| output.line)));
+    let place = at.place("angular.json", Some(output.map_or(build.line, |output| output.line)));
     Some(Angular { folder, server, is_bundled, place })
-}
-
-fn old_angular(unit: &Unit<'_>) -> Option<Value> {
-    unit.project.tree.json(&unit.package.join(".angular-cli.json"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the code itself says: where it listens, and whether it can be asked for its health.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
-use crate::detect::{Evidence, Project, Text, join};
+use crate::detect::prelude::*;
 
 /// What was read from the code of a package.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Source {
 /// Files read of one package, and folders below it that are looked into.
 const FILES_MAX: usize = 60;
 const FOLDERS: &[&str] = &[
-    "", "src", "server", "src/server", "app", "api", "bin", "config", "src/config", "lib",
+    ".", "src", "server", "src/server", "app", "api", "bin", "config", "src/config", "lib",
     "src/lib", "backend", "src/api", "src/app", "src/routes", "routes", "start", "src/utils",
     "source",
 ];
@@ -37,18 +37,29 @@ const HEALTH: &[&str] = &[
     "/livez", "/_health", "/ping",
 ];
 
+/// Calls that open a port.
+const OPENS: &[&str] = &[
+    ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(", "WebSocket.Server(",
+];
 /// Calls and modules of programs that write files.
 const WRITES: &[&str] = &[
     "node:sqlite", "bun:sqlite", "mkdirSync(", "writeFileSync(", "appendFileSync(",
     "createWriteStream(", ".writeFile(", ".appendFile(", "multer({ dest", "multer({dest",
 ];
 
+impl Source {
+    /// Whether it opens a port, or asks for one.
+    pub(super) fn is_server(&self) -> bool {
+        self.listens || self.reads_port.is_some()
+    }
+}
+
 /// Reads the entry file first, then others near it.
-pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Source {
+pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
     let mut source = Source::default();
     let mut fixed = None;
-    let entry_path = entry.map(|entry| join(dir, entry));
-    for text in files(project, dir, entry) {
+    let entry_path = entry.map(|entry| at.path(entry));
+    for text in files(at, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
             if content.len() > LINE_BYTES_MAX || content.trim_start().starts_with("//") {
                 continue;
@@ -57,7 +68,7 @@ pub(super) fn scan(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Sou
             read_line(content, place, &mut source, &mut fixed);
         }
         if entry_path.as_ref() == Some(&text.path) {
-            source.entry_listens = source.listens || source.reads_port.is_some();
+            source.entry_listens = source.is_server();
         }
     }
     source.port = source.port.or(fixed);
@@ -70,15 +81,12 @@ fn read_line(
     source: &mut Source,
     fixed: &mut Option<(u16, Evidence)>,
 ) {
-    let opens = [
-        ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(",
-        "WebSocket.Server(",
-    ];
-    source.listens |= opens.iter().any(|call| line.contains(call));
-    if source.writes.is_none() && WRITES.iter().any(|call| line.contains(call)) {
+    let has = |calls: &[&str]| calls.iter().any(|call| line.contains(call));
+    source.listens |= has(OPENS);
+    if source.writes.is_none() && has(WRITES) {
         source.writes = Some(place());
     }
-    source.reads_host |= line.contains("env.HOST ") || line.contains("env('HOST'");
+    source.reads_host |= has(&["env.HOST ", "env('HOST'"]);
     if let Some(after) = after_port_variable(line) {
         source.reads_port.get_or_insert_with(&place);
         if source.port.is_none()
@@ -149,10 +157,10 @@ fn listen_literal(line: &str) -> Option<u16> {
 
 /// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
 fn port_literal(line: &str) -> Option<u16> {
-    if elsewhere(line) {
+    let lower = line.to_ascii_lowercase();
+    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
         return None;
     }
-    let lower = line.to_ascii_lowercase();
     for (at, word) in lower.match_indices("port") {
         let before = lower[..at].chars().next_back();
         let is_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '/' && c != '-')
@@ -173,14 +181,6 @@ fn port_literal(line: &str) -> Option<u16> {
     None
 }
 
-/// Whether the line is about the database or another server.
-fn elsewhere(line: &str) -> bool {
-    let lower = line.to_ascii_lowercase();
-    let servers =
-        ["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
-    servers.iter().any(|word| lower.contains(word))
-}
-
 /// A port at the start of a text: two to five digits that no other number goes on with.
 fn number(text: &str) -> Option<u16> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -192,28 +192,29 @@ fn prefix(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-fn files(project: &Project<'_>, dir: &str, entry: Option<&str>) -> Vec<Rc<Text>> {
-    let mut paths: Vec<String> = entry.iter().map(|entry| join(dir, entry)).collect();
+/// The entry file, then code of the folders that hold some, but for tests and configurations.
+fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
+    let aside = [".test.", ".spec.", ".config.", ".d.ts", ".min."];
+    let mut paths: Vec<String> = entry.iter().map(|entry| at.path(entry)).collect();
     for folder in FOLDERS {
-        let folder = if folder.is_empty() { dir.to_owned() } else { join(dir, folder) };
-        let Some(entries) = project.tree.entries(&folder) else { continue };
+        let folder = join_clean(at.dir, folder);
+        let Some(entries) = at.project.tree.entries(&folder) else { continue };
+        // Programs of Node.js may have no extension.
+        let is_bare = |name: &str| folder.ends_with("bin") && !name.contains('.');
         let is_code = |name: &&String| {
-            EXTENSIONS.iter().any(|extension| name.ends_with(extension)) || !name.contains('.')
+            (EXTENSIONS.iter().any(|extension| name.ends_with(extension)) || is_bare(name))
+                && !aside.iter().any(|part| name.contains(part))
         };
-        let is_aside = |name: &str| {
-            [".test.", ".spec.", ".config.", ".d.ts", ".min."]
-                .iter()
-                .any(|part| name.contains(part))
-        };
-        let bin = folder.ends_with("bin");
-        let named = entries.files.iter().filter(is_code).filter(|name| bin || name.contains('.'));
-        paths.extend(named.filter(|name| !is_aside(name)).map(|name| join(&folder, name)));
+        paths.extend(entries.files.iter().filter(is_code).map(|name| join(&folder, name)));
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
-    paths.iter().take(FILES_MAX).filter_map(|path| project.tree.read(path)).collect()
+    paths.iter().take(FILES_MAX).filter_map(|path| at.project.tree.read(path)).collect()
 }
 
+/// What lines about databases and other servers have.
+const ELSEWHERE: &[&str] =
+    &["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
 /// Ports of what a service speaks to: databases, queues, mail.
 const OTHERS: &[u16] = &[
     443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,

@@ -1,10 +1,16 @@
-//! How a package is started: scripts, `main`, and the names that entry files have.
+//! How a package is started: `Procfile`, scripts, `main`, and the names that entry files have.
 
-use super::{development::is_development, framework::calls_any, package::Package};
-use crate::detect::{Evidence, Project, join, shell};
+use super::{
+    lines::{
+        call, called_script, delegates, is_development, served_folder, without_build,
+        without_environment,
+    },
+    package::Package,
+};
+use crate::detect::{prelude::*, shell};
 
 /// What runs, found in the manifest or by the name of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Start {
     /// The program and its arguments; empty: it must be run through the script `script`.
     pub(super) words: Vec<String>,
@@ -19,7 +25,7 @@ pub(super) struct Start {
     /// A script that runs before it and builds.
     pub(super) hook: Option<String>,
     /// `scripts.start`, `main`, …
-    pub(super) rule: String,
+    pub(super) rule: Rule,
     /// Where it stands.
     pub(super) place: Evidence,
 }
@@ -33,26 +39,38 @@ const STARTS: &[&str] = &[
 const REQUIRES: &[&str] = &["-r", "--require"];
 /// Names of entry files, in the order in which they are looked for.
 const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "start"];
-const FOLDERS: &[&str] = &["", "src", "server", "src/server", "app", "lib"];
+const FOLDERS: &[&str] = &[".", "src", "server", "src/server", "app", "lib"];
 const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
-
-/// Programs that serve a folder of files.
-const FILE_SERVERS: &[&str] = &[
-    "serve", "http-server", "sirv", "live-server", "lite-server", "static-server", "superstatic",
-    "httpster", "light-server",
-];
 
 impl Start {
     /// One that is in no script.
-    pub(super) fn new(words: Vec<String>, line: String, rule: &str, place: Evidence) -> Self {
-        let (env, expanded, rule) = (Vec::new(), line.clone(), rule.to_owned());
+    pub(super) fn new(words: Vec<String>, rule: impl Into<Rule>, place: Evidence) -> Self {
+        let (line, rule) = (words.join(" "), rule.into());
+        let (env, expanded) = (Vec::new(), line.clone());
         Self { words, env, line, expanded, script: None, hook: None, rule, place }
     }
 
-    /// The same, for a package whose scripts it may call.
-    pub(super) fn within(mut self, package: &Package) -> Self {
-        self.expanded = expanded(package, without_build(&self.line));
-        self
+    /// One whose words have blanks between them alone.
+    pub(super) fn by_line(line: &str, rule: impl Into<Rule>, place: Evidence) -> Self {
+        Self::new(line.split_whitespace().map(str::to_owned).collect(), rule, place)
+    }
+
+    /// The process of the package's `Procfile`; one of another language is not for us.
+    pub(super) fn stated(package: &Package<'_>) -> Option<Self> {
+        let process = package.at.procfile().filter(|process| !is_other_program(&process.line))?;
+        let expanded = expanded(package, without_build(&process.line));
+        let start = Self::new(process.command, Rule::Procfile(process.name), process.evidence);
+        Some(Self { line: process.line, expanded, ..start })
+    }
+
+    /// Whether a `Procfile` says so.
+    pub(super) fn is_stated(&self) -> bool {
+        matches!(self.rule, Rule::Procfile(_))
+    }
+
+    /// Whether no script and no `Procfile` says so.
+    pub(super) fn is_guess(&self) -> bool {
+        self.script.is_none() && !self.is_stated()
     }
 
     /// Whether it only serves while somebody develops.
@@ -67,99 +85,108 @@ impl Start {
 
     /// The folder it serves, when it does nothing else, and whether one page answers for all paths.
     pub(super) fn served_folder(&self) -> Option<(String, bool)> {
-        let last = self.expanded.rsplit("&&").next().unwrap_or(&self.line);
-        served_folder(last)
+        served_folder(self.expanded.rsplit("&&").next().unwrap_or(&self.line))
+    }
+
+    /// Whether its program is `name`.
+    pub(super) fn runs(&self, name: &str) -> bool {
+        self.words.first().is_some_and(|program| program == name)
     }
 
     /// The file that Node.js or a runner of TypeScript is given.
     pub(super) fn file(&self) -> Option<&str> {
-        let is_code = |word: &&String| {
-            EXTENSIONS.iter().any(|e| word.ends_with(&format!(".{e}"))) || word.ends_with("bin/www")
-        };
-        let runner = self.words.first()?;
-        let runs = ["node", "bun", "tsx", "ts-node", "npx"].contains(&runner.as_str());
-        if !runs {
+        let (runner, words) = self.words.split_first()?;
+        if !["node", "bun", "tsx", "ts-node", "npx"].contains(&runner.as_str()) {
             return None;
         }
-        let file = self
-            .words
-            .iter()
-            .skip(1)
-            .find(is_code)
-            .or_else(|| self.words.iter().skip(1).find(|word| !word.starts_with('-')));
+        let code = words.iter().find(|word| is_code(word) || word.ends_with("bin/www"));
+        let file = code.or_else(|| words.iter().find(|word| !word.starts_with('-')));
         file.map(|file| file.trim_start_matches("./"))
     }
 }
 
-fn served_folder(line: &str) -> Option<(String, bool)> {
-    let line = without_environment(line).1;
-    let line = line.strip_prefix("npx ").unwrap_or(line);
-    // `serve -s build -l $PORT` is what people write.
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let (program, rest) = words.split_first()?;
-    if !FILE_SERVERS.contains(program) || line.contains(['&', ';', '|']) {
-        return None;
-    }
-    let mut folder = None;
-    let mut is_spa = false;
-    let mut is_value = false;
-    for word in rest {
-        match *word {
-            _ if is_value => is_value = false,
-            "-s" | "--single" => is_spa = true,
-            "-l" | "--listen" | "-p" | "--port" | "-a" | "-c" | "--config" | "--host" => {
-                is_value = true
-            }
-            word if word.starts_with('-') => {}
-            word => folder = folder.or(Some(word)),
-        }
-    }
-    let folder = folder.unwrap_or(".").trim_start_matches("./").trim_end_matches('/');
-    let folder = if folder.is_empty() { "." } else { folder };
-    (!folder.starts_with('/')).then(|| (folder.to_owned(), is_spa))
+/// A `Procfile` beside a `package.json` may be another language's.
+fn is_other_program(line: &str) -> bool {
+    let others = [
+        "python",
+        "python3",
+        "gunicorn",
+        "uvicorn",
+        "flask",
+        "bundle",
+        "rails",
+        "puma",
+        "java",
+        "php",
+        "vendor/bin/heroku-php-apache2",
+        "vendor/bin/heroku-php-nginx",
+        "mix",
+        "dotnet",
+        "go",
+        "heroku-php-apache2",
+        "daphne",
+        "celery",
+    ];
+    let program = line.split_whitespace().next().unwrap_or_default();
+    others.contains(&program) || is_compiled(program)
 }
 
+/// A program in the folder that Cargo, sbt and Maven build into.
+pub(super) fn is_compiled(program: &str) -> bool {
+    program.starts_with("target/") || program.contains("/target/")
+}
+
+/// Whether a command starts nothing of Node.js.
+pub(super) fn starts_another(line: &str) -> bool {
+    !line.split([' ', '/', ';', '&']).any(|word| TOOLS.contains(&word))
+}
+
+/// What starts a program of Node.js.
+const TOOLS: &[&str] = &[
+    "node", "nodejs", "npm", "npx", "yarn", "pnpm", "bun", "bunx", "deno", "next", "nuxt", "serve",
+    "pm2", "pm2-runtime", "ts-node", "tsx", "http-server", "meteor", "forever", "nodemon", "sails",
+    "nest",
+];
+
 /// The script that starts what is deployed.
-pub(super) fn script(package: &Package) -> Option<Start> {
-    let found = STARTS.iter().filter_map(|name| resolve(package, name));
+pub(super) fn script(package: &Package<'_>) -> Option<Start> {
+    let found = STARTS.iter().filter_map(|name| follow(package, name));
     // What shows a build may be the server of production as well, when it is a program of the project's own.
-    let shown = resolve(package, "preview").filter(|start| !start.words.is_empty());
+    let shown = follow(package, "preview").filter(|start| !start.words.is_empty());
     // One that serves for production, else whatever there is.
-    let all: Vec<Start> = found.chain(shown).collect();
-    let production = all.iter().position(|start| !start.is_development());
-    all.into_iter().nth(production.unwrap_or(0))
+    let mut all: Vec<Start> = found.chain(shown).collect();
+    let production = all.iter().position(|start| !start.is_development()).unwrap_or(0);
+    (!all.is_empty()).then(|| all.swap_remove(production))
 }
 
 /// Follows `npm run other` to the script that does the work.
-fn resolve(package: &Package, name: &str) -> Option<Start> {
+fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
     let mut name = name.to_owned();
     let mut env = Vec::new();
     for _ in 0..HOPS_MAX {
         let line = package.script(&name)?.trim();
         let (own, bare) = without_environment(without_build(line));
         env.extend(own);
-        let next =
-            called_script(bare).filter(|next| *next != name && package.script(next).is_some());
         let before = format!("pre{name}");
         let hook = package.script(&before);
+        let next = called_script(bare).filter(|next| *next != name && hook.is_none());
+        if let Some(next) = next.filter(|next| package.script(next).is_some()) {
+            name = next.to_owned();
+            continue;
+        }
         let builds = hook.is_some_and(|line| {
             ["build", "tsc", "webpack", "compile", "babel", "dist", "bundle"]
                 .iter()
                 .any(|word| line.contains(word))
         });
-        let has_hooks = hook.is_some() && !builds;
-        if let Some(next) = next.filter(|_| hook.is_none()) {
-            name = next.to_owned();
-            continue;
-        }
-        let words = if has_hooks { None } else { plain(package, bare) };
+        let words = if hook.is_some() && !builds { None } else { plain(package, bare) };
         return Some(Start {
             words: words.unwrap_or_default(),
             env,
             line: line.to_owned(),
             expanded: expanded(package, without_build(line)),
             hook: builds.then_some(before),
-            rule: format!("scripts.{name}"),
+            rule: Rule::Named(format!("scripts.{name}")),
             place: package.script_place(&name),
             script: Some(name),
         });
@@ -167,32 +194,8 @@ fn resolve(package: &Package, name: &str) -> Option<Start> {
     None
 }
 
-/// `npm run x`, `yarn x`, `pnpm x`, `bun run x`, and nothing else; that they shall be silent is no matter.
-fn called_script(line: &str) -> Option<&str> {
-    match call(line)? {
-        (name, rest) if rest.is_empty() => Some(name),
-        _ => None,
-    }
-}
-
-/// A script that is called, and what it is given.
-pub(super) fn call(line: &str) -> Option<(&str, Vec<&str>)> {
-    let words = line.split_whitespace().filter(|word| !SILENT.contains(word));
-    let words: Vec<&str> = words.collect();
-    match words[..] {
-        ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ref rest @ ..] => {
-            Some((name, rest.to_vec()))
-        }
-        ["npm", "start", ref rest @ ..] => Some(("start", rest.to_vec())),
-        ["yarn" | "pnpm", name, ref rest @ ..] if !name.starts_with('-') => {
-            Some((name, rest.to_vec()))
-        }
-        _ => None,
-    }
-}
-
 /// A line with the scripts it calls in place of the calls.
-fn expanded(package: &Package, line: &str) -> String {
+fn expanded(package: &Package<'_>, line: &str) -> String {
     let mut left = CALLS_MAX;
     let mut done: Vec<String> = Vec::new();
     // A stack of our own: scripts may call each other.
@@ -221,60 +224,15 @@ fn expanded(package: &Package, line: &str) -> String {
 
 /// Calls of scripts that are followed in one line.
 const CALLS_MAX: usize = 20;
-/// Options that say no more of what is called.
-const SILENT: &[&str] = &["-s", "--silent", "--if-present", "-q", "--quiet"];
-
-/// Takes builds off the front of a line, which would otherwise run in the image: `npm run build && node dist`.
-fn without_build(line: &str) -> &str {
-    let mut rest = line;
-    while let Some((first, after)) = rest.split_once("&&") {
-        let first = first.trim();
-        let builds = [
-            "tsc", "webpack", "rimraf", "vite build", "next build", "prisma generate", "nest build",
-        ];
-        let is_build =
-            builds.iter().any(|build| first == *build || first.starts_with(&format!("{build} ")))
-                || called_script(first)
-                    .is_some_and(|name| name.contains("build") || name.contains("compile"));
-        if !is_build {
-            break;
-        }
-        rest = after.trim_start();
-    }
-    rest
-}
-
-/// Takes `NAME=value`, `cross-env` and `env` off the front.
-pub(super) fn without_environment(line: &str) -> (Vec<(String, String)>, &str) {
-    let mut env = Vec::new();
-    let mut rest = line.trim();
-    loop {
-        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        if ["cross-env", "env", "cross-env-shell", "exec"].contains(&word) && !after.is_empty() {
-            rest = after.trim_start();
-            continue;
-        }
-        let Some((name, value)) = word.split_once('=') else { break };
-        let is_name =
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !is_name || after.is_empty() || value.contains(['$', '\'', '"', '`']) {
-            break;
-        }
-        env.push((name.to_owned(), value.to_owned()));
-        rest = after.trim_start();
-    }
-    (env, rest)
-}
-
 /// A command that can run without its script: Node.js with a file, and the programs that only watch it.
-fn plain(package: &Package, line: &str) -> Option<Vec<String>> {
+fn plain(package: &Package<'_>, line: &str) -> Option<Vec<String>> {
     let mut words = shell::words(line)?;
     if words.len() > 1 && words[0] == "npx" {
         words.remove(0);
     }
-    let code = |words: &[String]| {
-        let mut code = words.iter().skip(1).filter(|word| !word.starts_with('-'));
-        code.find(|word| word.contains('.') || word.contains('/')).cloned()
+    let path = |words: &[String]| {
+        let mut plain = words.iter().skip(1).filter(|word| !word.starts_with('-'));
+        plain.find(|word| word.contains(['.', '/'])).cloned()
     };
     let first = words.first()?.clone();
     match first.as_str() {
@@ -283,145 +241,73 @@ fn plain(package: &Package, line: &str) -> Option<Vec<String>> {
             (words.len() > 1).then_some(words)
         }
         "nodemon" | "node-dev" | "supervisor" | "forever" | "pm2-runtime" | "pm2" => {
-            let file = code(&words)?;
-            let is_plain = [".js", ".mjs", ".cjs", "/www"].iter().any(|end| file.ends_with(end));
-            let runs_other =
-                words.iter().any(|word| word == "--exec" || word == "-x" || word == "-r");
-            let is_plain = is_plain
-                && !file.ends_with(".config.js")
-                && !file.ends_with(".config.cjs")
-                && !runs_other;
-            is_plain.then(|| vec!["node".to_owned(), file])
+            let file = path(&words)?;
+            let is_code = [".js", ".mjs", ".cjs", "/www"].iter().any(|end| file.ends_with(end));
+            let is_config = [".config.js", ".config.cjs"].iter().any(|end| file.ends_with(end));
+            let runs_other = words.iter().any(|word| ["--exec", "-x", "-r"].contains(&&**word));
+            (is_code && !is_config && !runs_other).then(|| vec!["node".to_owned(), file])
         }
         "ts-node-dev" | "tsx" | "ts-node" => {
             // A module that is required first has a path too.
-            let file = words.iter().find(|word| is_code(word)).cloned().or_else(|| code(&words))?;
+            let file = words.iter().find(|word| is_code(word)).cloned().or_else(|| path(&words))?;
             let at = words.iter().position(|word| *word == file)?;
             let required = words[..at].windows(2).filter(|pair| REQUIRES.contains(&&*pair[0]));
             let required = required.flat_map(|pair| ["-r".to_owned(), pair[1].clone()]);
-            let runner = match first.as_str() {
-                "tsx" => "tsx",
-                _ => "ts-node",
-            };
-            let is_there = package.has(runner) || package.has(&first);
-            let command = ["npx".to_owned(), runner.to_owned()].into_iter().chain(required);
-            is_there.then(|| command.chain([file]).collect())
+            let runner = if first == "tsx" { "tsx" } else { "ts-node" };
+            let command = ["npx", runner].map(str::to_owned).into_iter().chain(required);
+            package.has_any(&[runner, &first]).then(|| command.chain([file]).collect())
         }
         "bun" => {
             words.retain(|word| word != "--watch" && word != "--hot");
-            let file = code(&words)?;
-            let is_code = EXTENSIONS.iter().any(|e| file.ends_with(&format!(".{e}")));
-            is_code.then_some(words)
+            is_code(&path(&words)?).then_some(words)
         }
         _ => None,
     }
 }
 
-/// `main`, or a file with one of the names that entry files have; `built` knows which files a build will make.
-pub(super) fn entry(project: &Project<'_>, package: &Package, has_build: bool) -> Option<Start> {
-    if let Some(main) = package.json().get("main")
+/// `main`, or a file with one of the names that entry files have; `has_build` tells that files may be made yet.
+pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
+    let start = |path: &str, rule: Fixed, place| {
+        Start::new(vec!["node".to_owned(), path.to_owned()], rule, place)
+    };
+    if let Some(main) = package.json.get("main")
         && let Some(path) = main.as_str().map(|path| path.trim_start_matches("./"))
     {
-        let candidates = [path.to_owned(), format!("{path}.js"), format!("{path}/index.js")];
-        let found = candidates.iter().find(|path| project.tree.has(&package.join(path)));
+        let candidates = [path, &format!("{path}.js"), &format!("{path}/index.js")];
         // What is not there yet, the build makes.
-        let leaves = path.is_empty() || path.starts_with('/') || path.contains("..");
-        let built = (has_build && is_output(path) && !leaves).then_some(&candidates[0]);
-        if let Some(path) = found.or(built).filter(|path| is_code(path)) {
-            let place = Evidence::line(&package.path, Some(main.line));
-            return Some(run_file(path, "main", place));
+        let is_output = ["dist/", "build/", "out/", "lib/", "output/", ".output/"]
+            .iter()
+            .any(|dir| path.starts_with(dir));
+        let built = (has_build && is_output && !path.contains("..")).then_some(path);
+        if let Some(path) = package.at.first_of(&candidates).or(built).filter(|path| is_code(path))
+        {
+            return Some(start(path, Fixed::Main, package.line(Some(main.line))));
         }
     }
-    if let Some(bin) = package.json().get("bin") {
+    if let Some(bin) = package.json.get("bin") {
         let first = bin.as_str().or_else(|| bin.members().next()?.1.as_str());
         let path = first.map(|path| path.trim_start_matches("./"));
-        if let Some(path) = path.filter(|path| project.tree.has(&package.join(path))) {
-            return Some(run_file(path, "bin", Evidence::line(&package.path, Some(bin.line))));
+        if let Some(path) = path.filter(|path| package.at.has(path)) {
+            return Some(start(path, Fixed::Bin, package.line(Some(bin.line))));
         }
     }
-    let file = entry_file(project, &package.dir)?;
-    let place = Evidence::file(join(&package.dir, &file));
-    Some(run_file(&file, "name of the entry file", place))
+    let file = entry_file(package.at)?;
+    let place = package.at.place(&file, None);
+    Some(start(&file, Fixed::NameOfEntry, place))
 }
 
 /// The first entry file of a folder, relative to it.
-pub(super) fn entry_file(project: &Project<'_>, dir: &str) -> Option<String> {
+pub(super) fn entry_file(at: Folder<'_>) -> Option<String> {
     FOLDERS.iter().find_map(|folder| {
         let names =
             STEMS.iter().flat_map(|stem| EXTENSIONS.iter().map(move |e| format!("{stem}.{e}")));
-        let mut files =
-            names.map(|name| if folder.is_empty() { name } else { format!("{folder}/{name}") });
-        files.find(|file| project.tree.has(&join(dir, file)))
+        let mut files = names.map(|name| join(folder, &name));
+        files.find(|file| at.has(file))
     })
 }
 
-fn run_file(file: &str, rule: &str, place: Evidence) -> Start {
-    let words = vec!["node".to_owned(), file.to_owned()];
-    let line = format!("node {file}");
-    Start::new(words, line, rule, place)
-}
-
 fn is_code(path: &str) -> bool {
-    EXTENSIONS.iter().any(|e| path.ends_with(&format!(".{e}")))
-}
-
-/// Folders that builds write to.
-fn is_output(path: &str) -> bool {
-    ["dist/", "build/", "out/", "lib/", "output/", ".output/"]
-        .iter()
-        .any(|dir| path.starts_with(dir))
-}
-
-/// Whether a script is for all members of a workspace, and so for no service in particular.
-fn delegates(line: &str) -> bool {
-    let to_all = [
-        "turbo", "lerna", "nx", "concurrently", "npm-run-all", "run-p", "run-s", "rush", "moon",
-        "wsrun", "ultra",
-    ];
-    let selects = [
-        " -w ", "--workspace", "--filter", " -F ", "yarn workspace", "pnpm -r", "--recursive",
-        " -C ", "--prefix", "--cwd",
-    ];
-    line.starts_with("cd ")
-        || calls_any(line, &to_all)
-        || selects.iter().any(|part| line.contains(part))
+    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
 const HOPS_MAX: usize = 6;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_of_a_file_server_is_found() {
-        let check = |line: &str, expected: Option<(&str, bool)>| {
-            let found = served_folder(line);
-            let found = found.as_ref().map(|(folder, spa)| (folder.as_str(), *spa));
-            assert_eq!(found, expected, "{line}");
-        };
-        check("serve -s build -l 3000", Some(("build", true)));
-        check("http-server ./public/ -p $PORT", Some(("public", false)));
-        check("npx serve", Some((".", false)));
-        check("serve ../x", Some(("../x", false)));
-        check("serve /x", None);
-        check("node x", None);
-        check("npm run build && serve dist", None);
-    }
-
-    #[test]
-    fn builds_before_a_start_are_taken_off() {
-        assert_eq!(without_build("npm run build && node dist"), "node dist");
-        assert_eq!(without_build("tsc -p . && yarn compile && node a"), "node a");
-        assert_eq!(without_build("node migrate && node a"), "node migrate && node a");
-    }
-
-    #[test]
-    fn variables_before_a_command_are_taken_off() {
-        let (env, rest) = without_environment("cross-env NODE_ENV=production PORT=3000 node a.js");
-        assert_eq!((env.len(), rest), (2, "node a.js"));
-        assert_eq!(without_environment("A=$B node x").1, "A=$B node x");
-        assert_eq!(called_script("npm run start:prod"), Some("start:prod"));
-        assert_eq!(called_script("npm run a -- --b"), None);
-    }
-}

@@ -1,38 +1,47 @@
 //! Which Node.js: what the project pins, resolved to a major of the official images.
 
-use super::{outcome::METEOR, package::Package, workspace::RUSH};
-use crate::detect::{
-    Decision, Evidence, Project, join,
-    versions::{Version, npm::Range},
+use super::{package::Package, workspace::RUSH};
+use crate::detect::{prelude::*, versions::npm::Range};
+
+/// Node.js; a program that npm starts needs npm in the image.
+pub(super) static NODE: Language = node(&["nodejs-{major}"], &["nodejs"]);
+pub(super) static NODE_BY_NPM: Language = node(&["nodejs-{major}", "npm"], &["nodejs", "npm"]);
+
+const fn node(wolfi: &'static [&'static str], debian: &'static [&'static str]) -> Language {
+    Language {
+        version_files: &[".nvmrc", ".node-version"],
+        version_tools: &["nodejs", "node"],
+        images: Images {
+            official: Pair::both("node:{v}-{suite}").user("node"),
+            wolfi: Pair::wolfi(&["nodejs-{major}", "npm"], wolfi),
+            debian: Pair::debian(&["nodejs", "npm"], debian),
+        },
+        packaged: Some(Packaged {
+            language: "Node.js",
+            wolfi: ((18, 0), (25, 0)),
+            debian: (18, 0),
+        }),
+        skipped: &[19, 21, 23],
+        ..NOTHING
+    }
+}
+
+/// Bun; `{stage}` is the end of the tag of the image that builds.
+pub(super) static BUN: Language = Language {
+    images: Images { official: WITH_BUN, wolfi: BUN_FOR_ALL, debian: BUN_FOR_ALL },
+    ..NOTHING
 };
 
-/// Majors that the official images have, with the end of their tags.
-///
-/// From 12 on it is the newest Debian their last release was built for (github.com/nodejs/docker-node); older ones are on
-/// Debian releases that are gone, where the tag without a suite is the surest.
-const IMAGES: &[(u32, &str)] = &[
-    (4, "slim"),
-    (6, "slim"),
-    (8, "buster-slim"),
-    (9, "slim"),
-    (10, "buster-slim"),
-    (11, "slim"),
-    (12, "bullseye-slim"),
-    (13, "buster-slim"),
-    (14, "bullseye-slim"),
-    (15, "buster-slim"),
-    (16, "bookworm-slim"),
-    (17, "bullseye-slim"),
-    (18, "bookworm-slim"),
-    (19, "bullseye-slim"),
-    (20, "bookworm-slim"),
-    (21, "bookworm-slim"),
-    (22, "bookworm-slim"),
-    (23, "bookworm-slim"),
-    (24, "bookworm-slim"),
-    (25, "bookworm-slim"),
-    (26, "bookworm-slim"),
-];
+const WITH_BUN: Pair =
+    Pair::of(stage("oven/bun:{v}{stage}", &[]), stage("oven/bun:{v}-slim", &[])).user("bun");
+const BUN_FOR_ALL: Pair = WITH_BUN.why(Fixed::NoBun);
+
+/// What only projects of Meteor have; it names the release.
+pub(super) const METEOR: &str = ".meteor/release";
+
+/// Majors that the official images have.
+const MAJORS: &[u32] =
+    &[4, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
 
 /// What projects get that pin nothing: the long-term release that most packages are tested with.
 pub(super) const DEFAULT: u32 = 24;
@@ -54,157 +63,113 @@ const CODENAMES: &[(&str, u32)] = &[
     ("krypton", 24),
 ];
 
-/// The tag of the official image for a major.
-pub(super) fn tag(major: u32) -> String {
-    let suite = IMAGES.iter().find(|(known, _)| *known == major).map_or("bookworm-slim", |i| i.1);
-    format!("node:{major}-{suite}")
-}
-
-/// One place that pins a version.
-struct Pin {
-    rule: &'static str,
-    text: String,
-    place: Evidence,
+/// The end of the official image's tag for a major.
+///
+/// From 12 on it is the newest Debian their last release was built for (github.com/nodejs/docker-node); older ones are on
+/// Debian releases that are gone, where the tag without a suite is the surest.
+pub(super) fn suite(major: u32) -> &'static str {
+    match major {
+        4 | 6 | 9 | 11 => "slim",
+        8 | 10 | 13 | 15 => "buster-slim",
+        12 | 14 | 17 | 19 => "bullseye-slim",
+        _ => "bookworm-slim",
+    }
 }
 
 /// The major to build and run with, and why.
 ///
-/// `engines` says what the project runs on, so it decides; the files of version managers choose within it. Each is looked
-/// for in the package's folder, then in that of its workspace.
-pub(super) fn decide(project: &Project<'_>, package: &Package, root: &Package) -> (u32, Decision) {
-    if let Some(set) = project.settings.service(&package.dir)
-        && let Some(major) = set.version.as_deref().and_then(major)
-    {
-        let place = Evidence::line(crate::detect::settings::FILE, Some(set.line));
-        return (
-            major,
-            Decision::new("version", major.to_string(), "version in peelbox.toml", [place]),
-        );
-    }
-    let dirs = if package.dir == root.dir { vec![package] } else { vec![package, root] };
-    let pins: Vec<Pin> = dirs.iter().flat_map(|package| pins(project, package)).collect();
-    let engines: Option<Pin> = dirs.iter().find_map(|package| engines(package));
-    let engines = engines.or_else(|| rush(project, root));
-    let range = engines.as_ref().and_then(|pin| Range::parse(&pin.text));
-    let Some((engines, range)) = engines.zip(range) else {
-        return without_engines(pins, package);
+/// `engines` says what the project runs on, so it decides; what is pinned chooses within it: in the manifest of the package,
+/// by files of version managers in its folder and those above, in the manifest of its workspace.
+pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decision) {
+    let version = |major: u32, rule: Rule, places: Vec<Evidence>| {
+        (major, Decision::new(What::Version, major.to_string(), rule, places))
     };
-    let allows = |major: u32| range.allows(Version { major, minor: None, patch: None });
-    let mut lost = Vec::new();
-    for pin in pins {
-        match major(&pin.text) {
-            Some(major) if allows(major) => {
-                let places = [pin.place, engines.place];
-                let rule = format!("{}, within {} `{}`", pin.rule, engines.rule, engines.text);
-                let decision = Decision::new("version", major.to_string(), rule, places);
-                return (major, with_lost(decision, lost));
+    if let Some(pin) = pins::stated(package.at.project, package.at.dir)
+        && let Some(major) = major(&pin.version)
+    {
+        return version(major, Fixed::VersionInSettings.into(), vec![pin.evidence]);
+    }
+    let both = [Some(package), Some(root).filter(|root| root.at.dir != package.at.dir)];
+    let both = || both.into_iter().flatten();
+    let engines = both().find_map(engines).or_else(|| rush(root));
+    let engines = engines.and_then(|pin| Some((Range::parse(&pin.version)?, pin)));
+    let allows = |major: u32| engines.as_ref().is_none_or(|(range, _)| allows(range, major));
+    let (mut chosen, mut lost) = (None, Vec::new());
+    let stated = pins(package).into_iter().chain(package.at.managed(&NODE));
+    let shared = both().skip(1).flat_map(pins);
+    for pin in stated.chain(shared) {
+        match (major(&pin.version), &chosen) {
+            (Some(major), None) if allows(major) => chosen = Some((major, pin)),
+            (_, None) if engines.is_some() => lost.push((pin, Fixed::RangeForbids)),
+            (Some(other), Some((major, _))) if engines.is_none() && other != *major => {
+                lost.push((pin, Fixed::OtherPinFirst));
             }
-            _ => lost.push((pin, "the range of versions does not allow it")),
+            _ => {}
         }
     }
-    let suited = suited(package).map(|(major, _)| major).filter(|major| allows(*major));
-    let major = suited.unwrap_or_else(|| best(&range));
-    let rule = format!("{} `{}`", engines.rule, engines.text);
-    let decision = Decision::new("version", major.to_string(), rule, [engines.place]);
-    (major, with_lost(decision, lost))
+    let suited = suited(package).filter(|(major, _)| allows(*major));
+    let (major, decision) = match (chosen, engines, suited) {
+        (Some((major, pin)), None, _) => version(major, Rule::Named(pin.rule), vec![pin.evidence]),
+        (Some((major, pin)), Some((_, by)), _) => {
+            let rule = Rule::Within(pin.rule, by.rule, by.version);
+            version(major, rule, vec![pin.evidence, by.evidence])
+        }
+        (None, Some((range, by)), suited) => {
+            let major = suited.map_or_else(|| best(&range), |(major, _)| major);
+            version(major, Rule::Range(by.rule, by.version), vec![by.evidence])
+        }
+        (None, None, Some((major, name))) => {
+            version(major, Rule::BuildsWith(name), vec![package.place(name)])
+        }
+        (None, None, None) => version(DEFAULT, Fixed::NothingPins.into(), Vec::new()),
+    };
+    let lost = lost.into_iter();
+    (major, lost.fold(decision, |all, (pin, why)| all.not(pin.version, Some(pin.evidence), why)))
 }
 
-fn with_lost(decision: Decision, lost: Vec<(Pin, &str)>) -> Decision {
-    lost.into_iter()
-        .fold(decision, |decision, (pin, why)| decision.not(pin.text, Some(pin.place), why))
-}
-
-fn without_engines(pins: Vec<Pin>, package: &Package) -> (u32, Decision) {
-    let mut found: Option<(u32, Decision)> = None;
-    for pin in pins {
-        let Some(major) = major(&pin.text) else { continue };
-        found = Some(match found {
-            None => (major, Decision::new("version", major.to_string(), pin.rule, [pin.place])),
-            Some((first, decision)) if first == major => (first, decision),
-            Some((first, decision)) => {
-                (first, decision.not(pin.text, Some(pin.place), "the other is looked at first"))
-            }
-        });
-    }
-    found.unwrap_or_else(|| match suited(package) {
-        Some((major, name)) => {
-            let rule = format!("the newest that this version of {name} builds with");
-            (major, Decision::new("version", major.to_string(), rule, [package.place(name)]))
-        }
-        None => {
-            let decision =
-                Decision::new("version", DEFAULT.to_string(), "default, nothing pins one", []);
-            (DEFAULT, decision)
-        }
-    })
+fn allows(range: &Range, major: u32) -> bool {
+    range.allows(Version { major, minor: None, patch: None })
 }
 
 /// The default if the range allows it, else the highest long-term release in it, else the highest, else the lowest named.
 fn best(range: &Range) -> u32 {
-    let allows = |major: u32| range.allows(Version { major, minor: None, patch: None });
-    if allows(DEFAULT) {
-        return DEFAULT;
-    }
-    let known = || IMAGES.iter().rev().map(|(major, _)| *major).filter(|major| allows(*major));
+    let known = || MAJORS.iter().rev().copied().filter(|major| allows(range, *major));
+    let default = Some(DEFAULT).filter(|major| allows(range, *major));
     let named = range.lowest_major().filter(|major| *major > 0);
-    known().find(|major| major % 2 == 0).or_else(|| known().next()).or(named).unwrap_or(DEFAULT)
+    let found = default.or_else(|| known().find(|major| major % 2 == 0));
+    found.or_else(|| known().next()).or(named).unwrap_or(DEFAULT)
 }
 
-fn engines(package: &Package) -> Option<Pin> {
-    let node = package.json().at(&["engines", "node"])?;
-    let place = Evidence::line(&package.path, Some(node.line));
-    Some(Pin { rule: "engines.node", text: node.text()?, place })
+fn engines(package: &Package<'_>) -> Option<Pin> {
+    let node = package.json.at(&["engines", "node"])?;
+    Some(Pin::new(node.text()?, "engines.node", package.path(), node.line))
 }
 
 /// Rush refuses to run on any other version.
-fn rush(project: &Project<'_>, root: &Package) -> Option<Pin> {
-    let path = root.join(RUSH);
-    let json = project.tree.json(&path)?;
+fn rush(root: &Package<'_>) -> Option<Pin> {
+    let json = root.at.json(RUSH)?;
     let range = json.get("nodeSupportedVersionRange")?;
-    let place = Evidence::line(&path, Some(range.line));
-    Some(Pin { rule: "nodeSupportedVersionRange", text: range.text()?, place })
+    Some(Pin::new(range.text()?, "nodeSupportedVersionRange", root.at.path(RUSH), range.line))
 }
 
-fn pins(project: &Project<'_>, package: &Package) -> Vec<Pin> {
-    let tree = project.tree;
-    let mut pins: Vec<Pin> = meteor(project, package).into_iter().collect();
-    let json = package.json();
-    if let Some(node) = json.at(&["volta", "node"]).filter(|node| node.as_str().is_some()) {
-        let place = Evidence::line(&package.path, Some(node.line));
-        pins.push(Pin { rule: "volta.node", text: node.text().unwrap_or_default(), place });
-    }
-    for name in [".nvmrc", ".node-version"] {
-        let path = join(&package.dir, name);
-        let Some(text) = tree.read(&path) else { continue };
-        let filled =
-            text.lines().map(|(at, line)| (at, line.split('#').next().unwrap_or("").trim()));
-        if let Some((at, line)) = filled.into_iter().find(|(_, line)| !line.is_empty()) {
-            pins.push(Pin {
-                rule: name,
-                text: line.to_owned(),
-                place: Evidence::line(&path, Some(at)),
-            });
-        }
-    }
-    pins.extend(tool_versions(project, &package.dir));
-    pins.extend(mise(project, &package.dir));
-    let runtimes = json.at(&["devEngines", "runtime"]);
-    for runtime in runtimes.into_iter().flat_map(|r| std::iter::once(r).chain(r.items())) {
-        if runtime.str_at(&["name"]) == Some("node")
-            && let Some(version) = runtime.get("version")
-        {
-            let place = Evidence::line(&package.path, Some(version.line));
-            let text = version.text().unwrap_or_default();
-            pins.push(Pin { rule: "devEngines.runtime", text, place });
-        }
-    }
-    pins
+/// What a manifest pins, and Meteor.
+fn pins(package: &Package<'_>) -> Vec<Pin> {
+    let in_manifest = |value: &Value, rule| {
+        Pin::new(value.text().unwrap_or_default(), rule, package.path(), value.line)
+    };
+    let volta = package.json.at(&["volta", "node"]).filter(|node| node.as_str().is_some());
+    let volta = volta.map(|node| in_manifest(node, "volta.node"));
+    let runtimes = package.json.at(&["devEngines", "runtime"]).into_iter();
+    let runtimes = runtimes.flat_map(|r| std::iter::once(r).chain(r.items()));
+    let runtimes = runtimes.filter(|runtime| runtime.str_at(&["name"]) == Some("node"));
+    let developed = runtimes.filter_map(|runtime| runtime.get("version"));
+    let developed = developed.map(|version| in_manifest(version, "devEngines.runtime"));
+    meteor(package.at).into_iter().chain(volta).chain(developed).collect()
 }
 
 /// Each release of Meteor runs on the Node.js it was made with (docs.meteor.com, changelog).
-fn meteor(project: &Project<'_>, package: &Package) -> Option<Pin> {
-    let path = package.join(METEOR);
-    let text = project.tree.read(&path)?;
+fn meteor(at: Folder<'_>) -> Option<Pin> {
+    let text = at.read(METEOR)?;
     let release = Version::parse(text.text.trim().strip_prefix("METEOR@")?)?;
     let node = match (release.major, release.minor.unwrap_or(0)) {
         (3.., 1..) | (4.., _) => "22",
@@ -213,29 +178,7 @@ fn meteor(project: &Project<'_>, package: &Package) -> Option<Pin> {
         (2, _) | (1, 9..) => "12",
         _ => "8",
     };
-    Some(Pin { rule: METEOR, text: node.to_owned(), place: Evidence::line(path, Some(1)) })
-}
-
-fn tool_versions(project: &Project<'_>, dir: &str) -> Option<Pin> {
-    let path = join(dir, ".tool-versions");
-    let text = project.tree.read(&path)?;
-    text.lines().find_map(|(at, line)| {
-        let mut words = line.split_whitespace();
-        let is_node = words.next().is_some_and(|tool| tool == "nodejs" || tool == "node");
-        let version = words.next().filter(|_| is_node)?;
-        let place = Evidence::line(&path, Some(at));
-        Some(Pin { rule: ".tool-versions", text: version.to_owned(), place })
-    })
-}
-
-fn mise(project: &Project<'_>, dir: &str) -> Option<Pin> {
-    let names = ["mise.toml", ".mise.toml", ".mise/config.toml", ".config/mise.toml"];
-    let path = project.tree.first_of(dir, &names)?;
-    let toml = project.tree.toml(&path)?;
-    let node = toml.at(&["tools", "node"]).or_else(|| toml.at(&["tools", "nodejs"]))?;
-    let version = node.get("version").or_else(|| node.items().first()).unwrap_or(node);
-    let place = Evidence::line(&path, Some(node.line));
-    Some(Pin { rule: "mise.toml", text: version.text()?, place })
+    Some(Pin::new(node, METEOR, at.path(METEOR), 1))
 }
 
 /// The major that a pin stands for: a version, a range, or a name such as `lts/hydrogen`.
@@ -247,19 +190,17 @@ fn major(pin: &str) -> Option<u32> {
         "lts" | "lts/*" | "--lts" => return Some(DEFAULT),
         _ => {}
     }
+    let codename =
+        |name: &str| CODENAMES.iter().find(|(known, _)| *known == name).map(|(_, major)| *major);
     if let Some(name) = pin.strip_prefix("lts/").or_else(|| pin.strip_prefix("lts-")) {
         if let Some(back) = name.strip_prefix('-').and_then(|n| n.parse::<u32>().ok()) {
             return DEFAULT.checked_sub(back.checked_mul(2)?).filter(|major| *major >= 4);
         }
-        return CODENAMES.iter().find(|(known, _)| *known == name).map(|(_, major)| *major);
+        return codename(name);
     }
-    if let Some((_, major)) = CODENAMES.iter().find(|(known, _)| *known == pin) {
-        return Some(*major);
-    }
-    match Version::parse(pin) {
-        Some(version) if version.major > 0 => Some(version.major),
-        _ => Range::parse(pin).map(|range| best(&range)),
-    }
+    let number = || Version::parse(pin).map(|version| version.major).filter(|major| *major > 0);
+    let by_range = || Range::parse(pin).map(|range| best(&range));
+    codename(pin).or_else(number).or_else(by_range)
 }
 
 /// The newest major that an old tool still builds with: (package, its major below, Node.js).
@@ -285,20 +226,15 @@ const SUITED: &[(&str, u32, u32)] = &[
     ("gulp", 4, 10),
 ];
 
-fn suited(package: &Package) -> Option<(u32, &'static str)> {
-    let fits = |(name, below, node): &(&'static str, u32, u32)| {
-        let major = package.major(name)?;
-        // `^0.0.0` and `latest` say nothing.
-        (major > 0 && major < *below).then_some((*node, *name))
-    };
+fn suited(package: &Package<'_>) -> Option<(u32, &'static str)> {
+    // `^0.0.0` and `latest` say nothing.
+    let fits = |name: &str, below: u32| package.major(name).is_some_and(|m| m > 0 && m < below);
     // The first row of a package that fits is its own; of several packages the oldest Node.js counts.
-    let mut seen = Vec::new();
-    let rows = SUITED.iter().filter_map(fits).filter(|(_, name)| {
-        let is_new = !seen.contains(name);
-        seen.push(*name);
-        is_new
-    });
-    rows.collect::<Vec<_>>().into_iter().min()
+    let rows = SUITED.iter().filter(|(name, below, _)| fits(name, *below));
+    let first =
+        |name: &str| SUITED.iter().find(|(other, below, _)| *other == name && fits(name, *below));
+    let own = rows.filter(|row| first(row.0) == Some(row));
+    own.map(|(name, _, node)| (*node, *name)).min()
 }
 
 #[cfg(test)]
@@ -337,8 +273,8 @@ mod tests {
 
     #[test]
     fn tags_are_of_a_suite_that_the_major_was_built_for() {
-        assert_eq!(tag(22), "node:22-bookworm-slim");
-        assert_eq!(tag(14), "node:14-bullseye-slim");
-        assert_eq!(tag(28), "node:28-bookworm-slim");
+        assert_eq!(suite(22), "bookworm-slim");
+        assert_eq!(suite(14), "bullseye-slim");
+        assert_eq!(suite(28), "bookworm-slim");
     }
 }

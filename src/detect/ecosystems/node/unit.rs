@@ -1,0 +1,152 @@
+//! One package and what it is installed with.
+
+use super::{
+    manager::{self, Manager, Tool},
+    package::Package,
+    start,
+    version::{self, BUN, NODE},
+    workspace::Packages,
+};
+use crate::detect::prelude::*;
+
+/// A package of a tree.
+pub(super) struct Unit<'a> {
+    pub(super) packages: &'a Packages<'a>,
+    pub(super) package: &'a Package<'a>,
+    /// Where its dependencies are installed: itself, or the root of its workspace.
+    pub(super) root: &'a Package<'a>,
+    pub(super) manager: Manager,
+    /// The major of Node.js, and why.
+    pub(super) node: u32,
+    version: Decision,
+    /// Bun runs it, not only installs it.
+    pub(super) is_bun: bool,
+}
+
+/// Scripts that build for production, in the order in which they count.
+const BUILDS: &[&str] = &[
+    "build", "build:prod", "build:production", "build:app", "heroku-postbuild", "gcp-build",
+    "generate", "docs:build", "build:docs",
+];
+
+impl<'a> Unit<'a> {
+    pub(super) fn new(
+        packages: &'a Packages<'a>,
+        package: &'a Package<'a>,
+        manager: Manager,
+    ) -> Self {
+        let root = packages.root_of(package);
+        let (node, version) = version::decide(package, root);
+        let is_bun = runs_on_bun(package, &manager);
+        Self { packages, package, root, manager, node, version, is_bun }
+    }
+
+    /// The folder of the package.
+    pub(super) fn at(&self) -> Folder<'a> {
+        self.package.at
+    }
+
+    /// What is known of a service in a folder by what it is installed with.
+    pub(super) fn facts(&self, dir: &str) -> Facts {
+        let mut facts = Facts::new(if self.is_bun { &BUN } else { &NODE }, dir);
+        let (id, rule, place) = self.language();
+        (facts.id, facts.tool) = (id, self.manager.tool.id());
+        facts.name = self.package.name().unwrap_or_default().to_owned();
+        facts.decide(What::Language, id, rule, [place]);
+        facts.decisions.extend([self.manager.decision.clone(), self.version.clone()]);
+        if self.is_bun {
+            facts.set("v", self.manager.bun_tag());
+            facts.set("stage", "");
+        } else {
+            facts.set("v", self.node);
+            facts.set("suite", version::suite(self.node));
+        }
+        if self.is_member() {
+            facts.workspace = self.root.at.dir.to_owned();
+        }
+        facts.exclude = [".git", "**/node_modules"].map(str::to_owned).to_vec();
+        facts
+    }
+
+    /// TypeScript where there is a `tsconfig.json`, or files and a compiler for them.
+    fn language(&self) -> (&'static str, Rule, Evidence) {
+        let at = self.at();
+        let by = |id, name: &str| (id, Rule::Named(name.to_owned()), at.place(name, None));
+        if at.has("tsconfig.json") {
+            return by("typescript", "tsconfig.json");
+        }
+        let source = [".", "src", "app", "pages", "server", "routes"].iter().find_map(|folder| {
+            let dir = join_clean(at.dir, folder);
+            let is_source = |name: &&String| {
+                [".ts", ".tsx"].iter().any(|end| name.ends_with(end))
+                    && ![".d.ts", ".config."].iter().any(|part| name.contains(part))
+            };
+            let name = at.project.tree.entries(&dir)?.files.iter().find(is_source)?;
+            Some(Evidence::file(join(&dir, name)))
+        });
+        match source {
+            Some(place) => ("typescript", Fixed::SourceFile.into(), place),
+            None => by("javascript", "package.json"),
+        }
+    }
+
+    /// The script that builds: its name and its line.
+    pub(super) fn build_script(&self) -> Option<(&str, &str)> {
+        let name = self.package.first_script(BUILDS)?;
+        let line = self.package.script(name)?;
+        let others = ["docker ", "echo ", "electron-builder"];
+        (!others.iter().any(|other| line.starts_with(other))).then_some((name, line))
+    }
+
+    /// Where a dependency stands, of the package or of the root of its workspace.
+    pub(super) fn place(&self, dependency: &str) -> Evidence {
+        let package = if self.package.has(dependency) { self.package } else { self.root };
+        package.place(dependency)
+    }
+
+    /// Whether the package, or the root of its workspace, has such a dependency.
+    pub(super) fn has(&self, dependency: &str) -> bool {
+        self.package.has(dependency) || self.root.has(dependency)
+    }
+
+    /// The first number of a dependency's range.
+    pub(super) fn major(&self, dependency: &str) -> Option<u32> {
+        self.package.major(dependency).or_else(|| self.root.major(dependency))
+    }
+
+    /// Whether it is a member of a workspace.
+    pub(super) fn is_member(&self) -> bool {
+        self.package.at.dir != self.root.at.dir
+    }
+
+    /// Whether it is installed in a workspace, as its root or as a member.
+    pub(super) fn is_in_workspace(&self) -> bool {
+        self.packages.is_root(self.root)
+    }
+
+    /// A folder below that of the workspace; `.` for that itself.
+    pub(super) fn below_root(&self, dir: &str) -> String {
+        relative(self.root.at.dir, dir)
+    }
+
+    /// A step of the build that runs in the folder of the package.
+    pub(super) fn step(&self, command: impl Into<String>) -> Step {
+        Step::new(Kind::Build, self.at().dir, command)
+    }
+}
+
+/// Whether scripts or dependencies are made for Bun; a lock file alone says that it installs.
+fn runs_on_bun(package: &Package<'_>, manager: &Manager) -> bool {
+    let script = start::script(package);
+    let is_started = script.as_ref().is_some_and(|start| {
+        start.runs("bun") || start.line.starts_with("bun ") && !start.line.contains("--bun ")
+    });
+    let is_native = || {
+        manager.tool == Tool::Bun
+            && script.is_none()
+            && (package.has_any(&["@types/bun", "bun-types"]) || package.script("dev").is_none())
+    };
+    let is_written = || script.is_none() && manager::written_for_bun(package).is_some();
+    let is_framework = package.has_any(&["next", "nuxt", "astro", "@sveltejs/kit"]);
+    !is_framework && (is_started || package.has("elysia") || is_native() || is_written())
+}
