@@ -56,14 +56,14 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     write(&mut facts);
     steps(family, &mut facts, &mut spec.build);
     needs(family, &mut facts, &mut spec);
-    let language = facts.language;
+    let (language, run) = (facts.language, facts.runs_on.unwrap_or(facts.language));
     let cache = language.cache.iter().map(|path| (*path).to_owned()).chain(facts.cache);
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
     spec.build.exclude = facts.exclude;
     spec.build.env.extend(facts.build_env);
     spec.runtime.env = facts.env;
-    spec.runtime.copy = facts.takes.iter().map(|take| artifact(language, take)).collect();
-    spec.runtime.workdir = Some(language.in_home(&facts.run_in)).filter(|dir| dir != "/");
+    spec.runtime.copy = facts.takes.iter().map(|take| artifact(run, take)).collect();
+    spec.runtime.workdir = Some(run.in_home(&facts.run_in)).filter(|dir| dir != "/");
     spec.runtime.health = facts.health;
     match facts.serves {
         Serves::Process(process) => {
@@ -103,7 +103,8 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 /// Bases, their packages and the user of a family.
 fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     let language = facts.language;
-    let pair = language.images.of(family);
+    let build = language.images.of(family);
+    let run = facts.runs_on.unwrap_or(language).images.of(family);
     let asked = facts.vars.get("v").and_then(|version| Version::parse(version));
     if let (Some(_), Some(asked)) = (&language.packaged, asked) {
         let (used, decision) = language.nearest(family, asked);
@@ -118,17 +119,18 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     }
     let stage = |stage: &Stage| {
         let packages = stage.packages.iter().map(|name| fill(name, &facts.vars));
+        let packages = packages.filter(|name| !name.is_empty());
         (reference(&fill(stage.base, &facts.vars)), packages.collect::<Vec<_>>())
     };
-    (spec.build.base, spec.build.packages) = stage(&pair.build);
-    (spec.runtime.base, spec.runtime.packages) = stage(&pair.run);
-    let env = pair.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    (spec.build.base, spec.build.packages) = stage(&build.build);
+    (spec.runtime.base, spec.runtime.packages) = stage(&run.run);
+    let env = build.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     spec.build.env = env.collect();
-    if let Some(why) = pair.why {
-        let base = fill(pair.run.base, &facts.vars);
+    if let Some(why) = run.why {
+        let base = fill(run.run.base, &facts.vars);
         facts.decisions.push(Decision::new(What::Base, base, why, []));
     }
-    let user = match (pair.user, family) {
+    let user = match (run.user, family) {
         ("", Family::Wolfi) => NONROOT,
         ("", _) => NOBODY,
         (user, _) => user,

@@ -23,6 +23,8 @@ pub struct Facts {
     pub dir: String,
     /// Row that says what images there are.
     pub language: &'static Language,
+    /// Row whose image and home it runs in, where they are not the own: a server that hosts applications.
+    pub runs_on: Option<&'static Language>,
     /// Id of the language, where the row has several.
     pub id: &'static str,
     /// Id of the build system.
@@ -259,6 +261,7 @@ impl Facts {
         Self {
             dir: dir.to_owned(),
             language,
+            runs_on: None,
             id: language.id,
             tool: language.tool,
             name: String::new(),

@@ -57,7 +57,7 @@ pub struct Images {
 /// The two stages of one build.
 ///
 /// Names of images and packages may hold variables: `{v}` is the version, `{major}` the major that the family has of it, others
-/// are set by [`super::Facts::set`].
+/// are set by [`super::Facts::set`]; a package whose name becomes empty is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// Where it is built.

@@ -297,6 +297,32 @@ words! {
         UserPort = "port that a user other than root may have",
         SourcePort = "port in the source",
         PortOfFramework = "default of the framework",
+        // JVM.
+        DependencyOrPlugin = "a dependency or plugin",
+        NoBuildFile = "no build file",
+        ItsBuildScript = "its build script",
+        OneBuild = "one folder has one build",
+        OtherBuild = "the other comes first, or makes more of it",
+        OtherPin = "another has the last word",
+        JavaOfSpringParent = "the java.version of spring-boot-starter-parent",
+        JavaOfWrapper = "the newest that the wrapper's Gradle runs on",
+        JavaOfOldSbt = "the newest that sbt 0.13 runs on",
+        JavaOfSbt = "the newest that this sbt runs on",
+        MadeByBuild = "what the build makes",
+        ClassWithMain = "the class with a main method",
+        NamespaceWithMain = "the namespace with a -main",
+        PackedJar = "the packed jar",
+        PlayScript = "Play's script; APPLICATION_SECRET (play.http.secret.key) is to be set by who runs it",
+        NothingPacked = "no module is packaged to be run: a library",
+        NothingRunByPlugin = "no plugin makes something to run: a library",
+        NothingStarted = "nothing here can be started: a library",
+        NoLeinMain = "project.clj names no :main",
+        NoClojureMain = "no namespace has a -main",
+        ServletContainer = "a war needs a servlet container",
+        TomcatDefault = "Tomcat's default",
+        SettingsOrText = "its settings or its text",
+        NoWebStarter = "no starter brings a web server",
+        BroughtByDependency = "a dependency brings it",
     }
 }
 
@@ -345,6 +371,10 @@ pub enum Rule {
     WrittenBy(&'static str),
     /// The newest version that a version of a dependency builds with.
     BuildsWith(&'static str),
+    /// A pin of a version that there is no image for: (pin, version); the nearest later one is taken.
+    AsksFor(String, String),
+    /// An alias of `deps.edn` whose namespace is in no file.
+    Alias(&'static str),
     /// A rule of an ecosystem that is still worded there.
     Worded(String),
 }
@@ -388,6 +418,12 @@ impl fmt::Display for Rule {
             Self::WrittenBy(command) => write!(f, "where {command} writes"),
             Self::BuildsWith(name) => {
                 write!(f, "the newest that this version of {name} builds with")
+            }
+            Self::AsksFor(pin, version) => {
+                write!(f, "{pin} asks for {version}; the nearest that there is and that builds it")
+            }
+            Self::Alias(name) => {
+                write!(f, "the alias {name} names no namespace that could be found")
             }
             Self::Nearest(language, version) => {
                 write!(f, "the nearest {language} that this base has: {version}")

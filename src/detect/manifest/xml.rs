@@ -30,6 +30,13 @@ impl Element {
         self.children.iter().filter(move |child| child.name == name)
     }
 
+    /// All children named by the last name, of the first element at the path before it: `all(&["plugins", "plugin"])`.
+    pub fn all<'a>(&'a self, names: &[&str]) -> impl Iterator<Item = &'a Self> {
+        let (last, path) = names.split_last().unwrap_or((&"", &[]));
+        let children = self.at(path).into_iter().flat_map(|element| &element.children);
+        children.filter(move |child| child.name == *last)
+    }
+
     /// A child of a child: `at(&["parent", "version"])`.
     pub fn at(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |element, name| element.child(name))

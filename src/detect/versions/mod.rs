@@ -51,11 +51,13 @@ impl Version {
         Self { patch: None, ..self }
     }
 
-    /// This version, or the nearest from `first` to `last`, as far as major and minor go.
+    /// This version, or the nearest from `first` to `last`, as far as major and minor go: a major number alone stays one
+    /// where no minor number bounds it.
     pub fn clamped(self, first: (u32, u32), last: (u32, u32)) -> Self {
         let own = (self.major, self.minor.unwrap_or(0));
         let (major, minor) = own.clamp(first, last);
-        Self::of(major, minor)
+        let minor = Some(minor).filter(|minor| self.minor.is_some() || *minor > 0);
+        Self { major, minor, patch: None }
     }
 
     /// All three numbers; what was not written counts as 0.
@@ -93,6 +95,8 @@ mod tests {
         check("3.7", "3.10");
         check("3.12.1", "3.12");
         check("4.2", "4.0");
+        check("4", "4");
+        check("3", "3.10");
     }
 
     #[test]

@@ -1,251 +1,143 @@
 //! Clojure: Leiningen (`project.clj`) and the Clojure tools (`deps.edn`).
 
 use super::{
-    java::{self, Wanted},
-    launch,
+    java::{self, CLOJURE, LEIN, Wanted},
+    launch::{self, Layout},
 };
-use crate::detect::{
-    Evidence, Project, Service, Text, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, draft, official, quote, within},
-        pins::stated,
-        source,
-    },
-    images::Family,
-    model::join,
-    procfile::procfile,
-};
+use crate::detect::prelude::*;
+
+static FRAMEWORKS: &[Framework] = &[
+    framework("luminus", &["luminus"], 3000),
+    framework("kit", &["kit-clj"], 3000),
+    framework("pedestal", &["io.pedestal"], 8080),
+    framework("compojure", &["compojure"], 3000),
+    framework("reitit", &["metosin/reitit"], 3000),
+    framework("http-kit", &["http-kit"], 3000),
+    framework("aleph", &["aleph"], 3000),
+    framework("ring", &["ring"], 3000),
+];
+
+/// Calls and keys that name the port.
+const LISTENS: &[&str] = &[":port", "run-jetty", "run-server", "start-server"];
 
 /// All services in Clojure.
-pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services = Vec::new();
-    for (dir, entries) in project.tree.dirs() {
-        if entries.has("project.clj") {
-            services.extend(lein(project, dir));
-        } else if entries.has("deps.edn") {
-            services.extend(tools(project, dir));
-        }
-    }
-    services
+pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
+    project.tree.dirs().filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
-fn base(
-    project: &Project<'_>,
-    dir: &str,
-    system: &'static str,
-    manifest: &str,
-    image: &str,
-) -> Service {
-    let mut service = draft(dir, "clojure", system);
-    let evidence = || [Evidence::file(manifest.to_owned())];
-    service.decide("language", "clojure", "its manifest", evidence());
-    service.decide("build system", system, "its manifest", evidence());
-    let wanted = Wanted {
-        build: stated(project, dir).into_iter().collect(),
-        fallback: (java::DEFAULT, "default of the table"),
-        least: 8,
-    };
-    let (version, decision) = java::version(project, dir, wanted);
-    service.decisions.push(decision);
-    service.spec.build.base = match project.bases {
-        Family::Official => official(&format!("clojure:temurin-{version}-{image}")),
-        Family::Wolfi | Family::Debian => {
-            let base = java::jdk(project, &mut service, version);
-            service.build_packages([if system == "lein" { "leiningen" } else { "clojure" }]);
-            base
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let manifest = at.first_of(&["project.clj", "deps.edn"])?;
+    let text = at.read(manifest)?;
+    let is_lein = manifest == "project.clj";
+    let tool = if is_lein { &LEIN } else { &CLOJURE };
+    let place = || Some(Evidence::file(&text.path));
+    let language = ("clojure", Fixed::ItsManifest, place());
+    let why = (Fixed::ItsManifest, place());
+    let (mut facts, _) = java::facts(at, tool, language, why, Wanted::default());
+    let known = framework::find(FRAMEWORKS, |name| {
+        Some(Evidence::line(&text.path, Some(text.line_of(name)?)))
+    });
+    facts.of_framework(known.as_ref(), Fixed::ADependency);
+    facts = if is_lein { lein(facts, at, &text) } else { tools(facts, at, &text) };
+    if let Some(known) = known {
+        let files = at.sources(&["clj", "cljc", "edn"], &|_| false);
+        let default = (known.framework.port, Fixed::FrameworkDefault.into());
+        let mut port = source::port(&files, LISTENS, Some(default));
+        if let Some(port) = port.as_mut() {
+            port.is_told |= source::mention(&files, "(env :port").is_some();
         }
-    };
-    java::runtime(project, &mut service, version);
-    service.cache(["/root/.m2"]);
-    service.spec.runtime.workdir = Some(APP_DIR.to_owned());
-    service
+        facts.port(port);
+    }
+    Some(facts)
 }
 
-fn lein(project: &Project<'_>, dir: &str) -> Option<Service> {
-    let path = join(dir, "project.clj");
-    let text = project.tree.read(&path)?;
-    let mut service = base(project, dir, "lein", &path, "lein");
-    let name =
-        text.text.split("(defproject").nth(1).and_then(|rest| rest.split_whitespace().next());
-    service.name(name.and_then(|name| name.rsplit('/').next()).unwrap_or_default());
-    common(project, &mut service, dir, &text);
-    service.dependencies(vec![path.clone()], vec![within(dir, "lein deps")]);
-    let has_main = text.line_of(":main");
-    let is_ring = text.line_of("lein-ring").or_else(|| text.line_of(":ring"));
-    let procfile = procfile(project, dir);
-    if has_main.is_none() && is_ring.is_none() && procfile.is_none() {
-        service.decide("start command", "", "project.clj names no :main", [Evidence::file(path)]);
-        service.spec.build.commands = vec![within(dir, "lein jar")];
-        return Some(service);
+fn install(facts: &mut Facts, manifest: &Text, command: &str) {
+    let step = Step::new(Kind::Install, &facts.dir, command);
+    facts.install(vec![manifest.path.clone()], [step]);
+}
+
+fn lein(mut facts: Facts, at: Folder<'_>, manifest: &Text) -> Facts {
+    let text = &manifest.text;
+    let word = |key: &str| text.split(key).nth(1)?.split_whitespace().next();
+    let name = word("(defproject").and_then(|name| name.rsplit('/').next());
+    facts.name = name.unwrap_or_default().to_owned();
+    install(&mut facts, manifest, "lein deps");
+    let main = manifest.line_of(":main");
+    let ring = manifest.line_of("lein-ring").or_else(|| manifest.line_of(":ring"));
+    let place = [Evidence::line(&manifest.path, main.or(ring))];
+    let process = at.procfile();
+    if main.or(ring).is_none() && process.is_none() {
+        facts.build(at.dir, "lein jar");
+        facts.start(None::<String>, Fixed::NoLeinMain, place);
+        return facts;
     }
-    service.weight = service.weight.max(Weight::Starts);
-    let task =
-        if has_main.is_none() && is_ring.is_some() { "lein ring uberjar" } else { "lein uberjar" };
-    let jars = "find target -name '*.jar'";
-    let name = word_after(&text, ":uberjar-name").map(|name| name.trim_matches('"').to_owned());
-    let pick = match name {
-        Some(name) => format!("{jars} -name {}", quote(&name)),
-        None => format!("{jars} -name '*standalone*'"),
-    };
-    service.spec.build.commands = vec![
-        within(dir, task),
-        within(
-            dir,
-            &format!("mkdir -p {OUT_DIR} && cp \"$({pick} | head -n 1)\" {OUT_DIR}/app.jar"),
-        ),
-    ];
-    service.decide(
-        "build command",
-        task,
-        "Leiningen packs everything into one jar",
-        [Evidence::line(path, has_main.or(is_ring))],
-    );
-    service.copy(&format!("{OUT_DIR}/app.jar"), &format!("{APP_DIR}/app.jar"));
-    let evidence = [Evidence::line(text.path.clone(), has_main.or(is_ring))];
+    facts.weight = facts.weight.max(Weight::Starts);
+    let is_ring = main.is_none() && ring.is_some();
+    facts.build(at.dir, if is_ring { "lein ring uberjar" } else { "lein uberjar" });
+    let jar = word(":uberjar-name").map(|name| name.trim_matches([')', '}']).trim_matches('"'));
+    let jar = jar.map_or("'*standalone*'".to_owned(), quote);
+    facts.build(at.dir, format!(
+        "mkdir -p {OUT} && cp \"$(find target -name '*.jar' -name {jar} | head -n 1)\" {OUT}/app.jar"
+    ));
+    facts.program("app.jar");
     // Without :main the jar does not say what to start, the Procfile does.
-    let namespace = procfile.as_ref().and_then(|process| {
+    let process = process.filter(|_| main.is_none()).and_then(|process| {
         let mut words = process.line.split_whitespace().skip_while(|word| *word != "clojure.main");
-        words.by_ref().find(|word| *word == "-m")?;
-        Some((words.next()?.to_owned(), process.evidence.clone()))
+        words.find(|word| *word == "-m")?;
+        Some((words.next()?.to_owned(), process))
     });
-    match namespace {
-        Some((namespace, evidence)) if has_main.is_none() => {
-            let words = ["java", "-cp", "/app/app.jar", "clojure.main", "-m", namespace.as_str()];
-            service.start(words, "Procfile web", [evidence]);
+    match process {
+        Some((namespace, process)) => {
+            let command = namespace_of(&["app.jar"], namespace).command(facts.language);
+            facts.start(command, Rule::Procfile(process.name), [process.evidence]);
         }
-        _ => service.start(["java", "-jar", "/app/app.jar"], "the packed jar", evidence),
+        None => facts.start(Layout::Jar.command(facts.language), Fixed::PackedJar, place),
     }
-    Some(service)
+    facts
 }
 
-fn tools(project: &Project<'_>, dir: &str) -> Option<Service> {
-    let path = join(dir, "deps.edn");
-    let text = project.tree.read(&path)?;
-    let mut service = base(project, dir, "none", &path, "tools-deps");
-    common(project, &mut service, dir, &text);
-    service.cache(["/root/.gitlibs"]);
-    let has_build = project.tree.has(&join(dir, "build.clj"));
-    let alias = |names: &[&str]| {
-        names.iter().find_map(|name| Some(((*name).to_owned(), text.line_of(name)?)))
-    };
-    let prepare = if has_build { "clojure -P && clojure -P -T:build" } else { "clojure -P" };
-    service.dependencies(vec![path.clone()], vec![within(dir, prepare)]);
-    if has_build {
-        let script = project.tree.read(&join(dir, "build.clj"));
-        let task = script.as_ref().map_or("uber", |script| {
-            ["uberjar", "uber", "ci"]
-                .into_iter()
-                .find(|name| script.text.contains(&format!("(defn {name}")))
-                .unwrap_or("uber")
-        });
-        service.weight = service.weight.max(Weight::Starts);
-        service.spec.build.commands = vec![
-            within(dir, &format!("clojure -T:build {task}")),
-            within(dir, &launch::pick_jar("target", "jar")),
-        ];
-        service.decide(
-            "build command",
-            format!("clojure -T:build {task}"),
-            "tools.build",
-            [Evidence::file(join(dir, "build.clj"))],
-        );
-        service.copy(&format!("{OUT_DIR}/app.jar"), &format!("{APP_DIR}/app.jar"));
-        service.start(
-            ["java", "-jar", "/app/app.jar"],
-            "the packed jar",
-            [Evidence::file(join(dir, "build.clj"))],
-        );
-        return Some(service);
+/// A namespace whose `-main` is started.
+fn namespace_of(path: &'static [&'static str], namespace: String) -> Layout {
+    Layout::Class(path, ["clojure.main".to_owned(), "-m".to_owned(), namespace].into())
+}
+
+fn tools(mut facts: Facts, at: Folder<'_>, manifest: &Text) -> Facts {
+    if let Some(script) = at.read("build.clj") {
+        install(&mut facts, manifest, "clojure -P && clojure -P -T:build");
+        let mut tasks = ["uberjar", "uber", "ci"].into_iter();
+        let task = tasks.find(|name| script.text.contains(&format!("(defn {name}")));
+        facts.weight = facts.weight.max(Weight::Starts);
+        facts.build(at.dir, format!("clojure -T:build {}", task.unwrap_or("uber")));
+        let command = launch::jar(&mut facts, &at.path("target"), "jar").command(facts.language);
+        facts.start(command, Fixed::PackedJar, [at.place("build.clj", None)]);
+        return facts;
     }
+    install(&mut facts, manifest, "clojure -P");
     // Without a build the program runs from its sources: the class path is worked out while it is built.
-    let files = source::gather(project, dir, &["clj", "cljc"], &|_| false);
+    let files = at.sources(&["clj", "cljc"], &|_| false);
     let main = files.iter().find(|file| file.text.contains("(defn -main"));
-    let namespace = main.and_then(|file| {
-        file.text.split("(ns").nth(1)?.split_whitespace().next().map(str::to_owned)
-    });
-    let options = alias(&[":run-m", ":run", ":main", ":server", ":start"])
-        .filter(|_| text.text.contains(":main-opts"));
-    let command = match (namespace, &options) {
-        (Some(namespace), _) => namespace.trim_end_matches(')').to_owned(),
-        (None, Some((name, line))) => {
-            service.decide(
-                "start command",
-                "",
-                format!("the alias {name} names no namespace that could be found"),
-                [Evidence::line(&path, Some(*line))],
-            );
-            return Some(service);
-        }
-        (None, None) => {
-            service.decide("start command", "", "no namespace has a -main", [Evidence::file(path)]);
-            return Some(service);
-        }
+    let namespace = main.and_then(|file| file.text.split("(ns").nth(1)?.split_whitespace().next());
+    let Some((main, namespace)) = main.zip(namespace) else {
+        let aliases = [":run-m", ":run", ":main", ":server", ":start"].into_iter();
+        let alias = aliases.filter_map(|name| Some((name, manifest.line_of(name)?))).next();
+        let (why, line) = match alias.filter(|_| manifest.text.contains(":main-opts")) {
+            Some((name, line)) => (Rule::Alias(name), Some(line)),
+            None => (Fixed::NoClojureMain.into(), None),
+        };
+        facts.start(None::<String>, why, [Evidence::line(&manifest.path, line)]);
+        return facts;
     };
-    service.weight = service.weight.max(Weight::Starts);
-    service.spec.build.commands = vec![within(
-        dir,
-        &format!(
-            "mkdir -p {OUT_DIR}/lib && clojure -Spath | tr ':' '\\n' | grep '\\.jar$' | xargs -I{{}} cp {{}} {OUT_DIR}/lib/"
-        ),
-    )];
-    service.copy(&format!("{OUT_DIR}/lib"), &format!("{APP_DIR}/lib"));
-    for name in ["src", "resources", "config"] {
-        let folder = join(dir, name);
-        if project.tree.has_dir(&folder) {
-            service.copy(&folder, &format!("{APP_DIR}/{name}"));
-        }
+    facts.weight = facts.weight.max(Weight::Starts);
+    facts.build(at.dir, format!(
+        "mkdir -p {OUT}/lib && clojure -Spath | tr ':' '\\n' | grep '\\.jar$' | xargs -I{{}} cp {{}} {OUT}/lib/"
+    ));
+    facts.program("lib");
+    for name in ["src", "resources", "config"].into_iter().filter(|name| at.has_dir(name)) {
+        facts.take(&at.path(name), name);
     }
-    let evidence = main.map(|file| Evidence::line(&file.path, file.line_of("(defn -main")));
-    service.start(
-        [
-            "java",
-            "-cp",
-            "/app/src:/app/resources:/app/lib/*",
-            "clojure.main",
-            "-m",
-            command.as_str(),
-        ],
-        "the namespace with a -main",
-        evidence,
-    );
-    Some(service)
+    let namespace = namespace.trim_end_matches(')').to_owned();
+    let command = namespace_of(&["src", "resources", "lib/*"], namespace).command(facts.language);
+    let place = Evidence::line(&main.path, main.line_of("(defn -main"));
+    facts.start(command, Fixed::NamespaceWithMain, [place]);
+    facts
 }
-
-/// Framework and port.
-fn common(project: &Project<'_>, service: &mut Service, dir: &str, manifest: &Text) {
-    let found = FRAMEWORKS.iter().find_map(|(id, name)| Some((*id, manifest.line_of(name)?)));
-    let Some((id, line)) = found else { return };
-    service.framework(id, "a dependency", [Evidence::line(&manifest.path, Some(line))]);
-    let files = source::gather(project, dir, &["clj", "cljc", "edn"], &|_| false);
-    let ports = source::ports(&files, &[":port", "run-jetty", "run-server", "start-server"]);
-    match ports.number {
-        Some((port, evidence)) => service.port(port, "the program's text", [evidence]),
-        None => {
-            service.port(if id == "pedestal" { 8080 } else { 3000 }, "the framework's default", [])
-        }
-    }
-    let env = ports.env.or_else(|| source::mention(&files, "(env :port"));
-    if let Some(port) = env.and_then(|_| service.spec.runtime.ports.first().copied()) {
-        service.env("PORT", port.to_string());
-    }
-}
-
-fn word_after(text: &Text, key: &str) -> Option<String> {
-    text.text
-        .split(key)
-        .nth(1)?
-        .split_whitespace()
-        .next()
-        .map(|word| word.trim_matches([')', '}']).to_owned())
-}
-
-static FRAMEWORKS: &[(&str, &str)] = &[
-    ("luminus", "luminus"),
-    ("kit", "kit-clj"),
-    ("pedestal", "io.pedestal"),
-    ("compojure", "compojure"),
-    ("reitit", "metosin/reitit"),
-    ("http-kit", "http-kit"),
-    ("aleph", "aleph"),
-    ("ring", "ring"),
-];

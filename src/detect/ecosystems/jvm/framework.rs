@@ -1,163 +1,259 @@
-//! Frameworks of the JVM: which dependency or plugin means one, its port, and where it tells its health.
+//! Frameworks of the JVM: which dependency or plugin means one, its port and where it tells its health, by itself and in
+//! its settings: `application.properties`, `application.yml`, `*.conf`.
 
-use super::sources::Sources;
-use crate::detect::Evidence;
+use crate::detect::{framework::Known, prelude::*, source::Ports};
 
 /// What a build file names: dependencies as `group:artifact`, plugins by their id, each with its place.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    pub(super) names: Vec<(String, Evidence)>,
-}
+pub(super) struct Names(pub(super) Vec<(String, Evidence)>);
 
-impl Facts {
+impl Names {
     /// The place of a dependency or plugin whose name holds `part`.
     pub(super) fn find(&self, part: &str) -> Option<Evidence> {
-        self.names.iter().find(|(name, _)| name.contains(part)).map(|(_, seen)| seen.clone())
+        self.0.iter().find(|(name, _)| name.contains(part)).map(|(_, seen)| seen.clone())
+    }
+
+    /// Those whose name fits.
+    pub(super) fn only(&self, fits: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| fits(name)).cloned().collect())
+    }
+
+    /// The framework that they mean, and where it was seen.
+    pub(super) fn framework(&self) -> Option<Known<Settings>> {
+        // Spring Boot's plugin packs programs of any kind: what they stand on tells more.
+        let is_plugin = |name: &str| !name.contains(':') || name.ends_with("-plugin");
+        let is_packer = |name: &str| is_plugin(name) && name.contains("org.springframework.boot");
+        let others = self.only(|name| !is_packer(name));
+        [&others, self]
+            .iter()
+            .find_map(|names| framework::find(FRAMEWORKS, |part| names.find(part)))
     }
 }
 
-/// One framework.
-pub(super) struct Framework {
-    pub(super) id: &'static str,
-    /// Parts of names of dependencies or plugins that mean it.
-    names: &'static [&'static str],
-    /// What it listens on by itself; 0: what the source says.
-    pub(super) port: u16,
-}
-
 /// The more special before what it is built on.
-static FRAMEWORKS: &[Framework] = &[
-    of("quarkus", &["io.quarkus"], 8080),
-    of("micronaut", &["io.micronaut"], 8080),
-    of("grails", &["org.grails"], 8080),
-    of("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080),
-    of("helidon", &["io.helidon"], 8080),
-    of("ratpack", &["io.ratpack"], 5050),
-    of("hexagon", &["com.hexagonkt", "com.hexagontk"], 2010),
-    of("dropwizard", &["io.dropwizard:dropwizard-core", "io.dropwizard"], 8080),
-    of("ktor", &["io.ktor:ktor-server", "io.ktor"], 8080),
-    of("http4k", &["org.http4k"], 9000),
-    of("javalin", &["io.javalin"], 7070),
-    of("spark-java", &["com.sparkjava:spark-core", "com.sparkjava"], 4567),
-    of("jooby", &["io.jooby"], 8080),
-    of("armeria", &["com.linecorp.armeria"], 8080),
-    of("vertx", &["io.vertx:vertx-web", "io.vertx:vertx-core", "io.vertx"], 8888),
-    of("activej", &["io.activej:activej-http", "io.activej:activej-launchers-http"], 8080),
-    of("solon", &["org.noear:solon"], 8080),
-    of("blade", &["com.hellokaton:blade", "com.bladejava:blade"], 9000),
-    of("ninja", &["org.ninjaframework"], 8080),
-    of("pippo", &["ro.pippo"], 8338),
-    of("rapidoid", &["org.rapidoid"], 8888),
-    of("jfinal", &["com.jfinal"], 8080),
-    of(
+static FRAMEWORKS: &[Framework<Settings>] = &[
+    framework("quarkus", &["io.quarkus"], 8080).env(&[("QUARKUS_HTTP_HOST", "0.0.0.0")]).own(
+        Settings {
+            port: &["quarkus.http.port"],
+            prefix: "quarkus.http.root-path",
+            health: Some(("quarkus-smallrye-health", "/q/health")),
+        },
+    ),
+    framework("micronaut", &["io.micronaut"], 8080).own(Settings {
+        port: &["micronaut.server.port"],
+        prefix: "micronaut.server.context-path",
+        health: Some(("micronaut-management", "/health")),
+    }),
+    framework("grails", &["org.grails"], 8080).own(SERVER),
+    framework("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080).own(
+        Settings {
+            prefix: "server.servlet.context-path",
+            health: Some(("spring-boot-starter-actuator", "/actuator/health")),
+            ..SERVER
+        },
+    ),
+    framework("helidon", &["io.helidon"], 8080)
+        .own(Settings { health: Some(("health", "/health")), ..SERVER }),
+    framework("ratpack", &["io.ratpack"], 5050),
+    framework("hexagon", &["com.hexagonkt", "com.hexagontk"], 2010),
+    framework("dropwizard", &["io.dropwizard:dropwizard-core", "io.dropwizard"], 8080),
+    framework("ktor", &["io.ktor:ktor-server", "io.ktor"], 8080),
+    framework("http4k", &["org.http4k"], 9000),
+    framework("javalin", &["io.javalin"], 7070),
+    framework("spark-java", &["com.sparkjava:spark-core", "com.sparkjava"], 4567),
+    framework("jooby", &["io.jooby"], 8080),
+    framework("armeria", &["com.linecorp.armeria"], 8080),
+    framework("vertx", &["io.vertx:vertx-web", "io.vertx:vertx-core", "io.vertx"], 8888),
+    framework("activej", &["io.activej:activej-http", "io.activej:activej-launchers-http"], 8080),
+    framework("solon", &["org.noear:solon"], 8080),
+    framework("blade", &["com.hellokaton:blade", "com.bladejava:blade"], 9000),
+    framework("ninja", &["org.ninjaframework"], 8080),
+    framework("pippo", &["ro.pippo"], 8338),
+    framework("rapidoid", &["org.rapidoid"], 8888),
+    framework("jfinal", &["com.jfinal"], 8080),
+    framework(
         "play",
         &[
             "com.typesafe.play:sbt-plugin", "org.playframework:sbt-plugin",
             "com.typesafe.play:play", "org.playframework",
         ],
         9000,
+    )
+    .own(COMMON),
+    framework("http4s", &["org.http4s"], 8080),
+    framework("zio-http", &["dev.zio:zio-http", "io.d11:zhttp"], 8080),
+    framework("tapir", &["com.softwaremill.sttp.tapir"], 8080),
+    framework("finatra", &["com.twitter:finatra", "com.twitter:inject-server"], 8888),
+    framework("finch", &["com.github.finagle:finch"], 8080),
+    framework("finagle", &["com.twitter:finagle"], 8080),
+    framework("cask", &["com.lihaoyi:cask"], 8080),
+    framework("scalatra", &["org.scalatra:scalatra"], 8080),
+    framework("pekko-http", &["org.apache.pekko:pekko-http"], 8080),
+    framework("akka-http", &["com.typesafe.akka:akka-http"], 8080),
+    framework("vaadin", &["com.vaadin:vaadin"], 8080),
+    framework("struts", &["org.apache.struts"], 8080),
+    framework("wicket", &["org.apache.wicket:wicket-core"], 8080),
+    framework("tapestry", &["org.apache.tapestry"], 8080),
+    framework("undertow", &["io.undertow:undertow-core"], 8080),
+    framework("jersey", &["org.glassfish.jersey"], 8080),
+    framework("spring", &["org.springframework:spring-webmvc"], 8080),
+    framework(
+        "jetty",
+        &["org.eclipse.jetty:jetty-server", "org.eclipse.jetty:jetty-servlet"],
+        8080,
     ),
-    of("http4s", &["org.http4s"], 8080),
-    of("zio-http", &["dev.zio:zio-http", "io.d11:zhttp"], 8080),
-    of("tapir", &["com.softwaremill.sttp.tapir"], 8080),
-    of("finatra", &["com.twitter:finatra", "com.twitter:inject-server"], 8888),
-    of("finch", &["com.github.finagle:finch"], 8080),
-    of("finagle", &["com.twitter:finagle"], 8080),
-    of("cask", &["com.lihaoyi:cask"], 8080),
-    of("scalatra", &["org.scalatra:scalatra"], 8080),
-    of("pekko-http", &["org.apache.pekko:pekko-http"], 8080),
-    of("akka-http", &["com.typesafe.akka:akka-http"], 8080),
-    of("vaadin", &["com.vaadin:vaadin"], 8080),
-    of("struts", &["org.apache.struts"], 8080),
-    of("wicket", &["org.apache.wicket:wicket-core"], 8080),
-    of("tapestry", &["org.apache.tapestry"], 8080),
-    of("undertow", &["io.undertow:undertow-core"], 8080),
-    of("jersey", &["org.glassfish.jersey"], 8080),
-    of("spring", &["org.springframework:spring-webmvc"], 8080),
-    of("jetty", &["org.eclipse.jetty:jetty-server", "org.eclipse.jetty:jetty-servlet"], 8080),
-    of("grizzly", &["org.glassfish.grizzly:grizzly-http-server"], 8080),
-    of("nanohttpd", &["org.nanohttpd"], 8080),
-    of("netty", &["io.netty:netty-codec-http"], 8080),
-    of("grpc", &["io.grpc:grpc-netty", "io.grpc:grpc-services"], 50051),
+    framework("grizzly", &["org.glassfish.grizzly:grizzly-http-server"], 8080),
+    framework("nanohttpd", &["org.nanohttpd"], 8080),
+    framework("netty", &["io.netty:netty-codec-http"], 8080),
+    framework("grpc", &["io.grpc:grpc-netty", "io.grpc:grpc-services"], 50051),
 ];
 
-const fn of(id: &'static str, names: &'static [&'static str], port: u16) -> Framework {
-    Framework { id, names, port }
-}
+const SERVER: Settings = Settings { port: &["server.port"], ..COMMON };
 
-/// The framework of a module and where it was seen.
-pub(super) fn find(facts: &Facts) -> Option<(&'static Framework, Evidence)> {
-    let found = |facts: &Facts| {
-        FRAMEWORKS.iter().find_map(|framework| {
-            framework.names.iter().find_map(|name| Some((framework, facts.find(name)?)))
-        })
-    };
-    // Spring Boot's plugin packs programs of any kind: what they stand on tells more.
-    let is_plugin = |name: &str| !name.contains(':') || name.ends_with("-plugin");
-    let is_packer = |name: &str| is_plugin(name) && name.contains("org.springframework.boot");
-    let others = facts.names.iter().filter(|(name, _)| !is_packer(name)).cloned().collect();
-    found(&Facts { names: others }).or_else(|| found(facts))
-}
-
-/// Whether a Spring Boot application serves HTTP: a starter that brings a server.
-pub(super) fn is_spring_web(facts: &Facts) -> bool {
-    const WEB: &[&str] = &[
-        "starter-web",
-        "starter-jersey",
-        "starter-graphql",
-        "starter-data-rest",
-        "starter-hateoas",
-        "starter-thymeleaf",
-        "starter-gateway",
-        "eureka-server",
-        "config-server",
-        "boot-admin-starter-server",
-        "starter-undertow",
-        "starter-jetty",
-        "starter-tomcat",
-        "spring-webmvc",
-        "spring-webflux",
-        "springdoc",
-        "starter-oauth2-authorization-server",
-        "vaadin",
-        "starter-mustache",
-        "starter-freemarker",
-        "spring-web",
-        "starter-rest",
-        "zuul",
-        "hystrix-dashboard",
-        "turbine",
-    ];
-    WEB.iter().any(|name| facts.find(name).is_some())
-}
-
-/// The HTTP path of the health check that a framework offers with these dependencies.
-pub(super) fn health(id: &str, facts: &Facts) -> Option<(&'static str, Evidence)> {
-    let (part, path) = match id {
-        "spring-boot" => ("spring-boot-starter-actuator", "/actuator/health"),
-        "quarkus" => ("quarkus-smallrye-health", "/q/health"),
-        "micronaut" => ("micronaut-management", "/health"),
-        "helidon" => ("helidon", "/health"),
-        _ => return None,
-    };
-    let part = if id == "helidon" { "health" } else { part };
-    Some((path, facts.find(part)?))
-}
-
-/// Calls and settings that name the port a program listens on.
-pub(super) const LISTENING: &[&str] = &[
-    "embeddedServer(", ".start(", ".listen(", "port(", "bind(", "newServerAt(",
-    "ServerBuilder.forPort(", "HttpServer.create(", "InetSocketAddress(", "withPort(", "setPort(",
-    "new Server(", "Server.defaultWithPort(", "bindHttp(", "forPort(", "asServer(",
-    "ServerSocket(", "run-jetty", "run-server", "http/start", ":port",
+/// Parts of names of dependencies that bring Spring Boot a web server.
+pub(super) const SPRING_WEB: &[&str] = &[
+    "starter-web",
+    "starter-jersey",
+    "starter-graphql",
+    "starter-data-rest",
+    "starter-hateoas",
+    "starter-thymeleaf",
+    "starter-gateway",
+    "eureka-server",
+    "config-server",
+    "boot-admin-starter-server",
+    "starter-undertow",
+    "starter-jetty",
+    "starter-tomcat",
+    "spring-webmvc",
+    "spring-webflux",
+    "springdoc",
+    "starter-oauth2-authorization-server",
+    "vaadin",
+    "starter-mustache",
+    "starter-freemarker",
+    "spring-web",
+    "starter-rest",
+    "zuul",
+    "hystrix-dashboard",
+    "turbine",
 ];
 
-/// Whether the sources serve without any framework: the JDK's own HTTP server, sockets.
-pub(super) fn serves(sources: &Sources) -> bool {
-    [
-        "HttpServer.create(", "ServerSocket(", "new Server(", "ServerBuilder.forPort(",
-        "ServerBootstrap(",
-    ]
-    .iter()
-    .any(|call| sources.mention(call).is_some())
+/// Calls that serve without any framework: the JDK's own HTTP server, sockets.
+pub(super) const SERVERS: &[&str] = &[
+    "HttpServer.create(", "ServerSocket(", "new Server(", "ServerBuilder.forPort(",
+    "ServerBootstrap(",
+];
+
+/// What settings say of a framework whose programs never say in their text where they listen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// Keys of the port.
+    pub(super) port: &'static [&'static str],
+    /// Key of the path that stands before all others; empty: it has none.
+    pub(super) prefix: &'static str,
+    /// Part of the name of the dependency that brings a path for its health, and that path.
+    pub(super) health: Option<(&'static str, &'static str)>,
+}
+
+/// Settings of any other framework, and of Play.
+pub(super) const COMMON: Settings = Settings {
+    port: &["ktor.deployment.port", "server.port", "http.port", "play.server.http.port"],
+    prefix: "",
+    health: None,
+};
+
+/// Folders, names and extensions of files with settings, those of production first.
+const FOLDERS: &[&str] = &[
+    "src/main/resources", "src/main/resources/config", "config", "conf", "resources",
+    "src/main/resources/META-INF", ".",
+];
+const NAMES: &[&str] = &[
+    "application-prod", "application-production", "application", "bootstrap", "microprofile-config",
+];
+const EXTENSIONS: &[&str] = &["properties", "yml", "yaml", "conf", "toml"];
+
+/// The port that keys of a module's settings name, and whether they read `PORT`.
+pub(super) fn ports(at: Folder<'_>, keys: &[&str]) -> Ports {
+    of_values(values(at, keys))
+}
+
+/// The path at a key that stands before all others; the key is empty where there is none.
+pub(super) fn prefix(at: Folder<'_>, key: &str) -> String {
+    let found = values(at, &[key]).next().filter(|_| !key.is_empty());
+    let path = found.map(|(path, _)| path.trim_end_matches('/').to_owned());
+    let fits = |path: &String| path.starts_with('/') && source::is_plain_path(path);
+    path.filter(fits).unwrap_or_default()
+}
+
+fn of_values(values: impl Iterator<Item = (String, Evidence)>) -> Ports {
+    let mut ports = Ports::default();
+    for (value, place) in values {
+        if value.contains("PORT") {
+            ports.env.get_or_insert_with(|| place.clone());
+        }
+        if let Some(number) = source::number(&value) {
+            ports.number.get_or_insert((number, place));
+        }
+    }
+    ports
+}
+
+/// Values of these keys in all files, in order of the files.
+fn values<'v>(
+    at: Folder<'v>,
+    keys: &'v [&'v str],
+) -> impl Iterator<Item = (String, Evidence)> + 'v {
+    let names = FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| (folder, name)));
+    let paths = names.flat_map(move |(folder, name)| {
+        let path = at.path(&join(folder, name));
+        EXTENSIONS.iter().map(move |extension| format!("{path}.{extension}"))
+    });
+    let files = paths.filter(move |path| at.project.tree.has(path));
+    files.flat_map(move |path| keys.iter().filter_map(move |key| value(at.project, &path, key)))
+}
+
+fn value(project: &Project<'_>, path: &str, key: &str) -> Option<(String, Evidence)> {
+    let (value, line) = match path.rsplit_once('.')?.1 {
+        "properties" => {
+            let file = project.tree.properties(path)?;
+            file.get(key).map(|(value, line)| (value.to_owned(), line))
+        }
+        "conf" => in_conf(&*project.tree.read(path)?, key),
+        "toml" => in_table(&project.tree.toml(path)?, key),
+        _ => in_table(&project.tree.yaml(path)?, key),
+    }?;
+    Some((value, Evidence::line(path, Some(line))))
+}
+
+/// A key with dots in tables in tables; a part of it may be one key.
+fn in_table(table: &Value, key: &str) -> Option<(String, usize)> {
+    if let Some(value) = table.get(key) {
+        return Some((value.text()?, value.line));
+    }
+    key.match_indices('.').find_map(|(at, _)| in_table(table.get(&key[..at])?, &key[at + 1..]))
+}
+
+/// HOCON: the last of `port = 9000` and `port = ${?PORT}` wins, so both are read.
+fn in_conf(text: &Text, key: &str) -> Option<(String, usize)> {
+    let last = key.rsplit('.').next()?;
+    let mut all = text.lines().filter_map(|(line, words)| {
+        let words = words.trim();
+        let rest = words.strip_prefix(key).or_else(|| words.strip_prefix(last))?;
+        Some((rest.trim_start().strip_prefix(['=', ':'])?.trim(), line))
+    });
+    let (first, line) = all.next()?;
+    Some((all.fold(first.to_owned(), |known, (value, _)| format!("{known} {value}")), line))
+}
+
+/// The port of Dropwizard's first connector, in any YAML file beside the build.
+pub(super) fn dropwizard(at: Folder<'_>) -> Ports {
+    let names = at.entries().into_iter().flat_map(|entries| entries.ending(".yml"));
+    of_values(names.filter_map(|name| {
+        let file = at.yaml(name)?;
+        let connectors = file.at(&["server", "applicationConnectors"]);
+        let first = connectors.and_then(|all| all.items().first());
+        let port = first.or_else(|| file.at(&["server", "connector"]))?.get("port")?;
+        Some((port.text()?, at.place(name, Some(port.line))))
+    }))
 }

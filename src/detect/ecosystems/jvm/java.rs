@@ -1,161 +1,165 @@
-//! Which Java a project is built with and runs on.
+//! Which Java a project is built with and runs on, and the images that have it.
 
-use crate::{
-    detect::{
-        Decision, Project, Service,
-        ecosystems::{
-            draft::{base_name, debian, official, wolfi},
-            pins::{Pin, pins},
-        },
-        images::Family,
-        model::{join, parent},
+use crate::detect::prelude::*;
+
+/// A JDK with a build tool, and a runtime: `{image}` is the official image with both, `{package}` the tool's package.
+pub(super) const JAVA: Language = Language {
+    version_files: &[".java-version"],
+    version_tools: &["java"],
+    sources: &["java", "kt", "scala", "groovy"],
+    listens: &[
+        "embeddedServer(", ".start(", ".listen(", "port(", "bind(", "newServerAt(",
+        "ServerBuilder.forPort(", "HttpServer.create(", "InetSocketAddress(", "withPort(",
+        "setPort(", "new Server(", "Server.defaultWithPort(", "bindHttp(", "forPort(", "asServer(",
+        "ServerSocket(", "run-jetty", "run-server", "http/start", ":port",
+    ],
+    images: Images {
+        official: Pair::of(stage("{image}", &[]), stage("eclipse-temurin:{v}-jre", &[])),
+        wolfi: Pair::wolfi(&["openjdk-{v}-default-jdk", "{package}"], &["openjdk-{v}-default-jvm"]),
+        debian: Pair::debian(
+            &["openjdk-{v}-jdk-headless", "{package}"],
+            &["openjdk-{v}-jre-headless"],
+        ),
     },
-    spec::Base,
+    packaged: Some(Packaged { language: "Java", wolfi: ((8, 0), (99, 0)), debian: (17, 0) }),
+    ..NOTHING
 };
+/// What runs nothing.
+pub(super) const LIBRARY: Language = Language { home: "/", ..JAVA };
+/// The host of wars; Wolfi and Debian have no Tomcat that is laid out for containers.
+pub(super) const TOMCAT: Language = Language {
+    home: "/usr/local/tomcat",
+    images: Images { official: ON_TOMCAT, wolfi: ON_TOMCAT, debian: ON_TOMCAT },
+    ..NOTHING
+};
+const ON_TOMCAT: Pair =
+    Pair::both("tomcat:{tomcat}-jre{v}-temurin").user(NOBODY).why(Fixed::ServletContainer);
 
-/// What is taken when nothing is pinned.
-pub(super) const DEFAULT: u32 = 21;
+/// A build tool.
+pub(super) struct Tool {
+    id: &'static str,
+    /// Official image with it and a JDK.
+    image: &'static str,
+    /// Its package of Wolfi and Debian; empty: it is fetched.
+    package: &'static str,
+    /// Folders that it keeps.
+    cache: &'static [&'static str],
+}
 
-/// The newest Java that Debian 12 has.
-const DEBIAN: u32 = 17;
+const fn tool(
+    id: &'static str,
+    image: &'static str,
+    package: &'static str,
+    cache: &'static [&'static str],
+) -> Tool {
+    Tool { id, image, package, cache }
+}
+
+const TEMURIN: &str = "eclipse-temurin:{v}-jdk";
+pub(super) const NONE: Tool = tool("none", TEMURIN, "", &[]);
+pub(super) const MAVEN: Tool = tool("maven", "maven:3.9-eclipse-temurin-{v}", "maven", &[M2]);
+/// Gradle of a project's wrapper.
+pub(super) const GRADLEW: Tool = tool("gradle", TEMURIN, "", &["/root/.gradle"]);
+/// Gradle of an image that is told by the version.
+pub(super) const GRADLE: Tool = tool("gradle", "", "gradle", &["/home/gradle/.gradle"]);
+pub(super) const SBT: Tool =
+    tool("sbt", TEMURIN, "", &["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
+pub(super) const LEIN: Tool = tool("lein", "clojure:temurin-{v}-lein", "leiningen", &[M2]);
+pub(super) const CLOJURE: Tool =
+    tool("none", "clojure:temurin-{v}-tools-deps", "clojure", &[M2, "/root/.gitlibs"]);
+const M2: &str = "/root/.m2";
+
+/// A service in a language of the JVM: why it is that language and that build system, and what it wants of
+/// Java, whose version is given too.
+pub(super) fn facts(
+    at: Folder<'_>,
+    tool: &Tool,
+    (id, why, source): (&'static str, Fixed, Option<Evidence>),
+    (rule, place): (impl Into<Rule>, Option<Evidence>),
+    wanted: Wanted,
+) -> (Facts, u32) {
+    let (version, decision) = version(at, wanted);
+    let mut facts = Facts { id, tool: tool.id, ..Facts::new(&JAVA, at.dir) };
+    facts.set("image", tool.image.replace("{v}", &version.to_string()));
+    facts.set("package", tool.package);
+    facts.cache.extend(tool.cache.iter().map(|path| (*path).to_owned()));
+    facts.decide(What::Language, id, why, source);
+    facts.decide(What::BuildSystem, tool.id, rule, place);
+    facts.version((version, decision));
+    (facts, version)
+}
 
 /// What a project pins, and what its build tool can live with.
 pub(super) struct Wanted {
     /// From the build files, the most binding first.
     pub(super) build: Vec<Pin>,
     /// What is taken without a pin, and why.
-    pub(super) fallback: (u32, &'static str),
+    pub(super) fallback: (u32, Fixed),
     /// The least that the build tool runs on.
     pub(super) least: u32,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { build: Vec::new(), fallback: (21, Fixed::TableDefault), least: 8 }
+    }
 }
 
 /// The major version of Java to use, and the decision about it.
 ///
 /// What a version manager pins is the JDK that developers have; it wins over what the build files compile for, unless it
 /// is too old for that.
-pub(super) fn version(project: &Project<'_>, dir: &str, wanted: Wanted) -> (u32, Decision) {
-    let mut found: Vec<(u32, Pin)> = Vec::new();
-    let managers = pins(project, dir, &[".java-version"], &["java"]);
-    let all = managers.into_iter().chain(files(project, dir));
-    found.extend(all.filter_map(|pin| Some((major(&pin.version)?, pin))));
-    let build: Vec<(u32, Pin)> =
-        wanted.build.into_iter().filter_map(|pin| Some((major(&pin.version)?, pin))).collect();
+fn version(at: Folder<'_>, wanted: Wanted) -> (u32, Decision) {
+    let parsed = |pin: Pin| Some((major(&pin.version)?, pin));
+    let stated = pins::stated(at.project, at.dir).into_iter();
+    let build: Vec<_> = stated.chain(wanted.build).filter_map(parsed).collect();
     let needed = build.first().map_or(0, |(version, _)| *version).max(wanted.least);
-    let first = found.iter().position(|(version, _)| *version >= needed);
-    let mut others: Vec<(u32, Pin)>;
-    let chosen;
-    match first {
-        Some(at) => {
-            chosen = Some(found.remove(at));
-            others = found;
-            others.extend(build);
-        }
-        None => {
-            let mut build = build.into_iter();
-            chosen = build.next();
-            others = found;
-            others.extend(build);
-        }
+    let managed = at.managed(&JAVA).into_iter().chain(files(at));
+    let mut all: Vec<_> = managed.filter_map(parsed).collect();
+    let first = all.iter().position(|(version, _)| *version >= needed).unwrap_or(all.len());
+    all.extend(build);
+    let with_image = |version: u32| offered(version.max(wanted.least));
+    if first == all.len() {
+        let version = with_image(wanted.fallback.0);
+        return (version, Decision::new(What::Version, version.to_string(), wanted.fallback.1, []));
     }
-    let Some((version, pin)) = chosen else {
-        let (version, why) = wanted.fallback;
-        let version = offered(version.max(wanted.least));
-        return (version, Decision::new("version", version.to_string(), why, []));
+    let (version, pin) = all.remove(first);
+    let used = with_image(version);
+    let rule = match used == version {
+        true => Rule::Named(pin.rule),
+        false => Rule::AsksFor(pin.rule, version.to_string()),
     };
-    let used = offered(version.max(wanted.least));
-    let mut rule = pin.rule.clone();
-    if used != version {
-        rule.push_str(&format!(
-            " asks for {version}; the nearest that there is and that builds it"
-        ));
-    }
-    let mut decision = Decision::new("version", used.to_string(), rule, [pin.evidence]);
-    for (other, pin) in others.into_iter().filter(|(other, _)| *other != version) {
-        let why = format!("{}: another has the last word", pin.rule);
-        decision = decision.not(other.to_string(), Some(pin.evidence), why);
+    let mut decision = Decision::new(What::Version, used.to_string(), rule, [pin.evidence]);
+    for (other, pin) in all.into_iter().filter(|(other, _)| *other != version) {
+        decision = decision.not(other.to_string(), Some(pin.evidence), Fixed::OtherPin);
     }
     (used, decision)
 }
 
 /// Heroku's `system.properties` and SDKMAN's `.sdkmanrc`.
-fn files(project: &Project<'_>, dir: &str) -> Vec<Pin> {
-    let mut found = Vec::new();
-    let mut at = dir;
-    loop {
-        for (name, key) in [("system.properties", "java.runtime.version"), (".sdkmanrc", "java")] {
-            let path = join(at, name);
-            let Some(file) = project.tree.properties(&path) else { continue };
-            if let Some((version, line)) = file.get(key) {
-                found.push(Pin::new(version, name, path, line));
-            }
-        }
-        if at == "." {
-            return found;
-        }
-        at = parent(at);
-    }
+fn files(at: Folder<'_>) -> impl Iterator<Item = Pin> {
+    let names = [("system.properties", "java.runtime.version"), (".sdkmanrc", "java")];
+    upward(at.dir).flat_map(move |dir| {
+        names.into_iter().filter_map(move |(name, key)| {
+            let path = join(dir, name);
+            let file = at.project.tree.properties(&path)?;
+            file.get(key).map(|(version, line)| Pin::new(version, name, path, line))
+        })
+    })
 }
 
 /// The major version: `17` of `17.0.9-tem`, `1.8`, `temurin-17.0.2`, `VERSION_17`, `JavaVersion.VERSION_1_8`, `openjdk-17`.
 pub(super) fn major(text: &str) -> Option<u32> {
     let start = text.find(|c: char| c.is_ascii_digit())?;
     let mut numbers = text[start..].split(|c: char| !c.is_ascii_digit());
-    let first: u32 = numbers.next()?.parse().ok()?;
-    match first {
-        1 => numbers.next()?.parse().ok(),
-        first => Some(first),
-    }
-    .filter(|version| (5..100).contains(version))
+    let first = numbers.next()?;
+    let major = if first == "1" { numbers.next()? } else { first };
+    major.parse().ok().filter(|version| (5..100).contains(version))
 }
 
 /// The version of the images that is used for one: Temurin has 8, 11, 17 and all from 21 on; others compile for older ones.
-pub(super) fn offered(version: u32) -> u32 {
-    match version {
-        0..=8 => 8,
-        9..=11 => 11,
-        12..=17 => 17,
-        18..=21 => 21,
-        newer => newer,
-    }
-}
-
-/// A JDK, without a build tool.
-pub(super) fn jdk(project: &Project<'_>, service: &mut Service, version: u32) -> Base {
-    match project.bases {
-        Family::Official => official(&format!("eclipse-temurin:{version}-jdk")),
-        Family::Wolfi => {
-            service.spec.build.packages.push(format!("openjdk-{version}-default-jdk"));
-            wolfi()
-        }
-        Family::Debian => {
-            service.spec.build.packages.push(format!("openjdk-{DEBIAN}-jdk-headless"));
-            debian()
-        }
-    }
-}
-
-/// Sets what it runs on, and notes what the family has not.
-pub(super) fn runtime(project: &Project<'_>, service: &mut Service, version: u32) {
-    service.spec.runtime.base = match project.bases {
-        Family::Official => official(&format!("eclipse-temurin:{version}-jre")),
-        Family::Wolfi => {
-            service.spec.runtime.packages.push(format!("openjdk-{version}-default-jvm"));
-            wolfi()
-        }
-        Family::Debian => {
-            service.spec.runtime.packages.push(format!("openjdk-{DEBIAN}-jre-headless"));
-            if version != DEBIAN {
-                let decision =
-                    Decision::new("version", DEBIAN.to_string(), "all that Debian 12 has", []);
-                let why = "Debian 12 has Java 17 alone; the build may need `--base official`";
-                service.decisions.push(decision.not(version.to_string(), None, why));
-            }
-            debian()
-        }
-    };
-    let base = base_name(&service.spec.runtime.base).to_owned();
-    service.decide("base", base, "a runtime without compiler", []);
-    service.spec.runtime.user = Some("1000:1000".to_owned());
+fn offered(version: u32) -> u32 {
+    [8, 11, 17, 21].into_iter().find(|offered| version <= *offered).unwrap_or(version)
 }
 
 #[cfg(test)]

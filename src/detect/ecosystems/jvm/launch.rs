@@ -1,307 +1,253 @@
 //! How a built JVM application is started, on which port, and where it tells its health.
 
 use super::{
-    framework::{self, Facts, Framework, LISTENING},
-    settings,
+    framework::{self, COMMON, Names, SERVERS, SPRING_WEB, Settings},
+    java::{self, JAVA, LIBRARY, TOMCAT, Tool, Wanted},
     sources::Sources,
 };
-use crate::detect::{
-    Evidence, Project, Service, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, official, quote},
-        node, source,
-    },
-    images::Family,
-    model::join,
-    procfile::procfile,
+use crate::{
+    detect::{framework::Known, prelude::*},
+    spec::BUILD_DIR,
 };
 
-/// What lies in the image.
+/// What lies in the image; its parts are below the home.
 pub(super) enum Layout {
-    /// `/app/app.jar` with everything in it.
+    /// `app.jar`, with what it needs inside or where its manifest says.
     Jar,
-    /// `/app/app.jar` and `/app/lib`; the class to start.
-    ClassPath(String),
-    /// All jars in `/app/lib`; the class to start.
-    Libraries(String),
-    /// Class files in `/app/lib`; the class to start.
-    Classes(String),
-    /// Quarkus' folder in `/app`.
+    /// The folder that Quarkus makes.
     Quarkus,
-    /// A start script: `/app/bin/NAME`.
+    /// A class path; the class to start and its arguments.
+    Class(&'static [&'static str], Vec<String>),
+    /// A start script in `bin`.
     Script(String),
-    /// An application in Tomcat.
-    Tomcat,
+    /// An application in Tomcat: the folder where the build leaves it unpacked, and the version of Java.
+    War(String, u32),
 }
 
-/// What is launched.
-pub(super) struct Launch<'a> {
-    pub(super) layout: Layout,
-    pub(super) dir: &'a str,
-    pub(super) framework: Option<&'static Framework>,
-    pub(super) facts: &'a Facts,
-    pub(super) sources: &'a Sources,
+/// A module, as build files and sources tell of it.
+pub(super) struct Program<'a> {
+    pub(super) at: Folder<'a>,
+    pub(super) names: Names,
+    pub(super) sources: Sources,
+    pub(super) framework: Option<Known<Settings>>,
 }
 
-/// Sets start command, port, health and the environment they need.
-pub(super) fn launch(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>) {
-    let mut rule = "what the build makes";
-    let mut command: Vec<String> = match &launch.layout {
-        Layout::Jar => ["java", "-jar", "/app/app.jar"].map(str::to_owned).into(),
-        Layout::ClassPath(class) => {
-            rule = "the class with a main method";
-            vec!["java".into(), "-cp".into(), "/app/app.jar:/app/lib/*".into(), class.clone()]
-        }
-        Layout::Libraries(class) => {
-            rule = "the class with a main method";
-            vec!["java".into(), "-cp".into(), "/app/lib/*".into(), class.clone()]
-        }
-        Layout::Classes(class) => {
-            rule = "the class with a main method";
-            vec!["java".into(), "-cp".into(), "/app/lib".into(), class.clone()]
-        }
-        Layout::Quarkus => ["java", "-jar", "/app/quarkus-run.jar"].map(str::to_owned).into(),
-        Layout::Script(name) => vec![format!("{APP_DIR}/bin/{name}")],
-        Layout::Tomcat => ["catalina.sh", "run"].map(str::to_owned).into(),
-    };
-    let id = launch.framework.map_or("", |framework| framework.id);
-    if service.spec.runtime.workdir.is_none() {
-        service.spec.runtime.workdir = Some(APP_DIR.to_owned());
+impl<'a> Program<'a> {
+    pub(super) fn new(at: Folder<'a>, names: Names, sources: Sources) -> Self {
+        Self { at, framework: names.framework(), names, sources }
     }
-    if id == "dropwizard" {
-        command.extend(dropwizard(project, service, launch.dir));
+
+    /// What is known before anything is said of how it runs, and the version of Java.
+    pub(super) fn facts(
+        &self,
+        tool: &Tool,
+        why: (impl Into<Rule>, Option<Evidence>),
+        otherwise: &'static str,
+        wanted: Wanted,
+    ) -> (Facts, u32) {
+        let first = self.sources.files.first().map(|file| Evidence::file(&file.path));
+        let language = (self.sources.language(otherwise), Fixed::ItsSources, first);
+        let (mut facts, java) = java::facts(self.at, tool, language, why, wanted);
+        facts.weight = Weight::Starts;
+        (facts, java)
     }
-    let mut evidence: Vec<Evidence> =
-        launch.sources.main().map(|main| main.evidence.clone()).into_iter().collect();
-    if let Some(process) = procfile(project, launch.dir)
-        && let Some(arguments) = java_arguments(&process.line)
-        && matches!(launch.layout, Layout::Jar)
-    {
-        // The paths are those of the image; options and arguments are the project's.
-        let shell = arguments.iter().any(|word| word.contains('$'));
-        let (before, after) = split_at_jar(&arguments);
-        command = match shell {
-            true => {
-                let line = format!("exec java {before} -jar /app/app.jar {after}");
-                vec![
-                    "/bin/sh".into(),
-                    "-c".into(),
-                    line.split_whitespace().collect::<Vec<_>>().join(" "),
-                ]
+
+    /// Adds its framework, what it is started with, port, health and the environment they need.
+    pub(super) fn launch(&self, facts: &mut Facts, layout: &Layout) {
+        facts.of_framework(self.framework.as_ref(), Fixed::DependencyOrPlugin);
+        // What lies among the sources is packed with them.
+        facts.claims.push(self.at.path("src/main"));
+        self.quinoa(facts);
+        self.start(facts, layout);
+        if let Layout::War(folder, java) = layout {
+            return self.tomcat(facts, folder, *java);
+        }
+        let port = self.port(facts);
+        facts.port(port);
+        let Some(port) = facts.port_number() else {
+            let is_class = matches!(layout, Layout::Class(..));
+            if is_class && facts.framework.is_none() && facts.weight < Weight::Stated {
+                let names = self.names.0.iter().map(|(name, _)| name.as_str());
+                facts.weigh_silent(names.chain([self.at.dir]));
             }
-            false => {
-                let words =
-                    |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-                let mut all = vec!["java".to_owned()];
-                all.extend(words(&before));
-                all.extend(["-jar".to_owned(), "/app/app.jar".to_owned()]);
-                all.extend(words(&after));
-                all
+            return;
+        };
+        if facts.framework == Some("play") {
+            facts.env("PLAY_HTTP_PORT", port.to_string());
+        }
+        let settings = self.framework.as_ref().and_then(|known| known.framework.own);
+        if let Some(Settings { health: Some((part, path)), prefix, .. }) = settings
+            && let Some(place) = self.names.find(part)
+        {
+            let path = framework::prefix(self.at, prefix) + path;
+            facts.health(path, Fixed::BroughtByDependency, [place]);
+        }
+    }
+
+    fn start(&self, facts: &mut Facts, layout: &Layout) {
+        let mut command = layout.command(facts.language);
+        if facts.framework == Some("dropwizard") {
+            command.extend(self.dropwizard(facts));
+        }
+        let process = self.at.procfile();
+        let stated = process.and_then(|it| Some((layout.stated(&command, &it.line)?, it)));
+        if let Some((command, process)) = stated {
+            facts.weight = Weight::Stated;
+            return facts.start(command, Rule::Procfile(process.name), [process.evidence]);
+        }
+        let is_class = matches!(layout, Layout::Class(..));
+        let rule = if is_class { Fixed::ClassWithMain } else { Fixed::MadeByBuild };
+        facts.start(command, rule, self.sources.main().map(|main| main.place.clone()));
+    }
+
+    /// Quinoa lets Quarkus build the front end in `src/main/webui`, with the npm that is there.
+    fn quinoa(&self, facts: &mut Facts) {
+        let folder = self.at.path("src/main/webui");
+        let has_front_end = self.at.project.tree.has(&join(&folder, "package.json"));
+        if has_front_end && self.names.find("quarkus-quinoa").is_some() {
+            facts.with_node(self.at.project, &folder);
+        }
+    }
+
+    /// `server config.yml`: without them a Dropwizard application prints its usage.
+    fn dropwizard(&self, facts: &mut Facts) -> Vec<String> {
+        let mut names = self.at.entries().into_iter().flat_map(|entries| entries.ending(".yml"));
+        let is_other = |name: &str| name.contains("docker") || name.contains("compose");
+        let config = names.find(|name| !name.starts_with('.') && !is_other(name)).map(|name| {
+            facts.take(&self.at.path(name), name);
+            facts.language.in_home(name)
+        });
+        ["server".to_owned()].into_iter().chain(config).collect()
+    }
+
+    fn port(&self, facts: &mut Facts) -> Option<Port> {
+        let files = &self.sources.files;
+        let framework = self.framework.as_ref().map(|known| known.framework);
+        let own = framework.and_then(|framework| framework.own);
+        let set = match facts.framework {
+            Some("dropwizard") => framework::dropwizard(self.at),
+            _ => framework::ports(self.at, own.unwrap_or(COMMON).port),
+        };
+        let text = own.is_none().then(|| source::ports(files, JAVA.listens)).unwrap_or_default();
+        let serves = match facts.framework {
+            Some("spring-boot") => {
+                let has_starter = || SPRING_WEB.iter().any(|part| self.names.find(part).is_some());
+                set.number.is_some() || has_starter()
+            }
+            Some(_) => true,
+            None => {
+                let calls = || SERVERS.iter().any(|call| self.sources.mention(call).is_some());
+                text.env.is_some() || calls()
             }
         };
-        service.weight = Weight::Stated;
-        rule = "Procfile web";
-        evidence = vec![process.evidence];
-    }
-    let is_class =
-        matches!(launch.layout, Layout::ClassPath(_) | Layout::Libraries(_) | Layout::Classes(_));
-    if let Some(process) = procfile(project, launch.dir).filter(|_| is_class)
-        && let Some(class) = started_class(&process.line)
-    {
-        // The class and its arguments are the project's, where the classes lie is the image's.
-        command.pop();
-        command.extend(class);
-        if command.iter().any(|word| word.contains('$')) {
-            let words: Vec<String> = command.iter().map(|word| in_shell(word)).collect();
-            command = vec!["/bin/sh".into(), "-c".into(), format!("exec {}", words.join(" "))];
+        match framework {
+            None if !serves => return source::port(files, &[], None),
+            Some(_) if !serves => {
+                facts.decide(What::Port, "", Fixed::NoWebStarter, []);
+                return None;
+            }
+            _ => {}
         }
-        service.weight = Weight::Stated;
-        rule = "Procfile web";
-        evidence = vec![process.evidence];
+        let default = framework.map_or(8080, |framework| framework.port);
+        let is_told = set.env.or(text.env).is_some();
+        let found = set.number.or(text.number);
+        Some(Port { is_told, ..Port::of(found, Fixed::SettingsOrText, default) })
     }
-    service.start(command.iter().map(String::as_str), rule, evidence);
-    // What lies among the sources is packed with them.
-    service.claims.push(join(launch.dir, "src/main"));
-    quinoa(project, service, launch);
-    if matches!(launch.layout, Layout::Tomcat) {
-        service.port(8080, "Tomcat's default", []);
-        return;
-    }
-    port(project, service, launch, id);
-    if service.spec.runtime.ports.is_empty() {
-        let works = source::is_background(launch.dir)
-            || launch.facts.names.iter().any(|(name, _)| source::is_background(name));
-        if is_class
-            && id.is_empty()
-            && !works
-            && launch.dir != "."
-            && service.weight < Weight::Stated
-        {
-            // A program that nothing packs and that neither serves nor waits for work is a tool beside services.
-            service.weight = Weight::Manifest;
-        }
-        return;
-    }
-    if let Some((path, evidence)) = framework::health(id, launch.facts) {
-        let prefix = settings::context_path(project, launch.dir, id);
-        let path = format!("{prefix}{path}");
-        service.decide("health", path.clone(), "a dependency brings it", [evidence]);
-        service.spec.runtime.health = Some(path);
+
+    /// An application that Tomcat serves, unpacked: its folder is not writable for the user, so Tomcat can't unpack it.
+    fn tomcat(&self, facts: &mut Facts, folder: &str, java: u32) {
+        // Tomcat 10 has the packages of Jakarta EE 9, Tomcat 9 those of Java EE 8 (tomcat.apache.org/whichversion.html).
+        let uses = |name: &str, import: &str| {
+            self.names.find(name).or_else(|| self.sources.mention(import)).is_some()
+        };
+        let is_new = java >= 11 && uses("jakarta.", "import jakarta.servlet");
+        let is_old = uses("javax.servlet", "import javax.servlet");
+        facts.set("tomcat", if is_new && !is_old { "10.1" } else { "9.0" });
+        facts.runs_on = Some(&TOMCAT);
+        facts.take(folder, "webapps/ROOT");
+        let rule = Fixed::TomcatDefault.into();
+        facts.port(Some(Port { number: 8080, rule, place: None, is_told: false }));
     }
 }
 
-/// Quinoa lets Quarkus build the front end in `src/main/webui`, with the npm that is there.
-fn quinoa(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>) {
-    let Some(evidence) = launch.facts.find("quarkus-quinoa") else { return };
-    let Some(assets) = node::assets(project, &join(launch.dir, "src/main/webui")) else { return };
-    service.build_packages(assets.packages.iter().map(String::as_str));
-    service.decide("packages", "nodejs npm", "Quinoa builds the front end", [evidence]);
-    let update = assets.install.into_iter().find(|c| c.starts_with("npm install -g node@"));
-    service.spec.build.commands.splice(0..0, update);
-}
-
-/// Options, the jar and arguments of `java … -jar X …`; `None` for any other command.
-fn java_arguments(line: &str) -> Option<Vec<String>> {
-    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    let java = words.iter().position(|word| word == "java" || word.ends_with("/java"))?;
-    let plain = !line.contains(['|', ';', '&', '\'', '"', '`']);
-    let has_jar = words.iter().any(|word| word == "-jar");
-    (plain && has_jar).then(|| words[java + 1..].to_vec())
-}
-
-/// Class and arguments of `java -cp PATH CLASS …`; `None` for any other command.
-fn started_class(line: &str) -> Option<Vec<String>> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let java = words.iter().position(|word| *word == "java" || word.ends_with("/java"))?;
-    let plain = !line.contains(['|', ';', '&', '\'', '"', '`']);
-    let path =
-        words.iter().position(|word| ["-cp", "-classpath", "--class-path"].contains(word))?;
-    let rest = words.get(path + 2..).filter(|_| plain && java == 0)?;
-    let class = rest.iter().position(|word| !word.starts_with(['-', '$']))?;
-    let is_class = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
-    let found = rest[class..].iter().map(|word| (*word).to_owned()).collect();
-    rest[class].chars().all(is_class).then_some(found)
-}
-
-/// A word for a shell that is to expand variables in it and nothing else.
-fn in_shell(word: &str) -> String {
-    if word.contains('*') { quote(word) } else { word.to_owned() }
-}
-
-fn split_at_jar(words: &[String]) -> (String, String) {
-    let at = words.iter().position(|word| word == "-jar").unwrap_or(words.len());
-    let after = words.get(at + 2..).unwrap_or_default();
-    (words[..at].join(" "), after.join(" "))
-}
-
-fn port(project: &Project<'_>, service: &mut Service, launch: &Launch<'_>, id: &str) {
-    let set = settings::port(project, launch.dir, id);
-    // What Spring, Quarkus and Micronaut listen on stands in their settings, never in the text.
-    let by_settings =
-        matches!(id, "spring-boot" | "quarkus" | "micronaut" | "helidon" | "grails" | "play");
-    let text = match by_settings {
-        true => source::Ports::default(),
-        false => source::ports(&launch.sources.files, LISTENING),
-    };
-    let is_spring = id == "spring-boot";
-    let serves = match id {
-        "spring-boot" => set.number.is_some() || framework::is_spring_web(launch.facts),
-        "" => framework::serves(launch.sources) || text.env.is_some(),
-        _ => true,
-    };
-    if !serves {
-        if id.is_empty()
-            && let Some((port, evidence)) = source::address(&launch.sources.files)
-        {
-            service.port(port, "the address that the program binds to", [evidence]);
-        }
-        if is_spring {
-            service.decide("port", "", "no starter brings a web server", []);
-        }
-        return;
-    }
-    let number = set.number.clone().or_else(|| text.number.clone());
-    let default = launch.framework.map_or(8080, |framework| framework.port);
-    match number {
-        Some((port, evidence)) => service.port(port, "its settings or its text", [evidence]),
-        None => {
-            service.port(if default == 0 { 8080 } else { default }, "the framework's default", [])
+impl Layout {
+    /// What is started; everything is in the home of the row.
+    pub(super) fn command(&self, row: &Language) -> Vec<String> {
+        let java = |option: &str, path: String| vec!["java".to_owned(), option.to_owned(), path];
+        match self {
+            Self::Jar => java("-jar", row.in_home("app.jar")),
+            Self::Quarkus => java("-jar", row.in_home("quarkus-run.jar")),
+            Self::Class(path, words) => {
+                let path: Vec<String> = path.iter().map(|part| row.in_home(part)).collect();
+                [java("-cp", path.join(":")), words.clone()].concat()
+            }
+            Self::Script(name) => vec![row.in_home(&format!("bin/{name}"))],
+            Self::War(..) => ["catalina.sh", "run"].map(str::to_owned).into(),
         }
     }
-    let port = service.spec.runtime.ports.first().copied().unwrap_or(8080).to_string();
-    if set.env.is_some() || text.env.is_some() {
-        service.env("PORT", port.clone());
-    }
-    match id {
-        "play" => {
-            // Play refuses to start without a secret; this one is for a first run and is to be replaced.
-            service.env("PLAY_HTTP_PORT", port);
-        }
-        "quarkus" => service.env("QUARKUS_HTTP_HOST", "0.0.0.0"),
-        _ => {}
+
+    /// What a line `java OPTIONS -jar JAR ARGUMENTS` or `java OPTIONS -cp PATH CLASS ARGUMENTS` of a `Procfile` means for
+    /// it: the path is that of its own command; options, class and arguments are the project's.
+    fn stated(&self, own: &[String], line: &str) -> Option<Vec<String>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let find = |names: &[&str]| words.iter().position(|word| names.contains(word));
+        let java = words.iter().position(|word| *word == "java" || word.ends_with("/java"))?;
+        let (before, after) = match self {
+            _ if line.contains(['|', ';', '&', '\'', '"', '`']) => return None,
+            Self::Jar => {
+                let jar = find(&["-jar"])?;
+                (words.get(java + 1..jar)?, words.get(jar + 2..).unwrap_or_default())
+            }
+            Self::Class(..) if java == 0 => {
+                let rest = words.get(find(&["-cp", "-classpath", "--class-path"])? + 2..)?;
+                let class = rest.iter().position(|word| !word.starts_with(['-', '$']))?;
+                let is_class = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+                rest[class].chars().all(is_class).then_some((&[][..], &rest[class..]))?
+            }
+            _ => return None,
+        };
+        let path = quote(&own[2]);
+        let line = [&["java"][..], before, &[&own[1], &path], after].concat();
+        Some(exec_form(&line.join(" ")))
     }
 }
 
-/// `server config.yml`: without them a Dropwizard application prints its usage.
-fn dropwizard(project: &Project<'_>, service: &mut Service, dir: &str) -> Vec<String> {
-    let entries = project.tree.entries(dir);
-    let mut found = entries.into_iter().flat_map(|entries| &entries.files).filter(|name| {
-        name.ends_with(".yml")
-            && !name.starts_with('.')
-            && !name.contains("docker")
-            && !name.contains("compose")
-    });
-    match found.next() {
-        Some(name) => {
-            let path = join(dir, name);
-            service.copy(&path, &format!("{APP_DIR}/{name}"));
-            vec!["server".into(), format!("{APP_DIR}/{name}")]
-        }
-        None => vec!["server".into()],
-    }
-}
-
-/// A command that puts the one jar of a folder that can be started at a known place.
-pub(super) fn pick_jar(folder: &str, extension: &str) -> String {
-    format!(
-        "mkdir -p {OUT_DIR} && cp \"$(ls {}/*.{extension} | grep -v -e '-plain\\.' -e '-sources\\.' -e '-javadoc\\.' -e '-tests\\.' -e '/original-' | head -n 1)\" {OUT_DIR}/app.jar",
+/// The one jar of a folder that can be started, at a known place.
+pub(super) fn jar(facts: &mut Facts, folder: &str, extension: &str) -> Layout {
+    facts.build(".", format!(
+        "mkdir -p {OUT} && cp \"$(ls {}/*.{extension} | grep -v -e '-plain\\.' -e '-sources\\.' -e '-javadoc\\.' -e '-tests\\.' -e '/original-' | head -n 1)\" {OUT}/app.jar",
         quote(folder)
-    )
+    ));
+    facts.program("app.jar");
+    Layout::Jar
 }
 
-/// An application that Tomcat serves, unpacked: its folder is not writable for the user, so Tomcat can't unpack it.
-pub(super) fn tomcat(
-    project: &Project<'_>,
-    service: &mut Service,
-    facts: &Facts,
-    sources: &Sources,
-    java: u32,
-    from: &str,
-) {
-    // Tomcat 10 has the packages of Jakarta EE 9, Tomcat 9 those of Java EE 8 (tomcat.apache.org/whichversion.html).
-    let jakarta = facts.find("jakarta.").or_else(|| sources.mention("import jakarta.servlet"));
-    let old = facts.find("javax.servlet").or_else(|| sources.mention("import javax.servlet"));
-    let version = if jakarta.is_some() && old.is_none() && java >= 11 { "10.1" } else { "9.0" };
-    match project.bases {
-        Family::Official => {
-            service.spec.runtime.base = official(&format!("tomcat:{version}-jre{java}-temurin"));
-            service.copy(from, "/usr/local/tomcat/webapps/ROOT");
-            service.spec.runtime.workdir = Some("/usr/local/tomcat".to_owned());
-        }
-        Family::Wolfi | Family::Debian => {
-            // Neither has a Tomcat that is laid out for containers.
-            service.spec.runtime.base = official(&format!("tomcat:{version}-jre{java}-temurin"));
-            service.spec.runtime.packages.clear();
-            service.copy(from, "/usr/local/tomcat/webapps/ROOT");
-            service.spec.runtime.workdir = Some("/usr/local/tomcat".to_owned());
-            service.decide("base", "tomcat", "the family has no Tomcat of its own", []);
-        }
+/// The war of a folder, unpacked.
+pub(super) fn war(facts: &mut Facts, folder: &str, java: u32) -> Layout {
+    let root = format!("{OUT}/ROOT");
+    let folder = quote(folder);
+    facts.build(".", format!("mkdir -p {root} && cd {root} && jar -xf {BUILD_DIR}/{folder}/*.war"));
+    Layout::War(root, java)
+}
+
+/// A module of which nothing is started: a command still builds it.
+pub(super) fn library(
+    mut facts: Facts,
+    dir: &str,
+    command: &str,
+    why: Fixed,
+    place: Option<Evidence>,
+) -> Facts {
+    facts.weight = Weight::Manifest;
+    facts.runs_on = Some(&LIBRARY);
+    facts.build(dir, command);
+    facts.nothing(why, place)
+}
+
+/// Those that are packed or stand on a framework, where there are any: what merely has a `main` beside them is a tool.
+pub(super) fn strongest(mut all: Vec<Facts>) -> Vec<Facts> {
+    if all.iter().any(|facts| facts.weight >= Weight::Framework) {
+        all.retain(|facts| facts.weight >= Weight::Framework);
     }
-    let evidence = jakarta.or(old);
-    service.decide(
-        "base",
-        format!("tomcat:{version}"),
-        "a war needs a servlet container",
-        evidence,
-    );
+    all
 }

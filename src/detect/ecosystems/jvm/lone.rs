@@ -3,24 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::{
-    framework::Facts,
-    java::{self, Wanted},
-    launch::{self, Launch, Layout},
+    framework::Names,
+    java::{self, NONE, Wanted},
+    launch::{Layout, Program},
     sources::{BUILD_FILES, Sources},
 };
-use crate::detect::{
-    Project, Service, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, draft, quote, within},
-        pins::stated,
-        source,
-    },
-    model::upward,
-};
+use crate::detect::prelude::*;
 
 /// Folders with a Java file that can be started, above which no build tool is at work.
-pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
+pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
+    let mut services = Vec::new();
     // Folders of builds and of what was found.
     let mut known: BTreeSet<&str> = BTreeSet::new();
     for (dir, entries) in project.tree.dirs() {
@@ -28,12 +20,10 @@ pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
             known.insert(dir);
         }
         let has_java = entries.ending(".java").next().is_some() && !source::is_beside_product(dir);
-        if has_java
-            && !upward(dir).any(|above| known.contains(above))
-            && let Some(service) = service(project, home(dir))
-        {
-            known.insert(home(dir));
-            services.push(service);
+        if has_java && !upward(dir).any(|above| known.contains(above)) {
+            let service = service(Folder::new(project, home(dir)));
+            known.extend(service.is_some().then_some(home(dir)));
+            services.extend(service);
         }
     }
     services
@@ -48,38 +38,16 @@ fn home(dir: &str) -> &str {
     }
 }
 
-fn service(project: &Project<'_>, dir: &str) -> Option<Service> {
-    let sources = Sources::read(project, dir);
-    let main = sources.main()?.clone();
-    let mut service = draft(dir, "java", "none");
-    service.decide("language", "java", "its sources", [main.evidence.clone()]);
-    service.decide("build system", "none", "no build file", []);
-    let wanted = Wanted {
-        build: stated(project, dir).into_iter().collect(),
-        fallback: (java::DEFAULT, "default of the table"),
-        least: 8,
-    };
-    let (version, decision) = java::version(project, dir, wanted);
-    service.decisions.push(decision);
-    service.spec.build.base = java::jdk(project, &mut service, version);
-    java::runtime(project, &mut service, version);
-    let build =
-        format!("find . -name '*.java' -exec javac -d {} {{}} +", quote(&format!("{OUT_DIR}/lib")));
-    service.spec.build.commands = vec![within(dir, &build)];
-    service.decide("build command", build, "all sources", [main.evidence.clone()]);
-    service.copy(&format!("{OUT_DIR}/lib"), &format!("{APP_DIR}/lib"));
-    let facts = Facts::default();
-    launch::launch(
-        project,
-        &mut service,
-        &Launch {
-            layout: Layout::Classes(main.class),
-            dir,
-            framework: None,
-            facts: &facts,
-            sources: &sources,
-        },
-    );
-    service.weight = Weight::Files;
-    Some(service)
+fn service(at: Folder<'_>) -> Option<Facts> {
+    let program = Program::new(at, Names::default(), Sources::read(at));
+    let main = program.sources.main()?.clone();
+    let language = ("java", Fixed::ItsSources, Some(main.place));
+    let why = (Fixed::NoBuildFile, None);
+    let (mut facts, _) = java::facts(at, &NONE, language, why, Wanted::default());
+    let lib = quote(&format!("{OUT}/lib"));
+    facts.build(at.dir, format!("find . -name '*.java' -exec javac -d {lib} {{}} +"));
+    facts.program("lib");
+    program.launch(&mut facts, &Layout::Class(&["lib"], vec![main.class]));
+    facts.weight = Weight::Files;
+    Some(facts)
 }

@@ -1,62 +1,63 @@
 //! Maven: one service for each module that is packaged to be run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
-    framework::{self, Facts},
-    java::{self, Wanted},
-    launch::{self, Layout},
-    pom::{Pom, Poms},
+    framework::Names,
+    java::{MAVEN, Wanted, major},
+    launch::{self, Layout, Program},
+    pom::{Model, Pom, Poms, deep_text},
     sources::Sources,
 };
-use crate::detect::{
-    Decision, Evidence, Project, Service, Weight,
-    ecosystems::{
-        draft::{APP_DIR, OUT_DIR, draft, official, quote, relative, resolve, within},
-        pins::{Pin, stated},
-    },
-    images::Family,
-    model::join,
-};
+use crate::detect::prelude::*;
+
+/// Plugins whose settings may name the class to start, and properties that do.
+const STARTERS: &[&str] = &[
+    "maven-jar-plugin", "maven-shade-plugin", "maven-assembly-plugin", "exec-maven-plugin",
+    "spring-boot-maven-plugin",
+];
+const CLASSES: &[&str] =
+    &["exec.mainClass", "mainClass", "main.class", "start-class", "mainVerticle"];
+/// What gives the jar another name: a plugin, and elements of its settings.
+const RENAMED: &[(&str, &[&str])] = &[
+    ("maven-shade-plugin", &["finalName", "outputFile", "shadedClassifierName"]),
+    ("maven-assembly-plugin", &["finalName", "appendAssemblyId"]),
+    ("spring-boot-maven-plugin", &["classifier"]),
+];
+/// Properties that name the version of Java.
+const VERSIONS: &[&str] = &[
+    "maven.compiler.release", "java.version", "maven.compiler.target", "maven.compiler.source",
+    "jdk.version", "javaVersion", "java-version", "kotlin.compiler.jvmTarget",
+];
+/// What Quarkus serves or runs.
+const QUARKUS: &[&str] =
+    &["@Path(", "@Incoming(", "@QuarkusMain", "@Scheduled", "@GrpcService", "@Route("];
 
 /// All services that Maven builds.
-pub(super) fn find(project: &Project<'_>) -> Vec<Service> {
+pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
     let poms = Poms::read(project);
-    let mut services = Vec::new();
-    let mut libraries = Vec::new();
-    let mut packed: BTreeSet<String> = BTreeSet::new();
-    let mut plain: BTreeSet<String> = BTreeSet::new();
-    for pom in poms.all.values() {
-        let module = Module::new(project, &poms, pom);
-        match module.packaging() {
-            Some(packaging) => {
-                match packaging {
-                    Packaging::Plain(_) => plain.insert(pom.dir.clone()),
-                    _ => packed.insert(module.reactor.clone()),
-                };
-                services.push((module.reactor.clone(), module.service(packaging)));
-            }
-            None if module.reactor == pom.dir => libraries.push(module),
-            None => {}
-        }
+    let mut reactors: BTreeMap<&str, Vec<Module<'_>>> = BTreeMap::new();
+    for model in poms.models() {
+        reactors.entry(model.reactor()).or_default().push(Module::new(project, model));
     }
+    reactors.into_values().flat_map(|modules| services(&modules)).collect()
+}
+
+/// The services of modules that are built together; without any the library that the topmost is.
+fn services(modules: &[Module<'_>]) -> Vec<Facts> {
+    let all = modules.iter().filter_map(|module| Some((module, module.packaging()?)));
+    let (plain, packed): (Vec<_>, Vec<_>) =
+        all.partition(|(_, packaging)| matches!(packaging, Packaging::Plain(_)));
     // A `main` without anything that packages it is a tool, where its neighbours are packaged.
-    services.retain(|(root, service)| {
-        !packed.contains(root) || !plain.contains(&service.dir) || service.weight == Weight::Stated
-    });
-    let strong: Vec<String> = services
-        .iter()
-        .filter(|(_, s)| s.weight >= Weight::Framework)
-        .map(|(root, _)| root.clone())
-        .collect();
-    services
-        .retain(|(root, service)| service.weight >= Weight::Framework || !strong.contains(root));
-    for library in libraries {
-        if !services.iter().any(|(root, _)| *root == library.reactor) {
-            services.push((library.reactor.clone(), library.library()));
-        }
+    let least = if packed.is_empty() { Weight::Files } else { Weight::Stated };
+    let service = |(module, packaging): (&Module<'_>, Packaging)| module.service(packaging);
+    let plain = plain.into_iter().map(service).filter(|facts| facts.weight >= least);
+    let services: Vec<Facts> = plain.chain(packed.into_iter().map(service)).collect();
+    if services.is_empty() {
+        let top = modules.iter().find(|module| module.reactor == module.program.at.dir);
+        return top.map(Module::library).into_iter().collect();
     }
-    services.into_iter().map(|(_, service)| service).collect()
+    launch::strongest(services)
 }
 
 /// What a module becomes.
@@ -76,440 +77,206 @@ enum Packaging {
 }
 
 struct Module<'a> {
-    project: &'a Project<'a>,
-    poms: &'a Poms,
-    pom: &'a Pom,
-    reactor: String,
-    sources: Sources,
-    facts: Facts,
+    model: Model<'a>,
+    /// Folder from which it is built.
+    reactor: &'a str,
+    program: Program<'a>,
 }
 
 impl<'a> Module<'a> {
-    fn new(project: &'a Project<'a>, poms: &'a Poms, pom: &'a Pom) -> Self {
-        let sources =
-            match pom.modules.is_empty() || project.tree.has_dir(&join(&pom.dir, "src/main")) {
-                true => Sources::read(project, &pom.dir),
-                false => Sources { files: Vec::new(), mains: Vec::new() },
-            };
-        Self {
-            project,
-            poms,
-            pom,
-            reactor: poms.reactor(&pom.dir),
-            sources,
-            facts: facts(poms, pom),
-        }
-    }
-
-    fn has_plugin(&self, artifact: &str) -> bool {
-        self.poms.plugin(self.pom, artifact).is_some()
-    }
-
-    fn field(&self, names: &[&str]) -> Option<String> {
-        let holder =
-            self.poms.line(self.pom).into_iter().find_map(|pom| pom.project.text_at(names))?;
-        self.poms.text(self.pom, holder)
+    fn new(project: &'a Project<'a>, model: Model<'a>) -> Self {
+        let at = Folder::new(project, &model.pom.dir);
+        let has_sources = model.pom.modules.is_empty() || at.has_dir("src/main");
+        let sources = if has_sources { Sources::read(at) } else { Sources::default() };
+        let program = Program::new(at, Names(model.names()), sources);
+        Self { model, reactor: model.reactor(), program }
     }
 
     fn packaging(&self) -> Option<Packaging> {
-        let kind = self.pom.project.text_at(&["packaging"]).unwrap_or("jar");
-        let kind = self.poms.text(self.pom, kind).unwrap_or_else(|| "jar".to_owned());
-        let is_boot = self.has_plugin("spring-boot-maven-plugin");
-        match kind.as_str() {
+        let Self { model, program: Program { at, sources, names, .. }, .. } = self;
+        let kind = model.own(&["packaging"]);
+        let parent = |name: &str| model.pom.project.text_at(&["parent", name]).unwrap_or_default();
+        let has_main = !sources.mains.is_empty();
+        let is_single = self.reactor == at.dir && model.pom.modules.is_empty();
+        let is_boot = model.has_plugin("spring-boot-maven-plugin");
+        let is_helidon = names.find("io.helidon").is_some();
+        let is_micronaut = model.has_plugin("micronaut-maven-plugin")
+            || parent("artifactId") == "micronaut-parent";
+        Some(match kind.as_deref().unwrap_or("jar") {
             "pom" | "maven-plugin" | "eclipse-plugin" | "maven-archetype" => return None,
-            "war" if is_boot => return Some(Packaging::BootWar),
-            "war" => return Some(Packaging::War),
-            "quarkus" => return Some(Packaging::Quarkus),
-            _ => {}
-        }
-        let has_main = !self.sources.mains.is_empty();
-        let is_single = self.reactor == self.pom.dir && self.pom.modules.is_empty();
-        if self.has_plugin("quarkus-maven-plugin") {
-            // A library inherits the plugin too, but has nothing that is served.
-            let serves =
-                ["@Path(", "@Incoming(", "@QuarkusMain", "@Scheduled", "@GrpcService", "@Route("];
-            let is_application = serves.iter().any(|mark| self.sources.mention(mark).is_some());
-            return (is_single || is_application).then_some(Packaging::Quarkus);
-        }
-        if is_boot && (has_main || is_single) {
-            return Some(Packaging::FatJar);
-        }
-        if self.facts.find("io.helidon").is_some()
-            && self.pom.project.text_at(&["parent", "groupId"]) == Some("io.helidon.applications")
-        {
-            return Some(Packaging::Helidon);
-        }
-        let is_micronaut = self.has_plugin("micronaut-maven-plugin")
-            || self.pom.project.text_at(&["parent", "artifactId"]) == Some("micronaut-parent");
-        if is_micronaut && has_main {
-            return Some(Packaging::FatJar);
-        }
-        if self.has_plugin("vertx-maven-plugin") {
-            return Some(Packaging::FatJar);
-        }
-        let shades = self.has_plugin("maven-shade-plugin") && self.main_class().is_some();
-        if shades || self.assembles() {
-            return Some(Packaging::FatJar);
-        }
-        Some(Packaging::Plain(self.main_class()?))
+            "war" if is_boot => Packaging::BootWar,
+            "war" => Packaging::War,
+            "quarkus" => Packaging::Quarkus,
+            _ if model.has_plugin("quarkus-maven-plugin") => {
+                // A library inherits the plugin too, but has nothing that is served.
+                let serves =
+                    is_single || QUARKUS.iter().any(|mark| sources.mention(mark).is_some());
+                return serves.then_some(Packaging::Quarkus);
+            }
+            _ if is_boot && (has_main || is_single) => Packaging::FatJar,
+            _ if is_helidon && parent("groupId") == "io.helidon.applications" => Packaging::Helidon,
+            _ if is_micronaut && has_main => Packaging::FatJar,
+            _ if model.has_plugin("vertx-maven-plugin") => Packaging::FatJar,
+            _ => match self.main_class()? {
+                _ if model.has_plugin("maven-shade-plugin") => Packaging::FatJar,
+                _ if self.assembles() => Packaging::FatJar,
+                class => Packaging::Plain(class),
+            },
+        })
     }
 
-    /// Whether the assembly plugin makes a jar with dependencies that can be started.
+    /// Whether the assembly plugin makes a jar with dependencies.
     fn assembles(&self) -> bool {
-        self.poms.plugin(self.pom, "maven-assembly-plugin").is_some_and(|(_, plugin)| {
-            deep_text(plugin, "descriptorRef", 0)
-                .is_some_and(|text| text == "jar-with-dependencies")
-        }) && self.main_class().is_some()
+        let made = self.model.set("maven-assembly-plugin", &["descriptorRef"]);
+        made == Some("jar-with-dependencies") && self.main_class().is_some()
     }
 
     /// The class to start: what a plugin's manifest or a property names, else what the sources have.
     fn main_class(&self) -> Option<String> {
-        let plugins = [
-            "maven-jar-plugin", "maven-shade-plugin", "maven-assembly-plugin", "exec-maven-plugin",
-            "spring-boot-maven-plugin",
-        ];
-        let named = plugins.iter().find_map(|name| {
-            let (_, plugin) = self.poms.plugin(self.pom, name)?;
-            let class =
-                deep_text(plugin, "mainClass", 0).or_else(|| deep_text(plugin, "Main-Class", 0))?;
-            self.poms.text(self.pom, class)
-        });
-        let properties =
-            ["exec.mainClass", "mainClass", "main.class", "start-class", "mainVerticle"];
-        let property =
-            || properties.iter().find_map(|name| Some(self.poms.property(self.pom, name)?.0));
-        named.or_else(property).or_else(|| Some(self.sources.main()?.class.clone()))
+        let model = self.model;
+        let set = |plugin| model.text(model.set(plugin, &["mainClass", "Main-Class"])?);
+        let property = || CLASSES.iter().find_map(|name| Some(model.property(name)?.0));
+        let named = STARTERS.iter().find_map(|plugin| set(plugin)).or_else(property);
+        named.or_else(|| Some(self.program.sources.main()?.class.clone()))
     }
 
     /// The file in `target`, without extension, if it is known.
     fn final_name(&self) -> Option<String> {
-        self.field(&["build", "finalName"]).or_else(|| {
-            let artifact = self.poms.text(self.pom, self.pom.project.text_at(&["artifactId"])?)?;
-            Some(format!("{artifact}-{}", self.poms.property(self.pom, "project.version")?.0))
+        self.model.inherited(&["build", "finalName"]).or_else(|| {
+            let (version, _) = self.model.property("project.version")?;
+            Some(format!("{}-{version}", self.model.own(&["artifactId"])?))
         })
     }
 
-    fn base(&self) -> (Service, u32) {
-        let mut service = draft(&self.pom.dir, self.sources.language(), "maven");
-        service.weight = Weight::Starts;
-        let evidence = || [Evidence::file(&self.pom.path)];
-        let first = self.sources.files.first().map(|file| Evidence::file(&file.path));
-        service.decide("language", self.sources.language(), "its sources", first);
-        service.decide("build system", "maven", "a pom.xml", evidence());
-        if let Some(name) = self.pom.project.text_at(&["artifactId"]) {
-            service.name(self.poms.text(self.pom, name).unwrap_or_default());
-        }
-        let (version, decision) = self.version();
-        service.decisions.push(decision);
-        service.spec.build.base = match self.project.bases {
-            Family::Official => official(&format!("maven:3.9-eclipse-temurin-{version}")),
-            Family::Wolfi | Family::Debian => {
-                let base = java::jdk(self.project, &mut service, version);
-                service.build_packages(["maven"]);
-                base
-            }
-        };
-        service.cache(["/root/.m2"]);
-        (service, version)
+    fn facts(&self) -> (Facts, u32) {
+        let why = (Rule::Manifest("pom.xml"), Some(self.model.pom.place(None)));
+        let (mut facts, java) = self.program.facts(&MAVEN, why, "java", self.wanted());
+        facts.name = self.model.own(&["artifactId"]).unwrap_or_default();
+        (facts, java)
     }
 
-    fn library(&self) -> Service {
-        let (mut service, version) = self.base();
-        java::runtime(self.project, &mut service, version);
-        service.weight = Weight::Manifest;
-        service.spec.build.commands = vec![self.maven("package")];
-        service.decide(
-            "start command",
-            "",
-            "no module is packaged to be run: a library",
-            [Evidence::file(&self.pom.path)],
-        );
-        service
+    fn library(&self) -> Facts {
+        let place = Some(self.model.pom.place(None));
+        let command = self.maven("package");
+        launch::library(self.facts().0, self.reactor, &command, Fixed::NothingPacked, place)
     }
 
-    /// A Maven command for the module and what it needs of the reactor.
+    /// A command that builds the module and what it needs of the reactor.
     fn maven(&self, goals: &str) -> String {
-        let module = relative(&self.reactor, &self.pom.dir);
-        let select =
-            if module == "." { String::new() } else { format!(" -pl {} -am", quote(&module)) };
-        within(&self.reactor, &format!("mvn -B -DskipTests{select} {goals}"))
+        format!("mvn -B -DskipTests{} {goals}", self.selection())
     }
 
-    fn service(&self, packaging: Packaging) -> Service {
-        let (mut service, version) = self.base();
-        let dir = &self.pom.dir;
-        let framework = framework::find(&self.facts);
-        if let Some((framework, evidence)) = &framework {
-            service.framework(framework.id, "a dependency or plugin", [evidence.clone()]);
+    fn selection(&self) -> String {
+        match relative(self.reactor, self.program.at.dir).as_str() {
+            "." => String::new(),
+            module => format!(" -pl {} -am", quote(module)),
         }
-        java::runtime(self.project, &mut service, version);
-        self.dependencies(&mut service);
+    }
+
+    fn service(&self, packaging: Packaging) -> Facts {
+        let (mut facts, java) = self.facts();
+        self.dependencies(&mut facts);
         // Maven builds the front end itself, with a Node.js that the plugin fetches.
-        if let Some((holder, plugin)) = self.poms.plugin(self.pom, "frontend-maven-plugin") {
-            let folder = deep_text(plugin, "workingDirectory", 0).and_then(|text| {
-                let text = self.poms.text(
-                    self.pom,
-                    &text.replace("${project.basedir}/", "").replace("${basedir}/", ""),
-                )?;
-                resolve(&holder.dir, &text)
-            });
-            service.claims.extend(folder.filter(|folder| folder != dir));
+        let front_end = self.model.set_folder("frontend-maven-plugin", "workingDirectory");
+        facts.claims.extend(front_end.filter(|folder| folder != self.program.at.dir));
+        let target = self.program.at.path("target");
+        if !matches!(packaging, Packaging::Plain(_)) {
+            facts.weight = Weight::Framework;
+            facts.build(self.reactor, self.maven("package"));
         }
-        let target = join(dir, "target");
-        let mut commands = Vec::new();
         let layout = match packaging {
-            Packaging::FatJar => {
-                service.weight = service.weight.max(Weight::Framework);
-                commands.push(self.maven("package"));
-                self.jar(&mut service, &mut commands, &target, "jar");
-                Layout::Jar
-            }
-            Packaging::BootWar => {
-                service.weight = Weight::Framework;
-                commands.push(self.maven("package"));
-                self.jar(&mut service, &mut commands, &target, "war");
-                Layout::Jar
-            }
-            Packaging::War => {
-                service.weight = Weight::Framework;
-                commands.push(self.maven("package"));
+            Packaging::FatJar => self.jar(&mut facts, &target, "jar"),
+            Packaging::BootWar => self.jar(&mut facts, &target, "war"),
+            Packaging::War => match self.final_name() {
                 // The war plugin leaves the unpacked application beside the war.
-                match self.final_name() {
-                    Some(name) => launch::tomcat(
-                        self.project,
-                        &mut service,
-                        &self.facts,
-                        &self.sources,
-                        version,
-                        &format!("{target}/{name}"),
-                    ),
-                    None => {
-                        commands.push(format!("mkdir -p {OUT_DIR}/ROOT && cd {OUT_DIR}/ROOT && jar -xf /build/{}/*.war", quote(&target)));
-                        launch::tomcat(
-                            self.project,
-                            &mut service,
-                            &self.facts,
-                            &self.sources,
-                            version,
-                            &format!("{OUT_DIR}/ROOT"),
-                        );
-                    }
-                }
-                Layout::Tomcat
-            }
+                Some(name) => Layout::War(format!("{target}/{name}"), java),
+                None => launch::war(&mut facts, &target, java),
+            },
             Packaging::Quarkus => {
-                commands.push(self.maven("package"));
-                service.copy(&format!("{target}/quarkus-app"), APP_DIR);
+                facts.take(&format!("{target}/quarkus-app"), "");
                 Layout::Quarkus
             }
             Packaging::Helidon => {
-                commands.push(self.maven("package"));
-                self.jar(&mut service, &mut commands, &target, "jar");
-                service.copy(&format!("{target}/libs"), &format!("{APP_DIR}/libs"));
-                Layout::Jar
+                facts.take(&format!("{target}/libs"), "libs");
+                self.jar(&mut facts, &target, "jar")
             }
             Packaging::Plain(class) => {
-                let copy = format!(
-                    "package dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory={OUT_DIR}/lib"
-                );
-                commands.push(self.maven(&copy));
-                self.jar(&mut service, &mut commands, &target, "jar");
+                facts.build(self.reactor, self.maven(&format!("package {COPIES}")));
+                self.jar(&mut facts, &target, "jar");
                 // A module without dependencies leaves no folder.
-                commands.push(format!("mkdir -p {OUT_DIR}/lib"));
-                service.copy(&format!("{OUT_DIR}/lib"), &format!("{APP_DIR}/lib"));
-                Layout::ClassPath(class)
+                facts.build(".", format!("mkdir -p {OUT}/lib"));
+                facts.program("lib");
+                Layout::Class(&["app.jar", "lib/*"], vec![class])
             }
         };
-        service.decide(
-            "build command",
-            commands.join(" && "),
-            "Maven's package phase",
-            [Evidence::file(&self.pom.path)],
-        );
-        service.spec.build.commands = commands;
-        launch::launch(
-            self.project,
-            &mut service,
-            &launch::Launch {
-                layout,
-                dir,
-                framework: framework.map(|(framework, _)| framework),
-                facts: &self.facts,
-                sources: &self.sources,
-            },
-        );
-        service
+        self.program.launch(&mut facts, &layout);
+        facts
     }
 
     /// The jar in the image: by its name, if that can be known, else found by a command.
-    fn jar(
-        &self,
-        service: &mut Service,
-        commands: &mut Vec<String>,
-        target: &str,
-        extension: &str,
-    ) {
-        let classifier = match self.assembles() {
-            true => "-jar-with-dependencies",
-            false => "",
-        };
+    fn jar(&self, facts: &mut Facts, target: &str, extension: &str) -> Layout {
         // A shaded jar or one with a classifier may have yet another name.
-        let shade = self.poms.plugin(self.pom, "maven-shade-plugin").map(|(_, plugin)| plugin);
-        let renamed = shade.is_some_and(|plugin| {
-            deep_text(plugin, "finalName", 0).is_some()
-                || deep_text(plugin, "outputFile", 0).is_some()
-                || deep_text(plugin, "shadedClassifierName", 0).is_some()
-        });
-        let assembly =
-            self.poms.plugin(self.pom, "maven-assembly-plugin").map(|(_, plugin)| plugin);
-        let reassembled = assembly.is_some_and(|plugin| {
-            deep_text(plugin, "finalName", 0).is_some()
-                || deep_text(plugin, "appendAssemblyId", 0).is_some()
-        });
-        let boot = self.poms.plugin(self.pom, "spring-boot-maven-plugin").map(|(_, plugin)| plugin);
-        let classified = boot.is_some_and(|plugin| deep_text(plugin, "classifier", 0).is_some());
-        match self.final_name().filter(|_| !renamed && !classified && !reassembled) {
-            Some(name) => service.copy(
-                &format!("{target}/{name}{classifier}.{extension}"),
-                &format!("{APP_DIR}/app.jar"),
-            ),
-            None => {
-                commands.push(launch::pick_jar(target, extension));
-                service.copy(&format!("{OUT_DIR}/app.jar"), &format!("{APP_DIR}/app.jar"));
-            }
-        }
+        let is_renamed =
+            RENAMED.iter().any(|(plugin, names)| self.model.set(plugin, names).is_some());
+        let classifier = if self.assembles() { "-jar-with-dependencies" } else { "" };
+        let Some(name) = self.final_name().filter(|_| !is_renamed) else {
+            return launch::jar(facts, target, extension);
+        };
+        facts.take(&format!("{target}/{name}{classifier}.{extension}"), "app.jar");
+        Layout::Jar
     }
 
     /// The step that downloads what the poms name.
     ///
     /// `dependency:go-offline` fails where modules need each other, as nothing of them is there yet. Compiling poms
     /// without sources fetches the same; a plugin that wants sources may fail, and then the build fetches the rest.
-    fn dependencies(&self, service: &mut Service) {
-        let built = self.poms.built_by(&self.reactor);
-        let mut files: Vec<String> = built.iter().map(|pom| pom.path.clone()).collect();
-        for pom in &built {
-            files.extend(self.poms.line(pom).into_iter().map(|pom| pom.path.clone()));
-        }
-        for dir in [self.reactor.as_str(), "."] {
-            let names = ["settings.xml", "extensions.xml", "maven.config", "jvm.config"];
-            files.extend(names.map(|name| join(dir, &format!(".mvn/{name}"))));
-        }
-        files.retain(|file| self.project.tree.has(file));
-        let mut command = "mvn -B".to_owned();
-        if built.len() > 1 {
-            let module = relative(&self.reactor, &self.pom.dir);
-            if module != "." {
-                command.push_str(&format!(" -pl {} -am", quote(&module)));
-            }
-            command.push_str(" compile || true");
-        } else {
-            command.push_str(" dependency:go-offline");
-        }
-        service.dependencies(files, vec![within(&self.reactor, &command)]);
-    }
-
-    fn version(&self) -> (u32, Decision) {
-        let mut build: Vec<Pin> = stated(self.project, &self.pom.dir).into_iter().collect();
-        let enforced = self.poms.managed(self.pom, "maven-toolchains-plugin");
-        for plugin in enforced {
-            if let Some(version) =
-                deep_text(plugin, "version", 2).filter(|text| java::major(text).is_some())
-            {
-                build.push(Pin::new(
-                    version, "maven-toolchains-plugin", &self.pom.path, plugin.line,
-                ));
-            }
-        }
-        for name in [
-            "maven.compiler.release", "java.version", "maven.compiler.target",
-            "maven.compiler.source", "jdk.version", "javaVersion", "java-version",
-            "kotlin.compiler.jvmTarget",
-        ] {
-            if let Some((version, evidence)) = self.poms.property(self.pom, name) {
-                build.push(Pin { version, rule: name.to_owned(), evidence });
-            }
-        }
-        for plugin in self.poms.managed(self.pom, "maven-compiler-plugin") {
-            for name in ["release", "target", "source"] {
-                let Some(text) = plugin.at(&["configuration", name]) else { continue };
-                let Some(version) = self.poms.text(self.pom, &text.text) else { continue };
-                build.push(Pin::new(
-                    version,
-                    format!("maven-compiler-plugin {name}"),
-                    &self.pom.path,
-                    text.line,
-                ));
-            }
-        }
-        let boot = self.boot_version();
-        let fallback = match boot {
-            // The parent's own `java.version`.
-            Some(3..) => (17, "the java.version of spring-boot-starter-parent"),
-            Some(_) => (8, "the java.version of spring-boot-starter-parent"),
-            None => (java::DEFAULT, "default of the table"),
+    fn dependencies(&self, facts: &mut Facts) {
+        let built = self.model.built_with();
+        let poms = built.iter().flat_map(|model| model.line()).map(Pom::path);
+        let settings = [self.reactor, "."].into_iter().flat_map(|dir| {
+            Folder::new(self.program.at.project, dir).those(&[
+                ".mvn/settings.xml", ".mvn/extensions.xml", ".mvn/maven.config", ".mvn/jvm.config",
+            ])
+        });
+        let command = match built.len() {
+            ..=1 => "mvn -B dependency:go-offline".to_owned(),
+            _ => format!("mvn -B{} compile || true", self.selection()),
         };
-        java::version(
-            self.project,
-            &self.pom.dir,
-            Wanted { build, fallback, least: if boot >= Some(3) { 17 } else { 8 } },
-        )
+        let step = Step::new(Kind::Install, self.reactor, command);
+        facts.install(poms.chain(settings).collect(), [step]);
     }
 
-    /// Major version of Spring Boot's parent.
-    fn boot_version(&self) -> Option<u32> {
-        self.poms.line(self.pom).into_iter().find_map(|pom| {
-            let parent = pom.project.child("parent")?;
-            (parent.text_at(&["artifactId"]) == Some("spring-boot-starter-parent")).then_some(())?;
-            parent.text_at(&["version"])?.split('.').next()?.parse().ok()
-        })
+    /// What the pom says of Java.
+    fn wanted(&self) -> Wanted {
+        let model = self.model;
+        let pin = |version, rule: &str, line| Pin::new(version, rule, model.pom.path(), line);
+        let toolchains =
+            model.managed("maven-toolchains-plugin").into_iter().filter_map(|plugin| {
+                let version = deep_text(plugin, "version").filter(|text| major(text).is_some())?;
+                Some(pin(version.to_owned(), "maven-toolchains-plugin", plugin.line))
+            });
+        let properties = VERSIONS.iter().filter_map(|name| {
+            let (version, evidence) = model.property(name)?;
+            Some(Pin { version, rule: (*name).to_owned(), evidence })
+        });
+        let compiler = model.managed("maven-compiler-plugin").into_iter().flat_map(|plugin| {
+            ["release", "target", "source"].into_iter().filter_map(move |name| {
+                let set = plugin.at(&["configuration", name])?;
+                let rule = format!("maven-compiler-plugin {name}");
+                Some(pin(model.text(&set.text)?, &rule, set.line))
+            })
+        });
+        let build = toolchains.chain(properties).chain(compiler).collect();
+        // The parent's own `java.version`.
+        let boot = model.parent_version("spring-boot-starter-parent").and_then(Version::parse);
+        match boot.map(|version| version.major) {
+            Some(3..) => Wanted { build, fallback: (17, Fixed::JavaOfSpringParent), least: 17 },
+            Some(_) => Wanted { build, fallback: (8, Fixed::JavaOfSpringParent), least: 8 },
+            None => Wanted { build, ..Wanted::default() },
+        }
     }
 }
 
-/// Dependencies and plugins of a module, and those of modules of the tree that it depends on.
-fn facts(poms: &Poms, pom: &Pom) -> Facts {
-    let mut names = Vec::new();
-    let mut queue = vec![pom];
-    let mut seen = vec![pom.dir.clone()];
-    while let Some(pom) = queue.pop() {
-        for (name, evidence) in poms.dependencies(pom) {
-            let artifact = name.split_once(':').map_or("", |(_, artifact)| artifact);
-            let near = poms.beside(pom, artifact);
-            if let Some(near) = near.filter(|near| !seen.contains(&near.dir) && seen.len() < 50) {
-                seen.push(near.dir.clone());
-                queue.push(near);
-            }
-            names.push((name, evidence));
-        }
-    }
-    for (holder, plugin) in poms.plugins(pom) {
-        let group = plugin.text_at(&["groupId"]).unwrap_or("org.apache.maven.plugins");
-        let group = poms.text(pom, group).unwrap_or_else(|| group.to_owned());
-        let name = format!("{group}:{}", plugin.text_at(&["artifactId"]).unwrap_or_default());
-        names.push((name, Evidence::line(&holder.path, Some(plugin.line))));
-    }
-    for holder in poms.line(pom) {
-        if let Some(parent) = holder.project.child("parent") {
-            let text = |name| parent.text_at(&[name]).unwrap_or_default().to_owned();
-            let name = format!("{}:{}", text("groupId"), text("artifactId"));
-            names.push((name, Evidence::line(&holder.path, Some(parent.line))));
-        }
-    }
-    Facts { names }
-}
-
-/// The text of the first element of this name below `element`.
-fn deep_text<'a>(
-    element: &'a crate::detect::manifest::Element,
-    name: &str,
-    depth: usize,
-) -> Option<&'a str> {
-    if depth > 12 {
-        return None;
-    }
-    element.children.iter().find_map(|child| {
-        if child.name == name && !child.text.is_empty() {
-            return Some(child.text.as_str());
-        }
-        deep_text(child, name, depth + 1)
-    })
-}
+/// Goal that copies the jars a module needs.
+const COPIES: &str =
+    "dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=/out/lib";

@@ -1,8 +1,8 @@
 //! The JVM: Maven, Gradle, sbt, Leiningen and the Clojure tools.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
-use crate::detect::{Decision, Project, Service};
+use crate::detect::prelude::*;
 
 mod clojure;
 mod framework;
@@ -14,45 +14,24 @@ mod maven;
 mod pom;
 mod sbt;
 mod script;
-mod settings;
 mod sources;
 
 /// All services that run on a JVM.
 pub fn find(project: &Project<'_>) -> Vec<Service> {
-    let mut found: BTreeMap<String, Service> = BTreeMap::new();
+    let mut found: BTreeMap<String, Facts> = BTreeMap::new();
     let all = [maven::find, gradle::find, sbt::find, clojure::find, lone::find];
-    for service in all.into_iter().flat_map(|find| find(project)) {
-        let Some(first) = found.get_mut(&service.dir) else {
-            found.insert(service.dir.clone(), service);
+    for mut facts in all.into_iter().flat_map(|find| find(project)) {
+        let Some(first) = found.get_mut(&facts.dir) else {
+            found.insert(facts.dir.clone(), facts);
             continue;
         };
-        let systems =
-            [&*first, &service].map(|s| s.spec.metadata.build_system.clone().unwrap_or_default());
-        let [kept, lost] = systems;
-        let (kept, lost, evidence) = match first.weight >= service.weight {
-            true => (kept, lost, evidence_of(&service)),
-            false => {
-                let evidence = evidence_of(first);
-                *first = service;
-                (lost, kept, evidence)
-            }
-        };
-        let decision = Decision::new("build system", kept, "one folder has one build", []);
-        first.decisions.push(decision.not(
-            lost,
-            evidence,
-            "the other comes first, or makes more of it",
-        ));
+        if first.weight < facts.weight {
+            mem::swap(first, &mut facts);
+        }
+        let lost = facts.decisions.iter().find(|decision| decision.what == What::BuildSystem);
+        let place = lost.and_then(|decision| decision.evidence.first().cloned());
+        let decision = Decision::new(What::BuildSystem, first.tool, Fixed::OneBuild, []);
+        first.decisions.push(decision.not(facts.tool, place, Fixed::OtherBuild));
     }
-    found.into_values().collect()
-}
-
-fn evidence_of(service: &Service) -> Option<crate::detect::Evidence> {
-    service
-        .decisions
-        .iter()
-        .find(|decision| decision.what == "build system")?
-        .evidence
-        .first()
-        .cloned()
+    assemble::all(project, found.into_values())
 }

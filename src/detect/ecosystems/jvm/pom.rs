@@ -2,303 +2,312 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::{
-    Evidence, Project, ecosystems::draft::resolve, manifest::Element, model::join,
-};
+use crate::detect::{manifest::Element, prelude::*};
 
 /// One pom of the tree.
-#[derive(Clone, Debug)]
 pub(super) struct Pom {
-    /// Its folder.
     pub(super) dir: String,
-    /// Its file.
-    pub(super) path: String,
     /// The whole of it.
     pub(super) project: Element,
-    /// Folder of the parent, if that lies in the tree.
-    pub(super) parent: Option<String>,
-    /// Files that profiles ask for and that are there.
-    present: BTreeSet<String>,
     /// Folders of the modules it builds.
     pub(super) modules: Vec<String>,
 }
 
 /// All poms of the tree.
-#[derive(Debug, Default)]
-pub(super) struct Poms {
+pub(super) struct Poms<'p> {
+    project: &'p Project<'p>,
     /// By folder.
-    pub(super) all: BTreeMap<String, Pom>,
+    all: BTreeMap<String, Pom>,
     /// Folder of a module → folder of the pom that builds it with others.
     aggregators: BTreeMap<String, String>,
     /// Artifact id → folders.
     artifacts: BTreeMap<String, Vec<String>>,
 }
 
-impl Poms {
+/// A pom with all that it inherits.
+#[derive(Clone, Copy)]
+pub(super) struct Model<'p> {
+    poms: &'p Poms<'p>,
+    pub(super) pom: &'p Pom,
+    /// How many properties are being resolved.
+    depth: usize,
+}
+
+const DEPENDENCIES: &[&str] = &["dependencies", "dependency"];
+const MODULES: &[&str] = &["modules", "module"];
+const PARENT: &[&str] = &["parent"];
+const PLUGINS: &[&str] = &["build", "plugins", "plugin"];
+const MANAGED: &[&str] = &["build", "pluginManagement", "plugins", "plugin"];
+const PROFILES: &[&str] = &["profiles", "profile"];
+
+const ANCESTORS_MAX: usize = 10;
+const DEPTH_MAX: usize = 5;
+const TEXT_BYTES_MAX: usize = 4096;
+
+impl Pom {
+    fn read(project: &Project<'_>, dir: &str) -> Option<Self> {
+        let root = project.tree.xml(&join(dir, "pom.xml")).filter(|root| root.name == "project")?;
+        let active = root.all(PROFILES).filter(|profile| is_default(profile));
+        let named = [&root].into_iter().chain(active).flat_map(|part| part.all(MODULES));
+        let dirs = named.map(|module| module.text.trim_end_matches("pom.xml"));
+        let modules = dirs.filter_map(|module| resolve(dir, module)).collect();
+        Some(Self { dir: dir.to_owned(), project: root, modules })
+    }
+
+    /// A place in it.
+    pub(super) fn place(&self, line: Option<usize>) -> Evidence {
+        Evidence::line(self.path(), line)
+    }
+
+    pub(super) fn path(&self) -> String {
+        join(&self.dir, "pom.xml")
+    }
+}
+
+impl<'p> Poms<'p> {
     /// Reads every `pom.xml`.
-    pub(super) fn read(project: &Project<'_>) -> Self {
-        let mut poms = BTreeMap::new();
-        let mut wanted: BTreeSet<String> = BTreeSet::new();
-        for (dir, entries) in project.tree.dirs() {
-            let path = join(dir, "pom.xml");
-            let Some(root) = entries.has("pom.xml").then(|| project.tree.xml(&path)).flatten()
-            else {
-                continue;
-            };
-            if root.name != "project" {
-                continue;
-            }
-            let modules = |element: &Element| -> Vec<String> {
-                let all =
-                    element.child("modules").into_iter().flat_map(|m| m.children_named("module"));
-                all.filter_map(|module| resolve(dir, module.text.trim_end_matches("pom.xml")))
-                    .collect()
-            };
-            let mut found = modules(&root);
-            // A profile that is active by itself.
-            for profile in
-                root.child("profiles").into_iter().flat_map(|p| p.children_named("profile"))
-            {
-                if profile.text_at(&["activation", "activeByDefault"]) == Some("true") {
-                    found.extend(modules(profile));
-                }
-            }
-            let asked = profiles(&root)
-                .filter_map(|profile| profile.text_at(&["activation", "file", "exists"]));
-            wanted.extend(asked.map(str::to_owned).take(20));
-            let pom = Pom {
-                dir: dir.to_owned(),
-                path,
-                project: root,
-                parent: None,
-                present: BTreeSet::new(),
-                modules: found,
-            };
-            poms.insert(dir.to_owned(), pom);
-        }
-        for pom in poms.values_mut() {
-            let name = |file: &str| {
-                resolve(
-                    &pom.dir,
-                    file.trim_start_matches("${basedir}/")
-                        .trim_start_matches("${project.basedir}/"),
-                )
-            };
-            let is_there = |file: &&String| {
-                name(file)
-                    .is_some_and(|path| project.tree.has(&path) || project.tree.has_dir(&path))
-            };
-            pom.present = wanted.iter().filter(is_there).cloned().collect();
-        }
-        let parents: Vec<(String, Option<String>)> =
-            poms.values().map(|pom| (pom.dir.clone(), parent(pom, &poms))).collect();
-        for (dir, parent) in parents {
-            if let Some(pom) = poms.get_mut(&dir) {
-                pom.parent = parent;
-            }
-        }
+    pub(super) fn read(project: &'p Project<'p>) -> Self {
+        let all = project.tree.dirs().filter_map(|(dir, _)| Pom::read(project, dir));
+        let all: BTreeMap<String, Pom> = all.map(|pom| (pom.dir.clone(), pom)).collect();
         let mut aggregators = BTreeMap::new();
         let mut artifacts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pom in poms.values() {
-            for module in pom.modules.iter().filter(|module| **module != pom.dir) {
-                aggregators.entry(module.clone()).or_insert_with(|| pom.dir.clone());
+        for (dir, pom) in &all {
+            for module in pom.modules.iter().filter(|module| *module != dir) {
+                aggregators.entry(module.clone()).or_insert_with(|| dir.clone());
             }
             if let Some(artifact) = pom.project.text_at(&["artifactId"]) {
-                artifacts.entry(artifact.to_owned()).or_default().push(pom.dir.clone());
+                artifacts.entry(artifact.to_owned()).or_default().push(dir.clone());
             }
         }
-        Self { all: poms, aggregators, artifacts }
+        Self { project, all, aggregators, artifacts }
     }
 
-    /// The pom of an artifact that is built together with `pom`.
-    pub(super) fn beside(&self, pom: &Pom, artifact: &str) -> Option<&Pom> {
-        let reactor = self.reactor(&pom.dir);
-        let dirs = self.artifacts.get(artifact)?;
-        dirs.iter().find(|dir| self.reactor(dir) == reactor).and_then(|dir| self.all.get(dir))
-    }
-
-    /// A pom and all that it inherits from, the nearest first.
-    pub(super) fn line<'a>(&'a self, pom: &'a Pom) -> Vec<&'a Pom> {
-        let mut line = vec![pom];
-        let mut at = pom;
-        while let Some(parent) = at.parent.as_ref().and_then(|dir| self.all.get(dir)) {
-            if line.len() >= DEPTH_MAX || line.iter().any(|known| known.dir == parent.dir) {
-                break;
-            }
-            line.push(parent);
-            at = parent;
-        }
-        line
+    pub(super) fn models(&self) -> impl Iterator<Item = Model<'_>> {
+        self.all.values().map(|pom| Model { poms: self, pom, depth: 0 })
     }
 
     /// The folder from which Maven builds a module: the topmost pom whose modules lead to it.
-    pub(super) fn reactor(&self, dir: &str) -> String {
-        let mut root = dir.to_owned();
-        let mut seen = BTreeSet::new();
-        while seen.insert(root.clone()) {
-            match self.aggregators.get(&root) {
-                Some(above) => root = above.clone(),
-                None => break,
-            }
+    fn reactor<'a>(&'a self, dir: &'a str) -> &'a str {
+        let (mut root, mut seen) = (dir, BTreeSet::new());
+        while seen.insert(root) {
+            root = self.aggregators.get(root).map_or(root, String::as_str);
         }
         root
     }
 
-    /// The poms that a reactor builds, itself included, by folder.
-    pub(super) fn built_by(&self, root: &str) -> Vec<&Pom> {
+    /// The parent of a pom in the tree: what `relativePath` names (`../pom.xml` without it), if it is the one that is meant.
+    fn parent(&self, pom: &Pom) -> Option<&Pom> {
+        let wanted = pom.project.child("parent")?;
+        let path = wanted.child("relativePath").map_or("../pom.xml", |path| path.text.as_str());
+        let dir = resolve(&pom.dir, path.strip_suffix("pom.xml").unwrap_or(path))?;
+        let found = self.all.get(&dir).filter(|_| !path.is_empty())?;
+        (found.project.text_at(&["artifactId"]) == wanted.text_at(&["artifactId"])).then_some(found)
+    }
+}
+
+impl<'p> Model<'p> {
+    /// The folder from which Maven builds it.
+    pub(super) fn reactor(self) -> &'p str {
+        self.poms.reactor(&self.pom.dir)
+    }
+
+    /// The model of an artifact that is built together with this one.
+    fn beside(self, artifact: &str) -> Option<Self> {
+        let mut dirs = self.poms.artifacts.get(artifact)?.iter();
+        let dir = dirs.find(|dir| self.poms.reactor(dir) == self.reactor())?;
+        Some(Self { pom: self.poms.all.get(dir)?, ..self })
+    }
+
+    /// The models that are built with it, itself included, by folder.
+    pub(super) fn built_with(self) -> Vec<Self> {
         let mut found = BTreeMap::new();
-        let mut queue = vec![root.to_owned()];
+        let mut queue = vec![self.reactor()];
         while let Some(dir) = queue.pop() {
-            let Some(pom) = self.all.get(&dir) else { continue };
-            if found.insert(dir, pom).is_none() {
-                queue.extend(pom.modules.iter().cloned());
+            let Some(pom) = self.poms.all.get(dir) else { continue };
+            if found.insert(dir, Self { pom, ..self }).is_none() {
+                queue.extend(pom.modules.iter().map(String::as_str));
             }
         }
         found.into_values().collect()
     }
 
-    /// The value of a property of a module, with its place, its own references resolved.
-    pub(super) fn property(&self, pom: &Pom, name: &str) -> Option<(String, Evidence)> {
-        self.property_within(pom, name, 0)
+    /// Its pom and all that that inherits from, the nearest first.
+    pub(super) fn line(self) -> Vec<&'p Pom> {
+        let mut line = vec![self.pom];
+        while line.len() < ANCESTORS_MAX
+            && let Some(parent) = line.last().and_then(|pom| self.poms.parent(pom))
+            && line.iter().all(|known| known.dir != parent.dir)
+        {
+            line.push(parent);
+        }
+        line
     }
 
-    fn property_within(&self, pom: &Pom, name: &str, depth: usize) -> Option<(String, Evidence)> {
-        if depth > DEPTH_MAX {
-            return None;
-        }
-        let built_in = match name {
-            "project.artifactId" | "artifactId" | "pom.artifactId" => {
-                pom.project.child("artifactId")
-            }
-            "project.name" => pom.project.child("name"),
-            "project.version" | "version" | "pom.version" => return self.version(pom, depth + 1),
-            "project.parent.version" => pom.project.at(&["parent", "version"]),
-            "project.groupId" => {
-                pom.project.child("groupId").or_else(|| pom.project.at(&["parent", "groupId"]))
-            }
-            _ => None,
-        };
-        if let Some(element) = built_in {
-            let value = self.text_within(pom, &element.text, depth + 1)?;
-            return Some((value, Evidence::line(&pom.path, Some(element.line))));
-        }
-        self.line(pom).into_iter().find_map(|holder| {
-            let element = holder.project.at(&["properties", name])?;
-            let value = self.text_within(pom, &element.text, depth + 1)?;
-            Some((value, Evidence::line(&holder.path, Some(element.line))))
-        })
+    /// The elements at a path, its own first, then what it inherits; each with the pom that has it.
+    fn elements(self, path: &[&str]) -> Vec<(&'p Pom, &'p Element)> {
+        let of = |pom: &'p Pom| pom.project.all(path).map(move |element| (pom, element));
+        self.line().into_iter().flat_map(of).collect()
     }
 
-    fn version(&self, pom: &Pom, depth: usize) -> Option<(String, Evidence)> {
-        let element =
-            pom.project.child("version").or_else(|| pom.project.at(&["parent", "version"]))?;
-        let value = self.text_within(pom, &element.text, depth)?;
-        Some((value, Evidence::line(&pom.path, Some(element.line))))
+    /// A text of its own.
+    pub(super) fn own(self, path: &[&str]) -> Option<String> {
+        self.text(self.pom.project.text_at(path)?)
+    }
+
+    /// The first text at a path, its own or inherited.
+    pub(super) fn inherited(self, path: &[&str]) -> Option<String> {
+        self.text(self.line().into_iter().find_map(|pom| pom.project.text_at(path))?)
     }
 
     /// A text with its `${…}` resolved; `None` when one is unknown.
-    pub(super) fn text(&self, pom: &Pom, text: &str) -> Option<String> {
-        self.text_within(pom, text, 0)
-    }
-
-    fn text_within(&self, pom: &Pom, text: &str, depth: usize) -> Option<String> {
+    pub(super) fn text(self, text: &str) -> Option<String> {
+        let inner = Self { depth: self.depth + 1, ..self };
         let mut out = String::new();
         let mut rest = text.trim();
-        while let Some(at) = rest.find("${") {
-            let end = at + rest[at..].find('}')?;
-            out.push_str(&rest[..at]);
-            out.push_str(&self.property_within(pom, &rest[at + 2..end], depth + 1)?.0);
-            rest = &rest[end + 1..];
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}')?;
+            out = out + before + &inner.property(name)?.0;
+            rest = after;
             if out.len() > TEXT_BYTES_MAX {
                 return None;
             }
         }
-        out.push_str(rest);
-        Some(out)
+        Some(out + rest)
+    }
+
+    /// The value of a property, with its place, its own references resolved.
+    pub(super) fn property(self, name: &str) -> Option<(String, Evidence)> {
+        let own: &[&[&str]] = match name {
+            _ if self.depth > DEPTH_MAX => return None,
+            "project.artifactId" | "artifactId" | "pom.artifactId" => &[&["artifactId"]],
+            "project.name" => &[&["name"]],
+            "project.version" | "version" | "pom.version" => {
+                &[&["version"], &["parent", "version"]]
+            }
+            "project.parent.version" => &[&["parent", "version"]],
+            "project.groupId" => &[&["groupId"], &["parent", "groupId"]],
+            _ => &[],
+        };
+        let own = own.iter().filter_map(|path| Some((self.pom, self.pom.project.at(path)?)));
+        let mut all = own.chain(self.elements(&["properties", name]));
+        all.find_map(|(pom, element)| {
+            Some((self.text(&element.text)?, pom.place(Some(element.line))))
+        })
     }
 
     /// The build plugins of a module, its own first, then what it inherits; each with the pom that names it.
-    pub(super) fn plugins<'a>(&'a self, pom: &'a Pom) -> Vec<(&'a Pom, &'a Element)> {
-        let of = |holder: &'a Pom| {
-            let active = profiles(&holder.project).filter(|profile| is_active(profile, pom));
-            let builds = [&holder.project].into_iter().chain(active);
-            let plugins = builds.filter_map(|build| build.at(&["build", "plugins"]));
-            plugins
-                .flat_map(|plugins| plugins.children_named("plugin"))
-                .map(move |plugin| (holder, plugin))
-                .collect::<Vec<_>>()
+    fn plugins(self) -> Vec<(&'p Pom, &'p Element)> {
+        let of = |pom: &'p Pom| {
+            let active = pom.project.all(PROFILES).filter(move |profile| self.is_active(profile));
+            let builds = [&pom.project].into_iter().chain(active);
+            builds.flat_map(|build| build.all(PLUGINS)).map(move |plugin| (pom, plugin))
         };
-        self.line(pom).into_iter().flat_map(of).collect()
+        self.line().into_iter().flat_map(of).collect()
     }
 
-    /// A build plugin of a module.
-    pub(super) fn plugin<'a>(
-        &'a self,
-        pom: &'a Pom,
-        artifact: &str,
-    ) -> Option<(&'a Pom, &'a Element)> {
-        self.plugins(pom)
-            .into_iter()
-            .find(|(_, plugin)| plugin.text_at(&["artifactId"]) == Some(artifact))
+    /// Whether a profile is active without being asked for: by default, or by a file of the module.
+    fn is_active(self, profile: &Element) -> bool {
+        let is_there = |file: &str| {
+            let tree = self.poms.project.tree;
+            let path = resolve(&self.pom.dir, &without_basedir(file));
+            path.is_some_and(|path| tree.has(&path) || tree.has_dir(&path))
+        };
+        let file = profile.text_at(&["activation", "file", "exists"]);
+        is_default(profile) || file.is_some_and(is_there)
+    }
+
+    /// A build plugin.
+    fn plugin(self, artifact: &str) -> Option<(&'p Pom, &'p Element)> {
+        self.plugins().into_iter().find(|(_, plugin)| is_artifact(plugin, artifact))
+    }
+
+    pub(super) fn has_plugin(self, artifact: &str) -> bool {
+        self.plugin(artifact).is_some()
+    }
+
+    /// The text of the first of these elements in what is set for a plugin.
+    pub(super) fn set(self, plugin: &str, names: &[&str]) -> Option<&'p str> {
+        let (_, plugin) = self.plugin(plugin)?;
+        names.iter().find_map(|name| deep_text(plugin, name))
+    }
+
+    /// The folder that is set for a plugin.
+    pub(super) fn set_folder(self, plugin: &str, name: &str) -> Option<String> {
+        let (pom, _) = self.plugin(plugin)?;
+        resolve(&pom.dir, &self.text(&without_basedir(self.set(plugin, &[name])?))?)
     }
 
     /// What is set for a plugin: in the module, or managed by what it inherits from.
-    pub(super) fn managed<'a>(&'a self, pom: &'a Pom, artifact: &'a str) -> Vec<&'a Element> {
-        let managed = self.line(pom).into_iter().flat_map(|holder| {
-            let plugins = holder.project.at(&["build", "pluginManagement", "plugins"]).into_iter();
-            plugins.flat_map(|plugins| plugins.children_named("plugin"))
-        });
-        let own = self.plugins(pom).into_iter().map(|(_, plugin)| plugin);
-        own.chain(managed)
-            .filter(|plugin| plugin.text_at(&["artifactId"]) == Some(artifact))
-            .collect()
+    pub(super) fn managed(self, artifact: &str) -> Vec<&'p Element> {
+        let all = self.plugins().into_iter().chain(self.elements(MANAGED));
+        all.map(|(_, plugin)| plugin).filter(|plugin| is_artifact(plugin, artifact)).collect()
     }
 
-    /// Dependencies that a module declares or inherits, as `group:artifact`, but for those of tests.
-    pub(super) fn dependencies(&self, pom: &Pom) -> Vec<(String, Evidence)> {
-        let mut found = Vec::new();
-        for holder in self.line(pom) {
-            let all = holder.project.child("dependencies").into_iter();
-            for dependency in all.flat_map(|all| all.children_named("dependency")) {
+    /// Dependencies, but for those of tests, plugins and parents of a module as `group:artifact`, and the dependencies of
+    /// modules of the tree that it depends on.
+    pub(super) fn names(self) -> Vec<(String, Evidence)> {
+        let mut names = Vec::new();
+        let mut queue = vec![self];
+        let mut seen = vec![&self.pom.dir];
+        while let Some(model) = queue.pop() {
+            for (pom, dependency) in model.elements(DEPENDENCIES) {
                 if dependency.text_at(&["scope"]) == Some("test") {
                     continue;
                 }
-                let text = |name| {
-                    let text = dependency.text_at(&[name]).unwrap_or_default();
-                    self.text(pom, text).unwrap_or_else(|| text.to_owned())
-                };
-                let name = format!("{}:{}", text("groupId"), text("artifactId"));
-                found.push((name, Evidence::line(&holder.path, Some(dependency.line))));
+                let (group, artifact) = model.coordinates(dependency, "");
+                let near = model.beside(&artifact);
+                if let Some(near) = near.filter(|near| !seen.contains(&&near.pom.dir))
+                    && seen.len() < 50
+                {
+                    seen.push(&near.pom.dir);
+                    queue.push(near);
+                }
+                names.push((format!("{group}:{artifact}"), pom.place(Some(dependency.line))));
             }
         }
-        found
+        let default = "org.apache.maven.plugins";
+        let plugins = self.plugins().into_iter().map(|(pom, plugin)| (pom, plugin, default));
+        let parents = self.elements(PARENT).into_iter().map(|(pom, parent)| (pom, parent, ""));
+        names.extend(plugins.chain(parents).map(|(pom, element, default)| {
+            let (group, artifact) = self.coordinates(element, default);
+            (format!("{group}:{artifact}"), pom.place(Some(element.line)))
+        }));
+        names
+    }
+
+    /// Group, `default` without one, and artifact of what an element names.
+    fn coordinates(self, element: &Element, default: &str) -> (String, String) {
+        let text = |name, default| {
+            let text = element.text_at(&[name]).unwrap_or(default);
+            self.text(text).unwrap_or_else(|| text.to_owned())
+        };
+        (text("groupId", default), text("artifactId", ""))
+    }
+
+    /// Version of the nearest parent of that name.
+    pub(super) fn parent_version(self, artifact: &str) -> Option<&'p str> {
+        let mut parents = self.elements(PARENT).into_iter();
+        let (_, parent) = parents.find(|(_, parent)| is_artifact(parent, artifact))?;
+        parent.text_at(&["version"])
     }
 }
 
-fn profiles(project: &Element) -> impl Iterator<Item = &Element> {
-    project.child("profiles").into_iter().flat_map(|profiles| profiles.children_named("profile"))
+fn is_artifact(element: &Element, artifact: &str) -> bool {
+    element.text_at(&["artifactId"]) == Some(artifact)
 }
 
-/// Whether a profile is active for a module without being asked for: by default, or by a file of the module.
-fn is_active(profile: &Element, pom: &Pom) -> bool {
+fn is_default(profile: &Element) -> bool {
     profile.text_at(&["activation", "activeByDefault"]) == Some("true")
-        || profile
-            .text_at(&["activation", "file", "exists"])
-            .is_some_and(|file| pom.present.contains(file))
 }
 
-/// The parent of a pom in the tree: what `relativePath` names (`../pom.xml` without it), if it is the one that is meant.
-fn parent(pom: &Pom, poms: &BTreeMap<String, Pom>) -> Option<String> {
-    let wanted = pom.project.child("parent")?;
-    let path = match wanted.child("relativePath") {
-        Some(path) if path.text.is_empty() => return None,
-        Some(path) => path.text.as_str(),
-        None => "../pom.xml",
-    };
-    let dir = resolve(&pom.dir, path.strip_suffix("pom.xml").unwrap_or(path))?;
-    let found = poms.get(&dir)?;
-    (found.project.text_at(&["artifactId"]) == wanted.text_at(&["artifactId"])).then_some(dir)
+fn without_basedir(path: &str) -> String {
+    path.replace("${project.basedir}/", "").replace("${basedir}/", "")
 }
 
-const DEPTH_MAX: usize = 10;
-const TEXT_BYTES_MAX: usize = 4096;
+/// The text of the first element of this name below `element`.
+pub(super) fn deep_text<'e>(element: &'e Element, name: &str) -> Option<&'e str> {
+    element.children.iter().find_map(|child| {
+        let own = (child.name == name).then_some(child.text.as_str());
+        own.filter(|text| !text.is_empty()).or_else(|| deep_text(child, name))
+    })
+}

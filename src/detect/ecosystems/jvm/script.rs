@@ -1,8 +1,9 @@
-//! Gradle's scripts, in Groovy and in Kotlin, read as text: the calls that builds are written with, not the language.
+//! Scripts of Gradle, in Groovy and in Kotlin, and of sbt, read as text: the calls that builds are written with, not the
+//! language.
 
 use std::collections::BTreeMap;
 
-use crate::detect::{Evidence, Text, manifest::Value};
+use crate::detect::prelude::*;
 
 /// What a script says.
 #[derive(Clone, Debug, Default)]
@@ -15,41 +16,43 @@ impl Script {
     /// Reads a script; comments are dropped.
     pub(super) fn read(text: &Text) -> Self {
         let mut in_comment = false;
-        let mut lines = Vec::new();
-        for (number, line) in text.lines() {
+        let lines = text.lines().filter_map(|(number, line)| {
             let code = without_comments(line, &mut in_comment);
-            if !code.trim().is_empty() && code.len() <= LINE_BYTES_MAX {
-                lines.push((code.trim().to_owned(), Evidence::line(&text.path, Some(number))));
-            }
-        }
-        Self { lines }
+            let fits = !code.trim().is_empty() && code.len() <= LINE_BYTES_MAX;
+            fits.then(|| (code.trim().to_owned(), Evidence::line(&text.path, Some(number))))
+        });
+        Self { lines: lines.collect() }
+    }
+
+    /// All scripts at these paths that are there, as one.
+    pub(super) fn all(project: &Project<'_>, paths: impl IntoIterator<Item = String>) -> Self {
+        let texts = paths.into_iter().filter_map(|path| project.tree.read(&path));
+        Self { lines: texts.flat_map(|text| Self::read(&text).lines).collect() }
     }
 
     /// The lines of the blocks `name { … }` at the top of the script.
     pub(super) fn block(&self, name: &str) -> Self {
         let mut lines = Vec::new();
         let mut depth = 0_usize;
-        let mut inside = None;
+        let mut is_inside = false;
         for (line, seen) in &self.lines {
-            if depth == 0
-                && inside.is_none()
-                && line.starts_with(name)
-                && line[name.len()..].trim_start().starts_with('{')
-            {
-                inside = Some(0);
-                lines.push((line[name.len()..].trim_start()[1..].to_owned(), seen.clone()));
-            } else if inside.is_some() {
-                lines.push((line.clone(), seen.clone()));
+            let begins =
+                line.strip_prefix(name).and_then(|rest| rest.trim_start().strip_prefix('{'));
+            match begins.filter(|_| depth == 0 && !is_inside) {
+                Some(rest) => {
+                    is_inside = true;
+                    lines.push((rest.to_owned(), seen.clone()));
+                }
+                None if is_inside => lines.push((line.clone(), seen.clone())),
+                None => {}
             }
             depth = (depth + line.matches('{').count()).saturating_sub(line.matches('}').count());
-            if depth == 0 {
-                inside = None;
-            }
+            is_inside &= depth > 0;
         }
         Self { lines }
     }
 
-    /// The script without its blocks of this name.
+    /// The script without its blocks of these names.
     pub(super) fn without(&self, names: &[&str]) -> Self {
         let dropped: Vec<Evidence> =
             names.iter().flat_map(|name| self.block(name).lines).map(|(_, seen)| seen).collect();
@@ -59,7 +62,7 @@ impl Script {
 
     /// Another script's lines behind these.
     pub(super) fn and(mut self, other: &Self) -> Self {
-        self.lines.extend(other.lines.iter().cloned());
+        self.lines.extend_from_slice(&other.lines);
         self
     }
 
@@ -71,119 +74,96 @@ impl Script {
     /// The value of a setting in any of the ways there are: `x = 'v'`, `x 'v'`, `x("v")`, `x.set("v")`, `x: 'v'`.
     pub(super) fn setting(&self, name: &str) -> Option<(String, Evidence)> {
         self.lines.iter().find_map(|(line, seen)| {
-            let at = line.find(name)?;
-            let before = line[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-                return None;
-            }
-            let rest = &line[at + name.len()..];
-            if rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-                return None;
-            }
+            let rest = behind(line, line.find(name)?, name)?;
             let rest = rest.trim_start_matches(['\'', '"', ')', ']']).trim_start();
             let rest = rest.strip_prefix(".set").unwrap_or(rest);
             let rest = rest.strip_prefix(".convention").unwrap_or(rest).trim_start();
             let rest = rest.strip_prefix(['=', '(', ':', ',']).unwrap_or(rest).trim_start();
-            let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'));
-            let value = match quote {
-                Some(quote) => rest[1..].split(quote).next()?,
+            let value = match rest.strip_prefix(QUOTES) {
+                Some(inner) => inner.split(rest.chars().next()?).next()?,
                 None => rest.trim_end_matches([')', ' ', ';', '}']),
             };
             (!value.is_empty()).then(|| (value.to_owned(), seen.clone()))
         })
     }
 
+    /// The text of a setting of sbt: `name := "shop"`, `mainClass in Compile := Some("a.B")`.
+    pub(super) fn assigned(&self, name: &str) -> Option<String> {
+        self.lines.iter().find_map(|(line, _)| {
+            line.match_indices(name).find_map(|(at, _)| {
+                let (scope, value) = behind(line, at, name)?.split_once(":=")?;
+                let scope = scope.trim_start_matches('.').trim();
+                let text = all_quoted(value).find(|text| !text.is_empty())?;
+                (scope.is_empty() || scope.starts_with("in")).then(|| text.to_owned())
+            })
+        })
+    }
+
+    /// What is found in each line, with its place.
+    fn each<T>(&self, of: impl Fn(&str) -> Vec<T>) -> Vec<(T, Evidence)> {
+        let lines = self.lines.iter();
+        lines.flat_map(|(line, seen)| of(line).into_iter().map(|it| (it, seen.clone()))).collect()
+    }
+
     /// Plugins that are applied, by id, with their places.
     pub(super) fn plugins(&self, catalog: &Catalog) -> Vec<(String, Evidence)> {
-        let mut found = Vec::new();
-        let in_block = self.block("plugins");
-        for (line, seen) in &in_block.lines {
-            if line.contains("apply false") || line.contains("apply(false)") {
-                continue;
-            }
-            for part in line.split(';') {
-                let part = part.trim().trim_start_matches('{').trim();
-                let id = quoted_after(part, "id").or_else(|| {
-                    let name = quoted_after(part, "kotlin")?;
-                    Some(format!("org.jetbrains.kotlin.{name}"))
-                });
-                let alias = part.strip_prefix("alias").and_then(|rest| {
-                    let rest = rest.trim_start().trim_start_matches('(').trim();
-                    let name = rest.strip_prefix("libs.plugins.")?;
-                    catalog.plugin(name.trim_end_matches([')', ' ', '}']))
-                });
-                let bare = || {
-                    let name = part.trim_matches(['`', '}', ' ']);
-                    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-                    (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
-                };
-                found.extend(id.or(alias).or_else(bare).map(|id| (id, seen.clone())));
-            }
-        }
-        for (line, seen) in &self.lines {
-            let applied = ["apply plugin:", "apply(plugin ="].iter().find_map(|form| {
-                let at = line.find(form)?;
-                first_quoted(&line[at + form.len()..])
-            });
-            found.extend(applied.map(|id| (id, seen.clone())));
-        }
-        found
+        let in_block = self.block("plugins").each(|line| {
+            let is_applied = !line.contains("apply false") && !line.contains("apply(false)");
+            let parts = line.split(';').filter(|_| is_applied);
+            parts.filter_map(|part| plugin(part, catalog)).collect()
+        });
+        let applied = self.each(|line| {
+            let mut forms = ["apply plugin:", "apply(plugin ="].iter();
+            let id = forms.find_map(|form| first_quoted(line.split_once(form)?.1));
+            id.map(str::to_owned).into_iter().collect()
+        });
+        [in_block, applied].concat()
     }
 
     /// Dependencies as `group:artifact`, from texts and from the catalog.
     pub(super) fn dependencies(&self, catalog: &Catalog) -> Vec<(String, Evidence)> {
-        let mut found = Vec::new();
-        for (line, seen) in &self.lines {
+        self.each(|line| {
             if line.starts_with("test") || line.contains("testImplementation") {
-                continue;
+                return Vec::new();
             }
-            for text in all_quoted(line) {
+            let written = all_quoted(line).filter_map(|text| {
                 let mut parts = text.split(':');
-                if let (Some(group), Some(artifact)) = (parts.next(), parts.next())
-                    && group.contains(['.', '-'])
-                    && !artifact.is_empty()
-                {
-                    found.push((format!("{group}:{artifact}"), seen.clone()));
-                }
-            }
-            for (at, _) in line.match_indices("libs.") {
-                let name = &line[at + "libs.".len()..];
-                let end = name
-                    .find(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-'))
-                    .unwrap_or(name.len());
-                for module in catalog.modules(&name[..end]) {
-                    found.push((module, seen.clone()));
-                }
-            }
+                let (group, artifact) = (parts.next()?, parts.next()?);
+                let fits = group.contains(['.', '-']) && !artifact.is_empty();
+                fits.then(|| format!("{group}:{artifact}"))
+            });
+            let accessors = line.split("libs.").skip(1).map(|rest| word(rest, ".-"));
+            let listed = accessors.flat_map(|accessor| catalog.get(accessor)).cloned();
             // `compile group: 'a', name: 'b'`
-            if let (Some(group), Some(name)) =
-                (quoted_after_label(line, "group"), quoted_after_label(line, "name"))
-            {
-                found.push((format!("{group}:{name}"), seen.clone()));
-            }
-        }
-        found
+            let label = |name: &str| {
+                quoted(line.split_once(name)?.1.trim_start().strip_prefix([':', '='])?)
+            };
+            let labelled = label("group").zip(label("name"));
+            let labelled = labelled.map(|(group, name)| format!("{group}:{name}"));
+            written.chain(listed).chain(labelled).collect()
+        })
     }
 
-    /// Project paths that a module depends on: `:lib`.
+    /// Dependencies of sbt, `"group" %% "artifact"`, in the same form.
+    pub(super) fn libraries(&self) -> Vec<(String, Evidence)> {
+        self.each(|line| {
+            let parts: Vec<&str> = line.split('%').filter(|part| !part.is_empty()).collect();
+            let pairs = parts.windows(2);
+            let named =
+                pairs.filter_map(|pair| all_quoted(pair[0]).last().zip(first_quoted(pair[1])));
+            named.map(|(group, artifact)| format!("{group}:{artifact}")).collect()
+        })
+    }
+
+    /// Project paths that a module depends on: `lib`.
     pub(super) fn projects(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (line, _) in &self.lines {
-            for (at, form) in line.match_indices("project(").chain(line.match_indices("projects."))
-            {
-                let rest = &line[at + form.len()..];
-                if form == "project(" {
-                    found.extend(
-                        first_quoted(rest).map(|path| path.trim_start_matches(':').to_owned()),
-                    );
-                } else {
-                    let end =
-                        rest.find(|c: char| !c.is_alphanumeric() && c != '.').unwrap_or(rest.len());
-                    found.push(rest[..end].replace('.', ":"));
-                }
-            }
-        }
-        found
+        let found = self.each(|line| {
+            let calls = line.split("project(").skip(1).filter_map(first_quoted);
+            let calls = calls.map(|path| path.trim_start_matches(':').to_owned());
+            let names = line.split("projects.").skip(1);
+            calls.chain(names.map(|rest| word(rest, ".").replace('.', ":"))).collect()
+        });
+        found.into_iter().map(|(path, _)| path).collect()
     }
 
     /// Projects that a settings script includes, as paths without the first colon.
@@ -192,14 +172,11 @@ impl Script {
         let mut in_parentheses = false;
         let mut goes_on = false;
         for (line, _) in &self.lines {
-            let rest = line.strip_prefix("include");
-            let starts = rest.is_some_and(|rest| {
+            let starts = line.strip_prefix("include").is_some_and(|rest| {
                 rest.starts_with([' ', '(', '\'', '"', '\t']) || rest.is_empty()
             });
             if starts || in_parentheses || goes_on {
-                found.extend(
-                    all_quoted(line).into_iter().map(|path| path.trim_matches(':').to_owned()),
-                );
+                found.extend(all_quoted(line).map(|path| path.trim_matches(':').to_owned()));
                 in_parentheses =
                     (in_parentheses || starts && line.contains('(')) && !line.contains(')');
                 goes_on = line.ends_with(',');
@@ -212,62 +189,89 @@ impl Script {
     /// Folders that a settings script gives to projects: path → folder.
     pub(super) fn project_dirs(&self) -> BTreeMap<String, String> {
         let of = |(line, _): &(String, Evidence)| {
-            let at = line.find("projectDir")?;
-            let project = first_quoted(&line[..at])?.trim_matches(':').to_owned();
-            Some((project, first_quoted(&line[at..])?))
+            let (project, folder) = line.split_once("projectDir")?;
+            Some((
+                first_quoted(project)?.trim_matches(':').to_owned(),
+                first_quoted(folder)?.to_owned(),
+            ))
         };
         self.lines.iter().filter_map(of).collect()
     }
 }
 
-/// `gradle/libs.versions.toml` (docs.gradle.org, "Version catalogs").
-#[derive(Debug, Default)]
-pub(super) struct Catalog {
-    file: Option<Value>,
+/// The plugin that a part of a `plugins` block names: `id 'x'`, `kotlin("jvm")`, `alias(libs.plugins.x)`, `java`.
+fn plugin(part: &str, catalog: &Catalog) -> Option<String> {
+    let part = part.trim().trim_start_matches('{').trim();
+    let call = |name| quoted(part.strip_prefix(name)?);
+    if let Some(id) = call("id") {
+        return Some(id.to_owned());
+    }
+    if let Some(name) = call("kotlin") {
+        return Some(format!("org.jetbrains.kotlin.{name}"));
+    }
+    let alias = part.strip_prefix("alias").and_then(|rest| {
+        let name =
+            rest.trim_start().trim_start_matches('(').trim().strip_prefix("libs.plugins.")?;
+        let name = name.trim_end_matches([')', ' ', '}']);
+        catalog.get(&format!("plugin {name}")).first().cloned()
+    });
+    let name = part.trim_matches(['`', '}', ' ']);
+    let is_bare = !name.is_empty() && word(name, "-").len() == name.len() && name.is_ascii();
+    alias.or_else(|| is_bare.then(|| name.to_owned()))
 }
 
+/// `gradle/libs.versions.toml` (docs.gradle.org, "Version catalogs"): what stands for an accessor such as `bundles.web`, for
+/// `plugin NAME` and for `version NAME`.
+#[derive(Debug, Default)]
+pub(super) struct Catalog(BTreeMap<String, Vec<String>>);
+
 impl Catalog {
-    pub(super) fn new(file: Option<Value>) -> Self {
-        Self { file }
-    }
-
-    /// The id of a plugin by its accessor: `spring.boot` for `spring-boot`.
-    fn plugin(&self, accessor: &str) -> Option<String> {
-        let plugins = self.file.as_ref()?.get("plugins")?;
-        let (_, plugin) = plugins.members().find(|(name, _)| dotted(name) == accessor)?;
-        let id = plugin.str_at(&["id"]).or_else(|| plugin.as_str()?.split(':').next())?;
-        Some(id.to_owned())
-    }
-
-    /// What an accessor stands for: one library, or those of a bundle.
-    fn modules(&self, accessor: &str) -> Vec<String> {
-        let Some(file) = &self.file else { return Vec::new() };
-        let library = |accessor: &str| {
-            let (_, library) =
-                file.get("libraries")?.members().find(|(name, _)| dotted(name) == accessor)?;
-            if let Some(module) = library.str_at(&["module"]).or_else(|| library.as_str()) {
-                return Some(module.split(':').take(2).collect::<Vec<_>>().join(":"));
-            }
-            Some(format!("{}:{}", library.str_at(&["group"])?, library.str_at(&["name"])?))
+    pub(super) fn new(file: Option<&Value>) -> Self {
+        let table =
+            |name| file.and_then(|file| file.get(name)).into_iter().flat_map(Value::members);
+        let named = |value: &Value, key: &str, parts: usize| {
+            let name = value.str_at(&[key]).or_else(|| value.as_str())?;
+            Some(name.split(':').take(parts).collect::<Vec<_>>().join(":"))
         };
-        if let Some(bundle) = accessor.strip_prefix("bundles.") {
-            let bundles = file.get("bundles").into_iter().flat_map(Value::members);
-            let names = bundles
-                .filter(|(name, _)| dotted(name) == bundle)
-                .flat_map(|(_, names)| names.texts());
-            return names.filter_map(|name| library(&dotted(name))).collect();
+        let library = |value: &Value| {
+            let pair = || value.str_at(&["group"]).zip(value.str_at(&["name"]));
+            named(value, "module", 2)
+                .or_else(|| pair().map(|(group, name)| format!("{group}:{name}")))
+        };
+        let mut found = Self::default();
+        for (name, value) in table("libraries") {
+            found.0.insert(dotted(name), library(value).into_iter().collect());
         }
-        library(accessor).into_iter().collect()
+        for (name, value) in table("bundles") {
+            let modules = value.texts().into_iter().flat_map(|name| found.get(&dotted(name)));
+            let modules = modules.cloned().collect();
+            found.0.insert(format!("bundles.{}", dotted(name)), modules);
+        }
+        // No accessor of a library begins so.
+        for (name, value) in table("plugins") {
+            found.0.insert(
+                format!("plugin {}", dotted(name)),
+                named(value, "id", 1).into_iter().collect(),
+            );
+        }
+        for (name, value) in table("versions") {
+            found.0.insert(version_of(name), value.text().into_iter().collect());
+        }
+        found
+    }
+
+    fn get(&self, accessor: &str) -> &[String] {
+        self.0.get(accessor).map_or(&[], Vec::as_slice)
     }
 
     /// A version by its name.
-    pub(super) fn version(&self, names: &[&str]) -> Option<(String, usize)> {
-        let versions = self.file.as_ref()?.get("versions")?;
-        names.iter().find_map(|name| {
-            let (_, value) = versions.members().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-            Some((value.text()?, value.line))
-        })
+    pub(super) fn version(&self, name: &str) -> Option<String> {
+        self.get(&version_of(name)).first().cloned()
     }
+}
+
+fn version_of(name: &str) -> String {
+    format!("version {}", dotted(name).to_lowercase())
 }
 
 fn dotted(name: &str) -> String {
@@ -279,69 +283,66 @@ fn without_comments(line: &str, in_comment: &mut bool) -> String {
     let mut rest = line;
     loop {
         if *in_comment {
-            let Some(end) = rest.find("*/") else { return out };
-            rest = &rest[end + 2..];
-            *in_comment = false;
+            let Some((_, after)) = rest.split_once("*/") else { return out };
+            (rest, *in_comment) = (after, false);
         }
-        let block = rest.find("/*");
         // `https://…` in a text is no comment.
         let line =
             rest.match_indices("//").map(|(at, _)| at).find(|at| !rest[..*at].ends_with(':'));
-        match (block, line) {
-            (Some(block), line) if line.is_none_or(|line| block < line) => {
-                // A glob in a text: `**/*.java`.
-                if rest[..block].matches(['\'', '"']).count() % 2 == 1 {
-                    out.push_str(rest);
-                    return out;
-                }
-                out.push_str(&rest[..block]);
-                rest = &rest[block + 2..];
-                *in_comment = true;
-            }
-            (_, Some(line)) => {
-                out.push_str(&rest[..line]);
-                return out;
-            }
-            (_, None) => {
-                out.push_str(rest);
-                return out;
-            }
+        let code = &rest[..line.unwrap_or(rest.len())];
+        // A glob in a text is no comment either: `**/*.java`.
+        let in_text = |before: &str| before.matches(QUOTES).count() % 2 == 1;
+        let block = code.split_once("/*");
+        let Some((before, after)) = block.map(|(before, _)| (before, &rest[before.len() + 2..]))
+        else {
+            return out + code;
+        };
+        if in_text(before) {
+            return out + rest;
         }
+        out += before;
+        (rest, *in_comment) = (after, true);
     }
 }
 
-fn first_quoted(text: &str) -> Option<String> {
-    all_quoted(text).into_iter().next()
+/// What follows the word at a byte of a line; `None` where it is a part of another.
+fn behind<'l>(line: &'l str, at: usize, name: &str) -> Option<&'l str> {
+    let (before, rest) = (&line[..at], &line[at + name.len()..]);
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    (!before.ends_with(in_word) && !rest.starts_with(in_word)).then_some(rest)
 }
 
-fn all_quoted(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
+/// The letters, digits, `_` and characters of `also` that a text begins with.
+pub(super) fn word<'t>(text: &'t str, also: &str) -> &'t str {
+    let fits = |c: char| c.is_alphanumeric() || c == '_' || also.contains(c);
+    &text[..text.find(|c| !fits(c)).unwrap_or(text.len())]
+}
+
+/// The first text in quotes.
+pub(super) fn first_quoted(text: &str) -> Option<&str> {
+    all_quoted(text).next()
+}
+
+/// All texts in quotes.
+fn all_quoted(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
-    while let Some(at) = rest.find(['\'', '"']) {
-        let quote = if rest[at..].starts_with('"') { '"' } else { '\'' };
-        let inner = &rest[at + 1..];
-        let Some(end) = inner.find(quote) else { break };
-        found.push(inner[..end].to_owned());
-        rest = &inner[end + 1..];
-    }
-    found
+    std::iter::from_fn(move || {
+        let at = rest.find(QUOTES)?;
+        let quote = rest[at..].chars().next()?;
+        let (inner, after) = rest[at + 1..].split_once(quote)?;
+        rest = after;
+        Some(inner)
+    })
 }
 
-/// The text behind a word: `id 'x'`, `id("x")`.
-fn quoted_after(line: &str, word: &str) -> Option<String> {
-    let rest = line.strip_prefix(word)?.trim_start();
+/// The text that a call or a label has: `('x')`, ` "x"`.
+fn quoted(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start();
     let rest = rest.strip_prefix('(').unwrap_or(rest).trim_start();
-    rest.starts_with(['\'', '"']).then(|| first_quoted(rest))?
+    rest.starts_with(QUOTES).then(|| first_quoted(rest))?
 }
 
-/// The text behind a label: `group: 'x'`, `group = "x"`.
-fn quoted_after_label(line: &str, label: &str) -> Option<String> {
-    let at = line.find(label)?;
-    let rest = line[at + label.len()..].trim_start();
-    let rest = rest.strip_prefix([':', '='])?.trim_start();
-    rest.starts_with(['\'', '"']).then(|| first_quoted(rest))?
-}
-
+const QUOTES: [char; 2] = ['\'', '"'];
 const LINE_BYTES_MAX: usize = 2000;
 
 #[cfg(test)]
@@ -357,7 +358,7 @@ mod tests {
 
     fn catalog() -> Catalog {
         let toml = "[libraries]\nweb-core = { module = \"w.x:core\", version = \"1\" }\n[bundles]\nweb = [\"web-core\"]\n[plugins]\nktor-server = { id = \"io.ktor.plugin\" }\n";
-        Catalog::new(crate::detect::manifest::toml(toml).ok())
+        Catalog::new(crate::detect::manifest::toml(toml).ok().as_ref())
     }
 
     fn names(found: Vec<(String, Evidence)>) -> Vec<String> {

@@ -2,9 +2,25 @@
 
 use std::rc::Rc;
 
-use crate::detect::{Evidence, Project, Text, ecosystems::source, model::join};
+use super::java::JAVA;
+use crate::detect::prelude::*;
+
+/// Files that make a folder a module of its own.
+pub(super) const BUILD_FILES: &[&str] =
+    &["pom.xml", "build.gradle", "build.gradle.kts", "build.sbt", "project.clj", "deps.edn"];
+
+/// Names of classes that are started, before others with a `main`.
+const STARTED: &[&str] =
+    &["Application", "ApplicationKt", "App", "AppKt", "Main", "MainKt", "Server", "ServerKt"];
+
+/// Types of Scala libraries whose objects can be started.
+const SCALA_APPS: &[&str] = &[
+    "App", "IOApp", "ZIOAppDefault", "ZIOApp", "TwitterServer", "HttpServer", "CaskMain",
+    "MainRoutes",
+];
 
 /// The sources of one module.
+#[derive(Default)]
 pub(super) struct Sources {
     /// All files, in order.
     pub(super) files: Vec<Rc<Text>>,
@@ -17,32 +33,29 @@ pub(super) struct Sources {
 pub(super) struct Main {
     /// With its package.
     pub(super) class: String,
-    pub(super) evidence: Evidence,
+    /// Where its `main` is.
+    pub(super) place: Evidence,
 }
 
 impl Sources {
-    /// Reads `src/main`, or `src` and `app` where a project has its own order; modules below are not its own.
-    pub(super) fn read(project: &Project<'_>, dir: &str) -> Self {
-        let is_module =
-            |dir: &str| BUILD_FILES.iter().any(|name| project.tree.has(&join(dir, name)));
-        let folders = ["src/main", "src", "app"].map(|name| join(dir, name));
-        let own = folders.into_iter().find(|dir| project.tree.entries(dir).is_some());
-        let mut files = match own {
-            Some(own) => source::gather(project, &own, EXTENSIONS, &is_module),
-            None => Vec::new(),
-        };
-        if files.is_empty() {
-            files = source::gather(project, dir, EXTENSIONS, &is_module);
-        }
+    /// Sources in `src/main`, or `src` and `app` where a project has its own order; modules below are not its own.
+    pub(super) fn read(at: Folder<'_>) -> Self {
+        let tree = at.project.tree;
+        let is_module = |dir: &str| tree.first_of(dir, BUILD_FILES).is_some();
+        let gather = |dir: &str| source::gather(at.project, dir, JAVA.sources, &is_module);
+        let mut own = ["src/main", "src", "app"].iter().map(|name| at.path(name));
+        let own = own.find(|dir| tree.has_dir(dir)).map(|dir| gather(&dir));
+        let files = own.filter(|files| !files.is_empty()).unwrap_or_else(|| gather(at.dir));
         let mains = files.iter().filter_map(|file| main(file)).collect();
         Self { files, mains }
     }
 
-    /// The language that most files are in.
-    pub(super) fn language(&self) -> &'static str {
+    /// The language that most files are in; without any `otherwise`.
+    pub(super) fn language(&self, otherwise: &'static str) -> &'static str {
         let count = |ext: &str| self.files.iter().filter(|file| file.path.ends_with(ext)).count();
         let (java, kotlin, scala) = (count(".java"), count(".kt"), count(".scala"));
         match () {
+            () if self.files.is_empty() => otherwise,
             () if scala > java && scala >= kotlin => "scala",
             () if kotlin > java => "kotlin",
             () => "java",
@@ -51,34 +64,25 @@ impl Sources {
 
     /// The class to start: that of Spring Boot, else the one whose name says so, else the first.
     pub(super) fn main(&self) -> Option<&Main> {
-        let simple = |main: &&Main| main.class.rsplit('.').next().unwrap_or_default().to_owned();
         let boot = self.files.iter().find(|file| file.text.contains("@SpringBootApplication"));
-        let of_boot =
-            boot.and_then(|file| self.mains.iter().find(|main| main.evidence.file == file.path));
-        let is_client = |main: &&Main| main.class.to_ascii_lowercase().contains("client");
-        let named = |names: &[&str]| {
-            let is_one = |main: &&Main| names.contains(&simple(main).as_str());
-            let mut servers = self.mains.iter().filter(|main| !is_client(main));
-            servers.find(is_one).or_else(|| self.mains.iter().find(is_one))
-        };
-        of_boot
-            .or_else(|| {
-                named(&[
-                    "Application", "ApplicationKt", "App", "AppKt", "Main", "MainKt", "Server",
-                    "ServerKt",
-                ])
-            })
-            .or_else(|| {
-                let words = ["Application", "Server", "Service"];
-                words
-                    .iter()
-                    .find_map(|word| self.mains.iter().find(|main| simple(main).contains(word)))
-            })
-            .or_else(|| self.mains.iter().find(|main| !is_client(main)))
-            .or_else(|| self.mains.first())
+        let name = |main: &Main| main.class.rsplit('.').next().unwrap_or_default().to_owned();
+        let is_started = |main: &Main| STARTED.contains(&name(main).as_str());
+        let is_client = |main: &Main| main.class.to_ascii_lowercase().contains("client");
+        let has = |word: &'static str| move |main: &Main| name(main).contains(word);
+        let rules: [&dyn Fn(&Main) -> bool; 8] = [
+            &|main| boot.is_some_and(|file| main.place.file == file.path),
+            &|main| is_started(main) && !is_client(main),
+            &is_started,
+            &has("Application"),
+            &has("Server"),
+            &has("Service"),
+            &|main| !is_client(main),
+            &|_| true,
+        ];
+        rules.iter().find_map(|fits| self.mains.iter().find(|main| fits(main)))
     }
 
-    /// A text that one of the files holds outside of comments.
+    /// Where one of the files holds a text outside of comments.
     pub(super) fn mention(&self, needle: &str) -> Option<Evidence> {
         source::mention(&self.files, needle)
     }
@@ -87,10 +91,9 @@ impl Sources {
 /// The class of a file that can be started.
 fn main(file: &Text) -> Option<Main> {
     let text = &file.text;
-    let package = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
+    let package = text.lines().find_map(|line| line.trim().strip_prefix("package "));
     let package = package.and_then(|name| name.split([';', ' ', '{', ':']).next()).map(str::trim);
-    let stem = file.path.rsplit('/').next()?.rsplit_once('.')?.0;
-    let extension = file.path.rsplit_once('.')?.1;
+    let (stem, extension) = file_name(&file.path).rsplit_once('.')?;
     let (name, needle) = match extension {
         "java" | "groovy" => {
             let forms = [
@@ -99,12 +102,10 @@ fn main(file: &Text) -> Option<Main> {
             ];
             (stem.to_owned(), forms.into_iter().find(|form| text.contains(form))?)
         }
-        "kt" => {
-            let needle = ["fun main("].into_iter().find(|form| text.contains(form))?;
-            let in_class = text.contains("@JvmStatic");
+        "kt" if text.contains("fun main(") => {
             // A top-level function belongs to the class of its file, with a capital first letter.
-            let class = if in_class { stem.to_owned() } else { format!("{}Kt", capital(stem)) };
-            (class, needle)
+            let is_in_class = text.contains("@JvmStatic");
+            (if is_in_class { stem.to_owned() } else { capital(stem) + "Kt" }, "fun main(")
         }
         "scala" => scala(text, stem)?,
         _ => return None,
@@ -114,46 +115,32 @@ fn main(file: &Text) -> Option<Main> {
         _ => name,
     };
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$');
-    let evidence = Evidence::line(&file.path, file.line_of(needle));
-    class.chars().all(plain).then_some(Main { class, evidence })
+    let place = Evidence::line(&file.path, file.line_of(needle));
+    class.chars().all(plain).then_some(Main { class, place })
 }
 
 fn scala<'t>(text: &'t str, stem: &str) -> Option<(String, &'t str)> {
-    for line in text.lines() {
-        let words: Vec<&str> = line
-            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '@')
-            .filter(|w| !w.is_empty())
-            .collect();
-        match words.as_slice() {
-            ["@main", "def", name, ..] => return Some(((*name).to_owned(), line)),
+    let object = text.lines().find_map(|line| {
+        let words = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '@');
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let name = match words.as_slice() {
+            ["@main", "def", name, ..] => name,
             ["object", name, rest @ ..] => {
-                let parents = [
-                    "App", "IOApp", "ZIOAppDefault", "ZIOApp", "TwitterServer", "HttpServer",
-                    "CaskMain", "MainRoutes",
-                ];
-                let is_app =
-                    rest.contains(&"extends") && rest.iter().any(|word| parents.contains(word));
-                let is_named = rest.contains(&"extends") && name.ends_with("Main");
-                if is_app || is_named || text.contains("def main(") {
-                    return Some(((*name).to_owned(), line));
-                }
+                let extends = rest.contains(&"extends");
+                let is_app = name.ends_with("Main") || rest.iter().any(|w| SCALA_APPS.contains(w));
+                (extends && is_app || text.contains("def main(")).then_some(name)?
             }
-            _ => {}
-        }
-    }
-    text.contains("def main(args").then(|| (stem.to_owned(), "def main(args"))
+            _ => return None,
+        };
+        Some(((*name).to_owned(), line))
+    });
+    object.or_else(|| text.contains("def main(args").then(|| (stem.to_owned(), "def main(args")))
 }
 
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
-
-const EXTENSIONS: &[&str] = &["java", "kt", "scala", "groovy"];
-
-/// Files that make a folder a module of its own.
-pub(super) const BUILD_FILES: &[&str] =
-    &["pom.xml", "build.gradle", "build.gradle.kts", "build.sbt", "project.clj", "deps.edn"];
 
 #[cfg(test)]
 mod tests {

@@ -110,7 +110,8 @@ struct Globs(Vec<String>);
 
 impl Globs {
     fn allow(&self, path: &str) -> bool {
-        let matching = self.0.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
+        let matching =
+            self.0.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
         matching.is_some_and(|glob| !glob.starts_with('!'))
     }
 }
