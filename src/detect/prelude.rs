@@ -7,7 +7,7 @@ pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,
     Step, Text, Weight, What, assemble, compiled,
     facts::{Files, Library, Missing, OUT, WrittenFile, library},
-    framework::{self, Framework, framework},
+    framework::{self, Framework, Known, framework},
     is_below, join,
     language::{
         DEBIAN, Images, Language, Limit, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI,
