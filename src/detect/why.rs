@@ -230,6 +230,10 @@ words! {
         ZigInstalls = "build.zig installs its programs",
         ZigLibrary = "build.zig makes no program: a library",
         ZigInterface = "the interface that build.zig is written for",
+        // C and C++.
+        GccOfDebian = "the GCC whose library Debian 12 has",
+        ProgramThatIsRun = "the program that is run",
+        NotNamedLikeProject = "neither named like the project nor before it",
         // .NET.
         ProjectExtension = "the extension of the project file",
         SdkStyle = "a project of the SDK style",
