@@ -205,6 +205,16 @@ pub struct Port {
 }
 
 impl Port {
+    /// A port that the program listens on whatever `PORT` says.
+    pub fn new(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { number, rule: rule.into(), place, is_told: false }
+    }
+
+    /// A port that the program reads from `PORT`.
+    pub fn told(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { is_told: true, ..Self::new(number, rule, place) }
+    }
+
     /// The port that was found by a rule, else that of the framework (0: it has none), else 8080.
     pub fn of(found: Option<(u16, Evidence)>, rule: Fixed, default: u16) -> Self {
         let (number, rule, place) = match (found, default) {
@@ -529,18 +539,6 @@ impl Facts {
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
         let setup = node::tools(self, project, dir);
         self.steps.splice(0..0, setup);
-    }
-}
-
-impl Port {
-    /// A port that the program listens on whatever `PORT` says.
-    pub fn new(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
-        Self { number, rule: rule.into(), place, is_told: false }
-    }
-
-    /// A port that the program reads from `PORT`.
-    pub fn told(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
-        Self { is_told: true, ..Self::new(number, rule, place) }
     }
 }
 

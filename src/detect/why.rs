@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::versions::Version;
+
 /// One decision: `what` is `value` because of `rule`, seen at `evidence`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -274,6 +276,31 @@ words! {
         ZigInstalls = "build.zig installs its programs",
         ZigLibrary = "build.zig makes no program: a library",
         ZigInterface = "the interface that build.zig is written for",
+        // C and C++.
+        GccOfDebian = "the GCC whose library Debian 12 has",
+        ProgramThatIsRun = "the program that is run",
+        NotNamedLikeProject = "neither named like the project nor before it",
+        // .NET.
+        ProjectExtension = "the extension of the project file",
+        SdkStyle = "a project of the SDK style",
+        BlazorSdk = "the SDK of Blazor WebAssembly",
+        ServerComponents = "components that the server renders",
+        WebSdk = "the SDK of web applications",
+        BackgroundHost = "a host of background services",
+        ItsAssembly = "the project's assembly",
+        KestrelEndpoints = "Kestrel's endpoints",
+        PortOfImages = "the images' default",
+        PortOfRoot = "the images' default, 80, is for root",
+        OlderTarget = "older, or not for Linux",
+        OlderSdk = "an SDK that old can't build for the target framework",
+        OtherFeatureBand = "left out of the build: the image's SDK has another feature band than it insists on",
+        NoDotnet = "Debian 12 has no .NET",
+        NoDotnetProgram = "no project makes a program: a library",
+        OneFile = "a program in one file",
+        RunsFiles = "`dotnet run` takes files since .NET 10",
+        FirstThatBuildsFiles = "the first that builds files",
+        ProgramAssembly = "the program's assembly",
+        WebSdkOfFile = "the web SDK",
         // Ruby.
         SourcesOfRuby = "manifest or sources of Ruby",
         BundlersFile = "Bundler's file",
@@ -295,7 +322,6 @@ words! {
         PortOfContainer = "`PORT` of the container",
         FreePort = "port that is free for everybody",
         UserPort = "port that a user other than root may have",
-        SourcePort = "port in the source",
         PortOfFramework = "default of the framework",
         // JVM.
         DependencyOrPlugin = "a dependency or plugin",
@@ -361,6 +387,8 @@ pub enum Rule {
     ServedBy(&'static str),
     /// What the packages of a lock file allow.
     WhatAllows(String),
+    /// Another rule, and the version of an SDK that `global.json` asks for.
+    WithSdk(Box<Rule>, Version),
     /// Both of two rules.
     And(Box<[Rule; 2]>),
     /// The nearest version of a language that a base has: (language, version).
@@ -414,6 +442,7 @@ impl fmt::Display for Rule {
             Self::ServedBy(server) => write!(f, "an application, and {server} to serve it"),
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
+            Self::WithSdk(rule, sdk) => write!(f, "{rule}; SDK {sdk} by global.json"),
             Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
             Self::WrittenBy(command) => write!(f, "where {command} writes"),
             Self::BuildsWith(name) => {

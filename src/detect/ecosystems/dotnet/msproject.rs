@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::{
-    Evidence, Project,
-    ecosystems::draft::resolve,
-    manifest::Element,
-    model::{join, parent},
-};
+use crate::detect::{manifest::Element, prelude::*};
+
+/// Extensions of project files.
+pub(super) const EXTENSIONS: [&str; 3] = [".csproj", ".fsproj", ".vbproj"];
 
 /// A project file.
 #[derive(Clone, Debug)]
@@ -18,6 +16,8 @@ pub(super) struct MsProject {
     pub(super) dir: String,
     /// Its file name without extension.
     pub(super) stem: String,
+    /// What it makes.
+    pub(super) product: Product,
     /// Its root element.
     root: Element,
     /// Files that MSBuild and NuGet import by themselves, the nearest first.
@@ -26,7 +26,7 @@ pub(super) struct MsProject {
 
 /// What a project makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Product {
     /// A web application.
     Web,
     /// Pages that run in the browser.
@@ -41,38 +41,35 @@ pub(super) enum Kind {
 
 impl MsProject {
     /// Reads a project file of the SDK style; others (of the .NET Framework) need Windows.
-    pub(super) fn read(project: &Project<'_>, path: &str) -> Option<Self> {
-        let root = project.tree.xml(path).filter(|root| root.name == "Project")?;
-        let dir = parent(path).to_owned();
-        let stem = path.rsplit('/').next()?.rsplit_once('.')?.0.to_owned();
-        let mut shared = Vec::new();
-        let mut at = dir.as_str();
-        loop {
-            for name in ["Directory.Build.props", "Directory.Packages.props"] {
-                let props = join(at, name);
-                shared.extend(project.tree.xml(&props).map(|element| (props, element)));
-            }
-            if at == "." {
-                break;
-            }
-            at = parent(at);
+    pub(super) fn read(at: Folder<'_>, name: &str) -> Option<Self> {
+        let tree = at.project.tree;
+        let path = at.path(name);
+        let root = tree.xml(&path).filter(|root| root.name == "Project")?;
+        let props = upward(at.dir).flat_map(|dir| {
+            ["Directory.Build.props", "Directory.Packages.props"].map(|name| join(dir, name))
+        });
+        let shared = props.filter_map(|props| Some((tree.xml(&props)?, props)));
+        let shared = shared.map(|(element, props)| (props, element)).collect();
+        let stem = name.rsplit_once('.')?.0.to_owned();
+        let mut found =
+            Self { path, dir: at.dir.to_owned(), stem, product: Product::Library, root, shared };
+        if found.sdks().next().is_none() {
+            return None;
         }
-        let is_sdk = root.attribute("Sdk").is_some()
-            || root.child("Sdk").is_some()
-            || root.children_named("Import").any(|import| import.attribute("Sdk").is_some());
-        is_sdk.then_some(Self { path: path.to_owned(), dir, stem, root, shared })
+        found.product = found.makes();
+        Some(found)
     }
 
-    fn sdk(&self) -> String {
-        let attribute = self.root.attribute("Sdk").unwrap_or_default();
+    /// The SDKs it names, in any of three ways.
+    fn sdks(&self) -> impl Iterator<Item = &str> {
         let child = self.root.children_named("Sdk").filter_map(|sdk| sdk.attribute("Name"));
         let import =
             self.root.children_named("Import").filter_map(|import| import.attribute("Sdk"));
-        [attribute].into_iter().chain(child).chain(import).collect::<Vec<_>>().join(";")
+        self.root.attribute("Sdk").into_iter().chain(child).chain(import)
     }
 
     /// Where the SDK is named.
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(super) fn place(&self) -> Evidence {
         Evidence::line(&self.path, Some(self.root.line))
     }
 
@@ -143,86 +140,52 @@ impl MsProject {
         let mut seen = BTreeSet::from([self.path.clone()]);
         let mut at = 0;
         while let Some(project) = found.get(at).copied() {
-            for path in project.references() {
-                if let Some(next) = all
-                    .iter()
-                    .find(|other| other.path == path)
-                    .filter(|_| seen.insert(path.clone()))
-                {
-                    found.push(next);
-                }
-            }
+            let new = project.references().into_iter().filter(|path| seen.insert(path.clone()));
+            found.extend(new.filter_map(|path| all.iter().find(|other| other.path == path)));
             at += 1;
         }
         found
     }
 
-    /// What it makes.
-    pub(super) fn kind(&self) -> Kind {
-        let sdk = self.sdk();
-        let tests =
-            ["Microsoft.NET.Test.Sdk", "xunit", "nunit", "MSTest", "TUnit", "BenchmarkDotNet"];
-        let is_test = self.is_set("IsTestProject")
-            || sdk.contains("MSTest.Sdk")
-            || tests.iter().any(|name| self.package(name).is_some());
-        // Aspire's host starts the others on a developer's machine.
-        let is_host = sdk.contains("Aspire.AppHost.Sdk")
-            || self.package("Aspire.Hosting.AppHost").is_some()
-            || self.is_set("IsAspireHost");
+    fn makes(&self) -> Product {
+        let has_sdk = |name: &str| self.sdks().any(|sdk| sdk.contains(name));
+        let has_package = |name: &&str| self.package(name).is_some();
         let output = self.property("OutputType").map(|(value, _)| value.to_ascii_lowercase());
-        let is_program = matches!(output.as_deref(), Some("exe" | "winexe"));
-        let is_library =
-            output.as_deref() == Some("library") || self.is_set("IsAspireSharedProject");
+        let output = output.as_deref();
         let frameworks = self.frameworks();
-        let other_system = ["-windows", "-android", "-ios", "-maccatalyst", "-tizen"];
         let is_elsewhere = !frameworks.is_empty()
-            && frameworks.iter().all(|(name, _)| other_system.iter().any(|os| name.contains(os)));
-        if is_test
-            || is_host
-            || is_library
-            || is_elsewhere
-            || sdk.contains("NoTargets")
-            || sdk.contains("Traversal")
-        {
-            return Kind::Library;
-        }
-        if sdk.contains("BlazorWebAssembly") {
-            return Kind::Wasm;
-        }
-        if sdk.contains("Sdk.Web") {
-            return Kind::Web;
-        }
-        if sdk.contains("Sdk.Worker") {
-            return Kind::Worker;
-        }
-        if !is_program {
-            return Kind::Library;
-        }
-        let is_web = self
-            .items("FrameworkReference")
-            .iter()
-            .any(|(name, _)| *name == "Microsoft.AspNetCore.App")
-            || self.package("Microsoft.AspNetCore.App").is_some()
-            || self.package("Suave").is_some();
-        match is_web {
-            true => Kind::Web,
-            false if self.package("Microsoft.Extensions.Hosting").is_some() => Kind::Worker,
-            false => Kind::Console,
+            && frameworks.iter().all(|(name, _)| OTHER_SYSTEMS.iter().any(|os| name.contains(os)));
+        let is_no_program = output == Some("library")
+            || NO_PROGRAMS.iter().any(|name| has_sdk(name))
+            || NO_PROGRAM_PACKAGES.iter().any(has_package)
+            || NO_PROGRAM_PROPERTIES.iter().any(|name| self.is_set(name));
+        let is_web = || {
+            let references = self.items("FrameworkReference");
+            references.iter().any(|(name, _)| *name == "Microsoft.AspNetCore.App")
+                || ["Microsoft.AspNetCore.App", "Suave"].iter().any(has_package)
+        };
+        match output {
+            _ if is_no_program || is_elsewhere => Product::Library,
+            _ if has_sdk("BlazorWebAssembly") => Product::Wasm,
+            _ if has_sdk("Sdk.Web") => Product::Web,
+            _ if has_sdk("Sdk.Worker") => Product::Worker,
+            Some("exe" | "winexe") if is_web() => Product::Web,
+            Some("exe" | "winexe") if has_package(&"Microsoft.Extensions.Hosting") => {
+                Product::Worker
+            }
+            Some("exe" | "winexe") => Product::Console,
+            _ => Product::Library,
         }
     }
 
     /// Target frameworks as written, with their place.
     pub(super) fn frameworks(&self) -> Vec<(String, Evidence)> {
-        let one = self.property("TargetFramework");
-        let several = || {
-            let (value, evidence) = self.property("TargetFrameworks")?;
-            let names = value.split(';').map(|name| (name.trim().to_owned(), evidence.clone()));
-            Some(names.filter(|(name, _)| !name.is_empty()).collect::<Vec<_>>())
-        };
-        match one {
-            Some(one) => vec![one],
-            None => several().unwrap_or_default(),
+        if let Some(one) = self.property("TargetFramework") {
+            return vec![one];
         }
+        let Some((value, place)) = self.property("TargetFrameworks") else { return Vec::new() };
+        let names = value.split(';').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| (name.to_owned(), place.clone())).collect()
     }
 
     /// Whether it builds for several frameworks, so that one must be named.
@@ -232,22 +195,30 @@ impl MsProject {
 
     /// The name of what it makes, without extension.
     pub(super) fn assembly(&self) -> String {
-        let named = self.property("AssemblyName").map(|(name, _)| name);
+        let named = self.property("AssemblyName");
+        let named = named.map(|(name, _)| name.replace("$(MSBuildProjectName)", &self.stem));
         let plain = |name: &String| !name.contains(['$', '/']) && !name.is_empty();
-        named
-            .map(|name| name.replace("$(MSBuildProjectName)", &self.stem))
-            .filter(plain)
-            .unwrap_or_else(|| self.stem.clone())
+        named.filter(plain).unwrap_or_else(|| self.stem.clone())
     }
 }
 
+/// SDKs of tests and of what builds others; Aspire's host starts others on a developer's machine.
+const NO_PROGRAMS: &[&str] = &["MSTest.Sdk", "Aspire.AppHost.Sdk", "NoTargets", "Traversal"];
+const NO_PROGRAM_PACKAGES: &[&str] = &[
+    "Microsoft.NET.Test.Sdk", "xunit", "nunit", "MSTest", "TUnit", "BenchmarkDotNet",
+    "Aspire.Hosting.AppHost",
+];
+const NO_PROGRAM_PROPERTIES: &[&str] = &["IsTestProject", "IsAspireHost", "IsAspireSharedProject"];
+/// Ends of target frameworks for systems other than Linux.
+const OTHER_SYSTEMS: &[&str] = &["-windows", "-android", "-ios", "-maccatalyst", "-tizen"];
+
 /// Major and minor of a target framework: `net8.0`, `netcoreapp3.1`, `net8.0-windows`.
-pub(super) fn version_of(framework: &str) -> Option<(u32, u32)> {
+pub(super) fn version_of(framework: &str) -> Option<Version> {
     let rest = framework.strip_prefix("netcoreapp").or_else(|| framework.strip_prefix("net"))?;
     let number = rest.split('-').next()?;
     let (major, minor) = number.split_once('.')?;
-    let version = (major.parse().ok()?, minor.parse().ok()?);
-    (version >= (1, 0) && framework != "net4.8").then_some(version)
+    let version = Version::of(major.parse().ok()?, minor.parse().ok()?);
+    (version >= Version::of(1, 0) && framework != "net4.8").then_some(version)
 }
 
 #[cfg(test)]
@@ -256,7 +227,10 @@ mod tests {
 
     #[test]
     fn a_target_framework_has_a_version() {
-        let check = |name: &str, want| assert_eq!(version_of(name), want, "{name}");
+        let check = |name: &str, want: Option<(u32, u32)>| {
+            let want = want.map(|(major, minor)| Version::of(major, minor));
+            assert_eq!(version_of(name), want, "{name}");
+        };
         check("net8.0", Some((8, 0)));
         check("net10.0", Some((10, 0)));
         check("netcoreapp3.1", Some((3, 1)));

@@ -146,7 +146,7 @@ const SERVER_CLASSES: &[&str] = &[
 const TOLD: &[&str] = &["Workerman\\Worker", "Comet\\Comet", "Mark\\App"];
 
 /// The framework that packages or files mean.
-pub(super) fn find(composer: &Composer<'_>) -> Option<framework::Known<Site>> {
+pub(super) fn find(composer: &Composer<'_>) -> Option<Known<Site>> {
     let at = composer.at;
     let required = framework::find(FRAMEWORKS, |mark| {
         let value = composer.require(mark)?;
@@ -186,7 +186,7 @@ pub(super) fn serve(at: Folder<'_>, line: &'static str, default: u16, facts: &mu
     facts.start_line(&format!("php {line}{start}"), rule, [at.place(file, None)]);
     let found = source::ports(&text, PHP.listens).number.or_else(|| source::address(&text));
     let port = match found {
-        Some((port, place)) => Port::told(port, Fixed::SourcePort, Some(place)),
+        Some((port, place)) => Port::told(port, Fixed::PortInSource, Some(place)),
         None => Port::told(default, Fixed::PortOfFramework, None),
     };
     if facts.framework == Some("framework-x") {

@@ -1,7 +1,5 @@
 //! Ruby: Bundler; Rails, Sinatra, Hanami and other applications of Rack, programs.
 
-use std::rc::Rc;
-
 use self::{gemfile::Gems, version::RUBY};
 use crate::detect::prelude::*;
 
@@ -209,7 +207,7 @@ fn rack(
     at: Folder<'_>,
     gems: &Gems,
     files: &[Rc<Text>],
-    known: Option<&framework::Known<Own>>,
+    known: Option<&Known<Own>>,
     facts: &mut Facts,
 ) {
     facts.env("RACK_ENV", "production");
@@ -274,7 +272,7 @@ fn rack(
     let port = source::ports(files, RUBY.listens).number;
     match (port, known) {
         (Some((port, place)), _) => {
-            facts.port(Port::told(port, Fixed::SourcePort, Some(place)));
+            facts.port(Port::told(port, Fixed::PortInSource, Some(place)));
         }
         (None, Some(known)) => {
             facts.port(Port::told(known.framework.port, Fixed::PortOfFramework, None));
