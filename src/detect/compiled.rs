@@ -1,9 +1,9 @@
 //! What services of compiled languages have in common: one program with arguments of its own, or of a `Procfile`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 use super::{
-    Decision, Evidence, Facts, Fixed, Folder, Rule, Weight, What,
+    Decision, Evidence, Facts, Fixed, Folder, Rule, Text, Weight, What,
     paths::file_name,
     shell::{exec_form, quote, words},
     source,
@@ -32,6 +32,32 @@ pub fn reach(mut found: Vec<String>, mut next: impl FnMut(&str) -> Vec<String>) 
     found
 }
 
+/// Those of several programs that are deployed: what serves or works in the background; where nothing serves, the main one
+/// if there is one.
+pub fn deployed<P: Copy>(
+    all: &[P],
+    serves: impl Fn(P) -> bool,
+    works: impl Fn(P) -> bool,
+    main: Option<P>,
+) -> Option<Vec<P>> {
+    if !all.iter().any(|program| serves(*program)) {
+        return main.map(|program| vec![program]);
+    }
+    let is_deployed = |program: &P| serves(*program) || works(*program);
+    Some(all.iter().copied().filter(is_deployed).collect())
+}
+
+/// Whether a part of a program's name begins with the name of work in the background.
+pub fn is_worker(name: &str) -> bool {
+    let mut parts = name.split(['-', '_', '.']);
+    parts.any(|part| WORKERS.iter().any(|word| part.starts_with(word)))
+}
+
+const WORKERS: &[&str] = &[
+    "worker", "consumer", "scheduler", "cron", "daemon", "agent", "processor", "subscriber", "bot",
+    "watcher", "indexer",
+];
+
 /// Reads `web: bin/app --port $PORT` for the program that the image has at `path`; other commands (`go run`, scripts) are
 /// not for the image.
 pub fn stated(at: Folder<'_>, path: &str) -> Option<Stated> {
@@ -55,6 +81,26 @@ impl Facts {
         if let Some(Stated { command, place, .. }) = stated {
             self.weight = Weight::Stated;
             self.start(command, Rule::Procfile("web".to_owned()), [place]);
+        }
+    }
+
+    /// Takes what a program reads when it runs, of its own folder and of that of its module or workspace: what its text
+    /// names, and what is `usual`; but not what is `other`, such as what is compiled in.
+    pub fn take_named(
+        &mut self,
+        folders: [Folder<'_>; 2],
+        files: &[Rc<Text>],
+        usual: &[&str],
+        other: impl Fn(&str) -> bool,
+    ) {
+        let [first, second] = folders;
+        let dirs = BTreeSet::from([first.dir, second.dir]);
+        for at in dirs.into_iter().map(|dir| Folder { dir, ..first }) {
+            self.take_read_of(at, |name| {
+                let seen = source::names_path(files, name);
+                let is_read = seen.is_some() || usual.contains(&name);
+                (is_read && !other(&at.path(name))).then(|| seen.into_iter().collect())
+            });
         }
     }
 

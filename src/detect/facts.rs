@@ -535,6 +535,12 @@ impl Facts {
         node::front_end(self, project, dir, script)
     }
 
+    /// Lets the build make the front end in `dir`, if there is one, before what it does from now on.
+    pub fn build_front_end(&mut self, project: &Project<'_>, dir: &str) {
+        let front_end = self.front_end(project, dir, None);
+        self.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
+    }
+
     /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
         let setup = node::tools(self, project, dir);

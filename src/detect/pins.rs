@@ -32,6 +32,12 @@ impl Pin {
             evidence: Evidence::line(file, Some(line)),
         }
     }
+
+    /// The decision for the version that it led to.
+    pub fn decides(self, version: &impl ToString) -> Decision {
+        let rule = Rule::Named(self.rule);
+        Decision::new(What::Version, version.to_string(), rule, [self.evidence])
+    }
 }
 
 /// A version, why, and where that is said.
@@ -89,8 +95,7 @@ pub fn first<V: ToString>(
     parse: impl Fn(&str) -> Option<V>,
 ) -> Option<(V, Decision)> {
     let (version, pin) = pins.into_iter().find_map(|pin| Some((parse(&pin.version)?, pin)))?;
-    let rule = Rule::Named(pin.rule);
-    let decision = Decision::new(What::Version, version.to_string(), rule, [pin.evidence]);
+    let decision = pin.decides(&version);
     Some((version, decision))
 }
 

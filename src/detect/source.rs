@@ -133,6 +133,18 @@ pub fn port(files: &[Rc<Text>], listens: &[&str], default: Option<(u16, Rule)>) 
     })
 }
 
+/// Where a program listens on the loopback address alone.
+pub fn loopback(files: &[Rc<Text>], listens: &[&str]) -> Option<Evidence> {
+    let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    files.iter().find_map(|file| {
+        let mut lines = file.lines();
+        let (at, _) = lines.find(|(_, line)| has(line, LOOPBACK) && has(line, listens))?;
+        Some(Evidence::line(&file.path, Some(at)))
+    })
+}
+
+const LOOPBACK: &[&str] = &["127.0.0.1", "localhost"];
+
 /// The port in files of settings: the first line that begins with one of `keys`, in lower case, and holds a port.
 ///
 /// They are read line by line, because many are templates and no YAML or TOML before they are filled.

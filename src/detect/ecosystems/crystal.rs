@@ -71,8 +71,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     };
     facts.weight = Weight::Starts;
     // Lucky looks for the manifest of its assets while it is compiled.
-    let front_end = facts.front_end(at.project, at.dir, None);
-    facts.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
+    facts.build_front_end(at.project, at.dir);
     // Shards that are needed for development alone are not installed, so `shards build` would ask for them.
     let (from, to) = (quote(&main), quote(&program));
     facts.build(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::{facts::FrontEnd, prelude::*};
+use crate::detect::prelude::*;
 
 mod command;
 mod framework;
@@ -109,32 +109,26 @@ impl Context<'_> {
     }
 
     /// Which of the module's programs are deployed: all that serve or work in the background; if none does, the one in
-    /// the root, then the one named like the module, then all.
+    /// the root, then the one named like the module, then all but tools.
     fn deployed<'p>(&self, programs: &'p [Program]) -> Vec<&'p Program> {
-        if programs.len() < 2 {
-            return programs.iter().collect();
-        }
         // Where there is a `cmd`, that is where the programs are.
         let has_cmd = programs.iter().any(|program| program.is_in("cmd"));
         let has_outer = programs.iter().any(|program| !program.is_in("internal"));
-        let is_tool = |program: &&Program| {
+        let is_tool = |program: &Program| {
             program.is_called(HELPERS)
                 || program.is_in("internal") && (has_cmd || has_outer)
                 || program.is_in("pkg") && has_cmd
         };
-        let serves = |program: &&Program| program.serves() && !is_tool(program);
-        if programs.iter().any(|program| serves(&program)) {
-            let is_deployed = |program: &&Program| serves(program) || program.is_called(WORKERS);
-            return programs.iter().filter(is_deployed).collect();
-        }
-        let module = self.module.map(ModFile::name).unwrap_or_default();
-        let mut all = programs.iter();
-        let main = programs.first().filter(|program| program.dir == self.root.dir);
-        if let Some(program) = main.or_else(|| all.find(|p| last_part(&p.dir) == Some(module))) {
-            return vec![program];
-        }
-        let mains: Vec<&Program> = programs.iter().filter(|program| !is_tool(program)).collect();
-        if mains.is_empty() { programs.iter().take(1).collect() } else { mains }
+        let name = self.module.map(ModFile::name).unwrap_or_default();
+        let named = || programs.iter().find(|program| last_part(&program.dir) == Some(name));
+        let main = programs.first().filter(|program| program.dir == self.root.dir).or_else(named);
+        let all: Vec<&Program> = programs.iter().collect();
+        let serves = |program: &Program| program.serves() && !is_tool(program);
+        let works = |program: &Program| compiled::is_worker(file_name(&program.dir));
+        compiled::deployed(&all, serves, works, main).unwrap_or_else(|| {
+            let mains: Vec<&Program> = all.iter().copied().filter(|p| !is_tool(p)).collect();
+            if mains.is_empty() { all.into_iter().take(1).collect() } else { mains }
+        })
     }
 
     fn library(&self) -> Facts {
@@ -178,8 +172,9 @@ impl Context<'_> {
         for library in libraries {
             facts.library(library, Evidence::file(&program.dir));
         }
-        let front_end = self.front_end(&mut facts, program);
-        facts.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
+        let front_end = self.front_end(program);
+        facts.claims.extend(Some(front_end.to_owned()).filter(|dir| dir != self.root.dir));
+        facts.build_front_end(self.root.project, front_end);
         self.build(&mut facts, &binary, &program.dir);
         let path = facts.program(&binary);
         let stated = compiled::stated(self.root, &path);
@@ -201,7 +196,9 @@ impl Context<'_> {
             facts.build(".", format!("mkdir -p {data} && chmod a+rwx {data}"));
             facts.take(&data, "pb_data");
         }
-        self.files(&mut facts, program);
+        facts.take_named([self.root, self.at(&program.dir)], &program.files, &[], |path| {
+            self.is_code(program, path)
+        });
         facts.start_stated(stated);
         facts
     }
@@ -284,33 +281,23 @@ impl Context<'_> {
         of_work.into_iter().flatten().chain(of_modules).collect()
     }
 
-    /// Takes what the program reads when it runs, and is not compiled in.
-    fn files(&self, facts: &mut Facts, program: &Program) {
-        for at in BTreeSet::from([self.root.dir, &program.dir]).into_iter().map(|dir| self.at(dir))
-        {
-            facts.take_read_of(at, |name| {
-                let path = at.path(name);
-                let is_embedded = program.embeds.iter().any(|embed| is_below(embed, &path));
-                let is_code = at.project.tree.entries(&path).is_some_and(|found| {
-                    !found.files.is_empty() && found.files.iter().all(|file| file.ends_with(".go"))
-                });
-                let seen = source::names_path(&program.files, name)?;
-                (!is_embedded && !is_code).then(|| vec![seen])
-            });
-        }
+    /// Whether a file or folder is compiled in or holds packages, so that the image need not have it.
+    fn is_code(&self, program: &Program, path: &str) -> bool {
+        let entries = self.root.project.tree.entries(path);
+        program.embeds.iter().any(|embed| is_below(embed, path))
+            || entries.is_some_and(|found| {
+                !found.files.is_empty() && found.files.iter().all(|file| file.ends_with(".go"))
+            })
     }
 
-    /// A front end that `//go:embed` takes up, or of the module's folder, and what builds it.
-    fn front_end(&self, facts: &mut Facts, program: &Program) -> Option<FrontEnd> {
-        let (tree, root) = (&self.root.project.tree, self.root.dir);
-        let above = program
+    /// The folder of a front end that `//go:embed` takes up, else the module's own.
+    fn front_end<'p>(&'p self, program: &'p Program) -> &'p str {
+        let root = self.root.dir;
+        let mut above = program
             .embeds
             .iter()
             .flat_map(|path| upward(path).take_while(|dir| *dir != "." && *dir != root));
-        let embedded = above.into_iter().find(|dir| tree.has(&join(dir, "package.json")));
-        facts.claims.extend(embedded.map(str::to_owned));
-        let own = || self.root.has("package.json").then_some(root);
-        facts.front_end(self.root.project, embedded.or_else(own)?, None)
+        above.find(|dir| self.at(dir).has("package.json")).unwrap_or(root)
     }
 }
 
@@ -342,11 +329,6 @@ const CONFIG_FILES: &[&str] = &[
     "config/config.toml",
 ];
 const CONFIG_KEYS: &[&str] = &["httpport", "http.port", "port:", "port =", "addr:"];
-
-/// Names of programs that run in the background, whether or not they listen.
-const WORKERS: &[&str] = &[
-    "worker", "consumer", "scheduler", "cron", "daemon", "agent", "processor", "subscriber", "bot",
-];
 
 /// Names of programs that are run by hand.
 const HELPERS: &[&str] = &[

@@ -9,10 +9,8 @@ use crate::detect::{framework::Known, prelude::*};
 /// What a framework does otherwise than others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Own {
-    /// Files of settings that hold the port.
+    /// Files of settings that hold the port, whatever its text says.
     pub(super) settings: &'static [&'static str],
-    /// Whether its settings alone say where it listens, whatever its text says.
-    pub(super) is_configured: bool,
     /// Folders and files that it reads by convention.
     pub(super) reads: &'static [&'static str],
     /// Environment, with the port as `{port}`.
@@ -20,11 +18,10 @@ pub(super) struct Own {
     /// The command of the program that serves, and why.
     pub(super) start: Option<(&'static str, Fixed)>,
     /// What builds the program in place of Cargo.
-    pub(super) build: Option<fn(&mut Facts, &Packages<'_>, &Package, &str)>,
+    pub(super) build: Option<fn(&mut Facts, &Packages<'_>, &Package<'_>, &str)>,
 }
 
-const OWN: Own =
-    Own { settings: &[], is_configured: false, reads: &[], env: &[], start: None, build: None };
+pub(super) const OWN: Own = Own { settings: &[], reads: &[], env: &[], start: None, build: None };
 
 const LEPTOS: Own =
     Own { env: &[("LEPTOS_SITE_ADDR", "0.0.0.0:{port}")], build: Some(wasm::leptos), ..OWN };
@@ -42,7 +39,6 @@ const LOCO: Own = Own {
 /// Rocket listens on 127.0.0.1 unless told otherwise.
 const ROCKET: Own = Own {
     settings: &["Rocket.toml"],
-    is_configured: true,
     reads: &["Rocket.toml", "templates"],
     env: &[("ROCKET_ADDRESS", "0.0.0.0"), ("ROCKET_PORT", "{port}")],
     ..OWN
@@ -79,13 +75,13 @@ static FRAMEWORKS: &[Framework<Own>] = &[
 ];
 
 /// The framework of a package, of its own or of a library of the tree that it uses.
-pub(super) fn known(packages: &Packages<'_>, package: &Package) -> Option<Known<Own>> {
+pub(super) fn known(packages: &Packages<'_>, package: &Package<'_>) -> Option<Known<Own>> {
     let closure = packages.closure(package);
     let in_library = |name| closure.iter().skip(1).find_map(|member| member.depends(name));
     of_package(package).or_else(|| framework::find(FRAMEWORKS, in_library))
 }
 
 /// The framework that a package itself depends on.
-pub(super) fn of_package(package: &Package) -> Option<Known<Own>> {
+pub(super) fn of_package(package: &Package<'_>) -> Option<Known<Own>> {
     framework::find(FRAMEWORKS, |name| package.depends(name))
 }

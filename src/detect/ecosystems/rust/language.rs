@@ -51,28 +51,25 @@ const ROW: Language = Language {
 const CARGO_HOME: &[(&str, &str)] = &[("CARGO_HOME", "/usr/local/cargo")];
 
 /// What is known of all services of a package, whatever they run.
-pub(super) fn facts(packages: &Packages<'_>, package: &Package) -> Facts {
-    let facts = Facts::new(&PROGRAM, &package.dir);
+pub(super) fn facts(packages: &Packages<'_>, package: &Package<'_>) -> Facts {
+    let facts = Facts::new(&PROGRAM, package.at.dir);
     let mut facts = facts.known_by(Rule::Manifest("Cargo.toml"), package.place(None));
     facts.name = package.name.clone();
     let (version, decision) = version(packages, package);
-    facts.set("suite", suite(version));
+    // The newest Debian that has an image of this Rust.
+    let suite = match version.triple() {
+        (1, ..=53, _) => "buster",
+        (1, 54..=69, _) => "bullseye",
+        _ => "bookworm",
+    };
+    facts.set("suite", suite);
     facts.version((version, decision));
     facts
 }
 
-/// The newest Debian that has an image of this Rust.
-fn suite(version: Version) -> &'static str {
-    match version.triple() {
-        (1, ..=53, _) => "buster",
-        (1, 54..=69, _) => "bullseye",
-        _ => "bookworm",
-    }
-}
-
 /// A toolchain file says what is used; `rust-version`, the edition and the lock file say what is needed at least.
-fn version(packages: &Packages<'_>, package: &Package) -> (Version, Decision) {
-    let at = packages.at(package);
+fn version(packages: &Packages<'_>, package: &Package<'_>) -> (Version, Decision) {
+    let at = package.at;
     let stated = pins::stated(at.project, at.dir).into_iter();
     let pins: Vec<Pin> = stated.chain(toolchains(at)).chain(at.managed(&ROW)).collect();
     let exact = |text: &str| Version::parse(text).filter(|version| version.minor.is_some());
@@ -83,29 +80,28 @@ fn version(packages: &Packages<'_>, package: &Package) -> (Version, Decision) {
     let default = Version::of(1, 95);
     if let Some(pin) = pins.into_iter().next() {
         // rustup in the image fetches what the toolchain file names.
-        let value = format!("{default} with {}", pin.version);
-        let rule = Rule::Named(pin.rule);
-        return (default, Decision::new(What::Version, value, rule, [pin.evidence]));
+        let used = format!("{default} with {}", pin.version);
+        return (default, pin.decides(&used));
     }
-    let (said, implied) = (said(packages, package), implied(packages, package));
-    let is_said = said.as_ref().map(|(version, _)| version) >= implied.as_ref().map(|(v, _)| v);
-    let has_said = said.is_some();
+    let said = fields(packages, package, "rust-version");
+    let said = said.filter_map(|pin| Some((Version::parse(&pin.version)?.major_minor(), pin)));
+    let editions = fields(packages, package, "edition").filter_map(|pin| {
+        let (_, minor) = EDITIONS.iter().find(|(edition, _)| *edition == pin.version)?;
+        Some((Version::of(1, *minor), pin))
+    });
+    let (said, implied) = (newest(said), newest(editions.chain(lock_file(package.root))));
+    let (has_said, is_said) = (said.is_some(), version_of(&said) >= version_of(&implied));
+    let is_fixed = package.dependencies().next().is_none() || package.root.has("Cargo.lock");
     let needed = if is_said { said } else { implied };
-    let by_table = |version: Version| {
-        Decision::new(What::Version, version.to_string(), Fixed::TableDefault, [])
-    };
-    let Some((needed, pin)) = needed else { return (default, by_table(default)) };
-    let is_bare = package.dependencies().next().is_none();
-    if has_said && (is_bare || packages.root(package).has("Cargo.lock")) {
-        let rule = Rule::Named(pin.rule);
-        return (needed, Decision::new(What::Version, needed.to_string(), rule, [pin.evidence]));
+    let used = version_of(&needed).map_or(default, |least| least.max(default));
+    let decision = Decision::new(What::Version, used.to_string(), Fixed::TableDefault, []);
+    match needed {
+        Some((least, pin)) if has_said && is_fixed => (least, pin.decides(&least)),
+        Some((least, pin)) if is_said && least < used => {
+            (used, decision.not(least.to_string(), Some(pin.evidence), Fixed::NewestCratesCome))
+        }
+        _ => (used, decision),
     }
-    let used = default.max(needed);
-    let decision = by_table(used);
-    if !is_said || used == needed {
-        return (used, decision);
-    }
-    (used, decision.not(needed.to_string(), Some(pin.evidence), Fixed::NewestCratesCome))
 }
 
 /// `rust-toolchain.toml` and `rust-toolchain`, the nearest first (rust-lang.github.io/rustup/overrides.html).
@@ -126,28 +122,31 @@ pub(super) fn toolchains(at: Folder<'_>) -> Vec<Pin> {
     files.filter_map(pin).collect()
 }
 
-/// The newest `rust-version` of the package and what it is made of.
-fn said(packages: &Packages<'_>, package: &Package) -> Option<(Version, Pin)> {
-    newest(packages.closure(package).into_iter().filter_map(|member| {
-        let pin = field(packages, package, member, "rust-version")?;
-        let version = Version::parse(&pin.version)?;
-        Some((Version::of(version.major, version.minor.unwrap_or(0)), pin))
-    }))
+/// A field of the package and of what it is made of, which may be that of the workspace.
+fn fields<'p>(
+    packages: &'p Packages<'_>,
+    package: &'p Package<'_>,
+    name: &'static str,
+) -> impl Iterator<Item = Pin> {
+    packages.closure(package).into_iter().filter_map(move |member| {
+        let own = member.manifest.at(&["package", name])?;
+        let (value, at) = match own.get("workspace").is_some_and(Value::is_true) {
+            false => (own, member.at),
+            true => {
+                let workspace = packages.workspaces.get(package.root.dir)?;
+                (workspace.at(&["workspace", "package", name])?, member.root)
+            }
+        };
+        Some(Pin::new(value.text()?, name, at.path("Cargo.toml"), value.line))
+    })
 }
 
-/// The least version that editions and the lock file need.
-fn implied(packages: &Packages<'_>, package: &Package) -> Option<(Version, Pin)> {
-    let editions = packages.closure(package).into_iter().filter_map(|member| {
-        let pin = field(packages, package, member, "edition")?;
-        let (_, minor) = EDITIONS.iter().find(|(edition, _)| *edition == pin.version)?;
-        Some((Version::of(1, *minor), pin))
-    });
-    // Cargo reads version 4 of the lock file since 1.78.
-    let lock = packages.root(package).path("Cargo.lock");
-    let head = packages.project.tree.head(&lock, 400).unwrap_or_default();
-    let at = head.lines().position(|line| line.trim() == "version = 4");
-    let locked = at.map(|at| Pin::new("4", "version of Cargo.lock", lock, at + 1));
-    newest(editions.chain(locked.map(|pin| (Version::of(1, 78), pin))))
+/// Cargo reads version 4 of the lock file since 1.78.
+fn lock_file(root: Folder<'_>) -> Option<(Version, Pin)> {
+    let lock = root.path("Cargo.lock");
+    let head = root.project.tree.head(&lock, 400)?;
+    let at = head.lines().position(|line| line.trim() == "version = 4")?;
+    Some((Version::of(1, 78), Pin::new("4", "version of Cargo.lock", lock, at + 1)))
 }
 
 /// The first of the newest.
@@ -155,23 +154,8 @@ fn newest(found: impl Iterator<Item = (Version, Pin)>) -> Option<(Version, Pin)>
     found.reduce(|best, next| if next.0 > best.0 { next } else { best })
 }
 
-/// A field of a package, which may be that of its workspace.
-fn field(
-    packages: &Packages<'_>,
-    main: &Package,
-    package: &Package,
-    name: &'static str,
-) -> Option<Pin> {
-    let own = package.manifest.at(&["package", name])?;
-    let is_inherited = own.get("workspace").is_some_and(Value::is_true);
-    let (value, at) = match is_inherited {
-        false => (own, packages.at(package)),
-        true => {
-            let workspace = packages.workspaces.get(&main.root)?;
-            (workspace.at(&["workspace", "package", name])?, packages.root(package))
-        }
-    };
-    Some(Pin::new(value.text()?, name, at.path("Cargo.toml"), value.line))
+fn version_of(found: &Option<(Version, Pin)>) -> Option<Version> {
+    found.as_ref().map(|(version, _)| *version)
 }
 
 /// Editions, and the Rust 1.x that has them.

@@ -1,6 +1,6 @@
 //! Crates that need more than a Rust compiler.
 
-use super::package::{Package, Packages};
+use super::package::Package;
 use crate::detect::prelude::*;
 
 /// Crates of a lock file, or direct dependencies where there is none.
@@ -41,30 +41,21 @@ static NATIVE: &[Library] = &[
     library("openssl-src", &["make", "perl"], &[]).wolfi(&["build-base", "perl"], &[]),
 ];
 
-/// Direct dependencies that bring a native crate along, for projects without a lock file.
-static BRINGS: &[(&str, &str)] = &[
-    ("openssl", "openssl-sys"),
-    ("native-tls", "openssl-sys"),
-    ("reqwest", "openssl-sys"),
-    ("hyper-tls", "openssl-sys"),
-    ("rusqlite", "libsqlite3-sys"),
-    ("lettre", "openssl-sys"),
-    ("rdkafka", "rdkafka-sys"),
-    ("rocksdb", "librocksdb-sys"),
-    ("tonic-build", "prost-build"),
-    ("tonic-prost-build", "prost-build"),
-    ("git2", "openssl-sys"),
-    ("jemallocator", "jemalloc-sys"),
-    ("tikv-jemallocator", "tikv-jemalloc-sys"),
-    ("cxx", "link-cplusplus"),
+/// Native crates, and direct dependencies that bring them along, for projects without a lock file.
+static BRINGS: &[(&str, &[&str])] = &[
+    ("openssl-sys", &["openssl", "native-tls", "reqwest", "hyper-tls", "lettre", "git2"]),
+    ("libsqlite3-sys", &["rusqlite"]),
+    ("rdkafka-sys", &["rdkafka"]),
+    ("librocksdb-sys", &["rocksdb"]),
+    ("prost-build", &["tonic-build", "tonic-prost-build"]),
+    ("jemalloc-sys", &["jemallocator"]),
+    ("tikv-jemalloc-sys", &["tikv-jemallocator"]),
+    ("link-cplusplus", &["cxx"]),
 ];
 
 /// What a package needs, and where that is seen: in the lock file or, without one, in what is required.
-pub(super) fn needed(
-    packages: &Packages<'_>,
-    package: &Package,
-) -> impl Iterator<Item = (&'static Library, Evidence)> {
-    let lock = packages.root(package).read("Cargo.lock");
+pub(super) fn needed(package: &Package<'_>) -> impl Iterator<Item = (&'static Library, Evidence)> {
+    let lock = package.root.read("Cargo.lock");
     NATIVE.iter().filter_map(move |library| {
         let place = match &lock {
             Some(lock) => {
@@ -77,15 +68,16 @@ pub(super) fn needed(
     })
 }
 
-fn required(package: &Package, native: &str) -> Option<Evidence> {
-    let brings = BRINGS.iter().filter(|(_, brought)| *brought == native).map(|(name, _)| *name);
-    for name in brings.chain([native]) {
-        let Some(value) = package.dependency(name) else { continue };
-        let bare =
-            value.get("default-features").is_some_and(|v| v.text().as_deref() == Some("false"));
-        if !bare || name != "reqwest" {
-            return package.depends(name);
-        }
+fn required(package: &Package<'_>, native: &str) -> Option<Evidence> {
+    let brings = BRINGS.iter().filter(|(name, _)| *name == native).flat_map(|(_, brings)| *brings);
+    let is_bare = |value: &Value| {
+        value.get("default-features").is_some_and(|v| v.text().as_deref() == Some("false"))
+    };
+    let is_it = |name: &&str| {
+        package.dependency(name).is_some_and(|value| *name != "reqwest" || !is_bare(value))
+    };
+    if let Some(name) = brings.copied().chain([native]).find(is_it) {
+        return package.depends(name);
     }
     // Diesel binds to the libraries of the databases that its features name.
     let features = package.dependency("diesel")?.get("features");

@@ -6,15 +6,12 @@ use crate::detect::{paths::glob, prelude::*};
 
 /// One package of Cargo.
 #[derive(Clone, Debug)]
-pub(super) struct Package {
-    /// Its folder.
-    pub(super) dir: String,
-    /// Its name.
+pub(super) struct Package<'a> {
+    pub(super) at: Folder<'a>,
     pub(super) name: String,
-    /// Its manifest.
     pub(super) manifest: Value,
     /// Folder of the workspace it is built in; its own when there is none.
-    pub(super) root: String,
+    pub(super) root: Folder<'a>,
     /// Names of its programs, sorted, each with its file.
     pub(super) programs: BTreeMap<String, String>,
     /// Files without which Cargo refuses to read the manifest.
@@ -22,37 +19,34 @@ pub(super) struct Package {
 }
 
 /// All packages of the tree, by folder, and the manifests of the workspaces.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Packages<'a> {
-    pub(super) project: &'a Project<'a>,
-    pub(super) all: BTreeMap<String, Package>,
-    pub(super) workspaces: BTreeMap<String, Value>,
+    pub(super) all: BTreeMap<&'a str, Package<'a>>,
+    pub(super) workspaces: BTreeMap<&'a str, Value>,
 }
 
 impl<'a> Packages<'a> {
     /// Reads every `Cargo.toml`.
     pub(super) fn read(project: &'a Project<'a>) -> Self {
-        let mut packages = Self { project, all: BTreeMap::new(), workspaces: BTreeMap::new() };
+        let mut packages = Self::default();
         for (dir, _) in project.tree.dirs().filter(|(_, entries)| entries.has("Cargo.toml")) {
             let at = Folder::new(project, dir);
             let Some(manifest) = at.toml("Cargo.toml") else { continue };
             if manifest.has("workspace") {
-                packages.workspaces.insert(dir.to_owned(), manifest.clone());
+                packages.workspaces.insert(dir, manifest.clone());
             }
             let name =
                 ["package", "project"].iter().find_map(|key| manifest.str_at(&[key, "name"]));
             if let Some(name) = name.map(str::to_owned) {
                 let programs = programs(at, &name, &manifest);
                 let targets = targets(at, &manifest, &programs);
-                let (dir, root) = (dir.to_owned(), dir.to_owned());
-                let package = Package { dir, name, manifest, root, programs, targets };
-                packages.all.insert(package.dir.clone(), package);
+                let package = Package { at, name, manifest, root: at, programs, targets };
+                packages.all.insert(dir, package);
             }
         }
-        let roots: Vec<Option<String>> =
-            packages.all.keys().map(|dir| packages.workspace_of(dir).map(str::to_owned)).collect();
+        let roots: Vec<_> = packages.all.keys().map(|dir| packages.workspace_of(dir)).collect();
         for (package, root) in packages.all.values_mut().zip(roots) {
-            package.root = root.unwrap_or_else(|| package.dir.clone());
+            package.root.dir = root.unwrap_or(package.at.dir);
         }
         packages
     }
@@ -62,7 +56,7 @@ impl<'a> Packages<'a> {
     fn workspace_of<'d>(&self, dir: &'d str) -> Option<&'d str> {
         upward(dir).find(|root| {
             let workspace =
-                self.workspaces.get(*root).and_then(|manifest| manifest.get("workspace"));
+                self.workspaces.get(root).and_then(|manifest| manifest.get("workspace"));
             workspace.is_some_and(|table| *root == dir || self.is_member(table, root, dir))
         })
     }
@@ -79,52 +73,43 @@ impl<'a> Packages<'a> {
     }
 
     /// The packages of a workspace, by folder.
-    pub(super) fn members(&self, root: &str) -> impl Iterator<Item = &Package> {
-        self.all.values().filter(move |package| package.root == root)
+    pub(super) fn members(&self, root: &str) -> impl Iterator<Item = &Package<'a>> {
+        self.all.values().filter(move |package| package.root.dir == root)
     }
 
     /// A package and all of the tree that it depends on.
-    pub(super) fn closure<'p>(&'p self, package: &'p Package) -> Vec<&'p Package> {
-        let reached = compiled::reach(vec![package.dir.clone()], |dir| {
+    pub(super) fn closure(&self, package: &Package<'_>) -> Vec<&Package<'a>> {
+        let reached = compiled::reach(vec![package.at.dir.to_owned()], |dir| {
             let package = self.all.get(dir).into_iter();
             let named = package.flat_map(|p| p.path_dependencies().chain(self.inherited(p)));
-            named.filter(|dir| self.all.contains_key(dir)).collect()
+            named.filter(|dir| self.all.contains_key(&**dir)).collect()
         });
-        reached.iter().filter_map(|dir| self.all.get(dir)).collect()
+        reached.iter().filter_map(|dir| self.all.get(&**dir)).collect()
     }
 
     /// Folders of dependencies that the workspace names: `lib.workspace = true`.
-    fn inherited<'p>(&'p self, package: &'p Package) -> impl Iterator<Item = String> + 'p {
-        let workspace = self.workspaces.get(&package.root);
+    fn inherited(&self, package: &Package<'_>) -> impl Iterator<Item = String> {
+        let workspace = self.workspaces.get(package.root.dir);
         let table = workspace.and_then(|manifest| manifest.at(&["workspace", "dependencies"]));
         let is_inherited = |value: &Value| value.get("workspace").is_some_and(Value::is_true);
         let names = package.dependencies().filter(move |(_, value)| is_inherited(value));
-        names.filter_map(move |(name, _)| resolve(&package.root, table?.str_at(&[name, "path"])?))
-    }
-
-    /// A package's folder.
-    pub(super) fn at<'p>(&'p self, package: &'p Package) -> Folder<'p> {
-        Folder::new(self.project, &package.dir)
-    }
-
-    /// The folder that a package is built in.
-    pub(super) fn root<'p>(&'p self, package: &'p Package) -> Folder<'p> {
-        Folder::new(self.project, &package.root)
-    }
-
-    /// Whether other packages can use it.
-    pub(super) fn has_library(&self, package: &Package) -> bool {
-        package.manifest.has("lib") || self.at(package).has("src/lib.rs")
-    }
-
-    /// Sources of a package, not those of packages in its folder.
-    pub(super) fn sources(&self, package: &Package) -> Vec<Rc<Text>> {
-        let is_package = |dir: &str| self.project.tree.has(&join(dir, "Cargo.toml"));
-        self.at(package).sources(&["rs"], &is_package)
+        names
+            .filter_map(move |(name, _)| resolve(package.root.dir, table?.str_at(&[name, "path"])?))
     }
 }
 
-impl Package {
+impl Package<'_> {
+    /// Whether other packages can use it.
+    pub(super) fn has_library(&self) -> bool {
+        self.manifest.has("lib") || self.at.has("src/lib.rs")
+    }
+
+    /// Sources of its own, not those of packages in its folder.
+    pub(super) fn sources(&self) -> Vec<Rc<Text>> {
+        let is_package = |dir: &str| self.at.project.tree.has(&join(dir, "Cargo.toml"));
+        self.at.sources(&["rs"], &is_package)
+    }
+
     /// Direct dependencies, those of one platform too.
     pub(super) fn dependencies(&self) -> impl Iterator<Item = (&str, &Value)> {
         let targets = self.manifest.get("target").into_iter().flat_map(Value::members);
@@ -146,14 +131,14 @@ impl Package {
 
     /// A line of its manifest.
     pub(super) fn place(&self, line: Option<usize>) -> Evidence {
-        Evidence::line(join(&self.dir, "Cargo.toml"), line)
+        self.at.place("Cargo.toml", line)
     }
 
     /// Folders of the dependencies that lie in the tree.
     fn path_dependencies(&self) -> impl Iterator<Item = String> {
         let build = self.manifest.get("build-dependencies").into_iter().flat_map(Value::members);
         let all = self.dependencies().chain(build);
-        all.filter_map(|(_, value)| resolve(&self.dir, value.str_at(&["path"])?))
+        all.filter_map(|(_, value)| resolve(self.at.dir, value.str_at(&["path"])?))
     }
 }
 
@@ -175,20 +160,10 @@ fn programs(at: Folder<'_>, name: &str, manifest: &Value) -> BTreeMap<String, St
         let there = all.filter(|(_, path)| at.project.tree.has(path));
         programs.extend(there.map(|(name, path)| (name.to_owned(), path)));
     }
-    for bin in manifest.get("bin").map(Value::items).unwrap_or_default() {
-        let Some(name) = bin.str_at(&["name"]) else { continue };
-        let guesses = [
-            format!("src/bin/{name}.rs"),
-            format!("src/bin/{name}/main.rs"),
-            "src/main.rs".to_owned(),
-        ];
-        let named = bin.str_at(&["path"]).map(str::to_owned);
-        let path = named.or_else(|| guesses.into_iter().find(|path| at.has(path)));
-        if let Some(path) = path.and_then(|path| resolve(at.dir, &path)) {
-            // The file has one name only: `[[bin]]` renames what was found by itself.
-            programs.retain(|_, known| *known != path);
-            programs.insert(name.to_owned(), path);
-        }
+    for (name, path) in listed(at, manifest, "bin", "src/bin") {
+        // The file has one name only: `[[bin]]` renames what was found by itself.
+        programs.retain(|_, known| *known != path);
+        programs.insert(name, path);
     }
     programs
 }
@@ -202,13 +177,22 @@ fn targets(
     let mut targets: BTreeSet<String> = programs.values().cloned().collect();
     targets.extend(at.those(&[manifest.str_at(&["lib", "path"]).unwrap_or("src/lib.rs")]));
     for (kind, folder) in [("bench", "benches"), ("example", "examples"), ("test", "tests")] {
-        for target in manifest.get(kind).map(Value::items).unwrap_or_default() {
-            let Some(name) = target.str_at(&["name"]) else { continue };
-            let named = target.str_at(&["path"]).map(str::to_owned);
-            let guesses = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/main.rs")];
-            let found = named.into_iter().chain(guesses).find(|path| at.has(path));
-            targets.extend(found.and_then(|path| resolve(at.dir, &path)));
-        }
+        let listed = listed(at, manifest, kind, folder).into_iter().map(|(_, path)| path);
+        targets.extend(listed.filter(|path| at.project.tree.has(path)));
     }
     targets
+}
+
+/// Targets that a manifest lists, with their files.
+fn listed(at: Folder<'_>, manifest: &Value, kind: &str, folder: &str) -> Vec<(String, String)> {
+    let all = manifest.get(kind).map(Value::items).unwrap_or_default().iter();
+    let target = |target: &Value| {
+        let name = target.str_at(&["name"])?;
+        let guesses = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/main.rs")];
+        let mut guesses = guesses.into_iter().chain(["src/main.rs".to_owned()]);
+        let named = target.str_at(&["path"]).map(str::to_owned);
+        let path = named.or_else(|| guesses.find(|path| at.has(path)))?;
+        Some((name.to_owned(), resolve(at.dir, &path)?))
+    };
+    all.filter_map(target).collect()
 }

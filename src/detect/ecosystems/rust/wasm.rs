@@ -11,38 +11,42 @@ const PAGES: &[&str] = &["yew", "leptos", "sycamore", "dioxus", "seed"];
 const FOR_BROWSERS: &[&str] = &["percy-dom", "wasm-bindgen"];
 
 /// Whether a package is a page that Trunk builds: an `index.html` beside the manifest and a framework for the browser.
-pub(super) fn is_page(packages: &Packages<'_>, package: &Package) -> bool {
+pub(super) fn is_page(package: &Package<'_>) -> bool {
     let depends = |names: &[&str]| names.iter().any(|name| package.depends(name).is_some());
-    packages.at(package).first_of(&["index.html", "Trunk.toml"]).is_some()
+    package.at.first_of(&["index.html", "Trunk.toml"]).is_some()
         && package.manifest.at(&["package", "metadata", "leptos"]).is_none()
         && (depends(PAGES) || depends(FOR_BROWSERS))
         && !depends(&["axum", "actix-web", "rocket", "warp", "hyper"])
 }
 
 /// The page, behind a static server.
-pub(super) fn page(packages: &Packages<'_>, package: &Package) -> Facts {
+pub(super) fn page(packages: &Packages<'_>, package: &Package<'_>) -> Facts {
     let mut facts = language::facts(packages, package);
     let known = PAGES.iter().find_map(|name| Some((*name, package.depends(name)?)));
     match known {
         Some((name, place)) => facts.framework(name, Fixed::ADependency, [place]),
         None => {
-            let place = packages.at(package).place("index.html", None);
+            let place = package.at.place("index.html", None);
             facts.framework("trunk", Fixed::PageBesideManifest, [place]);
         }
     }
     facts.packages_everywhere(&["ca-certificates", "curl"], &[]);
     facts.build(".", "rustup target add wasm32-unknown-unknown");
     facts.build(".", "cargo install --locked trunk");
-    facts.build(&package.dir, format!("trunk build --release --dist {OUT}"));
+    facts.build(package.at.dir, format!("trunk build --release --dist {OUT}"));
     facts.files(OUT.to_owned(), Missing::Index, Fixed::TrunkPages, None);
     facts
 }
 
 /// cargo-leptos: the server, and the site it serves.
-pub(super) fn leptos(facts: &mut Facts, packages: &Packages<'_>, package: &Package, program: &str) {
-    let root = packages.root(package);
+pub(super) fn leptos(
+    facts: &mut Facts,
+    packages: &Packages<'_>,
+    package: &Package<'_>,
+    program: &str,
+) {
     let of_workspace = || {
-        let workspace = packages.workspaces.get(&package.root)?;
+        let workspace = packages.workspaces.get(package.root.dir)?;
         workspace.at(&["workspace", "metadata", "leptos"])?.items().first()
     };
     let own = package.manifest.at(&["package", "metadata", "leptos"]);
@@ -50,11 +54,12 @@ pub(super) fn leptos(facts: &mut Facts, packages: &Packages<'_>, package: &Packa
     facts.steps.clear();
     facts.build(".", "rustup target add wasm32-unknown-unknown");
     facts.build(".", "cargo install --locked cargo-leptos");
-    facts.build(root.dir, "cargo leptos build --release");
+    facts.build(package.root.dir, "cargo leptos build --release");
     facts.library(&LEPTOS, package.place(Some(settings.line)));
     facts.takes.clear();
-    facts.take(&root.path(&format!("target/release/{program}")), program);
-    facts.take(&root.path(settings.str_at(&["site-root"]).unwrap_or("target/site")), "site");
+    facts.take(&package.root.path(&format!("target/release/{program}")), program);
+    facts
+        .take(&package.root.path(settings.str_at(&["site-root"]).unwrap_or("target/site")), "site");
     facts.env("LEPTOS_SITE_ROOT", "site");
     let name = settings.str_at(&["output-name"]).unwrap_or(&package.name);
     facts.env("LEPTOS_OUTPUT_NAME", name);
