@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::imports::quoted;
 use crate::detect::prelude::*;
 
 /// A dependency that is needed to run.
@@ -92,7 +93,11 @@ impl Manifest {
             found.pyproject = Some(toml);
         }
         if let Some(toml) = at.toml("Pipfile") {
-            found.read_pipfile(&toml, &at.path("Pipfile"));
+            let path = at.path("Pipfile");
+            found.add_members(toml.get("packages"), &path, "");
+            for key in ["python_full_version", "python_version"] {
+                found.add_python(toml.at(&["requires", key]), &format!("Pipfile {key}"), &path);
+            }
         }
         found.read_setup(at);
         if found.dependencies.is_empty() && found.requirements.is_empty() {
@@ -148,6 +153,12 @@ impl Manifest {
         self.add(name, spec, place);
     }
 
+    fn add_python(&mut self, value: Option<&Value>, rule: &str, path: &str) {
+        let pin =
+            |value: &Value| Pin::new(value.text().unwrap_or_default(), rule, path, value.line);
+        self.pythons.extend(value.map(pin));
+    }
+
     /// A table of Poetry or Pipenv: each member is a specifier, or a table or list of tables with more.
     fn add_members(&mut self, table: Option<&Value>, path: &str, python: &str) {
         for (name, value) in members(table) {
@@ -199,10 +210,7 @@ impl Manifest {
         for item in toml.at(&["project", "dependencies"]).map_or(&[][..], Value::items) {
             self.add_requirement(item.as_str().unwrap_or_default(), here(item));
         }
-        if let Some(python) = toml.at(&["project", "requires-python"]) {
-            let version = python.text().unwrap_or_default();
-            self.pythons.push(Pin::new(version, "requires-python", path, python.line));
-        }
+        self.add_python(toml.at(&["project", "requires-python"]), "requires-python", path);
         for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
             if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
                 self.local.get_or_insert_with(|| here(source));
@@ -213,16 +221,6 @@ impl Manifest {
         for tool in [toml.get("project"), poetry] {
             let scripts = members(tool.and_then(|tool| tool.get("scripts")));
             self.scripts.extend(scripts.map(|(name, at)| (name.to_owned(), here(at))));
-        }
-    }
-
-    fn read_pipfile(&mut self, toml: &Value, path: &str) {
-        self.add_members(toml.get("packages"), path, "");
-        for key in ["python_full_version", "python_version"] {
-            if let Some(python) = toml.at(&["requires", key]) {
-                let (version, rule) = (python.text().unwrap_or_default(), format!("Pipfile {key}"));
-                self.pythons.push(Pin::new(version, rule, path, python.line));
-            }
         }
     }
 
@@ -322,21 +320,18 @@ fn requirement(text: &str) -> Option<(&str, &str)> {
 }
 
 fn option<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
+    let separators = [' ', '=', '\t'];
     names.iter().find_map(|name| {
         let rest = line.strip_prefix(name)?;
-        let is_short = !name.starts_with("--");
-        (is_short || rest.starts_with([' ', '=', '\t']))
-            .then(|| rest.trim_start_matches(['=', ' ', '\t']))
+        let fits = !name.starts_with("--") || rest.starts_with(separators);
+        fits.then(|| rest.trim_start_matches(separators))
     })
 }
 
 fn is_path(text: &str) -> bool {
     let text = text.split('[').next().unwrap_or(text).trim();
-    text == "."
-        || text == ".."
-        || text.starts_with("./")
-        || text.starts_with("../")
-        || text.starts_with("file:")
+    [".", ".."].contains(&text)
+        || ["./", "../", "file:"].iter().any(|start| text.starts_with(start))
 }
 
 /// The texts in the first brackets, with their offsets.
@@ -344,36 +339,24 @@ fn list_of_texts(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let Some(open) = text.find('[').filter(|at| *at < 40) else { return found };
     let mut at = open + 1;
-    while let Some(next) = text[at..].find(['"', '\'', ']']) {
-        let start = at + next;
-        let quote = &text[start..=start];
-        if quote == "]" {
-            break;
-        }
-        let Some(length) = text[start + 1..].find(quote) else { break };
-        found.push((start, &text[start + 1..start + 1 + length]));
-        at = start + length + 2;
+    while let Some(next) =
+        text[at..].find(['"', '\'', ']']).filter(|n| !text[at + n..].starts_with(']'))
+    {
+        let start = at + next + 1;
+        let Some(length) = text[start..].find(&text[start - 1..start]) else { break };
+        found.push((start - 1, &text[start..start + length]));
+        at = start + length + 1;
     }
     found
 }
 
 /// The text that a keyword argument has: `python_requires=">=3.8"`.
 fn keyword<'t>(text: &'t str, name: &str) -> Option<(usize, &'t str)> {
-    let mut from = 0;
-    while let Some(found) = text[from..].find(name) {
-        let at = from + found;
-        from = at + name.len();
+    text.match_indices(name).find_map(|(at, _)| {
         let is_word = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let Some(rest) = text[from..].trim_start().strip_prefix('=').map(str::trim_start) else {
-            continue;
-        };
-        let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else { continue };
-        let Some(end) = rest[1..].find(quote) else { continue };
-        if is_word {
-            return Some((at, &rest[1..=end]));
-        }
-    }
-    None
+        let value = text[at + name.len()..].trim_start().strip_prefix('=')?;
+        Some((at, quoted(value.trim_start()).filter(|_| is_word)?))
+    })
 }
 
 #[cfg(test)]

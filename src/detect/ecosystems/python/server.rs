@@ -8,9 +8,9 @@ use crate::detect::shell::quote;
 
 /// Packages of servers, with their command lines as [`line`] fills them.
 const SERVERS: &[(&str, &str)] = &[
-    ("uvicorn", "uvicorn --host 0.0.0.0 --port $PORT{factory} {target}"),
+    ("uvicorn", "uvicorn {listen}{factory} {target}"),
     ("hypercorn", "hypercorn --bind 0.0.0.0:$PORT {call}"),
-    ("granian", "granian --interface asgi --host 0.0.0.0 --port $PORT{factory} {target}"),
+    ("granian", "granian --interface asgi {listen}{factory} {target}"),
     ("daphne", "daphne -b 0.0.0.0 -p $PORT {target}"),
     ("gunicorn", "gunicorn --bind 0.0.0.0:$PORT {call}"),
     ("waitress", "waitress-serve --host=0.0.0.0 --port=$PORT {target}"),
@@ -35,12 +35,13 @@ pub(super) fn choose(c: &mut Candidate<'_>, usual: &str, others: &[&str]) -> &'s
     of(server)
 }
 
-/// Fills `{module}`, `{object}`, `{target}` (both), `{call}` (the same, called where it is a factory) and `{factory}` (the
+/// Fills `{listen}` (the usual options), `{module}`, `{object}`, `{target}` (both), `{call}` (the same, called where it is a factory) and `{factory}` (the
 /// option that says so).
 pub(super) fn line(template: &str, module: &Module, object: &str, is_factory: bool) -> String {
     let name = &module.name;
     let (call, factory) = if is_factory { ("()", " --factory") } else { ("", "") };
     let filled = [
+        ("{listen}", "--host 0.0.0.0 --port $PORT".to_owned()),
         ("{factory}", factory.to_owned()),
         ("{module}", quote(name)),
         ("{object}", quote(&format!("{object}{call}"))),
