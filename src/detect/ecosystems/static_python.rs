@@ -1,6 +1,11 @@
 //! Sites that a program of Python makes: MkDocs, Pelican, Sphinx.
 
-use super::{python::PYTHON, static_site::weight_of_manual};
+use std::rc::Rc;
+
+use super::{
+    python::{PYTHON, quoted},
+    static_site::weight_of_manual,
+};
 use crate::detect::prelude::*;
 
 /// <https://www.mkdocs.org/user-guide/configuration/>
@@ -15,10 +20,11 @@ pub(super) fn mkdocs(at: Folder<'_>) -> Option<Facts> {
         "requirements.txt", "docs/requirements.txt", "requirements-docs.txt",
         "docs-requirements.txt",
     ];
-    let mut facts = site(at, "mkdocs", at.place(name, None), &requirements, packages);
-    facts.weight = weight_of_manual(at.project, at.dir, &["requirements.txt"]);
+    let installed = (&requirements[..], packages);
     let output = text(&["site_dir"]).unwrap_or("site");
-    Some(built(facts, "mkdocs build", output))
+    let mut facts = site(at, "mkdocs", &at.path(name), installed, "mkdocs build", output);
+    facts.weight = weight_of_manual(at.project, at.dir, &["requirements.txt"]);
+    Some(facts)
 }
 
 /// <https://docs.getpelican.com/en/latest/settings.html>: what is published has settings of its own.
@@ -30,26 +36,28 @@ pub(super) fn pelican(at: Folder<'_>) -> Option<Facts> {
         !content.starts_with('/') && content.chars().all(plain)
     });
     let content = content.unwrap_or("content");
-    let place = Evidence::file(&file.path);
-    let facts = site(at, "pelican", place, &["requirements.txt"], "'pelican[markdown]'");
-    Some(built(facts, &format!("pelican {content} -o output -s {settings}"), "output"))
+    let installed = (&["requirements.txt"][..], "'pelican[markdown]'");
+    let build = format!("pelican {content} -o output -s {settings}");
+    Some(site(at, "pelican", &file.path, installed, &build, "output"))
 }
 
 /// <https://www.sphinx-doc.org/en/master/usage/configuration.html>: a tree that is a manual and nothing else.
 pub(super) fn sphinx(at: Folder<'_>) -> Option<Facts> {
-    let (from, conf) = [".", "source", "docs", "docs/source", "doc"].iter().find_map(|folder| {
-        let (dir, is_conf) = (join_clean(at.dir, folder), |text: &str| {
-            ["sphinx", "html_theme"].iter().any(|word| text.contains(word))
-        });
+    let conf_in = |folder: &&str| {
+        let dir = join_clean(at.dir, folder);
         let home = Folder::new(at.project, &dir);
         home.first_of(&["index.rst", "index.md"])?;
-        Some((*folder, home.read("conf.py").filter(|conf| is_conf(&conf.text))?))
-    })?;
+        let is_conf =
+            |file: &Rc<Text>| ["sphinx", "html_theme"].iter().any(|w| file.text.contains(w));
+        home.read("conf.py").filter(is_conf)
+    };
+    let folders = [".", "source", "docs", "docs/source", "doc"];
+    let (from, conf) = folders.iter().find_map(|folder| Some((*folder, conf_in(folder)?)))?;
     // Its folder is the one above, where `make html` is run.
     let is_home = from == "." || at.dir == "." || at.has("Makefile");
-    let is_inner = from == "."
-        && at.dir != "."
-        && (parent(at.dir) == "." || ["source", "docs", "doc"].contains(&file_name(at.dir)));
+    let is_of_above =
+        || parent(at.dir) == "." || ["source", "docs", "doc"].contains(&file_name(at.dir));
+    let is_inner = from == "." && at.dir != "." && is_of_above();
     let is_manual = weight_of_manual(at.project, at.dir, &["requirements.txt"]) == Weight::Manual;
     let has_program = at.entries()?.ending(".py").any(|name| name != "conf.py");
     let of_program = at.read("requirements.txt");
@@ -60,37 +68,37 @@ pub(super) fn sphinx(at: Folder<'_>) -> Option<Facts> {
     let inner = join_clean(from, "requirements.txt");
     let requirements =
         ["requirements.txt", &inner, "docs/requirements.txt", "doc/requirements.txt"];
-    let packages = match assigned(&conf.text, "html_theme").unwrap_or_default() {
-        "furo" => "sphinx furo",
-        "sphinx_rtd_theme" => "sphinx sphinx-rtd-theme",
-        "pydata_sphinx_theme" => "sphinx pydata-sphinx-theme",
-        "sphinx_book_theme" => "sphinx sphinx-book-theme",
-        _ => "sphinx",
+    let theme = match assigned(&conf.text, "html_theme").unwrap_or_default() {
+        "furo" => " furo",
+        "sphinx_rtd_theme" => " sphinx-rtd-theme",
+        "pydata_sphinx_theme" => " pydata-sphinx-theme",
+        "sphinx_book_theme" => " sphinx-book-theme",
+        _ => "",
     };
-    let facts = site(at, "sphinx", Evidence::file(&conf.path), &requirements, packages);
+    let installed = (&requirements[..], &*format!("sphinx{theme}"));
     let build = format!(
         "sphinx-build -b html {from} /tmp/html && mkdir -p site && cp -a /tmp/html/. site/"
     );
-    Some(built(facts, &build, "site"))
+    Some(site(at, "sphinx", &conf.path, installed, &build, "site"))
 }
 
 /// The text that a variable gets at the start of a line: `html_theme = "furo"`.
 fn assigned<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    text.lines().find_map(|line| {
-        let value = line.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim_start();
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        value[1..].split(quote).next()
-    })
+    let value = |line: &'t str| line.strip_prefix(name)?.trim_start().strip_prefix('=');
+    text.lines().find_map(|line| quoted(value(line)?.trim_start()))
 }
 
-/// A site of a generator, which is installed: what the first of the `requirements` asks for that names it, else `packages`.
+/// A site of a generator. What is installed is what the first of the requirements files asks for that names it, else those
+/// packages.
 fn site(
     at: Folder<'_>,
     generator: &'static str,
-    place: Evidence,
-    requirements: &[&str],
-    packages: &str,
+    config: &str,
+    (requirements, packages): (&[&str], &str),
+    build: &str,
+    output: &str,
 ) -> Facts {
+    let place = || Evidence::file(config);
     let mut facts = Facts::new(&PYTHON, at.dir);
     facts.tool = "pip";
     facts.set("v", PYTHON.default);
@@ -98,9 +106,9 @@ fn site(
     facts.exclude = vec![".git".to_owned()];
     facts.cache = vec!["/root/.cache/pip".to_owned()];
     let rule = Rule::Named(generator.to_owned());
-    facts.decide(What::Language, facts.id, rule.clone(), [place.clone()]);
+    facts.decide(What::Language, facts.id, rule.clone(), [place()]);
     facts.decide(What::BuildSystem, facts.tool, rule, []);
-    facts.framework(generator, Fixed::ItsConfiguration, [place.clone()]);
+    facts.framework(generator, Fixed::ItsConfiguration, [place()]);
     let named = at.those(requirements).into_iter().find(|path| {
         let file = at.project.tree.read(path);
         file.is_some_and(|file| file.text.to_ascii_lowercase().contains(generator))
@@ -108,15 +116,9 @@ fn site(
     let wanted = named.as_ref().map_or(packages.to_owned(), |path| format!("-r {}", quote(path)));
     let install = Step::new(Kind::Install, ".", format!("pip install {wanted}"));
     facts.install(named.into_iter().collect(), [install]);
-    facts
-}
-
-fn built(mut facts: Facts, command: &str, output: &str) -> Facts {
-    let dir = facts.dir.clone();
-    facts.build(&dir, command);
-    let folder = join(&dir, output.trim_start_matches("./").trim_matches('/'));
-    let place = facts.decisions.first().and_then(|decision| decision.evidence.first().cloned());
-    facts.files(folder, Missing::NotFound, Fixed::WhereItWrites, place);
+    facts.build(at.dir, build);
+    let folder = at.path(output.trim_start_matches("./").trim_matches('/'));
+    facts.files(folder, Missing::NotFound, Fixed::WhereItWrites, Some(place()));
     facts
 }
 

@@ -165,23 +165,19 @@ fn callable(definition: &str) -> Option<&str> {
     let (name, rest) = definition.split_once('(')?;
     let arguments = rest.split("):").next()?.split(") ->").next()?;
     let mut depth = 0i32;
-    let mut argument = String::new();
-    let mut needs = false;
-    for c in arguments.chars().chain([',']) {
-        depth += match c {
-            '(' | '[' | '{' => 1,
-            ')' | ']' | '}' => -1,
-            _ => 0,
-        };
-        if c != ',' || depth > 0 {
-            argument.push(c);
-            continue;
+    let ends = |c: char| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
         }
-        let text = argument.trim();
-        needs |= !(text.is_empty() || text.contains('=') || text.starts_with('*') || text == "/");
-        argument.clear();
-    }
-    (is_name(name.trim()) && !needs).then(|| name.trim())
+        c == ',' && depth <= 0
+    };
+    let is_optional = |argument: &str| {
+        let argument = argument.trim();
+        argument.is_empty() || argument.contains('=') || argument.starts_with(['*', '/'])
+    };
+    (is_name(name.trim()) && arguments.split(ends).all(is_optional)).then(|| name.trim())
 }
 
 /// `app = create_app()` or `from shop import app` in a file that is made for servers, or is run.
@@ -217,15 +213,8 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
 
 /// Where `word` stands in the line, not as the end of a longer name.
 fn find_word(line: &str, word: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = line[from..].find(word) {
-        let at = from + found;
-        if !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
-            return Some(at);
-        }
-        from = at + word.len();
-    }
-    None
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).map(|(at, _)| at).find(|at| !line[..*at].ends_with(is_part))
 }
 
 fn is_name(text: &str) -> bool {

@@ -26,16 +26,11 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
     let dependency = c.manifest.place("django").unwrap_or_else(|| place.clone());
     c.facts.framework("django", Fixed::ManageAndSettings, [dependency, place.clone()]);
 
-    let is_wsgi = |server: &str| ["gunicorn", "waitress"].contains(&server);
-    let mut others = vec!["daphne", "uvicorn", "waitress"];
-    others.retain(|name| if is_wsgi(name) { wsgi.is_some() } else { asgi.is_some() });
-    let server = match server::other(&c.manifest, "gunicorn", &others) {
-        None if wsgi.is_some() => Some("gunicorn"),
-        None if asgi.is_some() => Some("uvicorn"),
-        other => other,
-    };
-    let found = server.and_then(|server| {
-        let (name, place) = if is_wsgi(server) { wsgi } else { asgi }?;
+    let is_named = |server: &&str| c.manifest.has(server) && !c.manifest.has("gunicorn");
+    let named = ["daphne", "uvicorn", "waitress"].into_iter().filter(is_named);
+    let found = named.chain(["gunicorn", "uvicorn"]).find_map(|server| {
+        let is_wsgi = ["gunicorn", "waitress"].contains(&server);
+        let (name, place) = if is_wsgi { wsgi.clone() } else { asgi.clone() }?;
         Some((server, name, place))
     });
     let mut module = Module::of(&root);

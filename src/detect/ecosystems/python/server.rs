@@ -1,9 +1,6 @@
 //! Servers for applications with the interface of WSGI (PEP 3333) or ASGI, and how each is called.
 
-use super::{
-    candidate::{Candidate, Module},
-    manifest::Manifest,
-};
+use super::candidate::{Candidate, Module};
 use crate::detect::shell::quote;
 
 /// Packages of servers, with their command lines as [`line`] fills them.
@@ -23,14 +20,10 @@ pub(super) fn of(server: &str) -> &'static str {
     SERVERS.iter().find(|(name, _)| *name == server).map_or("", |(_, line)| line)
 }
 
-/// The first of other servers that is a dependency, where the usual one is not.
-pub(super) fn other<'s>(manifest: &Manifest, usual: &str, others: &[&'s str]) -> Option<&'s str> {
-    others.iter().copied().find(|name| manifest.has(name) && !manifest.has(usual))
-}
-
-/// The command line of the usual server or the other.
+/// The command line of the usual server, or of another that is a dependency where that one is not.
 pub(super) fn choose(c: &mut Candidate<'_>, usual: &str, others: &[&str]) -> &'static str {
-    let server = other(&c.manifest, usual, others).unwrap_or(usual);
+    let other = others.iter().find(|name| c.manifest.has(name) && !c.manifest.has(usual));
+    let server = other.unwrap_or(&usual);
     c.needs(server);
     of(server)
 }
