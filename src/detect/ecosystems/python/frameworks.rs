@@ -1,13 +1,11 @@
 //! Frameworks: what shows that one is used, and how its applications are run.
 
-use std::rc::Rc;
-
 use super::{
     candidate::{Candidate, Module},
     server,
     version::PYTHON,
 };
-use crate::detect::prelude::*;
+use crate::detect::{paths::below, prelude::*};
 
 /// What the row of a framework says beside its packages, its port and its environment, which may hold `{port}`.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +20,10 @@ pub(super) struct Own {
     /// Command line for a file that makes no object which a server could take.
     bare: &'static str,
     /// What lines cannot say; what it gives is the command line.
-    code: Option<fn(&mut Candidate<'_>, &App, &mut Module) -> Option<String>>,
+    code: Option<Code>,
 }
+
+type Code = fn(&mut Candidate<'_>, &App, &mut Module) -> Option<String>;
 
 /// How an application is served. Command lines may hold what [`server::line`] fills, `{file}`, and `{script}` for running
 /// the file.
@@ -158,11 +158,9 @@ impl App {
     /// Starts it.
     pub(super) fn start(&self, c: &mut Candidate<'_>) {
         let mut module = c.module(&self.file);
-        let template = match self.own.code.and_then(|code| code(c, self, &mut module)) {
-            Some(line) => line,
-            None => self.template(c),
-        };
-        let file = quote(crate::detect::paths::below(&module.run_dir, &self.file));
+        let own = self.own.code.and_then(|code| code(c, self, &mut module));
+        let template = own.unwrap_or_else(|| self.template(c));
+        let file = quote(below(&module.run_dir, &self.file));
         let line = server::line(&template, &module, &self.object, self.is_factory)
             .replace("{script}", &c.script(&self.file, &module))
             .replace("{file}", &file);
@@ -203,22 +201,20 @@ impl App {
     /// What the file that is run says, else what the framework does.
     fn port(&self, c: &Candidate<'_>) -> (u16, Rule, Option<Evidence>) {
         let of = |is_one: &dyn Fn(&Text) -> bool| {
-            let files: Vec<Rc<Text>> =
-                c.files.iter().filter(|file| is_one(file)).cloned().collect();
-            source::ports(&files, PYTHON.listens)
+            let files = c.files.iter().filter(|file| is_one(file)).cloned();
+            source::ports(&files.collect::<Vec<_>>(), PYTHON.listens)
         };
         // Elsewhere only what is said together with `PORT`, where the application is run.
         let elsewhere = || {
             let found = of(&|file| file.text.contains(".run("));
             found.number.filter(|_| found.env.is_some())
         };
-        match of(&|file| file.path == self.file).number.or_else(elsewhere) {
-            Some((port, place)) => (port, Fixed::PortInSource.into(), Some(place)),
-            None => {
-                let id = self.framework.id;
-                (self.framework.port, Rule::DefaultOf(id.to_owned()), None)
-            }
-        }
+        let own = of(&|file| file.path == self.file).number.or_else(elsewhere);
+        let default = || Rule::DefaultOf(self.framework.id.to_owned());
+        own.map_or_else(
+            || (self.framework.port, default(), None),
+            |(port, place)| (port, Fixed::PortInSource.into(), Some(place)),
+        )
     }
 }
 

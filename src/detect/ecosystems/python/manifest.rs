@@ -197,7 +197,7 @@ impl Manifest {
                 } else if option(line, &["-e", "--editable"]).is_some_and(is_path)
                     || !line.starts_with('-') && is_path(line)
                 {
-                    self.local.get_or_insert(Evidence::line(&path, Some(at)));
+                    self.local.get_or_insert_with(|| Evidence::line(&path, Some(at)));
                 } else if !line.starts_with(['-', '#']) {
                     self.add_requirement(line, &path, at);
                 }
