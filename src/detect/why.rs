@@ -278,7 +278,6 @@ words! {
         ZigInterface = "the interface that build.zig is written for",
         // C and C++.
         GccOfDebian = "the GCC whose library Debian 12 has",
-        ProgramThatIsRun = "the program that is run",
         NotNamedLikeProject = "neither named like the project nor before it",
         // .NET.
         ProjectExtension = "the extension of the project file",

@@ -76,18 +76,12 @@ fn in_file(file: &Rc<Text>) -> Option<App> {
     FRAMEWORKS.iter().find_map(|framework| {
         let own = framework.own?;
         let modules = if own.modules.is_empty() { framework.marks } else { own.modules };
-        let (module, line) = imported
-            .iter()
-            .find(|(name, _)| modules.contains(&name.split('.').next().unwrap_or(name)))?;
-        let derived = derived(&file.text, own.calls);
-        let calls: Vec<&str> =
-            own.calls.iter().copied().chain(derived.iter().map(String::as_str)).collect();
-        let (object, line, is_factory) = match own.calls.is_empty() {
-            true if own.uses.is_empty() || own.uses.iter().any(|text| has(&text)) => {
-                (String::new(), *line, false)
-            }
-            true => return None,
-            false => object(file, &calls)?,
+        let is_known = |name: &str| modules.contains(&name.split('.').next().unwrap_or(name));
+        let (module, line) = imported.iter().find(|(name, _)| is_known(name))?;
+        let is_used = own.uses.is_empty() || own.uses.iter().any(has);
+        let (object, line, is_factory) = match own.calls {
+            [] => is_used.then(|| (String::new(), *line, false))?,
+            calls => object(file, calls)?,
         };
         let is_asgi = module.contains("asgi")
             || imported.iter().any(|(name, _)| name.starts_with("falcon.asgi"))
@@ -115,7 +109,12 @@ const DERIVED_MAX: usize = 10;
 type Object = (String, usize, bool);
 
 /// `app = Class(` at the start of a line, or in a function that needs no arguments.
-fn object(file: &Text, classes: &[&str]) -> Option<Object> {
+fn object(file: &Text, calls: &[&str]) -> Option<Object> {
+    let derived = derived(&file.text, calls);
+    let find = |line: &str| {
+        let all = calls.iter().copied().chain(derived.iter().map(String::as_str));
+        all.into_iter().find_map(|call| find_word(line, call))
+    };
     let mut function: Option<&str> = None;
     let mut factory = None;
     let mut run = None;
@@ -132,7 +131,7 @@ fn object(file: &Text, classes: &[&str]) -> Option<Object> {
             let definition = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
             function = definition.and_then(callable);
         }
-        let Some(class) = classes.iter().find_map(|class| find_word(line, class)) else { continue };
+        let Some(class) = find(line) else { continue };
         let code = line.trim_start();
         if code.starts_with(['#', '"', '\'']) || code.starts_with("class ") {
             continue;
@@ -142,12 +141,12 @@ fn object(file: &Text, classes: &[&str]) -> Option<Object> {
         if let Some(name) = target.filter(|name| is_top && is_name(name)) {
             return Some((name.to_owned(), at, false));
         }
-        factory = factory.or(function.map(|name| (name.to_owned(), at, true)));
+        factory = factory.or_else(|| Some((function?.to_owned(), at, true)));
         run.get_or_insert(at);
     }
     let called = factory.as_ref().and_then(|(name, ..)| called(file, name));
     // Made where the file is run, or in a function that wants something.
-    called.or(factory).or(run.map(|line| (String::new(), line, false)))
+    called.or(factory).or_else(|| Some((String::new(), run?, false)))
 }
 
 /// `app = create_app()` at the start of a line.
@@ -165,23 +164,19 @@ fn callable(definition: &str) -> Option<&str> {
     let (name, rest) = definition.split_once('(')?;
     let arguments = rest.split("):").next()?.split(") ->").next()?;
     let mut depth = 0i32;
-    let mut argument = String::new();
-    let mut needs = false;
-    for c in arguments.chars().chain([',']) {
-        depth += match c {
-            '(' | '[' | '{' => 1,
-            ')' | ']' | '}' => -1,
-            _ => 0,
-        };
-        if c != ',' || depth > 0 {
-            argument.push(c);
-            continue;
+    let ends = |c: char| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
         }
-        let text = argument.trim();
-        needs |= !(text.is_empty() || text.contains('=') || text.starts_with('*') || text == "/");
-        argument.clear();
-    }
-    (is_name(name.trim()) && !needs).then(|| name.trim())
+        c == ',' && depth <= 0
+    };
+    let is_optional = |argument: &str| {
+        let argument = argument.trim();
+        argument.is_empty() || argument.contains('=') || argument.starts_with(['*', '/'])
+    };
+    (is_name(name.trim()) && arguments.split(ends).all(is_optional)).then(|| name.trim())
 }
 
 /// `app = create_app()` or `from shop import app` in a file that is made for servers, or is run.
@@ -217,15 +212,8 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
 
 /// Where `word` stands in the line, not as the end of a longer name.
 fn find_word(line: &str, word: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = line[from..].find(word) {
-        let at = from + found;
-        if !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
-            return Some(at);
-        }
-        from = at + word.len();
-    }
-    None
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).map(|(at, _)| at).find(|at| !line[..*at].ends_with(is_part))
 }
 
 fn is_name(text: &str) -> bool {

@@ -116,7 +116,7 @@ const LISTENS: &[&str] = &[
 
 /// A program without a framework: a file whose name says so, a lone file, a script of the project.
 pub(super) fn program(c: &mut Candidate<'_>) -> Option<()> {
-    let place = match entry(c) {
+    let (line, rule, place, module) = match entry(c) {
         Some(path) => {
             let module = c.module(&path);
             // `python -m pkg` runs its `__main__`.
@@ -126,37 +126,33 @@ pub(super) fn program(c: &mut Candidate<'_>) -> Option<()> {
             };
             let name = file_name(&path);
             c.is_guess = !ENTRIES.contains(&name) || name == "cli.py";
-            let place = Evidence::file(path);
-            c.start(&line, Fixed::EntryFile, [place.clone()], &module);
-            place
+            (line, Fixed::EntryFile, Evidence::file(path), module)
         }
         None => {
             let scripts = &c.manifest.scripts;
             let own = scripts.iter().find(|(name, _)| Some(name) == c.manifest.name.as_ref());
-            let (name, place) = own.or(scripts.first())?.clone();
+            let (name, place) = own.or_else(|| scripts.first())?.clone();
             c.needs_project = true;
-            c.start(&name, Fixed::ProjectScript, [place.clone()], &Module::of(c.at.dir));
-            place
+            (name, Fixed::ProjectScript, place, Module::of(c.at.dir))
         }
     };
+    c.start(&line, rule, [place.clone()], &module);
     let mut files = c.files.clone();
     files.retain(|file| LISTENS.iter().any(|word| file.text.contains(word)));
     let ports = source::ports(&files, PYTHON.listens);
-    // A server of a library that no rule knows: the file that is run names its address.
-    let address =
-        || source::address(&c.at.project.tree.read(&place.file).into_iter().collect::<Vec<_>>());
-    match (ports.number, ports.env) {
-        (Some((port, place)), _) => c.port(port, Fixed::PortInSource, Some(place)),
-        (None, Some(place)) => c.port(8000, Fixed::PortIsRead, Some(place)),
+    let found = match (ports.number, ports.env) {
+        (Some((port, place)), _) => Some((port, Fixed::PortInSource, place)),
+        (None, Some(place)) => Some((8000, Fixed::PortIsRead, place)),
         (None, None) => {
-            let (port, place) = match address() {
-                Some(found) => found,
-                None => return Some(()),
-            };
-            c.port(port, Fixed::AddressInSource, Some(place));
+            // A server of a library that no rule knows: the file that is run names its address.
+            let own: Vec<Rc<Text>> = c.at.project.tree.read(&place.file).into_iter().collect();
+            source::address(&own).map(|(port, place)| (port, Fixed::AddressInSource, place))
         }
+    };
+    if let Some((port, rule, place)) = found {
+        c.port(port, rule, Some(place));
+        c.health();
     }
-    c.health();
     Some(())
 }
 

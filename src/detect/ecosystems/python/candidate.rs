@@ -43,7 +43,17 @@ impl Module {
     }
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    pub(super) fn new(
+        at: Folder<'a>,
+        manifest: Manifest,
+        files: Vec<Rc<Text>>,
+        facts: Facts,
+    ) -> Self {
+        let (adds, last) = (Vec::new(), Vec::new());
+        Self { at, manifest, files, facts, adds, last, needs_project: false, is_guess: false }
+    }
+
     /// Adds a package that the manifest does not have.
     pub(super) fn needs(&mut self, package: &str) {
         if !self.manifest.has(package) {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
     candidate::{Candidate, Module},
+    imports::quoted,
     server,
 };
 use crate::detect::{paths::below, prelude::*};
@@ -19,23 +20,17 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
     // The root of its modules.
     let root = parent(&manage.path).to_owned();
     let place = Evidence::line(&manage.path, manage.line_of("DJANGO_SETTINGS_MODULE"));
-    let package = settings_module(&manage.text);
-    let package = package.as_deref().and_then(|module| module.split('.').next());
+    let package = settings_module(&manage.text).and_then(|module| module.split('.').next());
     let served = |name: &str| served(c, &root, package, name);
     let (wsgi, asgi) = (served("wsgi"), served("asgi"));
     let dependency = c.manifest.place("django").unwrap_or_else(|| place.clone());
     c.facts.framework("django", Fixed::ManageAndSettings, [dependency, place.clone()]);
 
-    let is_wsgi = |server: &str| ["gunicorn", "waitress"].contains(&server);
-    let mut others = vec!["daphne", "uvicorn", "waitress"];
-    others.retain(|name| if is_wsgi(name) { wsgi.is_some() } else { asgi.is_some() });
-    let server = match server::other(&c.manifest, "gunicorn", &others) {
-        None if wsgi.is_some() => Some("gunicorn"),
-        None if asgi.is_some() => Some("uvicorn"),
-        other => other,
-    };
-    let found = server.and_then(|server| {
-        let (name, place) = if is_wsgi(server) { wsgi } else { asgi }?;
+    let is_named = |server: &&str| c.manifest.has(server) && !c.manifest.has("gunicorn");
+    let named = ["daphne", "uvicorn", "waitress"].into_iter().filter(is_named);
+    let found = named.chain(["gunicorn", "uvicorn"]).find_map(|server| {
+        let is_wsgi = ["gunicorn", "waitress"].contains(&server);
+        let (name, place) = if is_wsgi { wsgi.clone() } else { asgi.clone() }?;
         Some((server, name, place))
     });
     let mut module = Module::of(&root);
@@ -87,15 +82,11 @@ fn depth(path: &str) -> usize {
 }
 
 /// `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")`
-fn settings_module(text: &str) -> Option<String> {
-    let at = text.find("DJANGO_SETTINGS_MODULE")?;
-    let rest = text[at..].split_once(',')?.1;
-    let start = rest.find(['"', '\''])?;
-    let quote = &rest[start..=start];
-    let end = rest[start + 1..].find(quote)?;
-    let module = &rest[start + 1..start + 1 + end];
+fn settings_module(text: &str) -> Option<&str> {
+    let rest = text[text.find("DJANGO_SETTINGS_MODULE")?..].split_once(',')?.1;
+    let module = quoted(&rest[rest.find(['"', '\''])?..])?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "._".contains(c);
-    (!module.is_empty() && module.chars().all(fits)).then(|| module.to_owned())
+    (!module.is_empty() && module.chars().all(fits)).then_some(module)
 }
 
 /// Lets `manage.py` make what has to be there before the first start.
@@ -124,14 +115,14 @@ fn manage_files(c: &mut Candidate<'_>, root: &str) {
 }
 
 /// Variables that the settings can't be loaded without, with values that will do while files are collected.
-fn stand_ins(settings: &[Rc<Text>]) -> BTreeMap<String, &'static str> {
+fn stand_ins(settings: &[Rc<Text>]) -> BTreeMap<&str, &'static str> {
     let calls =
         ["os.environ[", "environ[", "getenv(", "environ.get(", "env(", "env.str(", "config("];
     let mut found = BTreeMap::new();
     for line in settings.iter().flat_map(|file| file.text.lines()) {
         for call in calls {
             let Some(name) = argument(line, call) else { continue };
-            let value = match name.as_str() {
+            let value = match name {
                 name if name.contains("SECRET") => "build",
                 "DATABASE_URL" => "sqlite:////tmp/build.sqlite3",
                 // Behind a condition it may well be missing.
@@ -147,12 +138,10 @@ fn stand_ins(settings: &[Rc<Text>]) -> BTreeMap<String, &'static str> {
 }
 
 /// The name of a variable that is the first argument of a call.
-fn argument(line: &str, call: &str) -> Option<String> {
-    let rest = &line[line.find(call)? + call.len()..];
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let name = rest[1..].split(quote).next()?;
+fn argument<'l>(line: &'l str, call: &str) -> Option<&'l str> {
+    let name = quoted(&line[line.find(call)? + call.len()..])?;
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    (!name.is_empty() && name.len() < 80 && name.chars().all(fits)).then(|| name.to_owned())
+    (!name.is_empty() && name.len() < 80 && name.chars().all(fits)).then_some(name)
 }
 
 const STAND_INS_MAX: usize = 30;
@@ -164,15 +153,15 @@ mod tests {
     #[test]
     fn the_settings_module_is_read_from_manage_py() {
         let text = "    os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings.dev')\n";
-        assert_eq!(settings_module(text).as_deref(), Some("shop.settings.dev"));
+        assert_eq!(settings_module(text), Some("shop.settings.dev"));
         assert_eq!(settings_module("DJANGO_SETTINGS_MODULE, x"), None);
         assert_eq!(settings_module("DJANGO_SETTINGS_MODULE, 'a b'"), None);
     }
 
     #[test]
     fn variables_are_read_from_calls() {
-        assert_eq!(argument("X = os.environ['KEY_1']", "os.environ[").as_deref(), Some("KEY_1"));
-        assert_eq!(argument("X = env(\"KEY\", default=1)", "env(").as_deref(), Some("KEY"));
+        assert_eq!(argument("X = os.environ['KEY_1']", "os.environ["), Some("KEY_1"));
+        assert_eq!(argument("X = env(\"KEY\", default=1)", "env("), Some("KEY"));
         assert_eq!(argument("X = env(name)", "env("), None);
     }
 }

@@ -1,13 +1,11 @@
 //! Frameworks: what shows that one is used, and how its applications are run.
 
-use std::rc::Rc;
-
 use super::{
     candidate::{Candidate, Module},
     server,
     version::PYTHON,
 };
-use crate::detect::prelude::*;
+use crate::detect::{paths::below, prelude::*};
 
 /// What the row of a framework says beside its packages, its port and its environment, which may hold `{port}`.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +20,10 @@ pub(super) struct Own {
     /// Command line for a file that makes no object which a server could take.
     bare: &'static str,
     /// What lines cannot say; what it gives is the command line.
-    code: Option<fn(&mut Candidate<'_>, &App, &mut Module) -> Option<String>>,
+    code: Option<Code>,
 }
+
+type Code = fn(&mut Candidate<'_>, &App, &mut Module) -> Option<String>;
 
 /// How an application is served. Command lines may hold what [`server::line`] fills, `{file}`, and `{script}` for running
 /// the file.
@@ -45,6 +45,10 @@ pub(super) enum Serve {
 
 use Serve::{Asgi, Brings, Line, Script, Work, Wsgi};
 
+const fn line(line: &'static str) -> Own {
+    own(Line(line), &[])
+}
+
 const fn own(serve: Serve, calls: &'static [&'static str]) -> Own {
     Own { modules: &[], calls, uses: &[], serve, bare: "{script}", code: None }
 }
@@ -59,8 +63,7 @@ pub(super) static FRAMEWORKS: &[Framework<Own>] = &[
         .own(Own { code: Some(dash), ..own(Line("{script}"), &["Dash("]) }),
     framework("fasthtml", &["python-fasthtml"], 5001)
         .own(Own { modules: &["fasthtml"], ..own(Brings("uvicorn"), &["fast_app(", "FastHTML("]) }),
-    framework("connexion", &["connexion"], 8080)
-        .own(own(Wsgi, &["connexion.FlaskApp(", "connexion.App(", "FlaskApp("])),
+    framework("connexion", &["connexion"], 8080).own(own(Wsgi, &["FlaskApp(", "connexion.App("])),
     framework("fastapi", &["fastapi"], 8000).own(own(Asgi, &["FastAPI("])),
     framework("litestar", &["litestar", "starlite"], 8000)
         .own(own(Asgi, &["Litestar(", "Starlite("])),
@@ -72,57 +75,44 @@ pub(super) static FRAMEWORKS: &[Framework<Own>] = &[
         .env(&[("ROBYN_HOST", "0.0.0.0"), ("ROBYN_PORT", "{port}")]),
     framework("apiflask", &["apiflask"], 5000).own(own(Wsgi, &["APIFlask("])),
     framework("eve", &["eve"], 5000).own(own(Wsgi, &["Eve("])),
-    framework("flask", &["flask"], 5000).own(Own {
-        bare: "flask --app {module} run --host 0.0.0.0 --port $PORT",
-        ..own(Wsgi, &["Flask("])
-    }),
+    framework("flask", &["flask"], 5000)
+        .own(Own { bare: "flask --app {module} run {listen}", ..own(Wsgi, &["Flask("]) }),
     framework("starlette", &["starlette"], 8000).own(own(Asgi, &["Starlette("])),
-    framework("falcon", &["falcon"], 8000)
-        .own(own(Wsgi, &["falcon.App(", "falcon.API(", "falcon.asgi.App(", "App(", "API("])),
+    framework("falcon", &["falcon"], 8000).own(own(Wsgi, &["App(", "API("])),
     framework("bottle", &["bottle"], 8080).own(own(Wsgi, &["Bottle(", "default_app("])),
     framework("panther", &["panther"], 8000).own(own(Asgi, &["Panther("])),
     framework("responder", &["responder"], 5042).own(own(Asgi, &["responder.API("])),
     framework("emmett", &["emmett", "emmett55"], 8000)
-        .own(own(Line("emmett -a {file} serve --host 0.0.0.0 --port $PORT"), &["App("])),
+        .own(own(Line("emmett -a {file} serve {listen}"), &["App("])),
     framework("microdot", &["microdot"], 5000).own(own(Script, &["Microdot("])),
     framework("klein", &["klein"], 8080).own(own(Script, &["Klein("])),
     framework("web.py", &["web-py"], 8080)
         .own(Own { modules: &["web"], ..own(Script, &["web.application("]) }),
     framework("cherrypy", &["cherrypy"], 8080).own(own(Script, &[])),
-    framework("aiohttp", &["aiohttp"], 8080)
-        .own(own(Script, &["web.Application(", "aiohttp.web.Application("])),
-    framework("tornado", &["tornado"], 8888)
-        .own(own(Script, &["tornado.web.Application(", "web.Application(", "Application("])),
+    framework("aiohttp", &["aiohttp"], 8080).own(own(Script, &["web.Application("])),
+    framework("tornado", &["tornado"], 8888).own(own(Script, &["Application("])),
     framework("pyramid", &["pyramid"], 6543)
         .own(Own { code: Some(pyramid), ..own(Script, &["Configurator("]) }),
-    framework("chainlit", &["chainlit"], 8000).own(Own {
-        code: Some(chainlit),
-        ..own(Line("chainlit run {file} --host 0.0.0.0 --port $PORT --headless"), &[])
-    }),
+    framework("chainlit", &["chainlit"], 8000)
+        .own(Own { code: Some(chainlit), ..line("chainlit run {file} {listen} --headless") }),
     framework("streamlit", &["streamlit"], 8501)
-        .own(Own { code: Some(streamlit), ..own(Line(STREAMLIT), &[]) })
+        .own(Own { code: Some(streamlit), ..line(STREAMLIT) })
         .env(&[("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false"), ("HOME", "/tmp")]),
     framework("nicegui", &["nicegui"], 8080)
-        .own(own(Line("{script}"), &[]))
+        .own(line("{script}"))
         .env(&[("NICEGUI_STORAGE_PATH", "/tmp/nicegui")]),
     framework("gradio", &["gradio"], 7860)
-        .own(Own { uses: &["launch(", "Blocks(", "Interface("], ..own(Line("{script}"), &[]) })
+        .own(Own { uses: &["launch(", "Blocks(", "Interface("], ..line("{script}") })
         .env(&[("GRADIO_SERVER_NAME", "0.0.0.0"), ("GRADIO_SERVER_PORT", "{port}")]),
-    framework("mesop", &["mesop"], 32123)
-        .own(own(Line("gunicorn --bind 0.0.0.0:$PORT {module}:me"), &[])),
-    framework("solara", &["solara"], 8765)
-        .own(own(Line("solara run {file} --host 0.0.0.0 --port $PORT --production"), &[])),
-    framework("shiny", &["shiny"], 8000)
-        .own(own(Line("shiny run --host 0.0.0.0 --port $PORT {file}"), &[])),
-    framework("panel", &["panel"], 5006).own(own(Line(PANEL), &[])),
+    framework("mesop", &["mesop"], 32123).own(line("gunicorn --bind 0.0.0.0:$PORT {module}:me")),
+    framework("solara", &["solara"], 8765).own(line("solara run {file} {listen} --production")),
+    framework("shiny", &["shiny"], 8000).own(line("shiny run {listen} {file}")),
+    framework("panel", &["panel"], 5006).own(line(PANEL)),
     framework("marimo", &["marimo"], 2718)
-        .own(own(
-            Line("marimo run {file} --host 0.0.0.0 --port $PORT --headless"),
-            &["marimo.App("],
-        ))
+        .own(own(Line("marimo run {file} {listen} --headless"), &["marimo.App("]))
         .env(&[("HOME", "/tmp")]),
     framework("taipy", &["taipy", "taipy-gui"], 5000)
-        .own(own(Line("taipy run {file} --host 0.0.0.0 --port $PORT --no-reloader"), &["Gui("])),
+        .own(own(Line("taipy run {file} {listen} --no-reloader"), &["Gui("])),
     framework("celery", &["celery"], 0)
         .own(own(Work("celery --app {module} worker --loglevel info"), &["Celery("])),
     framework("discord.py", &["discord-py", "discord", "py-cord", "nextcord", "disnake"], 0)
@@ -168,11 +158,9 @@ impl App {
     /// Starts it.
     pub(super) fn start(&self, c: &mut Candidate<'_>) {
         let mut module = c.module(&self.file);
-        let template = match self.own.code.and_then(|code| code(c, self, &mut module)) {
-            Some(line) => line,
-            None => self.template(c),
-        };
-        let file = quote(crate::detect::paths::below(&module.run_dir, &self.file));
+        let own = self.own.code.and_then(|code| code(c, self, &mut module));
+        let template = own.unwrap_or_else(|| self.template(c));
+        let file = quote(below(&module.run_dir, &self.file));
         let line = server::line(&template, &module, &self.object, self.is_factory)
             .replace("{script}", &c.script(&self.file, &module))
             .replace("{file}", &file);
@@ -213,22 +201,20 @@ impl App {
     /// What the file that is run says, else what the framework does.
     fn port(&self, c: &Candidate<'_>) -> (u16, Rule, Option<Evidence>) {
         let of = |is_one: &dyn Fn(&Text) -> bool| {
-            let files: Vec<Rc<Text>> =
-                c.files.iter().filter(|file| is_one(file)).cloned().collect();
-            source::ports(&files, PYTHON.listens)
+            let files = c.files.iter().filter(|file| is_one(file)).cloned();
+            source::ports(&files.collect::<Vec<_>>(), PYTHON.listens)
         };
         // Elsewhere only what is said together with `PORT`, where the application is run.
         let elsewhere = || {
             let found = of(&|file| file.text.contains(".run("));
             found.number.filter(|_| found.env.is_some())
         };
-        match of(&|file| file.path == self.file).number.or_else(elsewhere) {
-            Some((port, place)) => (port, Fixed::PortInSource.into(), Some(place)),
-            None => {
-                let id = self.framework.id;
-                (self.framework.port, Rule::DefaultOf(id.to_owned()), None)
-            }
-        }
+        let own = of(&|file| file.path == self.file).number.or_else(elsewhere);
+        let default = || Rule::DefaultOf(self.framework.id.to_owned());
+        own.map_or_else(
+            || (self.framework.port, default(), None),
+            |(port, place)| (port, Fixed::PortInSource.into(), Some(place)),
+        )
     }
 }
 

@@ -5,24 +5,16 @@ use std::rc::Rc;
 use crate::detect::{Text, manifest, manifest::Value};
 
 /// Modules that are imported, with their lines.
-pub(super) fn imports(text: &str) -> Vec<(&str, usize)> {
-    let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+pub(super) fn imports<'t>(text: &'t str) -> Vec<(&'t str, usize)> {
+    let of_line = |(at, line): (usize, &'t str)| {
         let line = line.trim_start();
-        if let Some(rest) = line.strip_prefix("from ") {
-            let module = rest.split_whitespace().next().unwrap_or_default();
-            if rest.contains(" import") {
-                found.push((module, at + 1));
-            }
-        } else if let Some(rest) = line.strip_prefix("import ") {
-            let names = rest.split(',').filter_map(|name| name.split_whitespace().next());
-            found.extend(names.map(|name| (name.trim_end_matches(';'), at + 1)));
-        }
-        if found.len() > IMPORTS_MAX {
-            break;
-        }
-    }
-    found
+        let from = line.strip_prefix("from ").filter(|rest| rest.contains(" import"));
+        let names = from.or_else(|| line.strip_prefix("import ")).unwrap_or_default();
+        let names = names.split(',').take(if from.is_some() { 1 } else { IMPORTS_MAX });
+        let names = names.filter_map(|name| name.split_whitespace().next());
+        names.map(move |name| (name.trim_end_matches(';'), at + 1))
+    };
+    text.lines().enumerate().flat_map(of_line).take(IMPORTS_MAX).collect()
 }
 
 /// Packages of PyPI for what files import, where no manifest says; modules that few use are not known.
@@ -32,6 +24,12 @@ pub(super) fn imported(files: &[Rc<Text>]) -> impl Iterator<Item = String> {
     };
     let rows = IMPORTED.iter().map(|row| row.split_once('=').unwrap_or((row, row)));
     rows.filter(move |(module, _)| is_known(module)).map(|(_, package)| package.replace('_', "-"))
+}
+
+/// The text in the quotes that a text begins with.
+pub(in crate::detect::ecosystems) fn quoted(text: &str) -> Option<&str> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    text[1..].split([quote, '\n']).next()
 }
 
 /// What a program says of itself in a comment: <https://peps.python.org/pep-0723/>.

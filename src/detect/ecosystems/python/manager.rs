@@ -97,47 +97,35 @@ const PIP_CACHE: &str = "/root/.cache/pip";
 /// In the order in which lock files and backends are looked for; any other backend is one for pip.
 static MANAGERS: [&Manager; 5] = [&UV, &POETRY, &PDM, &PIP, &PIPENV];
 
-/// The package manager of a folder.
-#[derive(Debug)]
-pub(super) struct Managed {
-    /// None where there is no manifest.
-    pub(super) manager: Option<&'static Manager>,
-    /// Folder of the workspace, else of the service.
-    pub(super) root: String,
-    /// Row for what is installed.
-    pub(super) language: &'static Language,
-    pub(super) decision: Decision,
+/// The package manager of a folder (none where there is no manifest), and why.
+pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Option<&'static Manager>, Decision) {
+    let member = workspace(at, manifest);
+    let member = member.map(|(_, place)| (&UV, Rule::Is(Fixed::WorkspaceMember), place));
+    let is_locked = |manager: &&Manager| manager.files.first().is_some_and(|lock| at.has(lock));
+    let locked = MANAGERS.into_iter().find(is_locked).filter(|_| member.is_none());
+    let by_lock =
+        locked.map(|manager| (manager, Fixed::LockFile.into(), at.place(manager.files[0], None)));
+    let Some((manager, rule, place)) = member.or(by_lock).or_else(|| declared(at, manifest)) else {
+        return (None, Decision::new(What::BuildSystem, "none", Fixed::NoManager, []));
+    };
+    let decision = Decision::new(What::BuildSystem, manager.id, rule, [place]);
+    let decision = match manifest.requirements.first().filter(|_| locked.is_some()) {
+        Some(path) => decision.not(PIP.id, Some(Evidence::file(path)), Fixed::LockSaysMore),
+        None => decision,
+    };
+    (Some(manager), decision)
 }
 
-/// The package manager of a folder, and why.
-pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> Managed {
-    let workspace = workspace(at, manifest);
-    let root = workspace.as_ref().map_or(at.dir, |(root, _)| root).to_owned();
-    let member = workspace.map(|(_, place)| (&UV, Fixed::WorkspaceMember.into(), place));
-    let locked = || {
-        let is_locked = |manager: &&Manager| manager.files.first().is_some_and(|lock| at.has(lock));
-        let manager = MANAGERS.into_iter().find(is_locked)?;
-        Some((manager, Fixed::LockFile.into(), at.place(manager.files[0], None)))
+/// The row for what a manager installs.
+pub(super) fn language(manager: Option<&Manager>, manifest: &Manifest) -> &'static Language {
+    let is_linked = |manager: &Manager| {
+        manifest.local.is_some() && !(manifest.requirements.is_empty() && manager.files.is_empty())
     };
-    let Some((manager, rule, place)) = member.or_else(locked).or_else(|| declared(at, manifest))
-    else {
-        let decision = Decision::new(What::BuildSystem, "none", Fixed::NoManager, []);
-        return Managed { manager: None, root, language: &PYTHON, decision };
-    };
-    let is_locked = rule == Rule::Is(Fixed::LockFile);
-    let mut decision = Decision::new(What::BuildSystem, manager.id, rule, [place]);
-    if let Some(requirements) = manifest.requirements.first().filter(|_| is_locked) {
-        let lost = Some(Evidence::file(requirements));
-        decision = decision.not(PIP.id, lost, Fixed::LockSaysMore);
+    match manager {
+        Some(manager) if manager.is_uv() => &WITH_UV,
+        Some(manager) if is_linked(manager) => &IN_PLACE,
+        _ => &PYTHON,
     }
-    let is_linked = manifest.local.is_some()
-        && (!manifest.requirements.is_empty() || !manager.files.is_empty());
-    let language = match is_linked {
-        _ if manager.is_uv() => &WITH_UV,
-        true => &IN_PLACE,
-        false => &PYTHON,
-    };
-    Managed { manager: Some(manager), root, language, decision }
 }
 
 /// What manifests say of the manager.
@@ -168,7 +156,7 @@ fn declared(at: Folder<'_>, manifest: &Manifest) -> Option<(&'static Manager, Ru
 }
 
 /// The root of the workspace of uv that has this folder as a member.
-fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, Evidence)> {
+pub(super) fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, Evidence)> {
     manifest.pyproject.as_ref()?;
     upward(at.dir).skip(1).find_map(|root| {
         let path = join(root, "pyproject.toml");
@@ -196,19 +184,14 @@ pub(super) struct Install {
     pub(super) build: Vec<Step>,
 }
 
-/// The steps that install; `root` is the folder of the workspace, else of the service.
-pub(super) fn install(
-    c: &mut Candidate<'_>,
-    manager: &'static Manager,
-    root: &str,
-    version: Version,
-) -> Install {
+/// The steps that install.
+pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version) -> Install {
     for (name, value) in manager.env {
         c.facts.build_env(name, *value);
     }
     c.facts.cache.extend([PIP_CACHE, manager.cache].map(str::to_owned));
     let mut install = match manager.is_uv() {
-        true => uv(c, Folder::new(c.at.project, root)),
+        true => uv(c),
         false => in_venv(c, manager, version),
     };
     if !c.adds.is_empty() {
@@ -321,8 +304,11 @@ fn poetry(at: Folder<'_>) -> String {
     })
 }
 
-fn uv(c: &Candidate<'_>, root: Folder<'_>) -> Install {
+fn uv(c: &Candidate<'_>) -> Install {
     let manifest = &c.manifest;
+    let workspace = workspace(c.at, manifest);
+    let root = workspace.as_ref().map_or(c.at.dir, |(root, _)| root);
+    let root = Folder::new(c.at.project, root);
     let frozen = if root.has("uv.lock") { " --frozen" } else { "" };
     let settings = root.toml("pyproject.toml");
     let is_workspace = settings.is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::imports::quoted;
 use crate::detect::prelude::*;
 
 /// A dependency that is needed to run.
@@ -92,7 +93,14 @@ impl Manifest {
             found.pyproject = Some(toml);
         }
         if let Some(toml) = at.toml("Pipfile") {
-            found.read_pipfile(&toml, &at.path("Pipfile"));
+            let path = at.path("Pipfile");
+            found.add_members(toml.get("packages"), &path, "");
+            for key in ["python_full_version", "python_version"] {
+                if let Some(python) = toml.at(&["requires", key]) {
+                    let version = python.text().unwrap_or_default();
+                    found.add_python(&version, &format!("Pipfile {key}"), &path, python.line);
+                }
+            }
         }
         found.read_setup(at);
         if found.dependencies.is_empty() && found.requirements.is_empty() {
@@ -124,28 +132,37 @@ impl Manifest {
         self.has_setup || self.project_at(&["build-system"]).is_some()
     }
 
-    fn add(&mut self, name: &str, spec: &str, place: Evidence) {
+    /// A dependency; `fastapi[standard]` brings its server along.
+    fn add(&mut self, name: &str, spec: &str, has_extras: bool, place: Evidence) {
         let name = normalized(name);
-        if !name.is_empty() && name != "python" {
-            let dependency = Dependency { spec: spec.trim().to_owned(), place };
+        let mut put = |name: String, spec: &str| {
+            let dependency = Dependency { spec: spec.to_owned(), place: place.clone() };
             self.dependencies.entry(name).or_insert(dependency);
+        };
+        if name == "fastapi" && has_extras {
+            put("uvicorn".to_owned(), "");
+        }
+        if !name.is_empty() && name != "python" {
+            put(name, spec.trim().trim_start_matches('*'));
         }
     }
 
-    fn add_requirement(&mut self, text: &str, place: Evidence) {
+    fn add_requirement(&mut self, text: &str, path: &str, line: usize) {
         if let Some((name, spec)) = requirement(text) {
             // `uvicorn[standard]` is uvicorn.
-            let (bare, extras) = name.split_once('[').unwrap_or((name, ""));
-            self.add_with_extras(bare, spec, !extras.is_empty(), place);
+            let (name, extras) = name.split_once('[').unwrap_or((name, ""));
+            self.add(name, spec, !extras.is_empty(), Evidence::line(path, Some(line)));
         }
     }
 
-    /// `fastapi[standard]` brings its server along.
-    fn add_with_extras(&mut self, name: &str, spec: &str, has_extras: bool, place: Evidence) {
-        if normalized(name) == "fastapi" && has_extras {
-            self.add("uvicorn", "", place.clone());
+    fn add_python(&mut self, version: &str, rule: &str, path: &str, line: usize) {
+        self.pythons.push(Pin::new(version, rule, path, line));
+    }
+
+    fn add_texts(&mut self, list: Option<&Value>, path: &str) {
+        for item in list.map_or(&[][..], Value::items) {
+            self.add_requirement(item.as_str().unwrap_or_default(), path, item.line);
         }
-        self.add(name, spec, place);
     }
 
     /// A table of Poetry or Pipenv: each member is a specifier, or a table or list of tables with more.
@@ -155,13 +172,11 @@ impl Manifest {
             let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
             let place = Evidence::line(path, Some(value.line));
             if name == "python" && !python.is_empty() {
-                self.pythons.push(Pin::new(spec, python, path, value.line));
-                continue;
-            }
-            if value.has("path") {
+                self.add_python(&spec, python, path, value.line);
+            } else if value.has("path") {
                 self.local.get_or_insert_with(|| place.clone());
             }
-            self.add_with_extras(name, spec.trim_start_matches('*'), value.has("extras"), place);
+            self.add(name, &spec, value.has("extras"), place);
         }
     }
 
@@ -177,15 +192,14 @@ impl Manifest {
             let dir = parent(&path);
             for (at, line) in text.lines() {
                 let line = line.split(" #").next().unwrap_or(line).trim();
-                let place = Evidence::line(&path, Some(at));
                 if let Some(file) = option(line, &["-r", "--requirement", "-c", "--constraint"]) {
                     pending.extend(resolve(dir, file));
                 } else if option(line, &["-e", "--editable"]).is_some_and(is_path)
                     || !line.starts_with('-') && is_path(line)
                 {
-                    self.local.get_or_insert(place);
+                    self.local.get_or_insert_with(|| Evidence::line(&path, Some(at)));
                 } else if !line.starts_with(['-', '#']) {
-                    self.add_requirement(line, place);
+                    self.add_requirement(line, &path, at);
                 }
             }
         }
@@ -196,12 +210,10 @@ impl Manifest {
         let poetry = toml.at(&["tool", "poetry"]);
         let name = || poetry?.str_at(&["name"]);
         self.name = toml.str_at(&["project", "name"]).or_else(name).map(str::to_owned);
-        for item in toml.at(&["project", "dependencies"]).map_or(&[][..], Value::items) {
-            self.add_requirement(item.as_str().unwrap_or_default(), here(item));
-        }
+        self.add_texts(toml.at(&["project", "dependencies"]), path);
         if let Some(python) = toml.at(&["project", "requires-python"]) {
             let version = python.text().unwrap_or_default();
-            self.pythons.push(Pin::new(version, "requires-python", path, python.line));
+            self.add_python(&version, "requires-python", path, python.line);
         }
         for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
             if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
@@ -216,28 +228,17 @@ impl Manifest {
         }
     }
 
-    fn read_pipfile(&mut self, toml: &Value, path: &str) {
-        self.add_members(toml.get("packages"), path, "");
-        for key in ["python_full_version", "python_version"] {
-            if let Some(python) = toml.at(&["requires", key]) {
-                let (version, rule) = (python.text().unwrap_or_default(), format!("Pipfile {key}"));
-                self.pythons.push(Pin::new(version, rule, path, python.line));
-            }
-        }
-    }
-
     /// `setup.py` is a program; only what is written down in it as texts is read.
     fn read_setup(&mut self, at: Folder<'_>) {
         if let Some(file) = at.read("setup.py") {
             let (text, path) = (file.text.as_str(), file.path.as_str());
             if let Some(at) = text.find("install_requires") {
                 for (offset, item) in list_of_texts(&text[at..]) {
-                    let line = file.line_at(at + offset);
-                    self.add_requirement(item, Evidence::line(path, Some(line)));
+                    self.add_requirement(item, path, file.line_at(at + offset));
                 }
             }
             if let Some((at, python)) = keyword(text, "python_requires") {
-                self.pythons.push(Pin::new(python, "python_requires", path, file.line_at(at)));
+                self.add_python(python, "python_requires", path, file.line_at(at));
             }
             let name = || keyword(text, "name").map(|(_, name)| name.to_owned());
             self.name = self.name.take().or_else(name);
@@ -246,14 +247,14 @@ impl Manifest {
         let mut in_requires = false;
         for (at, line) in file.lines() {
             if line.starts_with([' ', '\t']) && in_requires {
-                self.add_requirement(line.trim(), Evidence::line(&file.path, Some(at)));
+                self.add_requirement(line.trim(), &file.path, at);
                 continue;
             }
             in_requires = line.trim_end().starts_with("install_requires");
             if let Some((key, value)) = line.split_once('=')
                 && key.trim() == "python_requires"
             {
-                self.pythons.push(Pin::new(value.trim(), "python_requires", &file.path, at));
+                self.add_python(value.trim(), "python_requires", &file.path, at);
             }
         }
     }
@@ -263,10 +264,7 @@ impl Manifest {
         let Some(yaml) = project.tree.yaml(path) else { return };
         self.name = yaml.str_at(&["name"]).map(str::to_owned);
         for item in yaml.get("dependencies").map_or(&[][..], Value::items) {
-            for pip in item.get("pip").map_or(&[][..], Value::items) {
-                let place = Evidence::line(path, Some(pip.line));
-                self.add_requirement(pip.as_str().unwrap_or_default(), place);
-            }
+            self.add_texts(item.get("pip"), path);
             let Some(text) = item.as_str() else { continue };
             let text = text.rsplit("::").next().unwrap_or(text);
             let end = text.find(|c: char| "=<>! ".contains(c)).unwrap_or(text.len());
@@ -278,10 +276,10 @@ impl Manifest {
                 false => spec.to_owned(),
             };
             if name == "python" {
-                self.pythons.push(Pin::new(&*spec, "conda environment", path, item.line));
+                self.add_python(&spec, "conda environment", path, item.line);
             }
             if !["pip", "setuptools", "wheel", "conda"].contains(&name) {
-                self.add(name, &spec, Evidence::line(path, Some(item.line)));
+                self.add(name, &spec, false, Evidence::line(path, Some(item.line)));
             }
         }
     }
@@ -293,15 +291,8 @@ fn members(table: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
 
 /// As PyPI compares names: <https://packaging.python.org/en/latest/specifications/name-normalization/>.
 pub(super) fn normalized(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.trim().chars().take(100) {
-        match c {
-            '-' | '_' | '.' if out.ends_with('-') => {}
-            '-' | '_' | '.' => out.push('-'),
-            c => out.push(c.to_ascii_lowercase()),
-        }
-    }
-    out
+    let parts: Vec<&str> = name.trim().split(['-', '_', '.']).filter(|p| !p.is_empty()).collect();
+    parts.join("-").to_ascii_lowercase()
 }
 
 /// Name with extras, and specifier, of a line such as `uvicorn[standard]>=0.20 ; python_version > "3"`.
@@ -322,21 +313,18 @@ fn requirement(text: &str) -> Option<(&str, &str)> {
 }
 
 fn option<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
+    let separators = [' ', '=', '\t'];
     names.iter().find_map(|name| {
         let rest = line.strip_prefix(name)?;
-        let is_short = !name.starts_with("--");
-        (is_short || rest.starts_with([' ', '=', '\t']))
-            .then(|| rest.trim_start_matches(['=', ' ', '\t']))
+        let fits = !name.starts_with("--") || rest.starts_with(separators);
+        fits.then(|| rest.trim_start_matches(separators))
     })
 }
 
 fn is_path(text: &str) -> bool {
     let text = text.split('[').next().unwrap_or(text).trim();
-    text == "."
-        || text == ".."
-        || text.starts_with("./")
-        || text.starts_with("../")
-        || text.starts_with("file:")
+    [".", ".."].contains(&text)
+        || ["./", "../", "file:"].iter().any(|start| text.starts_with(start))
 }
 
 /// The texts in the first brackets, with their offsets.
@@ -344,36 +332,24 @@ fn list_of_texts(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let Some(open) = text.find('[').filter(|at| *at < 40) else { return found };
     let mut at = open + 1;
-    while let Some(next) = text[at..].find(['"', '\'', ']']) {
-        let start = at + next;
-        let quote = &text[start..=start];
-        if quote == "]" {
-            break;
-        }
-        let Some(length) = text[start + 1..].find(quote) else { break };
-        found.push((start, &text[start + 1..start + 1 + length]));
-        at = start + length + 2;
+    while let Some(next) =
+        text[at..].find(['"', '\'', ']']).filter(|n| !text[at + n..].starts_with(']'))
+    {
+        let start = at + next + 1;
+        let Some(length) = text[start..].find(&text[start - 1..start]) else { break };
+        found.push((start - 1, &text[start..start + length]));
+        at = start + length + 1;
     }
     found
 }
 
 /// The text that a keyword argument has: `python_requires=">=3.8"`.
 fn keyword<'t>(text: &'t str, name: &str) -> Option<(usize, &'t str)> {
-    let mut from = 0;
-    while let Some(found) = text[from..].find(name) {
-        let at = from + found;
-        from = at + name.len();
+    text.match_indices(name).find_map(|(at, _)| {
         let is_word = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let Some(rest) = text[from..].trim_start().strip_prefix('=').map(str::trim_start) else {
-            continue;
-        };
-        let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else { continue };
-        let Some(end) = rest[1..].find(quote) else { continue };
-        if is_word {
-            return Some((at, &rest[1..=end]));
-        }
-    }
-    None
+        let value = text[at + name.len()..].trim_start().strip_prefix('=')?;
+        Some((at, quoted(value.trim_start()).filter(|_| is_word)?))
+    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-pub(super) use self::version::PYTHON;
 use self::{
     candidate::Candidate,
     frameworks::{App, FRAMEWORKS},
-    manager::{Install, Managed, VENV},
+    manager::{Install, VENV},
     manifest::Manifest,
 };
+pub(super) use self::{imports::quoted, version::PYTHON};
 use crate::detect::{prelude::*, procfile::Process};
 
 mod apps;
@@ -61,8 +61,8 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
 fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     let mut manifest = Manifest::load(at);
     let files = at.sources(PYTHON.sources, &|path| path != at.dir && dirs.contains(path));
-    let Managed { mut manager, root, language, mut decision } = manager::decide(at, &manifest);
-    if root != at.dir {
+    let (mut manager, mut decision) = manager::decide(at, &manifest);
+    if let Some((root, _)) = manager::workspace(at, &manifest) {
         // A workspace runs on one Python.
         manifest.pythons.extend(Manifest::load(Folder::new(at.project, &root)).pythons);
     }
@@ -79,24 +79,15 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
             evidence: Evidence::file(path),
         });
     }
-    let mut facts = Facts::new(language, at.dir);
+    let mut facts = Facts::new(manager::language(manager, &manifest), at.dir);
     let place = decision.evidence.first().cloned();
     let place = place.or_else(|| Some(Evidence::file(files.first()?.path.clone())));
     facts.decide(What::Language, facts.id, Fixed::PythonFiles, place);
-    let (version, pinned) = version::decide(at, &manifest);
-    facts.version((version, pinned));
+    let (version, why) = version::decide(at, &manifest);
+    facts.version((version, why));
     facts.name = manifest.name.clone().unwrap_or_default();
     facts.weight = if manager.is_none() { Weight::Files } else { Weight::Manifest };
-    let mut c = Candidate {
-        at,
-        manifest,
-        files,
-        facts,
-        adds: Vec::new(),
-        last: Vec::new(),
-        needs_project: false,
-        is_guess: false,
-    };
+    let mut c = Candidate::new(at, manifest, files, facts);
     let starts = start(&mut c).is_some();
     // A program that nothing says is one is no service beside others.
     if !starts && manager.is_none() {
@@ -117,7 +108,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     }
     c.facts.tool = manager.map_or("none", |manager| manager.id);
     c.facts.decisions.push(decision);
-    let install = manager.map(|manager| manager::install(&mut c, manager, &root, version));
+    let install = manager.map(|manager| manager::install(&mut c, manager, version));
     Some(finish(c, install))
 }
 
@@ -228,14 +219,16 @@ fn add_imported(c: &mut Candidate<'_>, stated: Option<&Value>) {
         None => {
             let row = |id| FRAMEWORKS.iter().find(|row| row.id == id);
             let package = |id| row(id).and_then(|row| row.marks.first().copied()).unwrap_or(id);
-            let package = c.facts.framework.map(|id| package(id).to_owned()).into_iter();
-            package.chain(imports::imported(&c.files)).collect()
+            let package = c.facts.framework.map(|id| package(id).to_owned());
+            package.into_iter().chain(imports::imported(&c.files)).collect()
         }
     };
     adds.append(&mut c.adds);
-    let mut seen = BTreeSet::new();
-    adds.retain(|name| seen.insert(name.clone()));
-    c.adds = adds;
+    for name in adds {
+        if !c.adds.contains(&name) {
+            c.adds.push(name);
+        }
+    }
 }
 
 /// Adds what the image is made of.
@@ -289,12 +282,10 @@ fn writes_beside_itself(files: &[Rc<Text>]) -> Option<Evidence> {
 
 /// What a work tree holds that no build needs. Some projects read their version from the history of git.
 fn exclude(manifest: &Manifest) -> Vec<String> {
-    let requires = manifest.project_at(&["build-system", "requires"]).map(Value::texts);
-    let reads_history = manifest.has_setup
-        || requires
-            .unwrap_or_default()
-            .iter()
-            .any(|name| name.contains("scm") || name.contains("vcs"));
+    let requires = manifest.project_at(&["build-system", "requires"]);
+    let requires = requires.map(Value::texts).unwrap_or_default();
+    let is_reader = |name: &&str| name.contains("scm") || name.contains("vcs");
+    let reads_history = manifest.has_setup || requires.iter().any(is_reader);
     let git = (!reads_history).then_some(".git");
     let made = ["**/__pycache__", "**/.venv", "**/venv"];
     git.into_iter().chain(made).map(str::to_owned).collect()

@@ -1,16 +1,13 @@
 //! Servers for applications with the interface of WSGI (PEP 3333) or ASGI, and how each is called.
 
-use super::{
-    candidate::{Candidate, Module},
-    manifest::Manifest,
-};
+use super::candidate::{Candidate, Module};
 use crate::detect::shell::quote;
 
 /// Packages of servers, with their command lines as [`line`] fills them.
 const SERVERS: &[(&str, &str)] = &[
-    ("uvicorn", "uvicorn --host 0.0.0.0 --port $PORT{factory} {target}"),
+    ("uvicorn", "uvicorn {listen}{factory} {target}"),
     ("hypercorn", "hypercorn --bind 0.0.0.0:$PORT {call}"),
-    ("granian", "granian --interface asgi --host 0.0.0.0 --port $PORT{factory} {target}"),
+    ("granian", "granian --interface asgi {listen}{factory} {target}"),
     ("daphne", "daphne -b 0.0.0.0 -p $PORT {target}"),
     ("gunicorn", "gunicorn --bind 0.0.0.0:$PORT {call}"),
     ("waitress", "waitress-serve --host=0.0.0.0 --port=$PORT {target}"),
@@ -23,24 +20,21 @@ pub(super) fn of(server: &str) -> &'static str {
     SERVERS.iter().find(|(name, _)| *name == server).map_or("", |(_, line)| line)
 }
 
-/// The first of other servers that is a dependency, where the usual one is not.
-pub(super) fn other<'s>(manifest: &Manifest, usual: &str, others: &[&'s str]) -> Option<&'s str> {
-    others.iter().copied().find(|name| manifest.has(name) && !manifest.has(usual))
-}
-
-/// The command line of the usual server or the other.
+/// The command line of the usual server, or of another that is a dependency where that one is not.
 pub(super) fn choose(c: &mut Candidate<'_>, usual: &str, others: &[&str]) -> &'static str {
-    let server = other(&c.manifest, usual, others).unwrap_or(usual);
+    let other = others.iter().find(|name| c.manifest.has(name) && !c.manifest.has(usual));
+    let server = other.unwrap_or(&usual);
     c.needs(server);
     of(server)
 }
 
-/// Fills `{module}`, `{object}`, `{target}` (both), `{call}` (the same, called where it is a factory) and `{factory}` (the
+/// Fills `{listen}` (the usual options), `{module}`, `{object}`, `{target}` (both), `{call}` (the same, called where it is a factory) and `{factory}` (the
 /// option that says so).
 pub(super) fn line(template: &str, module: &Module, object: &str, is_factory: bool) -> String {
     let name = &module.name;
     let (call, factory) = if is_factory { ("()", " --factory") } else { ("", "") };
     let filled = [
+        ("{listen}", "--host 0.0.0.0 --port $PORT".to_owned()),
         ("{factory}", factory.to_owned()),
         ("{module}", quote(name)),
         ("{object}", quote(&format!("{object}{call}"))),

@@ -5,47 +5,42 @@
 use super::manifest::Manifest;
 use crate::detect::Facts;
 
-/// Package of PyPI, packages of the build stage, packages of the image.
-const NEEDS: &[(&str, &[&str], &[&str])] = &[
-    ("cairosvg", &[], &["libcairo2"]),
-    ("dlib", &["cmake"], &[]),
-    ("face-recognition", &["cmake"], &[]),
-    ("ffmpeg-python", &[], &["ffmpeg"]),
-    ("gdal", &["libgdal-dev"], &["gdal-bin"]),
-    ("gitpython", &[], &["git"]),
-    ("graphviz", &[], &["graphviz"]),
-    ("librosa", &[], &["libsndfile1"]),
-    ("lightgbm", &[], &["libgomp1"]),
-    ("moviepy", &[], &["ffmpeg"]),
-    ("mysqlclient", &["default-libmysqlclient-dev", "pkg-config"], &["libmariadb3"]),
-    ("openai-whisper", &[], &["ffmpeg"]),
-    ("opencv-contrib-python", &[], &["libgl1", "libglib2.0-0"]),
-    ("opencv-python", &[], &["libgl1", "libglib2.0-0"]),
-    ("opencv-python-headless", &[], &["libglib2.0-0"]),
-    ("pdf2image", &[], &["poppler-utils"]),
-    ("psycopg2", &["libpq-dev"], &["libpq5"]),
-    ("psycopg", &[], &["libpq5"]),
-    ("psycopg-c", &["libpq-dev"], &["libpq5"]),
-    ("pyaudio", &["portaudio19-dev"], &["libportaudio2"]),
-    ("pycairo", &["libcairo2-dev", "pkg-config"], &["libcairo2"]),
-    ("pydub", &[], &["ffmpeg"]),
-    ("pygraphviz", &["libgraphviz-dev"], &["graphviz"]),
-    ("pyodbc", &["unixodbc-dev"], &["unixodbc"]),
-    ("pytesseract", &[], &["tesseract-ocr"]),
-    ("python-ldap", &["libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0", "libsasl2-2"]),
-    ("python-magic", &[], &["libmagic1"]),
-    ("pyzbar", &[], &["libzbar0"]),
-    ("selenium", &[], &["chromium", "chromium-driver"]),
-    ("soundfile", &[], &["libsndfile1"]),
-    ("uwsgi", &[], &["libxml2"]),
-    ("weasyprint", &[], &["libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"]),
-    ("xmlsec", &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
+/// Packages of PyPI, packages of the build stage, packages of the image.
+const NEEDS: &[(&[&str], &[&str], &[&str])] = &[
+    (&["cairosvg"], &[], &["libcairo2"]),
+    (&["dlib", "face-recognition"], &["cmake"], &[]),
+    (&["ffmpeg-python", "moviepy", "openai-whisper", "pydub"], &[], &["ffmpeg"]),
+    (&["gdal"], &["libgdal-dev"], &["gdal-bin"]),
+    (&["gitpython"], &[], &["git"]),
+    (&["graphviz"], &[], &["graphviz"]),
+    (&["librosa", "soundfile"], &[], &["libsndfile1"]),
+    (&["lightgbm"], &[], &["libgomp1"]),
+    (&["mysqlclient"], &["default-libmysqlclient-dev", "pkg-config"], &["libmariadb3"]),
+    (&["opencv-contrib-python", "opencv-python"], &[], &["libgl1", "libglib2.0-0"]),
+    (&["opencv-python-headless"], &[], &["libglib2.0-0"]),
+    (&["pdf2image"], &[], &["poppler-utils"]),
+    (&["psycopg"], &[], &["libpq5"]),
+    (&["psycopg-c", "psycopg2"], &["libpq-dev"], &["libpq5"]),
+    (&["pyaudio"], &["portaudio19-dev"], &["libportaudio2"]),
+    (&["pycairo"], &["libcairo2-dev", "pkg-config"], &["libcairo2"]),
+    (&["pygraphviz"], &["libgraphviz-dev"], &["graphviz"]),
+    (&["pyodbc"], &["unixodbc-dev"], &["unixodbc"]),
+    (&["pytesseract"], &[], &["tesseract-ocr"]),
+    (&["python-ldap"], &["libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0", "libsasl2-2"]),
+    (&["python-magic"], &[], &["libmagic1"]),
+    (&["pyzbar"], &[], &["libzbar0"]),
+    (&["selenium"], &[], &["chromium", "chromium-driver"]),
+    (&["uwsgi"], &[], &["libxml2"]),
+    (&["weasyprint"], &[], &["libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"]),
+    (&["xmlsec"], &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
 ];
 
 /// Packages by the dependencies that are written down.
 pub(super) fn needs(manifest: &Manifest, facts: &mut Facts) {
-    for (_, build, run) in NEEDS.iter().filter(|(name, ..)| manifest.has(name)) {
-        facts.packages(build, run);
+    for (names, build, run) in NEEDS {
+        if names.iter().any(|name| manifest.has(name)) {
+            facts.packages(build, run);
+        }
     }
 }
 
@@ -55,7 +50,7 @@ mod tests {
 
     #[test]
     fn names_are_written_as_they_are_compared() {
-        for (name, ..) in NEEDS {
+        for name in NEEDS.iter().flat_map(|(names, ..)| *names) {
             assert_eq!(&crate::detect::ecosystems::python::manifest::normalized(name), name);
         }
     }
