@@ -7,7 +7,7 @@ use crate::{
         args::{Bases, DetectArgs, ExplainFormat},
         print_stdout,
     },
-    detect::{self, DetectError, Detected, Service, emit, explain, images::Family},
+    detect::{self, DetectError, Detected, Family, Service, emit, explain},
     error::{Error, Kind},
     output, spec,
 };

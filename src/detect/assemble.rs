@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Family, Project,
-    facts::{Facts, Files, Library, Missing, Need, OUT, Serves, Step, Take, WrittenFile},
-    language::{Language, NOBODY, NONROOT, Stage, WOLFI, reference},
-    model::Service,
+    Family,
+    facts::{Facts, Files, Library, Missing, Need, OUT, Serves, Step, Take, Weight, WrittenFile},
+    language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     paths::file_name,
     shell::quote,
     versions::Version,
@@ -19,9 +18,17 @@ use crate::spec::{Artifact, BUILD_DIR, Build, DependencyStep, Metadata, Runtime,
 /// Where a program and what it reads lie in the image, unless its row says otherwise.
 const HOME: &str = "/app";
 
-/// Makes the specs of all services.
-pub(super) fn all(project: &Project<'_>, facts: impl IntoIterator<Item = Facts>) -> Vec<Service> {
-    facts.into_iter().map(|facts| assemble(project.bases, facts)).collect()
+/// One deployable service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Folder relative to the root, clean, `/` between parts; `.` is the root.
+    pub dir: String,
+    /// What is built and what runs. `metadata.path` and `metadata.reasoning` are written when it is emitted.
+    pub spec: UniversalBuild,
+    /// How sure it is that something is deployed from here.
+    pub weight: Weight,
+    /// Every decision, in the order of [`What`] once it is emitted.
+    pub decisions: Vec<Decision>,
 }
 
 impl Language {
@@ -85,13 +92,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     }
     spec.build.packages = sorted(spec.build.packages);
     spec.runtime.packages = sorted(spec.runtime.packages);
-    Service {
-        dir: facts.dir,
-        spec,
-        weight: facts.weight,
-        claims: facts.claims,
-        decisions: facts.decisions,
-    }
+    Service { dir: facts.dir, spec, weight: facts.weight, decisions: facts.decisions }
 }
 
 fn sorted(mut names: Vec<String>) -> Vec<String> {
@@ -273,8 +274,8 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
     let copy = |from: String, to: &str| Artifact { from, to: to.to_owned() };
     let (base, packages, user) = match family {
         Family::Official => (reference("caddy:2-alpine"), Vec::new(), NOBODY),
-        Family::Wolfi => (super::images::wolfi(), vec!["caddy".to_owned()], NONROOT),
-        Family::Debian => (super::images::debian(), vec!["caddy".to_owned()], NOBODY),
+        Family::Wolfi => (reference(WOLFI), vec!["caddy".to_owned()], NONROOT),
+        Family::Debian => (reference(DEBIAN), vec!["caddy".to_owned()], NOBODY),
     };
     *runtime = Runtime {
         base,

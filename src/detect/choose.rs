@@ -2,72 +2,58 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    detect::{
-        Decision, Evidence, Project, Service, Weight, ecosystems, folders,
-        settings::{self, ServiceSettings},
-        tree::is_below,
-    },
-    spec::{Base, DependencyStep, reference},
-};
+use super::{ecosystems, folders, prelude::*, settings};
 
-/// Drops what is no service of its own, applies `peelbox.toml` and names the rest; sorted by folder.
+/// Drops what is no service of its own and names the rest; sorted by folder.
 ///
 /// `found` holds the services of each ecosystem, in the order of `ecosystems::ALL`.
-pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Service>>) -> Vec<Service> {
+pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Facts>>) -> Vec<Facts> {
     let mut chosen = heaviest_of_each_folder(found);
-    for service in &mut chosen {
-        if project.settings.service(&service.dir).is_some_and(|set| set.start.is_some()) {
-            service.weight = Weight::Stated;
+    for facts in &mut chosen {
+        if let Some(set) = project.settings.service(&facts.dir) {
+            if set.start.is_some() {
+                facts.weight = Weight::Stated;
+            }
+            if let Some(name) = &set.name {
+                facts.name.clone_from(name);
+            }
         }
     }
     drop_claimed(&mut chosen);
-    drop_unless_last(&mut chosen, |service| folders::is_aside(&service.dir));
-    if chosen
-        .iter()
-        .any(|service| !folders::is_manual(&service.dir) && service.weight >= Weight::Starts)
-    {
-        chosen.retain(|service| !folders::is_manual(&service.dir));
+    drop_unless_last(&mut chosen, |facts| folders::is_aside(&facts.dir));
+    let is_manual = |facts: &Facts| folders::is_manual(&facts.dir);
+    if chosen.iter().any(|facts| !is_manual(facts) && facts.weight >= Weight::Starts) {
+        chosen.retain(|facts| !is_manual(facts));
     }
-    drop_unless_last(&mut chosen, |service| is_output(project, service));
-    let heaviest = chosen.iter().map(|service| service.weight).max();
+    let is_built = |dir: &str| ecosystems::has_manifest(project, dir);
+    drop_unless_last(&mut chosen, |facts| folders::is_output(&facts.dir, is_built));
+    let heaviest = chosen.iter().map(|facts| facts.weight).max();
     if heaviest >= Some(Weight::Starts) {
-        chosen.retain(|service| service.weight >= Weight::Starts);
+        chosen.retain(|facts| facts.weight >= Weight::Starts);
     } else if heaviest == Some(Weight::Manual) {
-        chosen.retain(|service| service.weight == Weight::Manual);
-    } else if chosen.iter().any(|service| service.dir == ".") {
+        chosen.retain(|facts| facts.weight == Weight::Manual);
+    } else if chosen.iter().any(|facts| facts.dir == ".") {
         // Nothing can be started: the root stands for the whole.
-        chosen.retain(|service| service.dir == ".");
+        chosen.retain(|facts| facts.dir == ".");
     }
-    chosen.sort_by(|a, b| (&a.dir, name_of(a)).cmp(&(&b.dir, name_of(b))));
-    for service in &mut chosen {
-        if let Some(set) = project.settings.service(&service.dir) {
-            apply(set, service);
-        }
-    }
+    chosen.sort_by(|a, b| (&a.dir, &a.name).cmp(&(&b.dir, &b.name)));
     for (dir, set) in &project.settings.services {
-        if !chosen.iter().any(|service| service.dir == *dir) {
-            let line = set.line;
-            project
-                .tree
-                .note(format!("{}:{line}: no service was found in `{dir}`", settings::FILE));
+        if !chosen.iter().any(|facts| facts.dir == *dir) {
+            let (file, line) = (settings::FILE, set.line);
+            project.tree.note(format!("{file}:{line}: no service was found in `{dir}`"));
         }
     }
     name(&mut chosen, &project.tree.name());
     chosen
 }
 
-fn name_of(service: &Service) -> Option<&str> {
-    service.spec.metadata.project_name.as_deref()
-}
-
 /// Of the ecosystems that found something in one folder, the one with the heaviest service has it; of equals the earlier.
-fn heaviest_of_each_folder(found: Vec<Vec<Service>>) -> Vec<Service> {
-    let mut folders: BTreeMap<String, Vec<Vec<Service>>> = BTreeMap::new();
+fn heaviest_of_each_folder(found: Vec<Vec<Facts>>) -> Vec<Facts> {
+    let mut folders: BTreeMap<String, Vec<Vec<Facts>>> = BTreeMap::new();
     for services in found {
-        let mut of_one: BTreeMap<String, Vec<Service>> = BTreeMap::new();
-        for service in services {
-            of_one.entry(service.dir.clone()).or_default().push(service);
+        let mut of_one: BTreeMap<String, Vec<Facts>> = BTreeMap::new();
+        for facts in services {
+            of_one.entry(facts.dir.clone()).or_default().push(facts);
         }
         for (dir, services) in of_one {
             folders.entry(dir).or_default().push(services);
@@ -76,165 +62,74 @@ fn heaviest_of_each_folder(found: Vec<Vec<Service>>) -> Vec<Service> {
     folders.into_values().flat_map(heaviest).collect()
 }
 
-fn heaviest(mut rivals: Vec<Vec<Service>>) -> Vec<Service> {
-    let starts = |services: &Vec<Service>| services.iter().any(|s| s.weight >= Weight::Starts);
-    if rivals.iter().filter(|services| starts(services)).count() > 1 {
+fn heaviest(mut rivals: Vec<Vec<Facts>>) -> Vec<Facts> {
+    let starts = |services: &&Vec<Facts>| services.iter().any(|s| s.weight >= Weight::Starts);
+    if rivals.iter().filter(starts).count() > 1 {
         // A Procfile beside a package.json for the browser speaks for the server that it starts.
-        let all = rivals.iter_mut().flatten();
-        all.filter(|service| is_of_another(service)).for_each(|s| s.weight = Weight::Starts);
+        let all = rivals.iter_mut().flatten().filter(|facts| facts.starts_another);
+        all.for_each(|facts| facts.weight = Weight::Starts);
     }
-    let weight = |services: &Vec<Service>| services.iter().map(|service| service.weight).max();
-    let Some(most) = rivals.iter().map(weight).max() else { return Vec::new() };
+    let weight = |services: &Vec<Facts>| services.iter().map(|facts| facts.weight).max();
+    let most = rivals.iter().map(weight).max().flatten();
     let Some(at) = rivals.iter().position(|services| weight(services) == most) else {
         return Vec::new();
     };
     let mut winners = rivals.remove(at);
     // Several of one folder (programs of one crate) are services as far as they can be started.
-    winners.retain(|service| Some(service.weight) == most || service.weight >= Weight::Starts);
-    for service in &mut winners {
+    winners.retain(|facts| Some(facts.weight) == most || facts.weight >= Weight::Starts);
+    for facts in &mut winners {
         for lost in rivals.iter().flatten() {
-            let language = lost.spec.metadata.language.clone().unwrap_or_default();
-            let evidence = lost.decisions.iter().flat_map(|decision| &decision.evidence).next();
-            let why = match Some(lost.weight) == most {
-                true => "as good a match, but later in the order of ecosystems",
-                false => "a weaker match in the same folder",
-            };
-            let value = service.spec.metadata.language.clone().unwrap_or_default();
-            let decision = Decision::new("service", value, "the heavier match has the folder", []);
-            service.decisions.push(decision.not(language, evidence.cloned(), why));
+            let place = lost.decisions.iter().flat_map(|decision| &decision.evidence).next();
+            let is_equal = Some(lost.weight) == most;
+            let why = if is_equal { Fixed::AsGood } else { Fixed::WeakerMatch };
+            let decision = Decision::new(What::Service, facts.id, Fixed::HeavierMatch, []);
+            facts.decisions.push(decision.not(lost.id, place.cloned(), why));
         }
     }
     winners
 }
 
-/// Whether a service of Node.js is only taken for one because of a command that starts something else.
-fn is_of_another(service: &Service) -> bool {
-    let language = service.spec.metadata.language.as_deref().unwrap_or_default();
-    let is_node = ["javascript", "typescript"].contains(&language);
-    let command = service.spec.runtime.command.join(" ");
-    let mut words = command.split([' ', '/', ';', '&']);
-    is_node && service.weight == Weight::Stated && !words.any(|word| NODE_TOOLS.contains(&word))
-}
-
-/// What starts a program of Node.js.
-const NODE_TOOLS: &[&str] = &[
-    "node", "nodejs", "npm", "npx", "yarn", "pnpm", "bun", "bunx", "deno", "next", "nuxt", "serve",
-    "pm2", "pm2-runtime", "ts-node", "tsx", "http-server", "meteor", "forever", "nodemon", "sails",
-    "nest",
-];
-
 /// A claim holds against everything that is not heavier than a framework, unless the claiming service is dropped itself.
-fn drop_claimed(services: &mut Vec<Service>) {
+fn drop_claimed(services: &mut Vec<Facts>) {
     services.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.dir.cmp(&b.dir)));
     let mut claims: Vec<(String, String)> = Vec::new();
-    services.retain(|service| {
+    services.retain(|facts| {
         let is_claimed = claims.iter().any(|(claim, owner)| {
-            is_below(&service.dir, claim) && service.dir != *owner && claim != "."
+            is_below(&facts.dir, claim) && facts.dir != *owner && claim != "."
         });
-        if is_claimed && service.weight < Weight::Stated {
+        if is_claimed && facts.weight < Weight::Stated {
             return false;
         }
-        let own = service.claims.iter().filter(|claim| **claim != service.dir);
-        claims.extend(own.map(|claim| (claim.clone(), service.dir.clone())));
+        let own = facts.claims.iter().filter(|claim| **claim != facts.dir);
+        claims.extend(own.map(|claim| (claim.clone(), facts.dir.clone())));
         true
     });
     // A light service may claim what a heavier one was kept for: that one stays, it was there first.
 }
 
-fn is_output(project: &Project<'_>, service: &Service) -> bool {
-    folders::is_output(&service.dir, |dir| ecosystems::has_manifest(project, dir))
-}
-
-fn drop_unless_last(services: &mut Vec<Service>, is_dropped: impl Fn(&Service) -> bool) {
+fn drop_unless_last(services: &mut Vec<Facts>, is_dropped: impl Fn(&Facts) -> bool) {
     let counts = |weight: Weight| weight >= Weight::Starts || weight == Weight::Library;
-    let stays = |service: &Service| !is_dropped(service) && counts(service.weight);
-    if services.iter().any(stays) {
-        services.retain(|service| !is_dropped(service));
+    if services.iter().any(|facts| !is_dropped(facts) && counts(facts.weight)) {
+        services.retain(|facts| !is_dropped(facts));
     }
-}
-
-/// What `peelbox.toml` says wins over every rule.
-fn apply(set: &ServiceSettings, service: &mut Service) {
-    let line = Some(set.line).filter(|line| *line > 0);
-    let mut decide = |what: &'static str, value: String| {
-        let evidence = Evidence::line(settings::FILE, line);
-        let lost = service.decisions.iter().position(|decision| decision.what == what);
-        let mut decision = Decision::new(what, value, settings::FILE, [evidence]);
-        if let Some(lost) = lost.map(|at| service.decisions.remove(at)) {
-            decision =
-                decision.not(lost.value, lost.evidence.first().cloned(), "peelbox.toml wins");
-        }
-        service.decisions.push(decision);
-    };
-    let spec = &mut service.spec;
-    if let Some(name) = &set.name {
-        spec.metadata.project_name = Some(name.clone());
-    }
-    if let Some(install) = &set.install {
-        decide("install command", install.join("; "));
-        let steps = std::mem::take(&mut spec.build.dependencies);
-        let mut files: Vec<String> = steps.into_iter().flat_map(|step| step.files).collect();
-        files.dedup();
-        let commands = install.clone();
-        match files.is_empty() {
-            true => drop(spec.build.commands.splice(0..0, commands)),
-            false => spec.build.dependencies.push(DependencyStep { files, commands }),
-        }
-    }
-    if let Some(build) = &set.build {
-        decide("build command", build.join("; "));
-        spec.build.commands = build.clone();
-    }
-    if let Some(start) = &set.start {
-        decide("start command", start.join(" "));
-        spec.runtime.command = start.clone();
-    }
-    if let Some(port) = set.port {
-        decide("port", port.to_string());
-        spec.runtime.ports = vec![port];
-        if let Some(shown) = spec.runtime.env.get_mut("PORT") {
-            *shown = port.to_string();
-        }
-    }
-    if let Some(health) = &set.health {
-        decide("health", health.clone());
-        spec.runtime.health = Some(health.clone());
-    }
-    for (base, slot) in
-        [(&set.build_base, &mut spec.build.base), (&set.runtime_base, &mut spec.runtime.base)]
-    {
-        if let Some(base) = base {
-            decide("base", base.clone());
-            *slot = match base.as_str() {
-                "scratch" => Base::Scratch,
-                name => Base::Image(reference::normalize(name).unwrap_or_else(|_| name.to_owned())),
-            };
-        }
-    }
-    spec.build.packages.extend(set.build_packages.iter().cloned());
-    spec.runtime.packages.extend(set.runtime_packages.iter().cloned());
-    spec.runtime.env.extend(set.env.clone());
 }
 
 /// Gives every service a name of its own: its wish, else its folder's; of two with one name the later gets its path.
-fn name(services: &mut [Service], root: &str) {
-    let wish = |service: &Service| {
-        let folder = match service.dir.as_str() {
-            "." => root,
-            dir => dir.rsplit('/').next().unwrap_or(dir),
-        };
-        let name = clean_name(service.spec.metadata.project_name.as_deref().unwrap_or_default());
-        [name, clean_name(folder), "app".to_owned()].into_iter().find(|name| !name.is_empty())
+fn name(services: &mut [Facts], root: &str) {
+    let wish = |facts: &Facts| {
+        let folder = if facts.dir == "." { root } else { file_name(&facts.dir) };
+        let names = [clean_name(&facts.name), clean_name(folder)];
+        names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "app".to_owned())
     };
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for service in services.iter() {
-        *counts.entry(wish(service).unwrap_or_default()).or_default() += 1;
+    for facts in services.iter() {
+        *counts.entry(wish(facts)).or_default() += 1;
     }
     let mut taken = BTreeSet::new();
-    for service in services {
-        let mut name = wish(service).unwrap_or_default();
-        if counts[&name] > 1 && service.dir != "." {
-            let path = clean_name(&service.dir.replace('/', "-"));
+    for facts in services {
+        let mut name = wish(facts);
+        if counts[&name] > 1 && facts.dir != "." {
+            let path = clean_name(&facts.dir.replace('/', "-"));
             name = if path.is_empty() || taken.contains(&path) { name } else { path };
         }
         let mut unique = name.clone();
@@ -243,15 +138,14 @@ fn name(services: &mut [Service], root: &str) {
             unique = format!("{name}-{number}");
             number += 1;
         }
-        service.spec.metadata.project_name = Some(unique);
+        facts.name = unique;
     }
 }
 
 /// A name that can be an image's too: the part after a scope, lower case, `-` for what an image's name can't have.
 pub(super) fn clean_name(name: &str) -> String {
-    let name = name.rsplit('/').next().unwrap_or(name);
     let mut clean = String::new();
-    for c in name.chars().take(NAME_CHARS_MAX) {
+    for c in file_name(name).chars().take(NAME_CHARS_MAX) {
         match c.to_ascii_lowercase() {
             c @ ('a'..='z' | '0'..='9') => clean.push(c),
             // Separators stand alone in an image's name.
@@ -268,25 +162,14 @@ const NAME_CHARS_MAX: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Build, Metadata, Runtime, UniversalBuild};
 
-    fn service(dir: &str, weight: Weight, name: &str, claims: &[&str]) -> Service {
-        let metadata = Metadata {
-            project_name: (!name.is_empty()).then(|| name.to_owned()),
-            ..Metadata::default()
-        };
-        let (build, runtime) = (Build::default(), Runtime::default());
-        Service {
-            dir: dir.to_owned(),
-            spec: UniversalBuild { metadata, build, runtime },
-            weight,
-            claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
-            decisions: Vec::new(),
-        }
+    fn service(dir: &str, weight: Weight, name: &str, claims: &[&str]) -> Facts {
+        let claims = claims.iter().map(|claim| (*claim).to_owned()).collect();
+        Facts { weight, name: name.to_owned(), claims, ..Facts::new(&NOTHING, dir) }
     }
 
     #[track_caller]
-    fn check(found: Vec<Vec<Service>>, expected: &[(&str, &str)]) {
+    fn check(found: Vec<Vec<Facts>>, expected: &[(&str, &str)]) {
         let dir = tempfile::Builder::new().prefix("Shop").rand_bytes(0).tempdir().ok();
         let root = dir.as_ref().map_or_else(std::env::temp_dir, |dir| dir.path().to_owned());
         let tree = crate::detect::Tree::walk(&root.join("."), &[]).unwrap();
@@ -294,7 +177,7 @@ mod tests {
         let project = Project { tree: &tree, bases: Default::default(), settings: &settings };
         let chosen = choose(&project, found);
         let shown: Vec<(&str, &str)> =
-            chosen.iter().map(|s| (s.dir.as_str(), name_of(s).unwrap())).collect();
+            chosen.iter().map(|s| (s.dir.as_str(), s.name.as_str())).collect();
         assert_eq!(shown, expected);
     }
 

@@ -4,17 +4,35 @@ use std::collections::BTreeMap;
 
 use super::{
     Family, Folder, Project,
-    ecosystems::node,
     language::{Language, NOTHING},
-    model::Weight,
     paths::{literal, within},
     shell::{exec_form, quote},
+    source::Port,
     versions::Version,
     why::{Decision, Evidence, Fixed, Rule, What},
 };
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
 pub const OUT: &str = "/out";
+
+/// Decides between rules that found something in one folder; the heavier wins, then the order of `ecosystems::ALL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Files of that language, no manifest: a lone `index.html`, a `main.py`.
+    Files,
+    /// A manifest without a way to start it, or one that is there for tools (assets, linters).
+    Manifest,
+    /// A manifest of a package that others use. What shows or checks it is no service.
+    Library,
+    /// A manual, or what is made for phones first: it is deployed when the tree has nothing else that is.
+    Manual,
+    /// A manifest and a start command or an entry file.
+    Starts,
+    /// A known framework that serves HTTP.
+    Framework,
+    /// A `Procfile`, or `peelbox.toml`, says so.
+    Stated,
+}
 
 /// Everything that is known of one service.
 #[derive(Clone, Debug)]
@@ -189,41 +207,6 @@ pub struct Process {
     pub command: Vec<String>,
     /// Port it listens on.
     pub port: Option<Port>,
-}
-
-/// A port and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The number.
-    pub number: u16,
-    /// How it was found.
-    pub rule: Rule,
-    /// Where.
-    pub place: Option<Evidence>,
-    /// Whether the program reads it from `PORT`.
-    pub is_told: bool,
-}
-
-impl Port {
-    /// A port that the program listens on whatever `PORT` says.
-    pub fn new(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
-        Self { number, rule: rule.into(), place, is_told: false }
-    }
-
-    /// A port that the program reads from `PORT`.
-    pub fn told(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
-        Self { is_told: true, ..Self::new(number, rule, place) }
-    }
-
-    /// The port that was found by a rule, else that of the framework (0: it has none), else 8080.
-    pub fn of(found: Option<(u16, Evidence)>, rule: Fixed, default: u16) -> Self {
-        let (number, rule, place) = match (found, default) {
-            (Some((number, place)), _) => (number, rule, Some(place)),
-            (None, 0) => (8080, Fixed::NothingElseSays, None),
-            (None, default) => (default, Fixed::FrameworkDefault, None),
-        };
-        Self { number, rule: rule.into(), place, is_told: false }
-    }
 }
 
 /// Files for a browser.
@@ -523,28 +506,6 @@ impl Facts {
     pub fn packages_everywhere(&mut self, build: &[&str], run: &[&str]) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         self.needs.push(Need::Packages { build: owned(build), run: owned(run), in_wolfi: true });
-    }
-
-    /// Lets the build make the front end of `dir` too, by `script` or the one that builds; `None` where there is none.
-    pub fn front_end(
-        &mut self,
-        project: &Project<'_>,
-        dir: &str,
-        script: Option<&str>,
-    ) -> Option<FrontEnd> {
-        node::front_end(self, project, dir, script)
-    }
-
-    /// Lets the build make the front end in `dir`, if there is one, before what it does from now on.
-    pub fn build_front_end(&mut self, project: &Project<'_>, dir: &str) {
-        let front_end = self.front_end(project, dir, None);
-        self.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
-    }
-
-    /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
-    pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
-        let setup = node::tools(self, project, dir);
-        self.steps.splice(0..0, setup);
     }
 }
 

@@ -53,17 +53,17 @@ fn role(name: &str) -> Option<Role> {
 }
 
 /// Whether a folder within sources is for tests; others such as `example` may be a part of a package's name.
-pub fn is_for_tests(name: &str) -> bool {
+pub(super) fn is_for_tests(name: &str) -> bool {
     matches!(role(name), Some(Role::Tests | Role::Benchmarks))
 }
 
 /// Whether a path leads to tests, examples, manuals or tools.
-pub fn is_beside_product(dir: &str) -> bool {
+pub(super) fn is_beside_product(dir: &str) -> bool {
     dir.split('/').any(|part| !matches!(role(part), None | Some(Role::Retired)))
 }
 
 /// Whether a service in that folder shows or checks the project, and is not deployed with it.
-pub fn is_aside(dir: &str) -> bool {
+pub(super) fn is_aside(dir: &str) -> bool {
     dir.to_ascii_lowercase().split('/').any(|part| {
         // `{{cookiecutter.name}}` is a template too.
         let is_template = part.contains("{{");
@@ -73,7 +73,7 @@ pub fn is_aside(dir: &str) -> bool {
 }
 
 /// Whether a service in that folder is a manual.
-pub fn is_manual(dir: &str) -> bool {
+pub(super) fn is_manual(dir: &str) -> bool {
     let parts: Vec<&str> = dir.split('/').collect();
     (0..parts.len()).any(|at| {
         let is_application = at > 0 && APPLICATIONS.contains(&parts[at - 1]);
@@ -83,7 +83,7 @@ pub fn is_manual(dir: &str) -> bool {
 
 /// Whether a folder lies in what a build wrote: copies of manifests are often part of that. `is_built` tells of folders
 /// with a manifest.
-pub fn is_output(dir: &str, is_built: impl Fn(&str) -> bool) -> bool {
+pub(super) fn is_output(dir: &str, is_built: impl Fn(&str) -> bool) -> bool {
     super::upward(dir)
         .filter(|above| *above != ".")
         .any(|above| OUTPUTS.contains(&super::paths::file_name(above)) && is_built(parent(above)))

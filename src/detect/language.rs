@@ -1,8 +1,9 @@
 //! One row for each language: how its version is pinned, what its sources look like, and the images of the three families.
 
 use super::{
-    Family,
+    project::{Family, Project},
     versions::Version,
+    why::Evidence,
     why::{Decision, Fixed, Rule, What},
 };
 use crate::spec::{Base, DEFAULT_BASE};
@@ -28,6 +29,10 @@ pub struct Language {
     pub reads: &'static [&'static str],
     /// Folder of the program in the image; empty: `/app`; `/`: there is no program.
     pub home: &'static str,
+    /// Manifests of workspaces: the build runs in the outermost folder above a service that has one.
+    pub roots: &'static [&'static str],
+    /// Where programs take up files when they are compiled, for languages whose image is the program alone.
+    pub embeds: Option<Embeds>,
     /// Folders that its tools keep between builds.
     pub cache: &'static [&'static str],
     /// Images of each family of bases.
@@ -42,6 +47,10 @@ pub struct Language {
 
 /// Name of a Debian, and the versions (major and minor) whose official images are built on it.
 pub type Suite = (&'static str, &'static [(u32, u32)]);
+
+/// A place where a program takes up files from a path that the last argument says yes to: in the workspace (second), in
+/// what lies in the folder (third).
+pub type Embeds = fn(&Project<'_>, &str, &str, &dyn Fn(&str) -> bool) -> Option<Evidence>;
 
 /// The images of each family.
 #[derive(Debug)]
@@ -194,6 +203,8 @@ pub const NOTHING: Language = Language {
     listens: &[],
     reads: &[],
     home: "",
+    roots: &[],
+    embeds: None,
     cache: &[],
     images: Images {
         official: Pair::debian(&[], &[]),
@@ -307,11 +318,11 @@ mod tests {
         let row = Language { packaged: Some(packaged), skipped: &[23], ..NOTHING };
         let check = |family, asked: &str, used: &str, tells: bool| {
             let (version, decision) = row.nearest(family, Version::parse(asked).unwrap());
-            assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells));
+            assert_eq!((version.major.to_string().as_str(), decision.is_some()), (used, tells));
         };
-        check(Family::Wolfi, "23", "22.0", true);
-        check(Family::Wolfi, "24", "24.0", false);
-        check(Family::Debian, "18", "18.0", false);
+        check(Family::Wolfi, "23", "22", true);
+        check(Family::Wolfi, "24", "24", false);
+        check(Family::Debian, "18", "18", false);
         check(Family::Official, "23", "23", false);
     }
 

@@ -1,18 +1,19 @@
 //! `peelbox detect`: a source tree → services → UniversalBuild specs, with the evidence of every decision.
 //!
-//! The way is a straight line: [`Tree`] is what was walked, read only; every [`Ecosystem`] looks for the services
-//! it knows and gives each as a finished [`Service`]; [`choose`] drops what another claims and gives every
-//! service a name of its own; `emit` writes the spec, `explain` the reasons. No network, no daemon, no execution of the
-//! project's code. The same tree gives the same bytes.
+//! The way is a straight line: [`Tree`] is what was walked, read only; the rules of each ecosystem look for services and
+//! give [`Facts`] of each; `deliver` gives front ends to the servers that deliver them; `choose` drops what another claims
+//! and gives every service a name of its own; `assemble` makes specs for a family of bases; `emit` writes them, `explain`
+//! the reasons. No network, no daemon, no execution of the project's code. The same tree gives the same bytes.
 
 use std::{error, fmt, path::Path};
 
 pub use self::{
-    facts::{Facts, Kind, Port, Serves, Step},
+    assemble::Service,
+    facts::{Facts, Kind, Serves, Step, Weight},
     folder::Folder,
-    images::Family,
-    model::{Service, Weight},
     paths::{is_below, join, parent, upward},
+    project::{Family, Project},
+    source::Port,
     tree::{Entries, Text, Tree, WalkError},
     why::{Decision, Evidence, Fixed, Rejected, Rule, What},
 };
@@ -20,6 +21,7 @@ pub use self::{
 mod assemble;
 mod choose;
 pub mod compiled;
+mod deliver;
 pub mod ecosystems;
 pub mod emit;
 pub mod explain;
@@ -27,14 +29,14 @@ pub mod facts;
 pub mod folder;
 mod folders;
 pub mod framework;
-pub mod images;
 pub mod language;
 pub mod manifest;
-mod model;
+mod overrule;
 pub mod paths;
 pub mod pins;
 mod prelude;
 pub mod procfile;
+mod project;
 pub mod settings;
 pub mod shell;
 pub mod source;
@@ -88,43 +90,23 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     let settings = settings::Settings::load(root).map_err(DetectError::Settings)?;
     let tree = Tree::walk(root, &settings.ignore).map_err(DetectError::Walk)?;
     let project = Project { tree: &tree, bases, settings: &settings };
-    let mut found: Vec<Vec<Service>> =
+    let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
-    ecosystems::deliver(&project, &mut found);
-    let mut services = choose::choose(&project, found);
-    services.retain_mut(|service| match emit::finish(service) {
-        Ok(()) => true,
-        Err(error) => {
+    deliver::deliver(&project, &mut found);
+    let chosen = choose::choose(&project, found).into_iter();
+    let services = chosen.filter_map(|facts| {
+        let mut service = assemble::assemble(bases, facts);
+        if let Some(set) = settings.service(&service.dir) {
+            overrule::overrule(&mut service, set);
+        }
+        if let Err(error) = emit::finish(&mut service) {
             // A folder whose name has a meaning in globs, or a manifest with an odd command.
             tree.note(format!("{}: left out, it makes no spec: {error}", service.dir));
-            false
+            return None;
         }
+        Some(service)
     });
-    Ok(Detected { services, notes: tree.notes() })
-}
-
-/// Everything a rule may look at.
-#[derive(Debug)]
-pub struct Project<'a> {
-    /// What was walked.
-    pub tree: &'a Tree,
-    /// Which family of bases is written.
-    pub bases: Family,
-    /// `peelbox.toml`.
-    pub settings: &'a settings::Settings,
-}
-
-/// One ecosystem: the languages that share manifests and tools.
-///
-/// A rule applies what the ecosystem's own tools do; it never knows of other ecosystems but through functions they offer
-/// (`node::assets` for a PHP or Rails project with a `package.json`).
-pub struct Ecosystem {
-    /// What `--explain` calls it.
-    pub name: &'static str,
-    /// The files it goes by, in a few words, for whoever hears that nothing was found.
-    pub looks_for: &'static str,
-    /// All its services in the tree, in order of their folders. Of a workspace one for each deployable member.
-    pub find: fn(&Project<'_>) -> Vec<Service>,
+    Ok(Detected { services: services.collect(), notes: tree.notes() })
 }
 
 #[cfg(test)]
@@ -167,7 +149,7 @@ mod tests {
                 mutate(&seed, b"{}[]\"':,<>/=@.-\n *\\\0", ROUNDS, |bytes| {
                     fs::write(to.join(file), bytes).unwrap();
                     // An odd name may make no spec, which is noted.
-                    if let Ok(found) = detect(&to, images::Family::Official) {
+                    if let Ok(found) = detect(&to, Family::Official) {
                         drop(explain::text(&found));
                     }
                 });

@@ -4,9 +4,10 @@ pub(super) use std::rc::Rc;
 
 #[expect(unused_imports, reason = "until all ecosystems use it")]
 pub(super) use super::{
-    Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Service,
-    Step, Text, Weight, What, assemble, compiled,
+    Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Step,
+    Text, Weight, What, compiled,
     facts::{Files, Library, Missing, OUT, WrittenFile, library},
+    folders,
     framework::{self, Framework, Known, Makes, framework},
     is_below, join,
     language::{

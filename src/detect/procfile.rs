@@ -1,6 +1,6 @@
 //! `Procfile`: what runs, as Heroku reads it.
 
-use crate::detect::{Evidence, Project, model::join, shell};
+use crate::detect::{Evidence, Project, paths::join, shell};
 
 /// A process type of a `Procfile`.
 #[derive(Clone, Debug, PartialEq, Eq)]

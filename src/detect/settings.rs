@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use crate::{
     detect::{
         manifest::{self, Kind, Value},
-        model::join,
+        paths::join,
         tree,
     },
     spec,

@@ -5,8 +5,7 @@
 
 use std::rc::Rc;
 
-pub use super::folders::is_beside_product;
-use super::{Evidence, Fixed, Port, Project, Rule, Text, folders::is_for_tests, paths::join};
+use super::{Evidence, Fixed, Project, Rule, Text, folders::is_for_tests, paths::join};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +14,41 @@ pub struct Ports {
     pub env: Option<Evidence>,
     /// The port in the text: what it falls back to, or what it is fixed to.
     pub number: Option<(u16, Evidence)>,
+}
+
+/// A port and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// How it was found.
+    pub rule: Rule,
+    /// Where.
+    pub place: Option<Evidence>,
+    /// Whether the program reads it from `PORT`.
+    pub is_told: bool,
+}
+
+impl Port {
+    /// A port that the program listens on whatever `PORT` says.
+    pub fn new(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { number, rule: rule.into(), place, is_told: false }
+    }
+
+    /// A port that the program reads from `PORT`.
+    pub fn told(number: u16, rule: impl Into<Rule>, place: Option<Evidence>) -> Self {
+        Self { is_told: true, ..Self::new(number, rule, place) }
+    }
+
+    /// The port that was found by a rule, else that of the framework (0: it has none), else 8080.
+    pub fn of(found: Option<(u16, Evidence)>, rule: Fixed, default: u16) -> Self {
+        let (number, rule, place) = match (found, default) {
+            (Some((number, place)), _) => (number, rule, Some(place)),
+            (None, 0) => (8080, Fixed::NothingElseSays, None),
+            (None, default) => (default, Fixed::FrameworkDefault, None),
+        };
+        Self { number, rule: rule.into(), place, is_told: false }
+    }
 }
 
 /// All files below `dir` with one of the extensions, but for tests, examples and folders that `skip` names; in order.
@@ -362,13 +396,6 @@ const BACKGROUND: &[&str] = &[
     "worker", "consumer", "scheduler", "daemon", "processor", "subscriber", "listener", "cron",
     "queue", "kafka", "sarama", "amqp", "rabbit", "lapin", "nats", "asynq", "temporal", "pubsub",
     "sqs", "apalis", "redis", "service", "svc", "server", "discord", "telegram", "slack", "bot",
-];
-
-/// Folders that hold nothing of the product.
-pub const NOT_PRODUCT: &[&str] = &[
-    "test", "tests", "__tests__", "testdata", "example", "examples", "samples", "sample", "demos",
-    "benches", "bench", "benchmark", "benchmarks", "docs", "doc", "fixtures", "e2e",
-    "integration-tests", "integration_tests", "fuzz",
 ];
 
 /// Numbers that are sizes of buffers more often than ports.

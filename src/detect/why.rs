@@ -171,6 +171,11 @@ words! {
         NoSwift = "the family has no Swift: its official images",
         NoExecutableTarget = "Package.swift has no executable target: a library",
         VaporListens = "Vapor listens on the loopback address unless told otherwise",
+        // Front ends that servers deliver.
+        BuildWritesThere = "its build writes there",
+        ScriptBuildsThere = "a script of its builds it there",
+        CompiledIn = "its files are compiled in",
+        ScriptCopiesThere = "a script copies it there",
         // Sites.
         FolderOfPage = "the folder of the first page",
         // Deno.
@@ -392,6 +397,8 @@ pub enum Rule {
     And(Box<[Rule; 2]>),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
+    /// The front end in that folder, and how its server gets it.
+    FrontEnd(String, Fixed),
     /// A route in the sources.
     RouteAt(Evidence),
     /// What a command makes: `nest build`.
@@ -439,6 +446,7 @@ impl fmt::Display for Rule {
             }
             Self::ApplicationOf(framework) => write!(f, "application of {framework}"),
             Self::ServedBy(server) => write!(f, "an application, and {server} to serve it"),
+            Self::FrontEnd(dir, how) => write!(f, "the front end in {dir}: {how}"),
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
             Self::WithSdk(rule, sdk) => write!(f, "{rule}; SDK {sdk} by global.json"),

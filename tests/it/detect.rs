@@ -12,7 +12,7 @@ use std::{
 };
 
 use peelbox::{
-    detect::{self, Detected, emit, images::Family},
+    detect::{self, Detected, Family, emit},
     spec,
 };
 use rustix::process::geteuid;

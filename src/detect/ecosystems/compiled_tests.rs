@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    detect::{Service, Weight, detect, images::Family},
+    detect::{Family, Service, Weight, detect},
     mutation::mutate,
     spec::Base,
 };

@@ -47,11 +47,11 @@ static FRAMEWORKS: &[Framework] = &[
 ];
 
 /// All services in Crystal.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let shards = project.tree.dirs().filter(|(dir, entries)| {
         entries.has("shard.yml") && !dir.split('/').any(|part| part == "lib")
     });
-    assemble::all(project, shards.filter_map(|(dir, _)| service(Folder::new(project, dir))))
+    shards.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
 fn service(at: Folder<'_>) -> Option<Facts> {

@@ -44,9 +44,9 @@ static FRAMEWORKS: &[Framework] = &[
 ];
 
 /// All services in Dart.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let packages = project.tree.dirs().filter(|(_, entries)| entries.has("pubspec.yaml"));
-    assemble::all(project, packages.filter_map(|(dir, _)| service(Folder::new(project, dir))))
+    packages.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
 fn service(at: Folder<'_>) -> Option<Facts> {

@@ -38,7 +38,7 @@ const RELEASES: &[(u32, u32, u32)] =
 const FETCHED: &str = "/deno-dir";
 
 /// Projects of Deno in the tree.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut services: Vec<Facts> = Vec::new();
     for (dir, _) in project.tree.dirs() {
         let at = Folder::new(project, dir);
@@ -49,7 +49,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             services.extend(Found::read(at).map(|found| found.facts()));
         }
     }
-    assemble::all(project, services)
+    services
 }
 
 struct Found<'a> {

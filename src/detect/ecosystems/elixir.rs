@@ -53,7 +53,7 @@ static FRAMEWORKS: &[Framework] = &[
 ];
 
 /// Services of Elixir.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut umbrellas: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for (dir, entries) in project.tree.dirs() {
@@ -65,7 +65,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             found.push(Mix::read(at, mix, is_umbrella).facts());
         }
     }
-    assemble::all(project, found)
+    found
 }
 
 /// A project of Mix.

@@ -26,9 +26,9 @@ static FRAMEWORKS: &[Framework] = &[
 ];
 
 /// Services of Gleam.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("gleam.toml"));
-    assemble::all(project, dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))))
+    dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
 fn service(at: Folder<'_>) -> Option<Facts> {

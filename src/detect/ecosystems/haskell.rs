@@ -41,13 +41,13 @@ const POSTGRES: &[&str] =
     &["postgresql-simple", "postgresql-libpq", "persistent-postgresql", "hasql", "beam-postgres"];
 
 /// All services in Haskell.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let found = project.tree.outermost(|dir, entries| {
         let is_root = entries.first_of(&["stack.yaml", "cabal.project", "package.yaml"]).is_some()
             || entries.ending(".cabal").next().is_some();
         is_root.then(|| service(Folder::new(project, dir)))
     });
-    assemble::all(project, found)
+    found
 }
 
 fn service(at: Folder<'_>) -> Facts {

@@ -1,21 +1,15 @@
 //! The rules, one file or folder for each ecosystem.
 
-use crate::detect::{Ecosystem, Project};
-
-pub(super) use self::delivered::deliver;
-use super::{pins, source};
+use crate::detect::{Facts, Project};
 
 #[cfg(test)]
 mod compiled_tests;
 pub mod cpp;
 pub mod crystal;
 pub mod dart;
-mod delivered;
 pub mod deno;
 pub mod dotnet;
-mod draft;
 pub mod elixir;
-mod file_server;
 mod generators;
 pub mod gleam;
 pub mod go;
@@ -38,6 +32,19 @@ mod static_python;
 pub mod static_site;
 pub mod swift;
 pub mod zig;
+
+/// One ecosystem: the languages that share manifests and tools.
+///
+/// A rule applies what the ecosystem's own tools do; it knows of other ecosystems through methods of [`Facts`] alone
+/// (`Facts::front_end` for a PHP or Rails project with a `package.json`).
+pub struct Ecosystem {
+    /// What `--explain` calls it.
+    pub name: &'static str,
+    /// The files it goes by, in a few words, for whoever hears that nothing was found.
+    pub looks_for: &'static str,
+    /// All its services in the tree, in order of their folders. Of a workspace one for each deployable member.
+    pub find: fn(&Project<'_>) -> Vec<Facts>,
+}
 
 /// All ecosystems; where two find something of one weight in one folder, the earlier wins.
 ///

@@ -75,10 +75,10 @@ fn the_worked_example_detects_a_program_of_nim() {
     let tree = crate::detect::Tree::walk(dir.path(), &[]).unwrap();
     let settings = crate::detect::settings::Settings::default();
     let project = Project { tree: &tree, bases: Family::Official, settings: &settings };
-    let found = assemble::all(&project, find(&project));
-    let spec = &found[0].spec;
+    let found = crate::detect::assemble::assemble(Family::Official, find(&project).remove(0));
+    let spec = &found.spec;
     assert_eq!(spec.runtime.command, ["/app/shop"]);
-    assert_eq!((spec.runtime.ports.as_slice(), &*found[0].dir), (&[5050][..], "."));
+    assert_eq!((spec.runtime.ports.as_slice(), &*found.dir), (&[5050][..], "."));
     assert_eq!(spec.metadata.framework.as_deref(), Some("jester"));
     let to: Vec<&str> = spec.runtime.copy.iter().map(|copy| copy.to.as_str()).collect();
     assert_eq!(to, ["/app/shop", "/app/templates"]);

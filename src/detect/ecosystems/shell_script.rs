@@ -23,9 +23,9 @@ const PROGRAMS: &[(&[&str], &str)] = &[
 ];
 
 /// Folders that are started by a script and hold no manifest; others outweigh them.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let dirs = project.tree.dirs().filter(|(dir, _)| !has_manifest(project, dir));
-    assemble::all(project, dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))))
+    dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
 /// The script of `./serve.sh …` or `sh serve.sh …`.

@@ -196,10 +196,7 @@ fn a_package_that_brings_a_server_gets_the_image_with_one() {
         "a.fsproj",
         "<Project Sdk=\"Microsoft.NET.Sdk\"><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net9.0</TargetFramework></PropertyGroup><ItemGroup><PackageReference Include=\"Giraffe\" Version=\"6\"/></ItemGroup></Project>",
     )]);
-    assert_eq!(
-        super::draft::base_name(&service.spec.runtime.base),
-        "mcr.microsoft.com/dotnet/aspnet:9.0"
-    );
+    assert_eq!(base_name(&service.spec.runtime.base), "mcr.microsoft.com/dotnet/aspnet:9.0");
     assert_eq!(service.spec.runtime.ports, [8080]);
 }
 
@@ -289,7 +286,7 @@ fn an_old_framework_gets_a_php_that_it_runs_on() {
     let version = |require: &str| {
         let composer = format!("{{\"require\": {require}}}");
         let service = only(&[("composer.json", &composer), ("public/index.php", "<?php")]);
-        let base = super::draft::base_name(&service.spec.runtime.base);
+        let base = base_name(&service.spec.runtime.base);
         base.rsplit(':').next().unwrap_or_default().split('-').next().unwrap_or_default().to_owned()
     };
     assert_eq!(version(r#"{"php": ">=7.1.3", "laravel/framework": "5.8.*"}"#), "7.4");
@@ -345,4 +342,11 @@ fn a_workspace_for_the_browser_within_laravel_belongs_to_it() {
         ),
     ]);
     assert_eq!(folders(&found), ["."]);
+}
+
+fn base_name(base: &crate::spec::Base) -> &str {
+    match base {
+        crate::spec::Base::Image(name) => name,
+        _ => "",
+    }
 }

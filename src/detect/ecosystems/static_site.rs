@@ -20,16 +20,16 @@ const PARTS: &[&str] = &[
 ];
 
 /// Sites in the tree.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut services = Vec::new();
     for (dir, _) in project.tree.dirs() {
         let at = Folder::new(project, dir);
         let own = [hugo, jekyll, zola, mdbook].iter().find_map(|rule| rule(at));
         let of_python = || [mkdocs, pelican, sphinx].iter().find_map(|rule| rule(at));
-        services.extend(assemble::all(project, own.or_else(of_python)));
+        services.extend(own.or_else(of_python));
     }
     let generated: Vec<String> = services.iter().map(|service| service.dir.clone()).collect();
-    services.extend(assemble::all(project, plain(project, &generated)));
+    services.extend(plain(project, &generated));
     services
 }
 

@@ -27,12 +27,12 @@ static FRAMEWORKS: &[Framework] = &[
 ];
 
 /// All services in Zig.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let found = project.tree.outermost(|dir, entries| {
         // A build.zig that installs no program ends the search below it too.
         entries.has("build.zig").then(|| service(Folder::new(project, dir)))
     });
-    assemble::all(project, found.into_iter().flatten())
+    found.into_iter().flatten().collect()
 }
 
 fn service(at: Folder<'_>) -> Option<Facts> {

@@ -4,7 +4,7 @@
 //! The crate `jsonc-parser` takes a line break inside a text, refuses half a surrogate pair, and its limit of 512
 //! values inside each other overflows a stack of 256 KiB (0.34).
 
-use super::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value, check_depth};
+use super::value::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value, check_depth};
 
 /// Reads JSON; comments and commas before a closing bracket are let pass, as `tsconfig.json` has them.
 ///

@@ -5,7 +5,7 @@ use ::toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value};
+use super::value::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value};
 
 /// Reads TOML 1.0.
 ///

@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node, NodeType, ParsingOptions};
 
-use super::{DEPTH_MAX, Lines, Malformed, VALUES_MAX, check_depth};
+use super::value::{DEPTH_MAX, Lines, Malformed, VALUES_MAX, check_depth};
 
 /// An element of an XML file, without its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::{Budget, Kind, Malformed, VALUES_MAX, Value, check_depth};
+use super::value::{Budget, Kind, Malformed, VALUES_MAX, Value, check_depth};
 
 /// Reads YAML 1.2: the first document that is not empty. Aliases become copies and count as values.
 ///

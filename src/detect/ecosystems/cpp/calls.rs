@@ -18,7 +18,7 @@ pub(super) fn declared(
     let below = at.project.tree.dirs_below(at.dir).filter(|(_, entries)| entries.has(file));
     for (folder, _) in below.take(FILES_MAX) {
         let path = join(folder, file);
-        let is_beside = source::is_beside_product(&relative(at.dir, folder));
+        let is_beside = folders::is_beside_product(&relative(at.dir, folder));
         let Some(text) = at.project.tree.read(&path).filter(|_| !is_beside) else { continue };
         all.push_str(&text.text);
         for (word, start) in calls(&text.text, call) {

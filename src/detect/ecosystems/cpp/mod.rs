@@ -92,7 +92,7 @@ const OTHERS: &[&str] = &[
 ];
 
 /// All services in C and C++.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let found = project.tree.outermost(|dir, entries| {
         let at = Folder::new(project, dir);
         if entries.has("CMakeLists.txt") {
@@ -105,7 +105,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             lone(at)
         }
     });
-    assemble::all(project, found)
+    found
 }
 
 /// Language (`c` or `cpp`, by the extensions of most sources), build system and version; `None` without any source.
@@ -271,7 +271,7 @@ fn prefer(facts: &mut Facts, mut targets: Vec<Target>, project: Option<&str>) ->
 fn lone(sources: Folder<'_>) -> Option<Facts> {
     let named = sources.first_of(&["main.cpp", "main.cc", "main.cxx", "main.c"]);
     let main = named.map(str::to_owned).or_else(|| only_source(sources))?;
-    if sources.first_of(OTHERS).is_some() || source::is_beside_product(sources.dir) {
+    if sources.first_of(OTHERS).is_some() || folders::is_beside_product(sources.dir) {
         return None;
     }
     // The folder of the project is that in which `src` lies.

@@ -33,7 +33,7 @@ const FIXES: &[&str] = &[
 ];
 
 /// All services of .NET.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let all: Vec<MsProject> = project
         .tree
         .dirs()
@@ -59,7 +59,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let first = all.iter().min_by_key(|found| (found.path.matches('/').count(), &found.path));
         found.extend(first.map(|found| library(project, found)));
     }
-    assemble::all(project, found.into_iter().chain(lone::services(project)))
+    found.into_iter().chain(lone::services(project)).collect()
 }
 
 /// Language, build system, version and the images.

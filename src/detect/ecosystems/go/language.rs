@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 
-use super::module::{ModFile, minor};
+use super::{
+    embed::embeds_path,
+    module::{ModFile, minor},
+};
 use crate::detect::prelude::*;
 
 /// A static program needs certificates, time zones and a user alone.
@@ -32,6 +35,8 @@ const ROW: Language = Language {
         "app.conf", "app.ini", "app.toml", "app.yaml", "conf.yaml", "config.ini", "config.json",
         "config.toml", "config.yaml", "config.yml", "data.json", "index.html", "schema.sql",
     ],
+    roots: &["go.mod"],
+    embeds: Some(embeds_path),
     cache: &["/go/pkg/mod", "/root/.cache/go-build"],
     images: Images {
         official: Pair::of(

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::detect::prelude::*;
 
 mod command;
+mod embed;
 mod framework;
 mod language;
 mod module;
@@ -18,7 +19,7 @@ use self::{
 };
 
 /// All services written in Go.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let modules = mod_files(project, "go.mod");
     let works = mod_files(project, "go.work");
     let dirs: BTreeSet<&str> = modules.iter().map(ModFile::dir).collect();
@@ -28,7 +29,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let work = work_of(&works, module);
         let context = Context { root, modules: &modules, module: Some(module), work };
         let mut services = context.services(&dirs);
-        if source::is_beside_product(root.dir) {
+        if folders::is_beside_product(root.dir) {
             services.iter_mut().for_each(|facts| facts.weight = Weight::Manifest);
         }
         found.extend(services);
@@ -40,7 +41,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             found.push(context.service(dir, &context.program(dir.to_owned())));
         }
     }
-    assemble::all(project, found)
+    found
 }
 
 fn mod_files(project: &Project<'_>, name: &str) -> Vec<ModFile> {
@@ -59,7 +60,7 @@ fn folders_without_module<'a>(project: &'a Project<'_>, modules: &BTreeSet<&str>
     let mut found: Vec<&str> = Vec::new();
     for (dir, entries) in project.tree.dirs() {
         let is_within = |root: &&str| is_below(dir, root);
-        let is_left_out = dir.split('/').any(|part| source::NOT_PRODUCT.contains(&part));
+        let is_left_out = folders::is_beside_product(dir);
         let has_go = entries.has("main.go") || dir == "." && entries.ending(".go").next().is_some();
         if has_go && !is_left_out && !modules.iter().chain(&found).any(is_within) {
             found.push(dir);

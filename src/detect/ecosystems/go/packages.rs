@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use super::{language::STATIC, module::ModFile};
+use super::{embed::embeds, language::STATIC, module::ModFile};
 use crate::detect::prelude::*;
 
 /// The head of a Go file: what stands before the first declaration.
@@ -61,7 +61,7 @@ pub(super) fn mains(module: Folder<'_>, others: &BTreeSet<&str>) -> Vec<String> 
     let is_own = |dir: &&str| {
         upward(dir).take_while(|dir| *dir != module.dir).all(|dir| {
             let name = file_name(dir);
-            let is_beside = [source::NOT_PRODUCT, TOOL_FOLDERS].concat().contains(&name);
+            let is_beside = folders::is_beside_product(name) || TOOL_FOLDERS.contains(&name);
             !is_beside && !name.starts_with(['.', '_']) && !others.contains(dir)
         })
     };
@@ -103,23 +103,6 @@ fn go_files<'t>(at: Folder<'t>) -> Vec<&'t str> {
         !name.ends_with("_test.go") && !name.starts_with(['_', '.']) && !is_other_system(name)
     })
     .collect()
-}
-
-/// Paths, patterns among them, that the `//go:embed` lines of a file in the folder name, relative to the root, with their
-/// lines.
-pub(in crate::detect::ecosystems) fn embeds<'t>(
-    dir: &'t str,
-    text: &'t str,
-) -> impl Iterator<Item = (String, usize)> {
-    let lines = text.lines().enumerate().filter_map(|(at, line)| {
-        Some((at + 1, line.trim().strip_prefix("//go:embed ")?.split_whitespace()))
-    });
-    lines.flat_map(move |(line, words)| {
-        words.filter_map(move |word| {
-            let path = word.trim_matches(['"', '`']);
-            Some((resolve(dir, path.strip_prefix("all:").unwrap_or(path))?, line))
-        })
-    })
 }
 
 /// A program: its files and those of all packages of the same modules that it imports.

@@ -19,7 +19,7 @@ pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
         if entries.first_of(BUILD_FILES).is_some() {
             known.insert(dir);
         }
-        let has_java = entries.ending(".java").next().is_some() && !source::is_beside_product(dir);
+        let has_java = entries.ending(".java").next().is_some() && !folders::is_beside_product(dir);
         if has_java && !upward(dir).any(|above| known.contains(above)) {
             let service = service(Folder::new(project, home(dir)));
             known.extend(service.is_some().then_some(home(dir)));

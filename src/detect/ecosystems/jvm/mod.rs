@@ -17,7 +17,7 @@ mod script;
 mod sources;
 
 /// All services that run on a JVM.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut found: BTreeMap<String, Facts> = BTreeMap::new();
     let all = [maven::find, gradle::find, sbt::find, clojure::find, lone::find];
     for mut facts in all.into_iter().flat_map(|find| find(project)) {
@@ -33,5 +33,5 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
         let decision = Decision::new(What::BuildSystem, first.tool, Fixed::OneBuild, []);
         first.decisions.push(decision.not(facts.tool, place, Fixed::OtherBuild));
     }
-    assemble::all(project, found.into_values())
+    found.into_values().collect()
 }

@@ -19,9 +19,58 @@ const BUILDS: &[&str] =
 /// The Node.js that Debian bookworm has.
 const DEBIAN_HAS: u32 = 18;
 
+impl Facts {
+    /// Lets the build make the front end of `dir` too, by `script` or the one that builds; `None` where there is none.
+    pub fn front_end(
+        &mut self,
+        project: &Project<'_>,
+        dir: &str,
+        script: Option<&str>,
+    ) -> Option<FrontEnd> {
+        front_end(self, project, dir, script)
+    }
+
+    /// Lets the build make the front end in `dir`, if there is one, before what it does from now on.
+    pub fn build_front_end(&mut self, project: &Project<'_>, dir: &str) {
+        let front_end = self.front_end(project, dir, None);
+        self.steps.extend(front_end.map(|front| front.build).unwrap_or_default());
+    }
+
+    /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
+    pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
+        let setup = tools(self, project, dir);
+        self.steps.splice(0..0, setup);
+    }
+
+    /// Lets the build make a front end as its own build does, with the tools of its workspace; the steps that build it.
+    pub(in crate::detect) fn front_end_of(
+        &mut self,
+        project: &Project<'_>,
+        site: &Facts,
+    ) -> Option<Vec<Step>> {
+        let mut own = Self::default();
+        let front = own.front_end(project, &site.dir, None)?;
+        self.needs.extend(own.needs);
+        self.cache.extend(own.cache);
+        self.exclude.extend(own.exclude);
+        let (mut layers, mut build) = (site.layers.clone(), site.steps.clone());
+        let installs = own.layers.iter().flat_map(|layer| &layer.steps);
+        let all = || layers.iter().flat_map(|layer| &layer.steps).chain(&build);
+        let is_new = |step: &&Step| step.kind == Kind::Setup && !all().any(|own| own == *step);
+        let setup: Vec<Step> = installs.chain(&front.build).filter(is_new).cloned().collect();
+        match layers.first_mut() {
+            Some(first) => first.steps.splice(0..0, setup),
+            None => build.splice(0..0, setup),
+        };
+        self.layers.extend(layers);
+        self.build_env.extend(site.build_env.clone());
+        Some(build)
+    }
+}
+
 /// Lets the build of another language make the front end of a folder: `None` when there is no `package.json` with a script
 /// that builds. The steps of its install see only the files they need, where that can be.
-pub(in crate::detect) fn front_end(
+fn front_end(
     facts: &mut Facts,
     project: &Project<'_>,
     dir: &str,
@@ -57,11 +106,7 @@ pub(in crate::detect) fn front_end(
 }
 
 /// Gives the build the Node.js that the front end in `dir` wants; the step that fetches it.
-pub(in crate::detect) fn tools(
-    facts: &mut Facts,
-    project: &Project<'_>,
-    dir: &str,
-) -> Option<Step> {
+fn tools(facts: &mut Facts, project: &Project<'_>, dir: &str) -> Option<Step> {
     let package = Package::load(project, dir);
     let package = package.filter(|package| package.first_script(BUILDS).is_some());
     node(facts, package.map_or(DEBIAN_HAS, |package| version::decide(&package, &package).0))

@@ -11,9 +11,6 @@ use self::{
 };
 use crate::detect::prelude::*;
 
-pub(in crate::detect) use self::assets::{front_end, tools};
-pub use super::draft::{Assets, assets, assets_of};
-
 mod assets;
 mod bare;
 mod build;
@@ -35,7 +32,7 @@ mod version;
 mod workspace;
 
 /// All packages that can be deployed, and those that are libraries, which weigh less.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let packages = Packages::of(project);
     let mut managers: BTreeMap<&str, Manager> = BTreeMap::new();
     let mut services = Vec::new();
@@ -57,7 +54,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
     }
     lighten_roots(&packages, &mut services);
     services.extend(bare::services(project, &packages));
-    assemble::all(project, services)
+    services
 }
 
 /// The root of a workspace whose members are deployed is no service because of a script that runs something, though

@@ -41,7 +41,7 @@ const CALLS: &[(&str, &str)] = &[
 const SERVERS: &[(&str, &str)] = &[("OpenSwoole\\", "openswoole"), ("Swoole\\", "swoole")];
 
 /// Services of PHP.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut found: Vec<Facts> = Vec::new();
     let mut projects: BTreeSet<&str> = BTreeSet::new();
     for (folder, entries) in project.tree.dirs() {
@@ -64,7 +64,7 @@ pub fn find(project: &Project<'_>) -> Vec<Service> {
             found.push(facts);
         }
     }
-    assemble::all(project, found)
+    found
 }
 
 /// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the

@@ -65,7 +65,7 @@ pub(super) fn is_aside(dir: &str, path: &str) -> bool {
         || name.ends_with("_test.py")
         || name == "conftest.py"
         || name == "setup.py"
-        || source::is_beside_product(folder)
+        || folders::is_beside_product(folder)
         || folder.split('/').any(|part| asides.contains(&part))
 }
 

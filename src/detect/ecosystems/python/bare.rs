@@ -165,7 +165,7 @@ fn entry(c: &Candidate<'_>) -> Option<String> {
             let inner = below.strip_prefix("src/").unwrap_or(below);
             inner.matches('/').count() <= 1
                 && file_name(path) == *name
-                && !source::is_beside_product(parent(below))
+                && !folders::is_beside_product(parent(below))
                 && !below.starts_with("scripts/")
         };
         let paths = c.files.iter().map(|file| file.path.as_str()).filter(is_one);

@@ -14,7 +14,7 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
     let is_manage = |file: &&Rc<Text>| {
         file_name(&file.path) == "manage.py"
             && file.text.contains("DJANGO_SETTINGS_MODULE")
-            && !source::is_beside_product(parent(below(c.at.dir, &file.path)))
+            && !folders::is_beside_product(parent(below(c.at.dir, &file.path)))
     };
     let manage = c.files.iter().filter(is_manage).min_by_key(|file| depth(&file.path))?;
     // The root of its modules.

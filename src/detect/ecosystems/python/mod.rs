@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
+pub(super) use self::version::PYTHON;
 use self::{
     candidate::Candidate,
     frameworks::{App, FRAMEWORKS},
     manager::{Install, VENV},
     manifest::Manifest,
 };
-pub(super) use self::{imports::quoted, version::PYTHON};
 use crate::detect::{prelude::*, procfile::Process};
 
 mod apps;
@@ -24,9 +24,9 @@ mod system;
 mod version;
 
 /// Services of Python.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let dirs = folders(project);
-    assemble::all(project, dirs.iter().filter_map(|dir| service(Folder::new(project, dir), &dirs)))
+    dirs.iter().filter_map(|dir| service(Folder::new(project, dir), &dirs)).collect()
 }
 
 /// Folders with a manifest, and those of lone programs that belong to no other.

@@ -63,12 +63,12 @@ const JAVASCRIPT: &[&str] =
     &["uglifier", "execjs", "coffee-rails", "terser", "autoprefixer-rails", "coffee-script"];
 
 /// Services of Ruby.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let dirs = project.tree.dirs().filter(|(_, entries)| {
         let names = ["Gemfile", "gems.rb", "config.ru", "app.rb", "main.rb", "server.rb"];
         entries.first_of(&names).is_some()
     });
-    assemble::all(project, dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))))
+    dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
 /// The version that a project gets, and why: for what else is built by Ruby.

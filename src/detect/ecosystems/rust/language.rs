@@ -27,6 +27,8 @@ const ROW: Language = Language {
         "config.yml", "configuration.yaml", "default.toml", "index.html", "log4rs.yaml",
         "log4rs.yml", "settings.toml",
     ],
+    roots: &["Cargo.toml"],
+    embeds: Some(embeds_path),
     cache: &["/usr/local/cargo/registry", "/usr/local/cargo/git/db"],
     images: Images {
         official: Pair::of(
@@ -160,3 +162,23 @@ fn version_of(found: &Option<(Version, Pin)>) -> Option<Version> {
 
 /// Editions, and the Rust 1.x that has them.
 const EDITIONS: &[(&str, u32)] = &[("2024", 85), ("2021", 56)];
+
+/// Where `rust-embed` or `include_dir` compiles in a path that `takes` says yes to: both count from the folder of the crate.
+fn embeds_path(
+    project: &Project<'_>,
+    home: &str,
+    _: &str,
+    takes: &dyn Fn(&str) -> bool,
+) -> Option<Evidence> {
+    let files = Folder::new(project, home).sources(&["rs"], &|_| false);
+    files.iter().find_map(|file| {
+        file.lines().find_map(|(at, line)| {
+            let is_one = line.contains("#[folder") || line.contains("include_dir!(");
+            let path = line.split('"').nth(1).filter(|_| is_one && !source::is_comment(line))?;
+            let path = path.trim_start_matches("$CARGO_MANIFEST_DIR").trim_start_matches('/');
+            let home = upward(parent(&file.path))
+                .find(|dir| project.tree.has(&join(dir, "Cargo.toml")))?;
+            takes(&resolve(home, path)?).then(|| Evidence::line(&file.path, Some(at)))
+        })
+    })
+}

@@ -17,13 +17,13 @@ use self::{
 };
 
 /// All services written in Rust.
-pub fn find(project: &Project<'_>) -> Vec<Service> {
+pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let packages = Packages::read(project);
     let roots: BTreeSet<&str> = packages.all.values().map(|p| p.root.dir).collect();
     let mut found: Vec<Facts> =
         roots.into_iter().flat_map(|root| services(&packages, root)).collect();
     found.sort_by(|a, b| a.dir.cmp(&b.dir));
-    assemble::all(project, found)
+    found
 }
 
 /// The services of one workspace (or of one package that is in none).
@@ -35,7 +35,7 @@ fn services(packages: &Packages<'_>, root: &str) -> Vec<Facts> {
         // A library is told of once, whatever it is split into.
         return packages.members(root).take(1).map(|package| library(packages, package)).collect();
     }
-    if source::is_beside_product(root) {
+    if folders::is_beside_product(root) {
         services.iter_mut().for_each(|facts| facts.weight = Weight::Manifest);
     }
     services
@@ -44,7 +44,7 @@ fn services(packages: &Packages<'_>, root: &str) -> Vec<Facts> {
 /// The packages with programs that are deployed.
 fn deployed<'p>(packages: &'p Packages<'_>, root: &str) -> Vec<&'p Package<'p>> {
     let is_helper = |package: &Package<'_>| {
-        source::is_beside_product(&relative(root, package.at.dir))
+        folders::is_beside_product(&relative(root, package.at.dir))
             || HELPERS.contains(&package.name.as_str())
             || HELPERS.contains(&file_name(package.at.dir))
     };
