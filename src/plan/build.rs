@@ -15,7 +15,7 @@ use crate::{
             MountKind, Network, Owner, SecretEnv, Source, UserRef,
         },
     },
-    spec::{Artifact, BUILD_DIR, SecretTarget, UniversalBuild},
+    spec::{Artifact, BUILD_DIR, SecretTarget, UniversalBuild, is_within},
 };
 
 /// Where artifacts can be taken from when the build stage is done.
@@ -40,7 +40,7 @@ impl Built {
             return (self.kept, format!("{}{path}", self.kept_dir));
         }
         match &self.work {
-            _ if !caches::is_within(path, BUILD_DIR) => (self.root, path.to_owned()),
+            _ if !is_within(path, BUILD_DIR) => (self.root, path.to_owned()),
             Work::Tree(state) => (*state, path.to_owned()),
             Work::Context(state) => match &path[BUILD_DIR.len()..] {
                 "" => (*state, "/".to_owned()),
@@ -67,7 +67,7 @@ fn context(graph: &mut Graph, options: &Options) -> State {
 /// The first step of every plan that needs the context, which depends on no base: it can be sent while those are looked
 /// up. `None` when the plan will not need it.
 pub fn context_definition(spec: &UniversalBuild, options: &Options) -> Option<Definition> {
-    let is_there = |artifact: &Artifact| caches::is_within(&artifact.from, BUILD_DIR);
+    let is_there = |artifact: &Artifact| is_within(&artifact.from, BUILD_DIR);
     let mut artifacts = spec.runtime.copy.iter();
     // Every command sees the work tree, so what it made outside of that needs the context too.
     let is_needed = artifacts.any(|artifact| first_command(spec).is_some() || is_there(artifact));

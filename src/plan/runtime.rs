@@ -4,14 +4,14 @@ use super::{
     PlanError, Planner,
     base::{Image, Stage},
     build::Built,
-    caches, script,
+    script,
 };
 use crate::{
     llb::{
         Definition, State,
         op::{CopyAction, FileAction, Owner},
     },
-    spec::{Artifact, BUILD_DIR},
+    spec::{Artifact, BUILD_DIR, is_within},
 };
 
 /// More artifacts than this share layers: a snapshot stands on at most about 127 others.
@@ -94,7 +94,7 @@ impl Planner<'_> {
     fn warn_of_hidden_caches(&mut self) {
         for (index, artifact) in self.spec.runtime.copy.iter().enumerate() {
             for cache in &self.spec.build.cache {
-                if artifact.from != *cache && caches::is_within(cache, &artifact.from) {
+                if artifact.from != *cache && is_within(cache, &artifact.from) {
                     self.warnings.push(format!(
                         "`runtime.copy[{index}]`: `{}` is copied without the cache `{cache}` in it",
                         artifact.from

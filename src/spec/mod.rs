@@ -126,6 +126,14 @@ pub fn fuzz_spec(data: &[u8]) {
 /// The folder of the build stage that holds the context; commands run here.
 pub const BUILD_DIR: &str = "/build";
 
+/// Whether a clean path is `dir` or below it.
+pub fn is_within(path: &str, dir: &str) -> bool {
+    match path.strip_prefix(dir) {
+        Some(rest) => rest.is_empty() || rest.starts_with('/') || dir == "/",
+        None => false,
+    }
+}
+
 /// One service: how it is built and what its image looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UniversalBuild {

@@ -370,6 +370,19 @@ fn packages_take_the_pins_of_apk_and_apt() {
 }
 
 #[test]
+fn a_path_is_within_a_folder_only_at_a_slash() {
+    for (path, dir, want) in [
+        ("/build/target", "/build/target", true),
+        ("/build/target/release/app", "/build/target", true),
+        ("/build/targets", "/build/target", false),
+        ("/build", "/build/target", false),
+        ("/build", "/", true),
+    ] {
+        assert_eq!(is_within(path, dir), want, "{path} {dir}");
+    }
+}
+
+#[test]
 fn a_service_is_selected_by_its_name() {
     let file = accepted("v1-java-monorepo.json");
     assert_eq!(file.select(Some("api-service")).map(|s| s.path.as_str()), Ok("services[0]"));
