@@ -337,6 +337,7 @@ impl View {
             match &action.action {
                 Some(pb::file_action::Action::Mkdir(a)) => {
                     write!(out, "mkdir {} mode {:o}", a.path, a.mode)?;
+                    print_time(a.timestamp, out)?;
                     self.print_owner(a.owner.as_ref(), out)?;
                 }
                 Some(pb::file_action::Action::Mkfile(a)) => {
@@ -364,9 +365,7 @@ impl View {
         if copy.mode != -1 {
             write!(out, " mode {:o}", copy.mode)?;
         }
-        if copy.timestamp != -1 {
-            write!(out, " time {}", copy.timestamp)?;
-        }
+        print_time(copy.timestamp, out)?;
         for (flag, name) in [
             (copy.allow_wildcard, "wildcard"),
             (copy.allow_empty_wildcard, "or-nothing"),
@@ -402,6 +401,14 @@ impl View {
             write!(out, ":{}", who(owner.group.as_ref()))?;
         }
         Ok(())
+    }
+}
+
+/// What is not said is the time of the build or of the source.
+fn print_time(timestamp: i64, out: &mut String) -> fmt::Result {
+    match timestamp {
+        -1 => Ok(()),
+        given => write!(out, " time {given}"),
     }
 }
 

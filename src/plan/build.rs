@@ -256,9 +256,9 @@ fn copy_context(context: State, include: Vec<String>, owner: Option<Owner>) -> F
         from: context,
         src: "/".to_owned(),
         dest: BUILD_DIR.to_owned(),
-        wildcard: false,
         include,
         owner,
+        ..CopyAction::default()
     })
 }
 

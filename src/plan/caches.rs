@@ -78,7 +78,7 @@ impl Planner<'_> {
         let Some(owner) = owner else { return (State::SCRATCH, String::new()) };
         let path = "/owned".to_owned();
         let owner = Some(owner.clone());
-        let mkdir = FileAction::Mkdir { path: path.clone(), mode: 0o755, owner };
+        let mkdir = FileAction::Mkdir { path: path.clone(), mode: 0o755, owner, time_ns: None };
         let meta = self.options.step("make folders of the build's user");
         (self.graph.file(State::SCRATCH, &[mkdir], &meta), path)
     }

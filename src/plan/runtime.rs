@@ -80,15 +80,8 @@ impl Planner<'_> {
         if wildcard && !dest.ends_with('/') {
             dest.push('/');
         }
-        let include = Vec::new();
-        FileAction::Copy(CopyAction {
-            from,
-            src,
-            dest,
-            wildcard,
-            include,
-            owner: Some(Owner::root()),
-        })
+        let owner = Some(Owner::root());
+        FileAction::Copy(CopyAction { from, src, dest, wildcard, owner, ..CopyAction::default() })
     }
 
     fn warn_of_hidden_caches(&mut self) {
