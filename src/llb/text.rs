@@ -193,16 +193,27 @@ impl View {
 
     /// What a file step copies: source path, destination path, include patterns.
     pub fn copies(&self) -> impl Iterator<Item = (&str, &str, &[String])> {
-        let actions = match &self.kind {
-            ViewKind::File(file) => file.actions.as_slice(),
-            _ => &[],
-        };
-        actions.iter().filter_map(|action| match &action.action {
+        self.actions().iter().filter_map(|action| match &action.action {
             Some(pb::file_action::Action::Copy(copy)) => {
                 Some((copy.src.as_str(), copy.dest.as_str(), copy.include_patterns.as_slice()))
             }
             _ => None,
         })
+    }
+
+    /// Paths of the files whose content stands in a file step.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.actions().iter().filter_map(|action| match &action.action {
+            Some(pb::file_action::Action::Mkfile(file)) => Some(file.path.as_str()),
+            _ => None,
+        })
+    }
+
+    fn actions(&self) -> &[pb::FileAction] {
+        match &self.kind {
+            ViewKind::File(file) => &file.actions,
+            _ => &[],
+        }
     }
 
     fn meta(&self) -> Option<&pb::Meta> {

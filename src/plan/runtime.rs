@@ -17,6 +17,10 @@ use crate::{
 /// More artifacts than this share layers: a snapshot stands on at most about 127 others.
 pub const ARTIFACT_LAYERS_MAX: usize = 64;
 
+/// Time of the files of the spec, 1980-01-02: the same files make the same layer, and a zip, which knows no time before
+/// 1980, can hold it in all time zones.
+const FILE_TIME_NS: i64 = 315_619_200 * 1_000_000_000;
+
 /// The files of the image.
 pub(super) struct Runtime {
     pub(super) state: State,
@@ -51,6 +55,13 @@ impl Planner<'_> {
         let mut layers: Vec<String> = installed.into_iter().collect();
         self.warn_of_hidden_caches();
         let artifacts = &self.spec.runtime.copy;
+        let files = &self.spec.runtime.files;
+        let files = self.files("runtime.files", files, Some(Owner::root()), Some(FILE_TIME_NS));
+        let (above, below) =
+            files.split(|file| artifacts.iter().any(|artifact| brings(artifact, &file.path)));
+        let (written, what) = self.write(state, &below);
+        state = written;
+        layers.extend(what);
         let per_layer = artifacts.len().div_ceil(ARTIFACT_LAYERS_MAX).max(1);
         for group in artifacts.chunks(per_layer) {
             let actions: Vec<FileAction> =
@@ -60,6 +71,8 @@ impl Planner<'_> {
             state = self.graph.file(state, &actions, &self.options.step(script::headline(&what)));
             layers.push(what);
         }
+        let (state, what) = self.write(state, &above);
+        layers.extend(what);
         let parts = self.parts(base, root, layers.len());
         Ok(Runtime { state, layers, parts })
     }
@@ -96,6 +109,12 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Whether an artifact may put something at `path`.
+fn brings(artifact: &Artifact, path: &str) -> bool {
+    let to = artifact.to.trim_end_matches('/');
+    to.is_empty() || is_within(path, to)
 }
 
 /// `dist → /app/dist`
