@@ -1,11 +1,12 @@
 //! Services → spec file, with a fixed order of fields; the same services give the same bytes.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::{
     detect::{Decision, Service},
     spec::{
-        self, Artifact, BUILD_DIR, Base, Build, Metadata, Runtime, Secret, SecretTarget,
+        self, Artifact, BUILD_DIR, Base, Build, File, Metadata, Runtime, Secret, SecretTarget,
         UniversalBuild,
     },
 };
@@ -110,6 +111,7 @@ fn build_of(build: &Build) -> Value {
     let cache: Vec<&str> = build.cache.iter().map(|path| in_build(path)).collect();
     fields.insert("cache".into(), json!(cache));
     given(&mut fields, "exclude", build.exclude.iter().map(|text| json!(text)).collect());
+    given(&mut fields, "files", files(&build.files, in_build));
     given(&mut fields, "secrets", build.secrets.iter().map(secret).collect());
     Value::Object(fields)
 }
@@ -121,6 +123,7 @@ fn runtime_of(runtime: &Runtime) -> Value {
     fields.insert("env".into(), json!(runtime.env));
     let copy = |Artifact { from, to }: &Artifact| json!({"from": in_build(from), "to": to});
     fields.insert("copy".into(), runtime.copy.iter().map(copy).collect());
+    given(&mut fields, "files", files(&runtime.files, |path| path));
     fields.insert("command".into(), json!(runtime.command));
     fields.insert("ports".into(), json!(runtime.ports));
     let health = runtime.health.as_ref().map(|endpoint| json!({"endpoint": endpoint}));
@@ -143,6 +146,25 @@ fn given(fields: &mut Map<String, Value>, name: &str, items: Vec<Value>) {
     if !items.is_empty() {
         fields.insert(name.to_owned(), Value::Array(items));
     }
+}
+
+/// Text as it is, other bytes as base64; the usual permissions go without saying.
+fn files(files: &[File], shown: fn(&str) -> &str) -> Vec<Value> {
+    let value = |File { path, content, mode }: &File| {
+        let mut fields = Map::new();
+        fields.insert("path".into(), json!(shown(path)));
+        // No string of a spec holds a NUL.
+        let text = str::from_utf8(content).ok().filter(|text| !text.contains('\0'));
+        match text {
+            Some(text) => fields.insert("content".into(), json!(text)),
+            None => fields.insert("base64".into(), json!(STANDARD.encode(content))),
+        };
+        if *mode != spec::FILE_MODE {
+            fields.insert("mode".into(), json!(format!("{mode:04o}")));
+        }
+        Value::Object(fields)
+    };
+    files.iter().map(value).collect()
 }
 
 fn secret(secret: &Secret) -> Value {

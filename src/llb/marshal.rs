@@ -253,13 +253,13 @@ fn file_action(
     use pb::file_action::Action;
 
     match action {
-        FileAction::Mkdir { path, mode, owner } => {
+        FileAction::Mkdir { path, mode, owner, time_ns } => {
             let mkdir = pb::FileActionMkDir {
                 path: path.clone(),
                 mode: *mode as i32,
                 make_parents: true,
                 owner: owner.as_ref().map(|owner| chown(owner, inputs)),
-                timestamp: TIME_OF_THE_BUILD,
+                timestamp: time_ns.unwrap_or(TIME_OF_THE_BUILD),
             };
             (NO_INPUT, Action::Mkdir(mkdir))
         }
@@ -274,7 +274,7 @@ fn file_action(
             (NO_INPUT, Action::Mkfile(mkfile))
         }
         FileAction::Copy(copy) => {
-            let CopyAction { from, src, dest, wildcard, include, owner } = copy;
+            let CopyAction { from, src, dest, wildcard, include, owner, mode, time_ns } = copy;
             if !include.is_empty() {
                 caps.insert("file.copy.includeexcludepatterns");
             }
@@ -282,12 +282,12 @@ fn file_action(
                 src: src.clone(),
                 dest: dest.clone(),
                 owner: owner.as_ref().map(|owner| chown(owner, inputs)),
-                mode: MODE_OF_THE_SOURCE,
+                mode: mode.map_or(MODE_OF_THE_SOURCE, |mode| mode as i32),
                 follow_symlink: true,
                 dir_copy_contents: true,
                 create_dest_path: true,
                 allow_wildcard: *wildcard,
-                timestamp: TIME_OF_THE_SOURCE,
+                timestamp: time_ns.unwrap_or(TIME_OF_THE_SOURCE),
                 include_patterns: include.clone(),
                 ..pb::FileActionCopy::default()
             };

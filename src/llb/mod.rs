@@ -295,14 +295,19 @@ mod tests {
         let local = graph.source(&Source::Local(local), &Meta::default());
         let owner = Owner { user: UserRef::Name("app".to_owned()), group: None, names: base };
         let actions = [
-            FileAction::Mkdir { path: "/w".to_owned(), mode: 0o755, owner: Some(owner.clone()) },
+            FileAction::Mkdir {
+                path: "/w".to_owned(),
+                mode: 0o755,
+                owner: Some(owner.clone()),
+                time_ns: None,
+            },
             FileAction::Copy(CopyAction {
                 from: local,
                 src: "/".to_owned(),
                 dest: "/w".to_owned(),
-                wildcard: false,
                 include: vec!["*.json".to_owned()],
                 owner: Some(owner),
+                ..CopyAction::default()
             }),
         ];
         let state = graph.file(State::SCRATCH, &actions, &Meta::default());
@@ -323,10 +328,33 @@ mod tests {
     }
 
     #[test]
+    fn modes_and_times_that_are_given_are_those_of_the_daemon() {
+        let mut graph = Graph::new();
+        let base = image(&mut graph);
+        let time_ns = Some(7);
+        let actions = [
+            FileAction::Mkdir { path: "/w".to_owned(), mode: 0o755, owner: None, time_ns },
+            FileAction::Copy(CopyAction {
+                from: base,
+                src: "/a".to_owned(),
+                dest: "/w".to_owned(),
+                mode: Some(0o640),
+                time_ns,
+                ..CopyAction::default()
+            }),
+        ];
+        let state = graph.file(State::SCRATCH, &actions, &Meta::default());
+        let text = text(&graph.definition(state)).unwrap();
+        assert!(text.contains("mkdir /w mode 755 time 7\n"), "{text}");
+        assert!(text.contains("copy /a of 1 to /w mode 640 time 7 -> output 0\n"), "{text}");
+    }
+
+    #[test]
     fn a_merge_needs_two_states_and_leaves_scratch_out() {
         let mut graph = Graph::new();
         let base = image(&mut graph);
-        let dir = FileAction::Mkdir { path: "/a".to_owned(), mode: 0o755, owner: None };
+        let dir =
+            FileAction::Mkdir { path: "/a".to_owned(), mode: 0o755, owner: None, time_ns: None };
         let other = graph.file(State::SCRATCH, &[dir], &Meta::default());
         let meta = Meta::default();
         assert_eq!(graph.merge(&[], &meta), State::SCRATCH);
@@ -357,7 +385,7 @@ mod tests {
             let path = format!("/{n}");
             state = graph.file(
                 state,
-                &[FileAction::Mkdir { path, mode: 0o755, owner: None }],
+                &[FileAction::Mkdir { path, mode: 0o755, owner: None, time_ns: None }],
                 &Meta::default(),
             );
         }

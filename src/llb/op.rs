@@ -291,6 +291,8 @@ pub enum FileAction {
         mode: u32,
         /// Root without it.
         owner: Option<Owner>,
+        /// Time of what is made, in nanoseconds since 1970; that of the build without it.
+        time_ns: Option<i64>,
     },
     /// Writes a file.
     Mkfile {
@@ -307,7 +309,7 @@ pub enum FileAction {
 
 /// Copies files of another state, as `COPY` does: parents of `dest` are made, links at `src` are
 /// followed, a folder gives its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyAction {
     /// The other state.
     pub from: State,
@@ -321,6 +323,10 @@ pub struct CopyAction {
     pub include: Vec<String>,
     /// Kept without it.
     pub owner: Option<Owner>,
+    /// Permission bits; kept without it. A daemon may give them to parents that it makes, too.
+    pub mode: Option<u32>,
+    /// Time in nanoseconds since 1970, also of the folder at `dest`; that of the source without it.
+    pub time_ns: Option<i64>,
 }
 
 /// Owner of new files.

@@ -193,16 +193,27 @@ impl View {
 
     /// What a file step copies: source path, destination path, include patterns.
     pub fn copies(&self) -> impl Iterator<Item = (&str, &str, &[String])> {
-        let actions = match &self.kind {
-            ViewKind::File(file) => file.actions.as_slice(),
-            _ => &[],
-        };
-        actions.iter().filter_map(|action| match &action.action {
+        self.actions().iter().filter_map(|action| match &action.action {
             Some(pb::file_action::Action::Copy(copy)) => {
                 Some((copy.src.as_str(), copy.dest.as_str(), copy.include_patterns.as_slice()))
             }
             _ => None,
         })
+    }
+
+    /// Paths of the files whose content stands in a file step.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.actions().iter().filter_map(|action| match &action.action {
+            Some(pb::file_action::Action::Mkfile(file)) => Some(file.path.as_str()),
+            _ => None,
+        })
+    }
+
+    fn actions(&self) -> &[pb::FileAction] {
+        match &self.kind {
+            ViewKind::File(file) => &file.actions,
+            _ => &[],
+        }
     }
 
     fn meta(&self) -> Option<&pb::Meta> {
@@ -337,6 +348,7 @@ impl View {
             match &action.action {
                 Some(pb::file_action::Action::Mkdir(a)) => {
                     write!(out, "mkdir {} mode {:o}", a.path, a.mode)?;
+                    print_time(a.timestamp, out)?;
                     self.print_owner(a.owner.as_ref(), out)?;
                 }
                 Some(pb::file_action::Action::Mkfile(a)) => {
@@ -364,9 +376,7 @@ impl View {
         if copy.mode != -1 {
             write!(out, " mode {:o}", copy.mode)?;
         }
-        if copy.timestamp != -1 {
-            write!(out, " time {}", copy.timestamp)?;
-        }
+        print_time(copy.timestamp, out)?;
         for (flag, name) in [
             (copy.allow_wildcard, "wildcard"),
             (copy.allow_empty_wildcard, "or-nothing"),
@@ -402,6 +412,14 @@ impl View {
             write!(out, ":{}", who(owner.group.as_ref()))?;
         }
         Ok(())
+    }
+}
+
+/// What is not said is the time of the build or of the source.
+fn print_time(timestamp: i64, out: &mut String) -> fmt::Result {
+    match timestamp {
+        -1 => Ok(()),
+        given => write!(out, " time {given}"),
     }
 }
 

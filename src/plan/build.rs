@@ -3,7 +3,9 @@
 use super::{
     CONTEXT_NAME, Options, PlanError, Planner,
     base::{Image, Stage},
-    caches, first_command,
+    caches,
+    files::Files,
+    first_command,
     packages::{is_root, set_env},
     script,
 };
@@ -15,7 +17,7 @@ use crate::{
             MountKind, Network, Owner, SecretEnv, Source, UserRef,
         },
     },
-    spec::{Artifact, BUILD_DIR, SecretTarget, UniversalBuild},
+    spec::{Artifact, BUILD_DIR, SecretTarget, UniversalBuild, is_within},
 };
 
 /// Where artifacts can be taken from when the build stage is done.
@@ -40,7 +42,7 @@ impl Built {
             return (self.kept, format!("{}{path}", self.kept_dir));
         }
         match &self.work {
-            _ if !caches::is_within(path, BUILD_DIR) => (self.root, path.to_owned()),
+            _ if !is_within(path, BUILD_DIR) => (self.root, path.to_owned()),
             Work::Tree(state) => (*state, path.to_owned()),
             Work::Context(state) => match &path[BUILD_DIR.len()..] {
                 "" => (*state, "/".to_owned()),
@@ -67,7 +69,7 @@ fn context(graph: &mut Graph, options: &Options) -> State {
 /// The first step of every plan that needs the context, which depends on no base: it can be sent while those are looked
 /// up. `None` when the plan will not need it.
 pub fn context_definition(spec: &UniversalBuild, options: &Options) -> Option<Definition> {
-    let is_there = |artifact: &Artifact| caches::is_within(&artifact.from, BUILD_DIR);
+    let is_there = |artifact: &Artifact| is_within(&artifact.from, BUILD_DIR);
     let mut artifacts = spec.runtime.copy.iter();
     // Every command sees the work tree, so what it made outside of that needs the context too.
     let is_needed = artifacts.any(|artifact| first_command(spec).is_some() || is_there(artifact));
@@ -86,8 +88,13 @@ impl Planner<'_> {
     ) -> Result<Built, PlanError> {
         let root = self.base(base, label);
         let (root, _) = self.install(base, root, Stage::Build)?;
+        let owner = owner(base.user(), root);
+        let spec = self.spec;
+        let files = self.files("build.files", &spec.build.files, owner.clone(), None);
+        let (in_tree, others) = files.split(|file| is_within(&file.path, BUILD_DIR));
+        let (root, _) = self.write(root, &others);
         let context = self.context();
-        if first_command(self.spec).is_none() {
+        if first_command(spec).is_none() && in_tree.is_empty() {
             let (kept, kept_dir) = (State::SCRATCH, String::new());
             return Ok(Built { root, work: Work::Context(context), kept, kept_dir });
         }
@@ -98,7 +105,6 @@ impl Planner<'_> {
             );
         }
 
-        let owner = owner(base.user(), root);
         let mut commands = Commands {
             shell: base.shell(),
             env: self.command_env(base),
@@ -114,16 +120,16 @@ impl Planner<'_> {
         let mut left: usize = steps.iter().map(|step| step.commands.len()).sum();
         left += self.spec.build.commands.len();
         for step in steps {
-            let meta = self.options.step(format!("copy {}", script::list(&step.files)));
             let copy = copy_context(context, step.files.clone(), owner.clone());
-            commands.work = self.graph.file(commands.work, &[copy], &meta);
+            let what = script::list(&step.files);
+            commands.work = self.fill(commands.work, copy, &what, &in_tree);
             for command in &step.commands {
                 left -= 1;
                 self.command(&mut commands, command, left == 0);
             }
         }
         let copy = copy_context(context, Vec::new(), owner);
-        commands.work = self.graph.file(commands.work, &[copy], &self.options.step("copy context"));
+        commands.work = self.fill(commands.work, copy, "context", &in_tree);
         for command in &self.spec.build.commands {
             left -= 1;
             self.command(&mut commands, command, left == 0);
@@ -168,6 +174,14 @@ impl Planner<'_> {
         }
         let (from, selector) = self.owned_dir(owner);
         Some(Keep { artifacts, from, selector })
+    }
+
+    /// The work tree with what `copy` brings of the context, and with the files of the spec over that.
+    fn fill(&mut self, work: State, copy: FileAction, what: &str, files: &Files<'_>) -> State {
+        let and = if files.is_empty() { "" } else { " and build.files" };
+        let mut actions = vec![copy];
+        actions.extend(files.actions());
+        self.graph.file(work, &actions, &self.options.step(format!("copy {what}{and}")))
     }
 
     fn command(&mut self, commands: &mut Commands, command: &str, is_last: bool) {
@@ -256,9 +270,9 @@ fn copy_context(context: State, include: Vec<String>, owner: Option<Owner>) -> F
         from: context,
         src: "/".to_owned(),
         dest: BUILD_DIR.to_owned(),
-        wildcard: false,
         include,
         owner,
+        ..CopyAction::default()
     })
 }
 

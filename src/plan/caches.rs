@@ -14,16 +14,8 @@ use crate::{
         State,
         op::{FileAction, Mount, MountKind, Owner, Sharing},
     },
-    spec::{BUILD_DIR, UniversalBuild},
+    spec::{BUILD_DIR, UniversalBuild, is_within},
 };
-
-/// Whether `path` is `dir` or below it.
-pub(super) fn is_within(path: &str, dir: &str) -> bool {
-    match path.strip_prefix(dir) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/') || dir == "/",
-        None => false,
-    }
-}
 
 /// Whether an artifact lies in one of the cache mounts, so that no snapshot has it.
 pub(super) fn holds(caches: &[String], artifact: &str) -> bool {
@@ -86,7 +78,7 @@ impl Planner<'_> {
         let Some(owner) = owner else { return (State::SCRATCH, String::new()) };
         let path = "/owned".to_owned();
         let owner = Some(owner.clone());
-        let mkdir = FileAction::Mkdir { path: path.clone(), mode: 0o755, owner };
+        let mkdir = FileAction::Mkdir { path: path.clone(), mode: 0o755, owner, time_ns: None };
         let meta = self.options.step("make folders of the build's user");
         (self.graph.file(State::SCRATCH, &[mkdir], &meta), path)
     }
@@ -106,22 +98,4 @@ pub(super) fn keep_artifacts(command: Vec<String>, artifacts: &[String], to: &st
     let mut args = ["/bin/sh", "-c", &script, "peelbox"].map(str::to_owned).to_vec();
     args.extend(command);
     args
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_within_a_folder_only_at_a_slash() {
-        for (path, dir, want) in [
-            ("/build/target", "/build/target", true),
-            ("/build/target/release/app", "/build/target", true),
-            ("/build/targets", "/build/target", false),
-            ("/build", "/build/target", false),
-            ("/build", "/", true),
-        ] {
-            assert_eq!(is_within(path, dir), want, "{path} {dir}");
-        }
-    }
 }

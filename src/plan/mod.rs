@@ -21,14 +21,20 @@
 //!   the root. What lies in a cache mount is in neither; the last command then copies it to an
 //!   output of its own, in the same step, so that a cached step and its artifact stay together.
 //!   A folder that *contains* a cache mount is copied without what is in the mount.
-//! * Without any command there is no work tree: artifacts come from the context directly.
+//! * Where no command runs and no file of the spec belongs in the work tree there is none: artifacts
+//!   come from the context directly.
+//! * Files of `build.files` are in every state that a command sees: what belongs in the work tree is
+//!   copied over the context by the step that copies the context, the rest comes after the packages.
 //! * One layer per artifact, as for `COPY`: an unchanged artifact keeps its layer.
 //!   From [`ARTIFACT_LAYERS_MAX`] on, neighbours share one.
+//! * Files of `runtime.files` are at most two layers: those that no artifact can bring below the
+//!   artifacts, so that a change of the sources leaves their layer, and the others above them.
 
 mod base;
 mod build;
 mod caches;
 mod error;
+mod files;
 mod image;
 mod os_release;
 mod packages;

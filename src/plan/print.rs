@@ -40,6 +40,9 @@ pub struct Step {
     /// What a file step copies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<Copy>,
+    /// Files whose content stands in a file step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
 }
 
 /// One copy of a file step.
@@ -72,10 +75,11 @@ impl Plan {
         views(&self.definition).unwrap_or_default().iter().map(step).collect()
     }
 
-    /// Digests of the steps that work: all but the sources, whose news say little of what was done.
+    /// Digests of the steps that work: all that stand on another. The news of the others say little of what was done: the
+    /// daemon calls them done when it has asked for their key alone (BuildKit v0.32 `solver/jobs.go`, `CacheMap`).
     pub fn work(&self) -> Vec<String> {
         let views = views(&self.definition).unwrap_or_default();
-        views.into_iter().filter(|v| v.kind() != "source").map(|v| v.digest).collect()
+        views.into_iter().filter(|v| !v.inputs.is_empty()).map(|v| v.digest).collect()
     }
 
     /// The plan as JSON; the order of fields is fixed.
@@ -164,6 +168,7 @@ fn step(view: &View) -> Step {
         env: view.env().to_vec(),
         caches: view.caches().map(str::to_owned).collect(),
         copies: view.copies().map(copy).collect(),
+        files: view.files().map(str::to_owned).collect(),
     }
 }
 

@@ -4,18 +4,22 @@ use super::{
     PlanError, Planner,
     base::{Image, Stage},
     build::Built,
-    caches, script,
+    script,
 };
 use crate::{
     llb::{
         Definition, State,
         op::{CopyAction, FileAction, Owner},
     },
-    spec::{Artifact, BUILD_DIR},
+    spec::{Artifact, BUILD_DIR, is_within},
 };
 
 /// More artifacts than this share layers: a snapshot stands on at most about 127 others.
 pub const ARTIFACT_LAYERS_MAX: usize = 64;
+
+/// Time of the files of the spec, 1980-01-02: the same files make the same layer, and a zip, which knows no time before
+/// 1980, can hold it in all time zones.
+const FILE_TIME_NS: i64 = 315_619_200 * 1_000_000_000;
 
 /// The files of the image.
 pub(super) struct Runtime {
@@ -51,6 +55,13 @@ impl Planner<'_> {
         let mut layers: Vec<String> = installed.into_iter().collect();
         self.warn_of_hidden_caches();
         let artifacts = &self.spec.runtime.copy;
+        let files = &self.spec.runtime.files;
+        let files = self.files("runtime.files", files, Some(Owner::root()), Some(FILE_TIME_NS));
+        let (above, below) =
+            files.split(|file| artifacts.iter().any(|artifact| brings(artifact, &file.path)));
+        let (written, what) = self.write(state, &below);
+        state = written;
+        layers.extend(what);
         let per_layer = artifacts.len().div_ceil(ARTIFACT_LAYERS_MAX).max(1);
         for group in artifacts.chunks(per_layer) {
             let actions: Vec<FileAction> =
@@ -60,6 +71,8 @@ impl Planner<'_> {
             state = self.graph.file(state, &actions, &self.options.step(script::headline(&what)));
             layers.push(what);
         }
+        let (state, what) = self.write(state, &above);
+        layers.extend(what);
         let parts = self.parts(base, root, layers.len());
         Ok(Runtime { state, layers, parts })
     }
@@ -80,21 +93,14 @@ impl Planner<'_> {
         if wildcard && !dest.ends_with('/') {
             dest.push('/');
         }
-        let include = Vec::new();
-        FileAction::Copy(CopyAction {
-            from,
-            src,
-            dest,
-            wildcard,
-            include,
-            owner: Some(Owner::root()),
-        })
+        let owner = Some(Owner::root());
+        FileAction::Copy(CopyAction { from, src, dest, wildcard, owner, ..CopyAction::default() })
     }
 
     fn warn_of_hidden_caches(&mut self) {
         for (index, artifact) in self.spec.runtime.copy.iter().enumerate() {
             for cache in &self.spec.build.cache {
-                if artifact.from != *cache && caches::is_within(cache, &artifact.from) {
+                if artifact.from != *cache && is_within(cache, &artifact.from) {
                     self.warnings.push(format!(
                         "`runtime.copy[{index}]`: `{}` is copied without the cache `{cache}` in it",
                         artifact.from
@@ -103,6 +109,12 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Whether an artifact may put something at `path`.
+fn brings(artifact: &Artifact, path: &str) -> bool {
+    let to = artifact.to.trim_end_matches('/');
+    to.is_empty() || is_within(path, to)
 }
 
 /// `dist → /app/dist`

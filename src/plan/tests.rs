@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     llb,
-    spec::{Artifact, Build, DependencyStep, Metadata, Runtime, Secret, SecretTarget},
+    spec::{Artifact, Build, DependencyStep, File, Metadata, Runtime, Secret, SecretTarget},
 };
 
 const NODE: &str = "docker.io/library/node:22-bookworm-slim";
@@ -41,6 +41,7 @@ fn spec(build: Base, runtime: Base) -> UniversalBuild {
             commands: Vec::new(),
             cache: Vec::new(),
             exclude: Vec::new(),
+            files: Vec::new(),
             secrets: Vec::new(),
         },
         runtime: Runtime {
@@ -48,6 +49,7 @@ fn spec(build: Base, runtime: Base) -> UniversalBuild {
             packages: Vec::new(),
             env: BTreeMap::new(),
             copy: Vec::new(),
+            files: Vec::new(),
             command: Vec::new(),
             ports: Vec::new(),
             health: None,
@@ -275,6 +277,115 @@ fn a_base_with_a_user_builds_as_that_user() {
     golden("user.txt", &Plan::new(&spec, &bases, &options()).unwrap());
 }
 
+fn files(files: &[(&str, &str, u32)]) -> Vec<File> {
+    let file = |&(path, content, mode): &(&str, &str, u32)| File {
+        path: path.to_owned(),
+        content: content.as_bytes().to_vec(),
+        mode,
+    };
+    files.iter().map(file).collect()
+}
+
+fn files_spec() -> UniversalBuild {
+    let mut spec = node_spec();
+    spec.build.secrets.clear();
+    spec.build.files = files(&[
+        ("/build/.npmrc", "fund=false\n", 0o644),
+        ("/build/web/config.json", "{}\n", 0o600),
+        ("/etc/npmrc", "audit=false\n", 0o644),
+    ]);
+    spec.runtime.copy = copies(&[("/build/dist", "/app/dist/"), ("/build/node_modules", "/app/")]);
+    spec.runtime.files = files(&[
+        ("/app/dist/version.json", "{}\n", 0o644),
+        ("/apply", "x", 0o444),
+        ("/etc/shop/server.conf", "listen 8080\n", 0o640),
+        ("/usr/local/bin/start", "#!/bin/sh\nexec \"$@\"\n", 0o755),
+    ]);
+    spec
+}
+
+#[test]
+fn files_of_the_spec_are_where_commands_and_image_find_them() {
+    golden("files.txt", &plan(&files_spec()));
+}
+
+#[test]
+fn files_of_the_spec_belong_to_who_builds_and_in_the_image_to_root() {
+    let spec = files_spec();
+    let config = json!({ "Env": [PATH], "User": "node:app" });
+    let bases = resolve(&spec, &config, None);
+    let plan = Plan::new(&spec, &bases, &options()).unwrap();
+    let text = llb::text(plan.definition()).unwrap();
+    let line = |part: &str| {
+        let found: Vec<&str> = text.lines().filter(|line| line.contains(part)).collect();
+        assert!(!found.is_empty(), "`{part}` in\n{text}");
+        found.join("\n")
+    };
+    for part in ["mkdir /etc mode 755", "to /build mode 644", "to /build/web mode 600"] {
+        assert!(
+            line(part).lines().all(|line| line.contains(" owner node of 1:app of 1")),
+            "{part}"
+        );
+    }
+    for part in ["to /usr/local/bin mode 755", "to /etc/shop mode 640", "mkdir /etc/shop mode 755"]
+    {
+        assert!(line(part).contains(" time 315619200000000000 owner 0:0"), "{}", line(part));
+    }
+}
+
+#[test]
+fn without_commands_files_of_the_work_tree_are_laid_over_a_copy_of_the_context() {
+    let mut spec = spec(Base::Scratch, Base::Scratch);
+    spec.build.files = files(&[("/build/site/index.html", "<p>", 0o644)]);
+    spec.runtime.copy = copies(&[("/build/site", "/srv")]);
+    spec.runtime.files = files(&[("/settings", "", 0o644)]);
+    golden("files-scratch.txt", &plan(&spec));
+}
+
+#[test]
+fn files_of_the_image_are_below_the_copies_that_cannot_bring_them() {
+    let check = |to: &str, path: &str, is_below: bool| {
+        let mut spec = spec(image(NODE), image(NODE));
+        spec.runtime.copy = copies(&[("/build/dist", to)]);
+        spec.runtime.files = files(&[(path, "x", 0o644)]);
+        let plan = plan(&spec);
+        let steps = plan.steps();
+        let place = |part: &str| {
+            steps.iter().position(|step| step.name.starts_with(&format!("[api] {part}"))).unwrap()
+        };
+        assert_eq!(place("write") < place("copy dist"), is_below, "{to} {path}");
+        let config: Value = serde_json::from_slice(&plan.image_config()).unwrap();
+        let history = config["history"].as_array().unwrap();
+        let own: Vec<_> = history.iter().filter(|h| h["comment"] == "peelbox").collect();
+        assert_eq!(own.len(), 2);
+        assert_eq!(own[usize::from(!is_below)]["created_by"], format!("write {path}"));
+    };
+    check("/app", "/etc/app.conf", true);
+    check("/app", "/apple", true);
+    check("/app/dist", "/app/start", true);
+    check("/usr/local/bin/api", "/usr/local/bin/start", true);
+    check("/app", "/app/dist/a", false);
+    check("/app/", "/app/a", false);
+    check("/app/a", "/app/a", false);
+    check("/", "/etc/app.conf", false);
+}
+
+#[test]
+fn a_plan_says_which_files_stand_in_it() {
+    let json = plan(&files_spec()).to_json();
+    let steps = json["steps"].as_array().unwrap();
+    let named = |name: &str| steps.iter().find(|step| step["name"] == name).unwrap();
+    let loaded = named("[api] load build.files");
+    let expected = [
+        "/files/build/.npmrc/.npmrc",
+        "/files/build/web/config.json/config.json",
+        "/files/etc/npmrc/npmrc",
+    ];
+    assert_eq!(loaded["files"], json!(expected));
+    let written = named("[api] write /etc/npmrc");
+    assert_eq!(written["copies"], json!([{ "from": "/files/etc/npmrc", "to": "/etc" }]));
+}
+
 #[test]
 fn a_base_for_another_platform_is_refused() {
     let spec = node_spec();
@@ -380,6 +491,8 @@ fn the_context_that_is_fetched_early_is_that_of_the_plan() {
     spec.build.commands.clear();
     spec.build.cache.clear();
     spec.runtime.copy = copies(&[("/build/server.js", "/app/")]);
+    check(&spec, true);
+    spec.build.files = files(&[("/build/settings", "", 0o644)]);
     check(&spec, true);
     spec.runtime.copy = copies(&[("/usr/share/doc", "/doc")]);
     check(&spec, false);

@@ -2,6 +2,8 @@
 
 use std::{iter::Peekable, str::Chars};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::{
     Base,
     node::Fault,
@@ -79,11 +81,57 @@ pub(super) fn absolute(path: &str) -> Result<String, Fault> {
 
 /// Where a secret appears: a file, relative to the build folder or absolute.
 pub(super) fn secret_file(path: &str) -> Result<String, Fault> {
-    let clean = path_in(super::BUILD_DIR, path)?;
-    if path.ends_with('/') || clean == "/" || clean == super::BUILD_DIR {
+    file_in(super::BUILD_DIR, path)
+}
+
+/// As [`path_in`], and neither `start` nor what can only be a folder.
+fn file_in(start: &str, path: &str) -> Result<String, Fault> {
+    let clean = target_in(start, path)?;
+    if clean == start || clean.ends_with('/') {
         return Err(Fault::expected("the path of a file").because("this is a folder"));
     }
     Ok(clean)
+}
+
+/// Where a file of the spec is written: as [`file_in`], without `..`.
+pub(super) fn written_file(start: &str, path: &str) -> Result<String, Fault> {
+    if path.split('/').any(|part| part == "..") {
+        return Err(Fault::expected("the path of a file").because("it holds `..`"));
+    }
+    file_in(start, path)
+}
+
+/// A file of the spec in the image: absolute.
+pub(super) fn image_file(path: &str) -> Result<String, Fault> {
+    absolute(path)?;
+    written_file("/", path)
+}
+
+/// Permissions as `chmod` takes them: `0644`, `755`.
+pub(super) fn mode(text: &str) -> Result<u32, Fault> {
+    let fault = || Fault::expected("permissions as octal digits");
+    let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if is_octal && mode <= 0o777 => Ok(mode),
+        // BuildKit v0.11 drops them without a word (tonistiigi/fsutil `copy/copy_linux.go`, January 2023).
+        Ok(_) if is_octal => Err(fault().because("set-id and sticky bits cannot be given")),
+        _ => Err(fault().help(MODE_HELP)),
+    }
+}
+
+/// The bytes of a file, in the standard alphabet of RFC 4648 with padding.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, Fault> {
+    STANDARD.decode(text).map_err(|_| {
+        let fault = Fault::expected("base64");
+        let is_known = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        match text.chars().find(|&c| !is_known(c)) {
+            Some('-' | '_') => fault.because("the alphabet is the one with `+` and `/`"),
+            Some(c) if c.is_whitespace() => fault
+                .because("it holds a blank or the end of a line")
+                .help("`base64 -w0 FILE` writes one line"),
+            _ => fault.because("it is cut off, or was never base64"),
+        }
+    })
 }
 
 /// A folder relative to the context root, clean; the root is `.`.
@@ -394,3 +442,5 @@ const SIGNALS: [&str; 34] = [
 ];
 /// Highest uid and gid that runc takes (moby/sys `user`).
 const ID_MAX: u32 = i32::MAX as u32;
+
+pub(super) const MODE_HELP: &str = "such as \"0644\" or \"755\"";

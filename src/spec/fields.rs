@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Artifact, Base, Build, DependencyStep, Metadata, Runtime, Secret, SecretTarget, Service,
-    UniversalBuild, VERSIONS, check,
+    Artifact, BUILD_DIR, Base, Build, DependencyStep, FILE_MODE, FILES_BYTES_MAX, FILES_MAX, File,
+    Metadata, Runtime, Secret, SecretTarget, Service, UniversalBuild, VERSIONS, check,
+    error::{SHOWN_CHARS_MAX, safe},
+    is_within,
     json::{Kind, Value},
-    node::{Fault, Node, Report, Shape},
+    node::{Fault, Node, Object, Report, Shape},
 };
 
 /// Reads every service of the file; mistakes are noted in `report`.
@@ -42,8 +44,9 @@ fn service(node: Node<'_>, names: &mut BTreeMap<String, usize>) -> Option<Servic
         });
     }
     let metadata = object.get("metadata").and_then(|n| metadata(n, names)).unwrap_or_default();
-    let build = object.get("build").and_then(build).unwrap_or_default();
-    let runtime = object.get("runtime").and_then(runtime).unwrap_or_default();
+    let mut bytes = 0;
+    let build = object.get("build").and_then(|n| build(n, &mut bytes)).unwrap_or_default();
+    let runtime = object.get("runtime").and_then(|n| runtime(n, &mut bytes)).unwrap_or_default();
     Some(Service { spec: UniversalBuild { metadata, build, runtime }, path })
 }
 
@@ -76,9 +79,19 @@ fn metadata(node: Node<'_>, names: &mut BTreeMap<String, usize>) -> Option<Metad
     })
 }
 
-fn build(node: Node<'_>) -> Option<Build> {
+/// `files_bytes` counts the content of all files of the service.
+fn build(node: Node<'_>, files_bytes: &mut usize) -> Option<Build> {
     let object = node.object(&BUILD)?;
     let env = object.get("env").map(|n| n.table(check::env_name)).unwrap_or_default();
+    let cache = sorted(texts(object.get("cache"), check::cache));
+    let file_path = |path: &str| {
+        let clean = check::written_file(BUILD_DIR, path)?;
+        match cache.iter().find(|cache| is_within(&clean, cache)) {
+            None => Ok(clean),
+            Some(cache) => Err(Fault::expected("a path that the commands see")
+                .because(format!("the cache `{cache}` of `build.cache` hides it"))),
+        }
+    };
     let build = Build {
         base: base(object.get("base")),
         packages: sorted(texts(object.get("packages"), check::package)),
@@ -87,9 +100,10 @@ fn build(node: Node<'_>) -> Option<Build> {
             .map(|n| n.list(dependency_step))
             .unwrap_or_default(),
         commands: texts(object.get("commands"), check::command),
-        cache: sorted(texts(object.get("cache"), check::cache)),
         exclude: texts(object.get("exclude"), check::exclude),
+        files: files(object.get("files"), &BUILD_FILE, file_path, files_bytes),
         secrets: object.get("secrets").map(|n| secrets(n, &env)).unwrap_or_default(),
+        cache,
         env,
     };
     if build.base == Base::Scratch {
@@ -105,7 +119,8 @@ fn build(node: Node<'_>) -> Option<Build> {
     Some(build)
 }
 
-fn runtime(node: Node<'_>) -> Option<Runtime> {
+/// As for [`build`].
+fn runtime(node: Node<'_>, files_bytes: &mut usize) -> Option<Runtime> {
     let object = node.object(&RUNTIME)?;
     let workdir = object.get("workdir").and_then(|n| n.parsed(check::absolute));
     let start = workdir.as_deref().unwrap_or("/");
@@ -114,6 +129,7 @@ fn runtime(node: Node<'_>) -> Option<Runtime> {
         packages: sorted(texts(object.get("packages"), check::package)),
         env: object.get("env").map(|n| n.table(check::env_name)).unwrap_or_default(),
         copy: object.get("copy").map(|n| n.list(|item| artifact(item, start))).unwrap_or_default(),
+        files: files(object.get("files"), &RUNTIME_FILE, check::image_file, files_bytes),
         command: object.get("command").map(entrypoint).unwrap_or_default(),
         ports: sorted(object.get("ports").map(|n| n.list(port)).unwrap_or_default()),
         health: object.get("health").and_then(health),
@@ -145,6 +161,102 @@ fn dependency_step(node: Node<'_>) -> Option<DependencyStep> {
     let shell = "the commands to run";
     let commands = filled(object.required("commands", shell, None), "command", check::command);
     Some(DependencyStep { files, commands })
+}
+
+/// In the order of their paths: those differ, so the order in the file means nothing.
+fn files(
+    node: Option<Node<'_>>,
+    shape: &'static Shape,
+    path: impl Fn(&str) -> Result<String, Fault>,
+    bytes: &mut usize,
+) -> Vec<File> {
+    let Some(node) = node else { return Vec::new() };
+    let mut places = BTreeMap::new();
+    let mut files = node.list(|item| file(item, shape, &path, &mut places, bytes));
+    if files.len() > FILES_MAX {
+        node.fail(format!("expected at most {FILES_MAX} files, found {}", files.len()), None);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+/// `places` holds the paths of the files before this one and where they stand.
+fn file(
+    node: Node<'_>,
+    shape: &'static Shape,
+    path: impl Fn(&str) -> Result<String, Fault>,
+    places: &mut BTreeMap<String, usize>,
+    bytes: &mut usize,
+) -> Option<File> {
+    let object = node.object(shape)?;
+    let place = object.required("path", "the path of the file", None);
+    let path = place.and_then(|node| {
+        let path = node.parsed(path)?;
+        own_place(&node, &path, places);
+        Some(path)
+    });
+    let content = content(&object, bytes);
+    let mode = object.get("mode").map_or(Some(FILE_MODE), mode);
+    Some(File { path: path?, content: content?, mode: mode? })
+}
+
+/// Notes that another file is at, above or below `path`.
+fn own_place(node: &Node<'_>, path: &str, places: &mut BTreeMap<String, usize>) {
+    let found = node.value.shown();
+    if let Some(first) = places.get(path) {
+        node.repeats(*first, format!("expected a path of its own, found {found} again"));
+        return;
+    }
+    let folder = format!("{path}/");
+    let above = path.match_indices('/').find_map(|(end, _)| places.get_key_value(&path[..end]));
+    let mut after = places.range(folder.clone()..);
+    let below = after.next().filter(|(other, _)| other.starts_with(&folder));
+    for (which, other) in [("below", above), ("above", below)] {
+        if let Some((other, first)) = other {
+            let other = safe(other, SHOWN_CHARS_MAX);
+            let message =
+                format!("expected a path of its own, found {found} {which} the file `{other}`");
+            node.repeats(*first, message);
+        }
+    }
+    places.insert(path.to_owned(), node.value.offset);
+}
+
+fn content(object: &Object<'_>, bytes: &mut usize) -> Option<Vec<u8>> {
+    let (text, base64) = (object.get("content"), object.get("base64"));
+    let of_text = text.and_then(|n| n.string()).map(String::into_bytes);
+    let of_base64 = base64.and_then(|n| n.parsed(check::base64));
+    let node = match (text, base64) {
+        (Some(_), Some(base64)) => {
+            base64.fail("expected `content` or `base64`, found both", None);
+            return None;
+        }
+        (None, Some(base64)) => base64,
+        (Some(text), None) => text,
+        (None, None) => return object.required("content", "`content` or `base64`", None).and(None),
+    };
+    let content = of_text.or(of_base64)?;
+    let before = *bytes;
+    *bytes += content.len();
+    // Said once: those behind it are too much as well.
+    if before <= FILES_BYTES_MAX && *bytes > FILES_BYTES_MAX {
+        let message = format!(
+            "expected at most {FILES_BYTES_MAX} bytes in all files of the service, \
+             found {bytes} with this one"
+        );
+        let help = "put larger files into the context";
+        node.fail(message, Some(help.to_owned()));
+    }
+    Some(content)
+}
+
+fn mode(node: Node<'_>) -> Option<u32> {
+    // 644 and 420 may both stand for `rw-r--r--`.
+    if node.value.kind() == Kind::Number {
+        node.fault(Fault::expected("permissions as octal digits in quotes").help(check::MODE_HELP));
+        return None;
+    }
+    node.parsed(check::mode)
 }
 
 fn secrets(node: Node<'_>, env: &BTreeMap<String, String>) -> Vec<Secret> {
@@ -277,7 +389,10 @@ static METADATA: Shape = Shape {
 
 static BUILD: Shape = Shape {
     place: "build",
-    fields: &["base", "packages", "env", "dependencies", "commands", "cache", "exclude", "secrets"],
+    fields: &[
+        "base", "packages", "env", "dependencies", "commands", "cache", "exclude", "files",
+        "secrets",
+    ],
     all: &SHAPES,
     advice: &[
         ("context", "the whole context is at `/build`, where the commands run: leave it out"),
@@ -293,6 +408,25 @@ static DEPENDENCY_STEP: Shape = Shape {
     advice: &[],
 };
 
+static BUILD_FILE: Shape = file_shape("build.files[]");
+
+static RUNTIME_FILE: Shape = file_shape("runtime.files[]");
+
+const fn file_shape(place: &'static str) -> Shape {
+    Shape {
+        place,
+        fields: &["path", "content", "base64", "mode"],
+        all: &SHAPES,
+        advice: &FILE_ADVICE,
+    }
+}
+
+const FILE_ADVICE: [(&str, &str); 3] = [
+    ("to", "where the file goes is `path`"),
+    ("text", "the text of the file is `content`, other bytes are `base64`"),
+    ("permissions", "the permissions are `mode`"),
+];
+
 static SECRET: Shape = Shape {
     place: "build.secrets[]",
     fields: &["id", "env", "target", "required"],
@@ -303,8 +437,8 @@ static SECRET: Shape = Shape {
 static RUNTIME: Shape = Shape {
     place: "runtime",
     fields: &[
-        "base", "packages", "env", "copy", "command", "ports", "health", "user", "workdir",
-        "labels", "stop_signal",
+        "base", "packages", "env", "copy", "files", "command", "ports", "health", "user",
+        "workdir", "labels", "stop_signal",
     ],
     all: &SHAPES,
     advice: &[
@@ -322,5 +456,7 @@ static HEALTH: Shape =
     Shape { place: "runtime.health", fields: &["endpoint"], all: &SHAPES, advice: &[] };
 
 /// Every kind of object with known fields.
-pub(super) static SHAPES: [&Shape; 8] =
-    [&SERVICE, &METADATA, &BUILD, &RUNTIME, &DEPENDENCY_STEP, &SECRET, &ARTIFACT, &HEALTH];
+pub(super) static SHAPES: [&Shape; 10] = [
+    &SERVICE, &METADATA, &BUILD, &RUNTIME, &DEPENDENCY_STEP, &BUILD_FILE, &SECRET, &ARTIFACT,
+    &RUNTIME_FILE, &HEALTH,
+];

@@ -108,7 +108,9 @@ pub fn fuzz_spec(data: &[u8]) {
                 let UniversalBuild { build, runtime, .. } = &service.spec;
                 let copied =
                     runtime.copy.iter().flat_map(|artifact| [&artifact.from, &artifact.to]);
-                for path in build.cache.iter().chain(copied).chain(&runtime.workdir) {
+                let files = build.files.iter().chain(&runtime.files).map(|file| &file.path);
+                let paths = build.cache.iter().chain(copied).chain(files);
+                for path in paths.chain(&runtime.workdir) {
                     let dotted = path.split('/').any(|part| matches!(part, "." | ".."));
                     assert!(path.starts_with('/') && !dotted, "`{path}` is absolute and clean");
                     assert!(!path.contains("//"), "`{path}` is clean");
@@ -125,6 +127,23 @@ pub fn fuzz_spec(data: &[u8]) {
 
 /// The folder of the build stage that holds the context; commands run here.
 pub const BUILD_DIR: &str = "/build";
+
+/// Bytes that all `files` of a service may have together.
+pub const FILES_BYTES_MAX: usize = 256 << 10;
+
+/// Entries that each `files` may have.
+pub const FILES_MAX: usize = 1000;
+
+/// Permissions of a file that says none.
+pub const FILE_MODE: u32 = 0o644;
+
+/// Whether a clean path is `dir` or below it.
+pub fn is_within(path: &str, dir: &str) -> bool {
+    match path.strip_prefix(dir) {
+        Some(rest) => rest.is_empty() || rest.starts_with('/') || dir == "/",
+        None => false,
+    }
+}
 
 /// One service: how it is built and what its image looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +190,8 @@ pub struct Build {
     pub cache: Vec<String>,
     /// `.dockerignore` patterns on top of the ignore files, in order.
     pub exclude: Vec<String>,
+    /// Files that the commands find; sorted by path, none at or below another, none in a cache.
+    pub files: Vec<File>,
     /// Secrets the commands may read.
     pub secrets: Vec<Secret>,
 }
@@ -182,6 +203,17 @@ pub struct DependencyStep {
     pub files: Vec<String>,
     /// Shell commands, in order.
     pub commands: Vec<String>,
+}
+
+/// One entry of `build.files` or `runtime.files`: a file whose content stands in the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Absolute, clean path.
+    pub path: String,
+    /// All bytes of it.
+    pub content: Vec<u8>,
+    /// Permissions, at most `0o777`.
+    pub mode: u32,
 }
 
 /// One entry of `build.secrets`.
@@ -215,6 +247,8 @@ pub struct Runtime {
     pub env: BTreeMap<String, String>,
     /// Artifacts taken from the build stage, in order.
     pub copy: Vec<Artifact>,
+    /// Files that the image gets besides; sorted by path, none at or below another.
+    pub files: Vec<File>,
     /// Entrypoint in exec form; empty keeps the base's.
     pub command: Vec<String>,
     /// Exposed TCP ports; sorted, no duplicates.

@@ -89,9 +89,9 @@ impl ReferenceError {
     /// What to do about it, where that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Scheme(scheme) => Some(format!("leave `{scheme}://` out")),
+            Self::Scheme(scheme) => Some(format!("leave `{}://` out", safe(scheme))),
             Self::Uppercase(repository) => {
-                Some(format!("did you mean `{}`?", repository.to_lowercase()))
+                Some(format!("did you mean `{}`?", safe(&repository.to_lowercase())))
             }
             Self::ImageId => Some("name an image of a registry, such as `node:22`".to_owned()),
             Self::Digest(_) => {
@@ -290,6 +290,14 @@ mod tests {
     #[track_caller]
     fn refused(text: &str, message: &str) {
         assert_eq!(normalize(text).map_err(|e| e.to_string()), Err(message.to_owned()), "{text}");
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_in_no_help() {
+        for text in ["d\u{7f}cker://node", "\u{9b}2J://x"] {
+            let help = normalize(text).unwrap_err().help().unwrap();
+            assert!(!help.contains(char::is_control), "{help:?}");
+        }
     }
 
     #[test]

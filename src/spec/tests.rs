@@ -137,7 +137,7 @@ fn every_field_arrives_where_it_belongs() {
         path: text("services/api"),
     };
     assert_eq!(spec.metadata, metadata);
-    let Build { base, packages, env, dependencies, commands, cache, exclude, secrets } =
+    let Build { base, packages, env, dependencies, commands, cache, exclude, files, secrets } =
         &spec.build;
     assert_eq!(*base, Base::Image("docker.io/library/golang:1.24-alpine".to_owned()));
     assert_eq!(packages.len(), 7);
@@ -150,13 +150,29 @@ fn every_field_arrives_where_it_belongs() {
     assert_eq!(*commands, ["go build -o out/api ./cmd/api"]);
     assert_eq!(*cache, ["/build/.gocache", "/go/pkg/mod", "/root/.cache/go-build"]);
     assert_eq!(*exclude, ["docs", "**/*_test.go", "!docs/keep.md", "*.log"]);
+    let file = |path: &str, content: &[u8], mode| File {
+        path: path.to_owned(),
+        content: content.to_owned(),
+        mode,
+    };
+    let expected = [
+        file("/build/web/.npmrc", b"registry=https://npm.example.com/\n", 0o644),
+        file("/etc/pip.conf", b"", 0o600),
+    ];
+    assert_eq!(*files, expected);
+    let in_image = [
+        file("/etc/api/key.bin", &[0, 255, 16], 0o440),
+        file("/srv/app/.keep", b"", 0o644),
+        file("/usr/local/bin/start", "#!/bin/sh\nexec \"$@\" # é\n".as_bytes(), 0o755),
+    ];
+    assert_eq!(spec.runtime.files, in_image);
     let secret = |id: &str, target, required| Secret { id: id.to_owned(), target, required };
     let file = |path: &str| SecretTarget::File(path.to_owned());
     let expected = [
         secret("netrc", file("/root/.netrc"), false),
         secret("token", SecretTarget::Env("GITHUB_TOKEN".to_owned()), true),
         secret("plain", file("/run/secrets/plain"), true),
-        secret("npmrc", file("/build/web/.npmrc"), true),
+        secret("npmrc", file("/build/.npmrc"), true),
     ];
     assert_eq!(*secrets, expected);
 
@@ -204,6 +220,7 @@ fn null_is_the_same_as_absent_for_every_field() {
                 (shape.place, *field),
                 ("", "version")
                     | ("build.dependencies[]", _)
+                    | ("build.files[]" | "runtime.files[]", "path")
                     | ("build.secrets[]", "id")
                     | ("runtime.copy[]", _)
             );
@@ -212,7 +229,9 @@ fn null_is_the_same_as_absent_for_every_field() {
             assert_eq!(parsed.is_err(), is_required, "{text}");
             let Ok(mut file) = parsed else { continue };
             let mut spec = file.services.remove(0).spec;
+            spec.build.files.clear();
             spec.build.secrets.clear();
+            spec.runtime.files.clear();
             assert_eq!(spec, bare, "{text}");
         }
     }
@@ -238,6 +257,11 @@ fn every_known_field_is_read_and_its_mistakes_carry_its_path() {
 fn place(place: &str, field: &str, value: &str) -> String {
     let required = match place {
         "build.dependencies[]" => &[("files", r#"["a"]"#), ("commands", r#"["a"]"#)][..],
+        // One of two is needed.
+        "build.files[]" | "runtime.files[]" if field == "content" => {
+            &[("path", r#""/a""#), ("base64", r#""YQ==""#)]
+        }
+        "build.files[]" | "runtime.files[]" => &[("path", r#""/a""#), ("content", r#""a""#)],
         "build.secrets[]" => &[("id", r#""a""#)],
         "runtime.copy[]" => &[("from", r#""a""#), ("to", r#""a""#)],
         "" => &[("version", r#""1.0""#)],
@@ -263,10 +287,12 @@ fn place(place: &str, field: &str, value: &str) -> String {
 fn order_and_repetition_in_the_file_do_not_change_the_spec() {
     let one = read(
         r#"{"version": "1.0", "build": {"packages": ["b", "a", "b"], "cache": ["x/", "/build/x"]},
-            "runtime": {"env": {"B": "2", "A": "1"}, "ports": [2, 1, 2]}}"#,
+            "runtime": {"env": {"B": "2", "A": "1"}, "ports": [2, 1, 2],
+                "files": [{"path": "/b", "content": "x"}, {"path": "/a", "base64": "eQ=="}]}}"#,
     );
     let two = read(
-        r#"{"runtime": {"ports": [1, 2], "env": {"A": "1", "B": "2"}},
+        r#"{"runtime": {"ports": [1, 2], "env": {"A": "1", "B": "2"},
+                "files": [{"content": "y", "path": "//a"}, {"path": "/b", "content": "x"}]},
             "build": {"cache": ["./x"], "packages": ["a", "b"]}, "version": "1.0"}"#,
     );
     assert_eq!(one, two);
@@ -295,6 +321,37 @@ fn targets_keep_the_slash_that_means_into() {
     check("\"/srv/\"", ".", "/srv/");
     check("\"/srv\"", "a/../b", "/srv/b");
     check("\"/srv\"", "/b", "/b");
+}
+
+#[test]
+fn files_of_a_service_have_a_limit_together() {
+    let of = |files: &[(&str, &str, usize)]| {
+        let one = |stage: &str| {
+            let mine = files.iter().filter(|(of, ..)| *of == stage);
+            let entries = mine.map(|(_, path, len)| {
+                format!(r#"{{"path": "/{path}", "content": "{}"}}"#, "x".repeat(*len))
+            });
+            format!(r#""{stage}": {{"files": [{}]}}"#, entries.collect::<Vec<_>>().join(", "))
+        };
+        format!(r#"{{"version": "1.0", {}, {}}}"#, one("build"), one("runtime"))
+    };
+    let half = FILES_BYTES_MAX / 2;
+    let spec = read(&of(&[("build", "a", half), ("runtime", "b", half), ("runtime", "c", 0)]));
+    assert_eq!(spec.build.files[0].content.len(), half);
+    let files = [("build", "a", half), ("runtime", "b", half + 1), ("runtime", "c", 1)];
+    let error = refused(of(&files).as_bytes());
+    let expected = "runtime.files[0].content: expected at most 262144 bytes in all files of the \
+                    service, found 262145 with this one\n";
+    assert!(error.contains(expected), "{error}");
+    assert!(!error.contains("files[1]"), "said once: {error}");
+
+    let many = |count: usize| {
+        let paths: Vec<_> = (0..count).map(|n| format!("{n}")).collect();
+        of(&paths.iter().map(|path| ("build", &**path, 0)).collect::<Vec<_>>())
+    };
+    assert_eq!(read(&many(FILES_MAX)).build.files.len(), FILES_MAX);
+    let error = refused(many(FILES_MAX + 1).as_bytes());
+    assert!(error.contains(": build.files: expected at most 1000 files, found 1001"), "{error}");
 }
 
 #[test]
@@ -366,6 +423,19 @@ fn packages_take_the_pins_of_apk_and_apt() {
         "a-", "(a)", "é", "a\tb", "a\nb", "a\u{a0}b",
     ] {
         assert!(check::package(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_path_is_within_a_folder_only_at_a_slash() {
+    for (path, dir, want) in [
+        ("/build/target", "/build/target", true),
+        ("/build/target/release/app", "/build/target", true),
+        ("/build/targets", "/build/target", false),
+        ("/build", "/build/target", false),
+        ("/build", "/", true),
+    ] {
+        assert_eq!(is_within(path, dir), want, "{path} {dir}");
     }
 }
 
@@ -478,8 +548,10 @@ fn the_schema_and_the_parser_know_the_same_fields() {
         let name = match shape.place {
             "" => "service",
             "build.dependencies[]" => "dependencyStep",
+            "build.files[]" => "buildFile",
             "build.secrets[]" => "secret",
             "runtime.copy[]" => "artifact",
+            "runtime.files[]" => "runtimeFile",
             "runtime.health" => "health",
             place => place,
         };

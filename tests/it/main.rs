@@ -35,6 +35,7 @@ mod reproducible;
 mod sbom;
 mod secrets;
 mod signals;
+mod spec_files;
 mod stuck_readers;
 mod support;
 mod tidy;

@@ -104,7 +104,7 @@ impl Steps {
 
     /// Names of the service's own steps that did work: not those that only fetch what the cache may then need.
     pub(crate) fn worked(&self) -> Vec<&str> {
-        let is_source = |name: &str| name.contains(" FROM ") || name.ends_with("load context");
+        let is_source = |name: &str| name.contains(" FROM ") || name.contains("] load ");
         self.by_digest
             .values()
             .filter(|step| step.name.starts_with('[') && !step.name.starts_with("[internal]"))
