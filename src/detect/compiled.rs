@@ -47,13 +47,14 @@ pub fn deployed<P: Copy>(
     Some(all.iter().copied().filter(is_deployed).collect())
 }
 
-/// Whether a part of a program's name begins with the name of work in the background.
-pub fn is_worker(name: &str) -> bool {
+/// Whether a part of a program's name begins with one of these words.
+pub fn is_called(name: &str, words: &[&str]) -> bool {
     let mut parts = name.split(['-', '_', '.']);
-    parts.any(|part| WORKERS.iter().any(|word| part.starts_with(word)))
+    parts.any(|part| words.iter().any(|word| part.starts_with(word)))
 }
 
-const WORKERS: &[&str] = &[
+/// Beginnings of names of programs that work in the background, whether or not they listen.
+pub const WORKERS: &[&str] = &[
     "worker", "consumer", "scheduler", "cron", "daemon", "agent", "processor", "subscriber", "bot",
     "watcher", "indexer",
 ];

@@ -27,7 +27,7 @@ pub(super) fn arguments(
         return (vec!["serve".to_owned(), address], None);
     }
     let by_hand = program.has("os.Args[1]");
-    if !by_hand && !LIBRARIES.iter().any(|library| program.imports_like(library)) {
+    if !by_hand && !LIBRARIES.iter().any(|library| program.imports_part(library)) {
         return Default::default();
     }
     let folders = [program.dir.as_str(), root.dir];
@@ -37,15 +37,14 @@ pub(super) fn arguments(
         let text = Folder::new(root.project, dir).read("Dockerfile")?;
         Some((of_dockerfile(&text.text, &names)?, Some(Evidence::file(&text.path))))
     });
-    if let Some(found) = of_image {
-        return found;
-    }
-    if !program.serves() || program.files.iter().any(|file| runs_itself(&file.text, &names)) {
-        return Default::default();
+    let is_silent =
+        || !program.serves() || program.files.iter().any(|file| runs_itself(&file.text, &names));
+    if of_image.is_some() || is_silent() {
+        return of_image.unwrap_or_default();
     }
     let marks = ["Use:", "Name:", "cmd:\"", "command:\"", ".Command(", "case \""];
-    let is_likely = |text: &str| marks.iter().any(|mark| text.contains(mark));
-    let likely: Vec<_> = program.files.iter().filter(|file| is_likely(&file.text)).collect();
+    let is_likely = |file: &&Rc<Text>| marks.iter().any(|mark| file.text.contains(mark));
+    let likely: Vec<_> = program.files.iter().filter(is_likely).collect();
     let found = COMMANDS.iter().find_map(|name| {
         let file = likely.iter().find(|file| declares(&file.text, name, by_hand))?;
         Some((vec![(*name).to_owned()], Some(Evidence::file(&file.path))))
@@ -83,9 +82,7 @@ fn of_dockerfile(text: &str, names: &[&str]) -> Option<Vec<String>> {
 /// Whether the command that is called like the program does something by itself.
 fn runs_itself(text: &str, names: &[&str]) -> bool {
     let of_cobra = text.match_indices("cobra.Command{").take(COMMANDS_MAX).any(|(at, mark)| {
-        let rest = &text[at + mark.len()..];
-        let end = rest.find("cobra.Command{").unwrap_or(rest.len());
-        let literal = &rest[..end];
+        let literal = text[at + mark.len()..].split(mark).next().unwrap_or_default();
         let used = literal.split("Use:").nth(1).and_then(|rest| rest.split('"').nth(1));
         let used = used.and_then(|used| used.split_whitespace().next()).unwrap_or_default();
         let runs = literal.contains("Run:") || literal.contains("RunE:");
@@ -116,9 +113,7 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
             }
             // kong: `Serve ServeCmd `cmd:""``
             [field, _, tag, ..] if tag.contains("cmd:\"") => field.eq_ignore_ascii_case(name),
-            [_, _, tag, ..] if tag.contains("command:\"") => {
-                tag.contains(&format!("command:{quoted}"))
-            }
+            [_, _, tag, ..] if tag.contains(&format!("command:{quoted}")) => true,
             ["case", value, ..] => by_hand && value.trim_end_matches([':', ',']) == quoted,
             _ => line.contains(&format!(".Command({quoted}")),
         }
@@ -127,8 +122,7 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
 }
 
 /// Parts of the import paths of libraries that read commands.
-const LIBRARIES: &[&str] =
-    &["/cobra", "/cli", "/kong", "/kingpin", "/subcommands", "/ffcli", "/go-flags"];
+const LIBRARIES: &[&str] = &["cobra", "cli", "kong", "kingpin", "subcommands", "ffcli", "go-flags"];
 /// Names of the command that serves, the likeliest first.
 const COMMANDS: &[&str] =
     &["serve", "server", "web", "api", "http", "start", "daemon", "listen", "run"];

@@ -50,6 +50,7 @@ pub(super) fn known(program: &Program, module: Option<&ModFile>) -> Option<Known
 /// Libraries that need a C compiler, and what else.
 static WITH_C: &[Library] = &[
     library(SQLITE, &[], &[]),
+    library("gorm.io/driver/sqlite", &[], &[]),
     library("github.com/confluentinc/confluent-kafka-go", &[], &[]),
     library("github.com/h2non/bimg", &["libvips-dev"], &["libvips42"]),
     library("github.com/davidbyttow/govips", &["libvips-dev"], &["libvips42"]),
@@ -64,9 +65,8 @@ const SQLITE: &str = "github.com/mattn/go-sqlite3";
 
 /// Those that a program uses.
 pub(super) fn with_c(program: &Program, module: Option<&ModFile>) -> Vec<&'static Library> {
-    let required = |name| module.is_some_and(|module| module.requires(name).is_some());
-    let has_sqlite = program.uses("gorm.io/driver/sqlite") || required(SQLITE);
-    let uses =
-        |library: &&Library| program.uses(library.name) || library.name == SQLITE && has_sqlite;
-    WITH_C.iter().filter(uses).collect()
+    let has_sqlite = module.is_some_and(|module| module.requires(SQLITE).is_some());
+    let is_required = |name| name == SQLITE && has_sqlite;
+    let is_used = |row: &&Library| program.uses(row.name) || is_required(row.name);
+    WITH_C.iter().filter(is_used).collect()
 }

@@ -89,10 +89,8 @@ pub(super) fn version<'f>(
     };
     // Before modules there is nothing to build with.
     let used = if highest.triple() < (1, 11, 0) { default } else { highest };
-    let rule = Rule::Named(pin.rule);
-    let decision = Decision::new(What::Version, used.to_string(), rule, [pin.evidence]);
     let others = found.filter(|(other, _)| *other != highest);
-    let decision = others.fold(decision, |decision, (other, pin)| {
+    let decision = others.fold(pin.decides(&used), |decision, (other, pin)| {
         decision.not(other.to_string(), Some(pin.evidence), Fixed::LessThanUsed)
     });
     (used, decision)

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::prelude::*;
+use crate::detect::{
+    compiled::{WORKERS, is_called},
+    prelude::*,
+};
 
 mod command;
 mod embed;
@@ -23,24 +26,24 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let modules = mod_files(project, "go.mod");
     let works = mod_files(project, "go.work");
     let dirs: BTreeSet<&str> = modules.iter().map(ModFile::dir).collect();
+    let context = |dir| {
+        let root = Folder::new(project, dir);
+        Context { root, modules: &modules, module: None, work: None }
+    };
     let mut found = Vec::new();
     for module in &modules {
-        let root = Folder::new(project, module.dir());
-        let work = work_of(&works, module);
-        let context = Context { root, modules: &modules, module: Some(module), work };
-        let mut services = context.services(&dirs);
-        if folders::is_beside_product(root.dir) {
-            services.iter_mut().for_each(|facts| facts.weight = Weight::Manifest);
-        }
-        found.extend(services);
+        // Without `use` of it in a workspace a module stands alone.
+        let uses = |work: &&ModFile| work.named_folders().any(|dir| dir == module.dir());
+        let work = works.iter().find(uses);
+        let context = Context { module: Some(module), work, ..context(module.dir()) };
+        found.extend(context.services(&dirs));
     }
-    for dir in folders_without_module(project, &dirs) {
-        let root = Folder::new(project, dir);
-        if is_main(root) {
-            let context = Context { root, modules: &modules, module: None, work: None };
-            found.push(context.service(dir, &context.program(dir.to_owned())));
-        }
-    }
+    let lone = folders_without_module(project, &dirs).into_iter().map(context);
+    let lone = lone.filter(|context| is_main(context.root));
+    found.extend(lone.map(|context| {
+        let dir = context.root.dir;
+        context.service(dir, &context.program(dir.to_owned()))
+    }));
     found
 }
 
@@ -48,11 +51,6 @@ fn mod_files(project: &Project<'_>, name: &str) -> Vec<ModFile> {
     let has = project.tree.dirs().filter(|(_, entries)| entries.has(name));
     let texts = has.filter_map(|(dir, _)| project.tree.read(&join(dir, name)));
     texts.map(|text| ModFile::parse(&text)).collect()
-}
-
-/// The workspace that uses a module; without `use` of it a module stands alone.
-fn work_of<'a>(works: &'a [ModFile], module: &ModFile) -> Option<&'a ModFile> {
-    works.iter().find(|work| work.named_folders().any(|dir| dir == module.dir()))
 }
 
 /// Folders with a `main.go` that belong to no module: a file that was never put into one, or one of the time of GOPATH.
@@ -116,7 +114,7 @@ impl Context<'_> {
         let has_cmd = programs.iter().any(|program| program.is_in("cmd"));
         let has_outer = programs.iter().any(|program| !program.is_in("internal"));
         let is_tool = |program: &Program| {
-            program.is_called(HELPERS)
+            is_called(file_name(&program.dir), HELPERS)
                 || program.is_in("internal") && (has_cmd || has_outer)
                 || program.is_in("pkg") && has_cmd
         };
@@ -125,7 +123,7 @@ impl Context<'_> {
         let main = programs.first().filter(|program| program.dir == self.root.dir).or_else(named);
         let all: Vec<&Program> = programs.iter().collect();
         let serves = |program: &Program| program.serves() && !is_tool(program);
-        let works = |program: &Program| compiled::is_worker(file_name(&program.dir));
+        let works = |program: &Program| is_called(file_name(&program.dir), WORKERS);
         compiled::deployed(&all, serves, works, main).unwrap_or_else(|| {
             let mains: Vec<&Program> = all.iter().copied().filter(|p| !is_tool(p)).collect();
             if mains.is_empty() { all.into_iter().take(1).collect() } else { mains }
@@ -143,17 +141,13 @@ impl Context<'_> {
     fn facts(&self, dir: &str) -> Facts {
         let at = self.at(dir);
         let mut facts = Facts::new(&STATIC, dir);
-        match self.module {
-            Some(module) => {
-                let place = Evidence::file(&module.path);
-                facts = facts.known_by(Rule::Manifest("go.mod"), place);
-                facts.name = module.name().to_owned();
-            }
-            None => {
-                let seen = [at.place("main.go", None)];
-                facts.decide(What::Language, "go", Fixed::MainWithoutModule, seen);
-                facts.decide(What::BuildSystem, "go", Fixed::OnlyOfGo, []);
-            }
+        if let Some(module) = self.module {
+            facts = facts.known_by(Rule::Manifest("go.mod"), Evidence::file(&module.path));
+            facts.name = module.name().to_owned();
+        } else {
+            let main = at.place("main.go", None);
+            facts.decide(What::Language, "go", Fixed::MainWithoutModule, [main]);
+            facts.decide(What::BuildSystem, "go", Fixed::OnlyOfGo, []);
         }
         facts.version(language::version(at, self.module.into_iter().chain(self.work)));
         facts
@@ -201,6 +195,9 @@ impl Context<'_> {
             self.is_code(program, path)
         });
         facts.start_stated(stated);
+        if self.module.is_some() && folders::is_beside_product(self.root.dir) {
+            facts.weight = Weight::Manifest;
+        }
         facts
     }
 
@@ -212,9 +209,8 @@ impl Context<'_> {
             let port = source::port(&program.files, &[], None);
             if port.is_none() {
                 let name = last_part(&program.dir).or_else(|| last_part(self.root.dir));
-                facts.weigh_silent(
-                    name.into_iter().chain(program.imports.iter().map(String::as_str)),
-                );
+                let libraries = program.imports.iter().map(String::as_str);
+                facts.weigh_silent(libraries.chain(name));
             }
             return facts.port(port);
         }
@@ -245,27 +241,28 @@ impl Context<'_> {
         let root = self.root.dir;
         let target = relative(root, main);
         let target = if target == "." { target } else { format!("./{target}") };
-        let target = quote(&target);
-        let build = format!("go build -trimpath -ldflags='-s -w' -o {OUT}/{binary} {target}");
-        let Some(module) = self.module else {
-            // Without a module path `go build` refuses imports; `tidy` finds what they need.
-            return facts.build(root, format!("go mod init {binary} && go mod tidy && {build}"));
+        let flags = "-trimpath -ldflags='-s -w'";
+        let build = format!("go build {flags} -o {OUT}/{binary} {}", quote(&target));
+        let is_vendored = || {
+            let list = self.root.path("vendor/modules.txt");
+            self.root.project.tree.has_unsearched(&list)
         };
-        let is_vendored =
-            self.root.project.tree.has_unsearched(&self.root.path("vendor/modules.txt"));
-        if !module.has_requirements || is_vendored {
-            facts.build(root, build);
-        } else if self.root.has("go.sum") || self.work.is_some() {
-            facts.install(
-                self.mod_files(module),
-                [Step::new(Kind::Install, root, "go mod download")],
-            );
-            facts.build(root, build);
-        } else {
-            let place = Evidence::file(&module.path);
-            facts.decide(What::Packages, "unlocked", Fixed::NoGoSum, [place]);
-            facts.build(root, format!("go mod tidy && {build}"));
-        }
+        let line = match self.module {
+            // Without a module path `go build` refuses imports; `tidy` finds what they need.
+            None => format!("go mod init {binary} && go mod tidy && {build}"),
+            Some(module) if !module.has_requirements || is_vendored() => build,
+            Some(module) if self.root.has("go.sum") || self.work.is_some() => {
+                let download = Step::new(Kind::Install, root, "go mod download");
+                facts.install(self.mod_files(module), [download]);
+                build
+            }
+            Some(module) => {
+                let place = Evidence::file(&module.path);
+                facts.decide(What::Packages, "unlocked", Fixed::NoGoSum, [place]);
+                format!("go mod tidy && {build}")
+            }
+        };
+        facts.build(root, line);
     }
 
     /// What the step that downloads modules must see: the files of all modules that the build reads.
@@ -294,11 +291,9 @@ impl Context<'_> {
     /// The folder of a front end that `//go:embed` takes up, else the module's own.
     fn front_end<'p>(&'p self, program: &'p Program) -> &'p str {
         let root = self.root.dir;
-        let mut above = program
-            .embeds
-            .iter()
-            .flat_map(|path| upward(path).take_while(|dir| *dir != "." && *dir != root));
-        above.find(|dir| self.at(dir).has("package.json")).unwrap_or(root)
+        let above = |path| upward(path).take_while(|dir| *dir != "." && *dir != root);
+        let mut dirs = program.embeds.iter().flat_map(|path| above(path));
+        dirs.find(|dir| self.at(dir).has("package.json")).unwrap_or(root)
     }
 }
 
@@ -308,10 +303,8 @@ fn binary_name(wished: &str, main: &str) -> String {
     let name = Some(wished).filter(|name| !name.is_empty()).or(folder).unwrap_or("app");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name: String = name.chars().filter(|c| plain(*c)).collect();
-    match name.trim_matches(['.', '-']) {
-        "" => "app".to_owned(),
-        name => name.to_owned(),
-    }
+    let name = name.trim_matches(['.', '-']);
+    if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
 
 /// Files that frameworks read the port from, and how lines with it begin.

@@ -25,24 +25,18 @@ impl ModFile {
     /// Reads it line by line, as the grammar has it; what makes no sense is skipped.
     pub(super) fn parse(text: &Text) -> Self {
         let mut file = Self { path: text.path.clone(), ..Self::default() };
-        let mut block: Option<String> = None;
-        for (index, line) in text.text.lines().enumerate() {
+        let mut block = None;
+        for (at, line) in text.lines() {
             let (code, comment) = line.split_once("//").unwrap_or((line, ""));
             let mut words: Vec<&str> = code.split_whitespace().collect();
-            match (&block, words.as_slice()) {
-                (_, []) => continue,
-                (Some(_), [")"]) => {
-                    block = None;
-                    continue;
+            match words.as_slice() {
+                [")"] => block = None,
+                [directive, "("] => block = Some(*directive),
+                _ => {
+                    words.splice(0..0, block.filter(|_| !words.is_empty()));
+                    file.directive(&words, at, comment.trim() == "indirect");
                 }
-                (Some(directive), _) => words.insert(0, directive),
-                (None, [directive, "("]) => {
-                    block = Some((*directive).to_owned());
-                    continue;
-                }
-                (None, _) => {}
             }
-            file.directive(&words, index + 1, comment.trim() == "indirect");
         }
         file
     }

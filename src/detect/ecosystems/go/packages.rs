@@ -1,6 +1,6 @@
 //! Go packages: which folders hold a program, and which files belong to it.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::collections::BTreeSet;
 
 use super::{embed::embeds, language::STATIC, module::ModFile};
 use crate::detect::prelude::*;
@@ -20,10 +20,8 @@ impl Head {
     /// Reads package clause and imports (go.dev/ref/spec, "Source file organization").
     pub(super) fn parse(text: &str) -> Self {
         let mut head = Self::default();
-        let mut in_comment = false;
-        let mut in_imports = false;
-        for line in text.lines().take(HEAD_LINES_MAX) {
-            let line = line.trim();
+        let (mut in_comment, mut in_imports) = (false, false);
+        for line in text.lines().take(HEAD_LINES_MAX).map(str::trim) {
             if in_comment || line.starts_with("/*") {
                 in_comment = !line.contains("*/");
             } else if let Some(constraint) =
@@ -49,11 +47,7 @@ impl Head {
 }
 
 fn quoted(text: &str) -> Option<String> {
-    let mut parts = text.split(['"', '`']);
-    parts.next()?;
-    let inner = parts.next()?;
-    parts.next()?;
-    Some(inner.to_owned())
+    text.split(['"', '`']).nth(1).map(str::to_owned)
 }
 
 /// Folders of the module with a program, sorted, the module's own folder first; `others` are those of all modules.
@@ -87,22 +81,19 @@ pub(super) fn released(at: Folder<'_>) -> Vec<String> {
 pub(super) fn is_main(at: Folder<'_>) -> bool {
     let mut files = go_files(at);
     files.sort_by_key(|name| *name != "main.go");
-    let heads = files.iter().take(HEADS_MAX).filter_map(|name| at.read(name));
-    let mut heads = heads.map(|text| Head::parse(&text.text));
-    heads
-        .find(|head| !head.is_ignored && !head.package.is_empty())
-        .is_some_and(|head| head.package == "main")
+    let texts = files.iter().take(HEADS_MAX).filter_map(|name| at.read(name));
+    let mut heads = texts.map(|text| Head::parse(&text.text)).filter(|head| !head.is_ignored);
+    heads.find(|head| !head.package.is_empty()).is_some_and(|head| head.package == "main")
 }
 
 /// Names of the files that `go build` takes on Linux, as far as names say.
-fn go_files<'t>(at: Folder<'t>) -> Vec<&'t str> {
-    let is_other_system =
-        |name: &str| OTHER_SYSTEMS.iter().any(|os| name.ends_with(&format!("_{os}.go")));
+fn go_files(at: Folder<'_>) -> Vec<&str> {
+    let is_left_out = |name: &str| {
+        let end = name.trim_end_matches(".go").rsplit_once('_').map(|(_, end)| end);
+        name.starts_with(['_', '.']) || end.is_some_and(|end| LEFT_OUT.contains(&end))
+    };
     let all = at.entries().into_iter().flat_map(|entries| entries.ending(".go"));
-    all.filter(|name| {
-        !name.ends_with("_test.go") && !name.starts_with(['_', '.']) && !is_other_system(name)
-    })
-    .collect()
+    all.filter(|name| !is_left_out(name)).collect()
 }
 
 /// A program: its files and those of all packages of the same modules that it imports.
@@ -155,14 +146,12 @@ impl Program {
         self.imports.iter().any(|import| is_below(import, module))
     }
 
-    /// Whether a package is imported whose path holds that: `/cli` for `github.com/urfave/cli/v2`.
-    pub(super) fn imports_like(&self, part: &str) -> bool {
-        self.imports.iter().any(|import| {
-            import.find(part).is_some_and(|at| {
-                let rest = &import[at + part.len()..];
-                import.contains('.') && (rest.is_empty() || rest.starts_with(['/', '.']))
-            })
-        })
+    /// Whether a package is imported with that part in its path: `cli` for `github.com/urfave/cli/v2`, `kingpin` for
+    /// `gopkg.in/alecthomas/kingpin.v2`.
+    pub(super) fn imports_part(&self, name: &str) -> bool {
+        let is_it = |part: &str| part.split('.').next() == Some(name);
+        let mut foreign = self.imports.iter().filter(|import| import.contains('.'));
+        foreign.any(|import| import.split('/').skip(1).any(is_it))
     }
 
     /// Whether it calls something that serves HTTP, gRPC or TCP.
@@ -179,12 +168,6 @@ impl Program {
     pub(super) fn place(&self, text: &str) -> Option<Evidence> {
         let mut files = self.files.iter();
         files.find_map(|file| Some(Evidence::line(&file.path, Some(file.line_of(text)?))))
-    }
-
-    /// Whether a part of its folder's name begins with one of these words.
-    pub(super) fn is_called(&self, words: &[&str]) -> bool {
-        let mut parts = file_name(&self.dir).split(['-', '_', '.']);
-        parts.any(|part| words.iter().any(|word| part.starts_with(word)))
     }
 
     /// Whether its folder or one above is called so.
@@ -209,8 +192,9 @@ const TOOL_FOLDERS: &[&str] = &[
     "node_modules", "mocks", "mock",
 ];
 
-const OTHER_SYSTEMS: &[&str] =
-    &["windows", "darwin", "freebsd", "openbsd", "netbsd", "js", "wasm", "plan9"];
+/// Ends of names of files that are tests or for other systems.
+const LEFT_OUT: &[&str] =
+    &["test", "windows", "darwin", "freebsd", "openbsd", "netbsd", "js", "wasm", "plan9"];
 
 const HEAD_LINES_MAX: usize = 400;
 const HEADS_MAX: usize = 4;

@@ -135,7 +135,7 @@ fn fields<'p>(
         let (value, at) = match own.get("workspace").is_some_and(Value::is_true) {
             false => (own, member.at),
             true => {
-                let workspace = packages.workspaces.get(package.root.dir)?;
+                let workspace = packages.workspaces.get(member.root.dir)?;
                 (workspace.at(&["workspace", "package", name])?, member.root)
             }
         };

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::{framework::Known, prelude::*};
+use crate::detect::{
+    compiled::{WORKERS, is_called},
+    framework::Known,
+    prelude::*,
+};
 
 mod framework;
 mod language;
@@ -67,13 +71,13 @@ fn deployed<'p>(packages: &'p Packages<'_>, root: &str) -> Vec<&'p Package<'p>> 
     };
     // What has a server only among the libraries it uses is a tool beside those that have it themselves.
     let has_server = all.iter().any(|package| serves_itself(package));
-    let is_called_so = |name: &str| name.split(['-', '_']).any(|part| SERVERS.contains(&part));
+    let has_name = |name: &str| name.split(['-', '_']).any(|part| SERVERS.contains(&part));
     let serves = |package: &Package<'_>| {
         serves_itself(package)
-            || known(packages, package).is_some() && (!has_server || is_called_so(&package.name))
+            || known(packages, package).is_some() && (!has_server || has_name(&package.name))
     };
     let main = all.iter().find(|package| package.at.dir == root).copied();
-    let works = |package: &Package<'_>| compiled::is_worker(&package.name);
+    let works = |package: &Package<'_>| is_called(&package.name, WORKERS);
     compiled::deployed(&all, serves, works, main).unwrap_or(all)
 }
 
