@@ -106,7 +106,8 @@ fn site(
         let file = at.project.tree.read(path);
         file.is_some_and(|file| file.text.to_ascii_lowercase().contains(id))
     });
-    let wanted = named.as_ref().map_or(packages.to_owned(), |path| format!("-r {}", quote(path)));
+    let wanted =
+        named.as_ref().map_or_else(|| packages.to_owned(), |path| format!("-r {}", quote(path)));
     let install = Step::new(Kind::Install, ".", format!("pip install {wanted}"));
     facts.install(named.into_iter().collect(), [install]);
     facts
