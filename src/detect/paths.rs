@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn patterns_match_as_package_managers_do() {
-        let check = |glob: &str, path: &str, expected: bool| {
-            assert_eq!(glob(glob, path), expected, "{glob} {path}");
+        let check = |pattern: &str, path: &str, expected: bool| {
+            assert_eq!(glob(pattern, path), expected, "{pattern} {path}");
         };
         check("packages/*", "packages/a", true);
         check("packages/*", "packages/a/b", false);
