@@ -2,7 +2,7 @@
 
 use super::{
     generators::{generator, is_manual, text_at, writes},
-    python::PYTHON,
+    python::{PYTHON, quoted},
 };
 use crate::detect::prelude::*;
 
@@ -86,11 +86,8 @@ pub(super) fn sphinx(at: Folder<'_>) -> Option<Facts> {
 
 /// The text that a variable gets at the start of a line: `html_theme = "furo"`.
 fn assigned<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    text.lines().find_map(|line| {
-        let value = line.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim_start();
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        value[1..].split(quote).next()
-    })
+    let value = |line: &'t str| line.strip_prefix(name)?.trim_start().strip_prefix('=');
+    text.lines().find_map(|line| quoted(value(line)?.trim_start()))
 }
 
 /// A site of a generator, which is installed: what the first of the `requirements` asks for that names it, else `packages`.
@@ -109,7 +106,8 @@ fn site(
         let file = at.project.tree.read(path);
         file.is_some_and(|file| file.text.to_ascii_lowercase().contains(id))
     });
-    let wanted = named.as_ref().map_or(packages.to_owned(), |path| format!("-r {}", quote(path)));
+    let wanted =
+        named.as_ref().map_or_else(|| packages.to_owned(), |path| format!("-r {}", quote(path)));
     let install = Step::new(Kind::Install, ".", format!("pip install {wanted}"));
     facts.install(named.into_iter().collect(), [install]);
     facts

@@ -2,8 +2,6 @@
 //!
 //! Python is not parsed: imports, assignments at the start of a line and calls of known classes are looked for.
 
-use std::rc::Rc;
-
 use super::{
     frameworks::{App, FRAMEWORKS, Serve},
     imports::imports,

@@ -1,7 +1,5 @@
 //! What runs without an application of a framework: functions, bare callables, notebooks, programs.
 
-use std::rc::Rc;
-
 use super::{
     apps,
     candidate::{Candidate, Module},
@@ -31,7 +29,7 @@ pub(super) fn function(c: &mut Candidate<'_>) -> Option<()> {
     let place = Evidence::line(&file.path, Some(line));
     c.facts.framework("functions-framework", Fixed::Dependency, [place.clone()]);
     c.start(&line_of, Fixed::CloudFunction, [dependency, place], &Module::of(c.at.dir));
-    c.port(8080, Rule::DefaultOf("functions-framework".to_owned()), None);
+    c.facts.port(Port::told(8080, Rule::DefaultOf("functions-framework".to_owned()), None));
     Some(())
 }
 
@@ -42,7 +40,7 @@ pub(super) fn notebooks(c: &mut Candidate<'_>) -> Option<()> {
     c.facts.framework("voila", Fixed::Dependency, [place.clone()]);
     let line = "voila --no-browser --Voila.ip=0.0.0.0 --port=$PORT";
     c.start(line, Fixed::Notebooks, [place], &Module::of(c.at.dir));
-    c.port(8866, Rule::DefaultOf("voila".to_owned()), None);
+    c.facts.port(Port::told(8866, Rule::DefaultOf("voila".to_owned()), None));
     c.facts.env("HOME", "/tmp");
     Some(())
 }
@@ -68,7 +66,7 @@ pub(super) fn callable(c: &mut Candidate<'_>) -> Option<()> {
     }
     c.needs(server);
     serve(c, server, &name, Fixed::InterfaceOfServers.into(), Evidence::line(&file.path, Some(at)));
-    c.port(8000, Fixed::ServerDefault, None);
+    c.facts.port(Port::told(8000, Fixed::ServerDefault, None));
     Some(())
 }
 
@@ -90,7 +88,7 @@ pub(super) fn handed_over(c: &mut Candidate<'_>) -> Option<()> {
         (is_one && is_call && line.starts_with(name)).then_some((at, name))
     })?;
     serve(c, server, name, Rule::ServedBy(server), Evidence::line(&file.path, Some(at)));
-    c.port(8000, Rule::DefaultOf(server.to_owned()), None);
+    c.facts.port(Port::told(8000, Rule::DefaultOf(server.to_owned()), None));
     Some(())
 }
 
@@ -150,7 +148,7 @@ pub(super) fn program(c: &mut Candidate<'_>) -> Option<()> {
         }
     };
     if let Some((port, rule, place)) = found {
-        c.port(port, rule, Some(place));
+        c.facts.port(Port::told(port, rule, Some(place)));
         c.health();
     }
     Some(())

@@ -1,7 +1,5 @@
 //! A folder that may hold a service: what was read of it, and what rules find out.
 
-use std::rc::Rc;
-
 use super::{
     imports::{imports, imports_module},
     manifest::Manifest,
@@ -90,11 +88,6 @@ impl<'a> Candidate<'a> {
             let path = self.facts.language.in_home(&self.in_home(search));
             self.facts.env("PYTHONPATH", path);
         }
-    }
-
-    /// The port that the program listens on.
-    pub(super) fn port(&mut self, number: u16, rule: impl Into<Rule>, place: Option<Evidence>) {
-        self.facts.port(Some(Port { number, rule: rule.into(), place, is_told: true }));
     }
 
     /// Names the file as a module. One that takes modules from its own folder has to be run there.

@@ -1,6 +1,6 @@
 //! Django: `manage.py`, the settings it names, and what serves the project.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::collections::BTreeMap;
 
 use super::{
     candidate::{Candidate, Module},
@@ -45,7 +45,7 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
         None => ("python manage.py runserver 0.0.0.0:$PORT".to_owned(), place),
     };
     c.start(&line, Fixed::DjangoProject, [place], &module);
-    c.port(8000, Rule::DefaultOf("Django".to_owned()), None);
+    c.facts.port(Port::told(8000, Rule::DefaultOf("Django".to_owned()), None));
     c.health();
     manage_files(c, &root);
     Some(())

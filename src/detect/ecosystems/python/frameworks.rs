@@ -167,7 +167,7 @@ impl App {
         c.start(&line, Rule::ApplicationOf(self.framework.id), [self.place()], &module);
         if !self.is_worker() {
             let (number, rule, place) = self.port(c);
-            c.port(number, rule, place);
+            c.facts.port(Port::told(number, rule, place));
             c.health();
         }
         let port = c.facts.port_number().unwrap_or_default().to_string();

@@ -1,6 +1,6 @@
 //! Python: pip, Poetry, Pipenv, PDM, uv; servers behind WSGI and ASGI, apps with a server of their own, programs.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::collections::BTreeSet;
 
 pub(super) use self::version::PYTHON;
 use self::{
@@ -176,11 +176,11 @@ fn state(c: &mut Candidate<'_>, process: Process) {
     c.facts.run_in = c.in_home(c.at.dir);
     c.facts.weight = Weight::Stated;
     if let Some(port) = fixed_port(&line) {
-        c.port(port, Fixed::PortInProcfile, Some(evidence));
+        c.facts.port(Port::told(port, Fixed::PortInProcfile, Some(evidence)));
     } else if let Some((port, place)) = gunicorn_bind(c.at, &line) {
-        c.port(port, Fixed::BindOfGunicorn, Some(place));
+        c.facts.port(Port::told(port, Fixed::BindOfGunicorn, Some(place)));
     } else if line.contains("PORT") && c.facts.port_number().is_none() {
-        c.port(8000, Fixed::PortIsRead, None);
+        c.facts.port(Port::told(8000, Fixed::PortIsRead, None));
     }
     if line.starts_with("make ") {
         c.facts.packages_everywhere(&[], &["make"]);
