@@ -390,9 +390,9 @@ pub enum Rule {
     /// What the packages of a lock file allow.
     WhatAllows(String),
     /// Another rule, and the version of an SDK that `global.json` asks for.
-    WithSdk(Box<Rule>, Version),
+    WithSdk(Box<Self>, Version),
     /// Both of two rules.
-    And(Box<[Rule; 2]>),
+    And(Box<[Self; 2]>),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
     /// A route in the sources.

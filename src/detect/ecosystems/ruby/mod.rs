@@ -272,7 +272,7 @@ impl App<'_> {
             self.gems.has(gem) && settings.is_none_or(|file| self.at.has(file))
         });
         let has_rackup = self.gems.is_there() && self.gems.resolves("rackup");
-        let own = server.map(|(.., line)| *line).or(has_rackup.then_some(RACKUP));
+        let own = server.map(|(.., line)| *line).or_else(|| has_rackup.then_some(RACKUP));
         if own.is_none() && !self.gems.resolves("puma") {
             self.extra.push("puma");
         }
