@@ -288,6 +288,12 @@ impl Facts {
         self
     }
 
+    /// The same with a rule for each.
+    pub fn known_as(&mut self, language: impl Into<Rule>, tool: impl Into<Rule>, place: Evidence) {
+        self.decide(What::Language, self.id, language, [place.clone()]);
+        self.decide(What::BuildSystem, self.tool, tool, [place]);
+    }
+
     /// Writes a decision down.
     pub fn decide(
         &mut self,

@@ -167,7 +167,7 @@ impl Language {
         let all = all.map(|(major, minor)| Version::of(*major, *minor));
         let mut all: Vec<Version> = all.filter(|version| is_allowed(*version)).collect();
         all.sort();
-        all.iter().rev().find(|version| **version <= top).or(all.first()).copied()
+        all.iter().rev().find(|version| **version <= top).or_else(|| all.first()).copied()
     }
 }
 

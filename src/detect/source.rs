@@ -40,6 +40,19 @@ impl Port {
         Self { is_told: true, ..Self::new(number, rule, place) }
     }
 
+    /// The port that was found by a rule, else another; the program reads it from `PORT`.
+    pub fn told_or(
+        found: Option<(u16, Evidence)>,
+        rule: impl Into<Rule>,
+        default: u16,
+        otherwise: impl Into<Rule>,
+    ) -> Self {
+        match found {
+            Some((number, place)) => Self::told(number, rule, Some(place)),
+            None => Self::told(default, otherwise, None),
+        }
+    }
+
     /// The port that was found by a rule, else that of the framework (0: it has none), else 8080.
     pub fn of(found: Option<(u16, Evidence)>, rule: Fixed, default: u16) -> Self {
         let (number, rule, place) = match (found, default) {

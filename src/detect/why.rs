@@ -316,11 +316,14 @@ words! {
         NoRubyProgram = "no config.ru and no file that is run by convention",
         // PHP.
         SourcesOfPhp = "manifest or sources of PHP",
+        ComposerJson = "composer.json",
         NoComposer = "no composer.json",
         PackageOrFiles = "package or files",
         FolderWithIndexPhp = "folder with index.php",
         NoIndexPhp = "no index.php in the folder of a framework or of the project",
         ApacheOfImage = "Apache of the official image",
+        HealthOfLaravel = "health: in bootstrap/app.php",
+        HttpAddress = "http.address",
         RoadRunnerSettings = "settings of RoadRunner",
         ListensItself = "file that listens on its own",
         PortOfContainer = "`PORT` of the container",
@@ -392,9 +395,9 @@ pub enum Rule {
     /// What the packages of a lock file allow.
     WhatAllows(String),
     /// Another rule, and the version of an SDK that `global.json` asks for.
-    WithSdk(Box<Rule>, Version),
+    WithSdk(Box<Self>, Version),
     /// Both of two rules.
-    And(Box<[Rule; 2]>),
+    And(Box<[Self; 2]>),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
     /// The front end in that folder, and how its server gets it.

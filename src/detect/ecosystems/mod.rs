@@ -1,6 +1,6 @@
 //! The rules, one file or folder for each ecosystem.
 
-use crate::detect::{Facts, Project};
+use crate::detect::{Facts, Folder, Project, upward};
 
 #[cfg(test)]
 mod compiled_tests;
@@ -90,6 +90,15 @@ pub(super) fn has_manifest(project: &Project<'_>, dir: &str) -> bool {
     project.tree.entries(dir).is_some_and(|entries| {
         entries.first_of(MANIFESTS).is_some()
             || names.iter().any(|name| entries.ending(name).next().is_some())
+    })
+}
+
+/// Whether a folder has, or lies below one that has, a manifest that is not the service's `own`, which is told its folder
+/// and name: files are parts of that project then.
+fn is_below_project(at: Folder<'_>, own: impl Fn(&str, &str) -> bool) -> bool {
+    upward(at.dir).any(|dir| {
+        let manifest = Folder::new(at.project, dir).first_of(MANIFESTS);
+        manifest.is_some_and(|name| !own(dir, name))
     })
 }
 

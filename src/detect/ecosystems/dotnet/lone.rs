@@ -51,8 +51,7 @@ fn service(at: Folder<'_>, name: &str, text: &Rc<Text>) -> Facts {
         text.text.contains("Microsoft.NET.Sdk.Web") || text.text.contains("WebApplication.");
     let mut facts = Facts::new(&DOTNET, at.dir);
     facts.weight = Weight::Starts;
-    facts.decide(What::Language, "csharp", Fixed::OneFile, place());
-    facts.decide(What::BuildSystem, "dotnet", Fixed::RunsFiles, place());
+    facts.known_as(Fixed::OneFile, Fixed::RunsFiles, Evidence::file(&text.path));
     facts.decide(What::Version, DEFAULT.to_string(), Fixed::FirstThatBuildsFiles, []);
     images(&mut facts, DEFAULT, DEFAULT, is_web);
     // The image has the runtime; by itself such a file is published as machine code.

@@ -48,14 +48,11 @@ impl MsProject {
         let props = upward(at.dir).flat_map(|dir| {
             ["Directory.Build.props", "Directory.Packages.props"].map(|name| join(dir, name))
         });
-        let shared = props.filter_map(|props| Some((tree.xml(&props)?, props)));
-        let shared = shared.map(|(element, props)| (props, element)).collect();
-        let stem = name.rsplit_once('.')?.0.to_owned();
-        let mut found =
-            Self { path, dir: at.dir.to_owned(), stem, product: Product::Library, root, shared };
-        if found.sdks().next().is_none() {
-            return None;
-        }
+        let shared =
+            props.filter_map(|path| tree.xml(&path).map(|element| (path, element))).collect();
+        let (dir, stem) = (at.dir.to_owned(), name.rsplit_once('.')?.0.to_owned());
+        let mut found = Self { path, dir, stem, product: Product::Library, root, shared };
+        found.sdks().next()?;
         found.product = found.makes();
         Some(found)
     }
@@ -75,7 +72,15 @@ impl MsProject {
 
     /// A property of the project, else of what it imports, with its place; one under a condition where there is no other.
     pub(super) fn property(&self, name: &str) -> Option<(String, Evidence)> {
-        self.value(name, true).or_else(|| self.value(name, false))
+        let written = |name: &str| self.value(name, true).or_else(|| self.value(name, false));
+        let mut found = written(name)?;
+        // `$(Other)` is another one's value; they may go in circles.
+        for _ in 0..LOOKUPS_MAX {
+            let other = found.0.strip_prefix("$(").and_then(|rest| rest.strip_suffix(')'));
+            let Some(other) = other.filter(|other| !other.contains('$')) else { break };
+            found = written(other)?;
+        }
+        Some(found)
     }
 
     fn value(&self, name: &str, is_always: bool) -> Option<(String, Evidence)> {
@@ -92,18 +97,14 @@ impl MsProject {
                 .find(|value| !value.text.is_empty() && (!is_always || holds(value)))?;
             Some((found.text.clone(), Evidence::line(path, Some(found.line))))
         };
-        let found = of(&self.root, &self.path)
-            .or_else(|| self.shared.iter().find_map(|(path, element)| of(element, path)))?;
-        // `$(Other)` is looked up once.
-        match found.0.strip_prefix("$(").and_then(|rest| rest.strip_suffix(')')) {
-            Some(other) if other != name && !other.contains('$') => self.property(other),
-            _ => Some(found),
-        }
+        of(&self.root, &self.path)
+            .or_else(|| self.shared.iter().find_map(|(path, element)| of(element, path)))
     }
 
-    /// Whether a property is `true`, under any condition.
+    /// Whether a property is `true` under no condition.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.value(name, true).is_some_and(|(value, _)| value.eq_ignore_ascii_case("true"))
+        let value = self.value(name, true).and_then(|_| self.property(name));
+        value.is_some_and(|(value, _)| value.eq_ignore_ascii_case("true"))
     }
 
     /// The values of `Include` of all items of one kind, with their lines.
@@ -115,11 +116,11 @@ impl MsProject {
 
     /// Where a package whose name begins so is referred to.
     pub(super) fn package(&self, prefix: &str) -> Option<Evidence> {
-        let prefix = prefix.to_ascii_lowercase();
-        let (_, line) = self
-            .items("PackageReference")
-            .into_iter()
-            .find(|(name, _)| name.to_ascii_lowercase().starts_with(&prefix))?;
+        let begins = |name: &str| {
+            name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        let items = self.items("PackageReference");
+        let (_, line) = items.into_iter().find(|(name, _)| begins(name))?;
         Some(Evidence::line(&self.path, Some(line)))
     }
 
@@ -159,20 +160,17 @@ impl MsProject {
             || NO_PROGRAMS.iter().any(|name| has_sdk(name))
             || NO_PROGRAM_PACKAGES.iter().any(has_package)
             || NO_PROGRAM_PROPERTIES.iter().any(|name| self.is_set(name));
-        let is_web = || {
-            let references = self.items("FrameworkReference");
-            references.iter().any(|(name, _)| *name == "Microsoft.AspNetCore.App")
-                || ["Microsoft.AspNetCore.App", "Suave"].iter().any(has_package)
-        };
+        let references = self.items("FrameworkReference");
+        let is_web = references.iter().any(|(name, _)| *name == "Microsoft.AspNetCore.App")
+            || ["Microsoft.AspNetCore.App", "Suave"].iter().any(has_package);
+        let is_worker = has_package(&"Microsoft.Extensions.Hosting");
         match output {
             _ if is_no_program || is_elsewhere => Product::Library,
             _ if has_sdk("BlazorWebAssembly") => Product::Wasm,
             _ if has_sdk("Sdk.Web") => Product::Web,
             _ if has_sdk("Sdk.Worker") => Product::Worker,
-            Some("exe" | "winexe") if is_web() => Product::Web,
-            Some("exe" | "winexe") if has_package(&"Microsoft.Extensions.Hosting") => {
-                Product::Worker
-            }
+            Some("exe" | "winexe") if is_web => Product::Web,
+            Some("exe" | "winexe") if is_worker => Product::Worker,
             Some("exe" | "winexe") => Product::Console,
             _ => Product::Library,
         }
@@ -202,6 +200,8 @@ impl MsProject {
     }
 }
 
+const LOOKUPS_MAX: usize = 4;
+
 /// SDKs of tests and of what builds others; Aspire's host starts others on a developer's machine.
 const NO_PROGRAMS: &[&str] = &["MSTest.Sdk", "Aspire.AppHost.Sdk", "NoTargets", "Traversal"];
 const NO_PROGRAM_PACKAGES: &[&str] = &[
@@ -224,6 +224,18 @@ pub(super) fn version_of(framework: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn properties_that_name_each_other_end_somewhere() {
+        let text = "<Project><PropertyGroup><A>$(B)</A><B>$(A)</B><C>$(D)</C><D>net8.0</D></PropertyGroup></Project>";
+        let root = crate::detect::manifest::xml(text).unwrap();
+        let (dir, stem) = (".".to_owned(), "a".to_owned());
+        let path = "a.csproj".to_owned();
+        let product = Product::Library;
+        let found = MsProject { path, dir, stem, product, root, shared: Vec::new() };
+        assert_eq!(found.property("C").unwrap().0, "net8.0");
+        assert!(found.property("A").is_some() && !found.is_set("A"));
+    }
 
     #[test]
     fn a_target_framework_has_a_version() {

@@ -1,5 +1,10 @@
 //! Extensions of PHP: which the official images have, and how the others are built.
 
+use std::collections::BTreeSet;
+
+use super::version::PHP;
+use crate::detect::prelude::*;
+
 /// What the official images are compiled with (github.com/docker-library/php).
 const BUILT_IN: &[&str] = &[
     "core", "ctype", "curl", "date", "dom", "fileinfo", "filter", "ftp", "hash", "iconv", "json",
@@ -46,58 +51,52 @@ const LIBRARIES: &[Libraries] = &[
     ("zip", &["libzip-dev"], &["libzip4"]),
 ];
 
-/// How the extensions that a project needs are had.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extensions {
-    /// Commands that build them.
-    pub(super) commands: Vec<String>,
-    pub(super) build_packages: Vec<&'static str>,
-    pub(super) runtime_packages: Vec<&'static str>,
-    /// Those that are built.
-    pub(super) built: Vec<String>,
-    /// Those that nothing is known of.
-    pub(super) unknown: Vec<String>,
-}
-
-/// `names` are as in `composer.json` behind `ext-`, in any case and order; `suite` is the image's Debian.
-pub(super) fn plan(names: &[String], suite: &str, has_opcache: bool) -> Extensions {
-    let mut found = Extensions::default();
+/// Lets the official images have extensions, whose names are as in `composer.json` behind `ext-`, in any case and order.
+///
+/// Gives the steps that compile them, and what Composer is told of those that nothing is known of.
+pub(super) fn compile(
+    names: &[String],
+    version: Version,
+    facts: &mut Facts,
+) -> (Vec<Step>, String) {
     let (mut bundled, mut pecl) = (Vec::new(), Vec::new());
+    let (mut steps, mut ignored) = (Vec::new(), String::new());
+    let mut step = |line: String| steps.push(Step::new(Kind::Setup, ".", line));
     let names = names.iter().map(|name| name.to_ascii_lowercase());
-    let mut names: Vec<String> =
+    let names: BTreeSet<String> =
         names.map(|name| name.replace("zend-opcache", "opcache")).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        if BUILT_IN.contains(&name.as_str()) || name == "opcache" && has_opcache {
+    for name in names.iter().map(String::as_str) {
+        // Opcache is part of PHP itself from 8.5 on.
+        if BUILT_IN.contains(&name) || name == "opcache" && version >= Version::of(8, 5) {
             continue;
         }
-        if BUNDLED.contains(&name.as_str()) {
-            bundled.push(name.clone());
-        } else if PECL.contains(&name.as_str()) {
-            pecl.push(name.clone());
-        } else {
-            found.unknown.push(name);
-            continue;
+        match name {
+            _ if BUNDLED.contains(&name) => bundled.push(name),
+            _ if PECL.contains(&name) => pecl.push(name),
+            _ => ignored += &format!(" --ignore-platform-req=ext-{name}"),
         }
         if name == "gd" {
             let options = "--with-freetype --with-jpeg --with-webp";
-            found.commands.push(format!("docker-php-ext-configure gd {options}"));
+            step(format!("docker-php-ext-configure gd {options}"));
         }
-        if let Some((_, build, runtime)) = LIBRARIES.iter().find(|(known, ..)| *known == name) {
-            found.build_packages.extend_from_slice(build);
-            found.runtime_packages.extend(runtime.iter().map(|package| in_suite(package, suite)));
+        if let Some((_, build, run)) = LIBRARIES.iter().find(|(known, ..)| *known == name) {
+            let run = run.iter().map(|package| in_suite(package, PHP.suite(version)));
+            facts.packages(build, &run.collect::<Vec<_>>());
         }
-        found.built.push(name);
     }
     if !bundled.is_empty() {
-        found.commands.push(format!("docker-php-ext-install -j\"$(nproc)\" {}", bundled.join(" ")));
+        step(format!("docker-php-ext-install -j\"$(nproc)\" {}", bundled.join(" ")));
     }
     if !pecl.is_empty() {
         let names = pecl.join(" ");
-        found.commands.push(format!("pecl install {names} && docker-php-ext-enable {names}"));
+        step(format!("pecl install {names} && docker-php-ext-enable {names}"));
     }
-    found
+    if !steps.is_empty() {
+        for folder in ["/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d"] {
+            facts.take(folder, folder);
+        }
+    }
+    (steps, ignored)
 }
 
 /// Packages whose names carry a version that differs between releases of Debian.
@@ -140,14 +139,21 @@ mod tests {
 
     #[test]
     fn only_what_the_image_lacks_is_built() {
-        let names = ["ext-x", "json", "GD", "intl", "redis", "pdo_mysql", "json"]
-            .map(|n| n.replace("ext-", ""));
-        let found = plan(&names, "bullseye", true);
-        assert_eq!(found.built, ["gd", "intl", "pdo_mysql", "redis"]);
-        assert_eq!(found.unknown, ["x"]);
-        assert_eq!(found.commands.len(), 3);
-        assert!(found.commands[1].ends_with("gd intl pdo_mysql"));
-        assert!(found.runtime_packages.contains(&"libicu67"));
-        assert_eq!(plan(&["mbstring".to_owned()], "bookworm", true), Extensions::default());
+        let check = |names: &[&str], version: Version| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let mut facts = Facts::default();
+            let (steps, ignored) = compile(&names, version, &mut facts);
+            let lines: Vec<String> = steps.into_iter().map(|step| step.command).collect();
+            (lines, ignored, facts)
+        };
+        let names = ["x", "json", "GD", "intl", "redis", "pdo_mysql", "json"];
+        let (lines, ignored, facts) = check(&names, Version::of(7, 4));
+        assert_eq!(ignored, " --ignore-platform-req=ext-x");
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].ends_with("gd intl pdo_mysql") && lines[2].contains("install redis "));
+        assert!(format!("{:?}", facts.needs).contains("libicu67"));
+        let (lines, ignored, facts) = check(&["mbstring", "opcache"], Version::of(8, 5));
+        assert_eq!((lines.len(), ignored.as_str(), facts.needs.len()), (0, "", 0));
+        assert!(facts.takes.is_empty() && check(&["opcache"], Version::of(8, 4)).0.len() == 1);
     }
 }

@@ -185,10 +185,7 @@ pub(super) fn serve(at: Folder<'_>, line: &'static str, default: u16, facts: &mu
     let rule = Fixed::ListensItself;
     facts.start_line(&format!("php {line}{start}"), rule, [at.place(file, None)]);
     let found = source::ports(&text, PHP.listens).number.or_else(|| source::address(&text));
-    let port = match found {
-        Some((port, place)) => Port::told(port, Fixed::PortInSource, Some(place)),
-        None => Port::told(default, Fixed::PortOfFramework, None),
-    };
+    let port = Port::told_or(found, Fixed::PortInSource, default, Fixed::PortOfFramework);
     if facts.framework == Some("framework-x") {
         facts.env("X_LISTEN", format!("0.0.0.0:{}", port.number));
     }
@@ -201,43 +198,36 @@ const SETTINGS: &str = ".rr.yaml";
 /// The release that is fetched where Composer does not install its own tool for that.
 const RELEASE: &str = "2024.3.2";
 
-/// What a `.rr.yaml` says.
-pub(super) struct RoadRunner {
-    port: Option<(u16, usize)>,
-    /// `vendor/bin/rr` fetches the release that fits the packages.
-    has_cli: bool,
+/// The settings of a project that has RoadRunner's packages.
+pub(super) fn roadrunner(composer: &Composer<'_>) -> Option<Value> {
+    let settings = composer.at.yaml(SETTINGS)?;
+    let is_used = composer.has(|name| name.starts_with("spiral/"));
+    (is_used && settings.at(&["server", "command"]).is_some()).then_some(settings)
 }
 
-impl RoadRunner {
-    /// The settings of a project that has RoadRunner's packages.
-    pub(super) fn find(composer: &Composer<'_>) -> Option<Self> {
-        let settings = composer.at.yaml(SETTINGS)?;
-        let is_used = composer.has(|name| name.starts_with("spiral/"));
-        settings.at(&["server", "command"]).filter(|_| is_used)?;
-        let address = settings.at(&["http", "address"]);
-        let port = address.and_then(|value| Some((source::number(&value.text()?)?, value.line)));
-        Some(Self { port, has_cli: composer.has(|name| name == "spiral/roadrunner-cli") })
-    }
-
-    /// Fetches the server, and starts it.
-    pub(super) fn serve(&self, at: Folder<'_>, facts: &mut Facts) {
-        match self.has_cli {
-            true => facts.build(
-                at.dir,
-                format!("mkdir -p {OUT} && php vendor/bin/rr get-binary --location {OUT} --no-interaction"),
+/// Fetches the server, and starts it.
+pub(super) fn serve_workers(composer: &Composer<'_>, settings: &Value, facts: &mut Facts) {
+    let at = composer.at;
+    // `vendor/bin/rr` fetches the release that fits the packages.
+    let fetch = match composer.has(|name| name == "spiral/roadrunner-cli") {
+        true => within(
+            at.dir,
+            &format!(
+                "mkdir -p {OUT} && php vendor/bin/rr get-binary --location {OUT} --no-interaction"
             ),
-            false => facts.build(
-                ".",
-                format!("mkdir -p {OUT} && curl -fsSL https://github.com/roadrunner-server/roadrunner/releases/download/v{RELEASE}/roadrunner-{RELEASE}-linux-$(dpkg --print-architecture).tar.gz | tar -xz -C {OUT} --strip-components=1"),
-            ),
-        }
-        facts.take(&format!("{OUT}/rr"), "/usr/local/bin/rr");
-        facts.weight = facts.weight.max(Weight::Framework);
-        let (port, line) = self.port.map_or((PORT, None), |(port, line)| (port, Some(line)));
-        // The address may be of the loopback alone.
-        let line_of = format!("rr serve -c {SETTINGS} -o http.address=0.0.0.0:{port}");
-        facts.start_line(&line_of, Fixed::RoadRunnerSettings, [at.place(SETTINGS, None)]);
-        let rule = Rule::Named("http.address".to_owned());
-        facts.port(Port::new(port, rule, Some(at.place(SETTINGS, line))));
-    }
+        ),
+        false => format!(
+            "mkdir -p {OUT} && curl -fsSL https://github.com/roadrunner-server/roadrunner/releases/download/v{RELEASE}/roadrunner-{RELEASE}-linux-$(dpkg --print-architecture).tar.gz | tar -xz -C {OUT} --strip-components=1"
+        ),
+    };
+    facts.build(".", fetch);
+    facts.take(&format!("{OUT}/rr"), "/usr/local/bin/rr");
+    facts.weight = facts.weight.max(Weight::Framework);
+    let address = settings.at(&["http", "address"]);
+    let found = address.and_then(|value| Some((source::number(&value.text()?)?, value.line)));
+    let (port, line) = found.map_or((PORT, None), |(port, line)| (port, Some(line)));
+    // The address may be of the loopback alone.
+    let command = format!("rr serve -c {SETTINGS} -o http.address=0.0.0.0:{port}");
+    facts.start_line(&command, Fixed::RoadRunnerSettings, [at.place(SETTINGS, None)]);
+    facts.port(Port::new(port, Fixed::HttpAddress, Some(at.place(SETTINGS, line))));
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use self::{
     composer::Composer,
-    framework::{PORT, RoadRunner, Site, file_of, server_file},
+    framework::{PORT, Site, file_of, server_file},
     version::{APACHE, PHP, TOOLS, version},
 };
 use crate::detect::{prelude::*, procfile::Process};
@@ -56,8 +56,7 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         let is_files = || {
             entries.has("index.php") || server_file(at).is_some() || folder == "." && has_php(at)
         };
-        if (entries.has("composer.json")
-            || !above && (is_wordpress || is_files() && !is_below_project(at)))
+        if (entries.has("composer.json") || !above && (is_wordpress || is_files() && !is_view(at)))
             && let Some(facts) = service(at, above)
         {
             projects.insert(at.dir);
@@ -77,14 +76,9 @@ fn home(folder: Folder<'_>) -> Folder<'_> {
 }
 
 /// Whether a front controller may be a view of another project.
-fn is_below_project(at: Folder<'_>) -> bool {
-    upward(at.dir).any(|dir| {
-        let other = at.project.tree.first_of(dir, super::MANIFESTS);
-        let is_own = |path: &str| match file_name(path) {
-            "index.php" => true,
-            name => name == "package.json" && dir == at.dir,
-        };
-        other.is_some_and(|path| !is_own(&path))
+fn is_view(at: Folder<'_>) -> bool {
+    super::is_below_project(at, |dir, name| {
+        name == "index.php" || name == "package.json" && dir == at.dir
     })
 }
 
@@ -97,7 +91,7 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
     let root = root(&composer, site, process.as_ref());
     let server = site.and_then(|site| site.server(at));
     let server = server.or_else(|| server_file(at).filter(|_| root.is_none()));
-    let roadrunner = RoadRunner::find(&composer);
+    let roadrunner = framework::roadrunner(&composer);
     let is_apache = server.is_none() && roadrunner.is_none();
     // Libraries and tools of other projects have a `composer.json`, too.
     let is_started = root.is_some() || process.is_some() || !is_apache;
@@ -108,14 +102,11 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
     facts.tool = if has_composer { "composer" } else { "none" };
     facts.name = composer.get(&["name"]).and_then(Value::text).unwrap_or_default();
     let (rule, place) = match server {
-        _ if has_composer => {
-            (Rule::Named("composer.json".to_owned()), at.place("composer.json", None))
-        }
-        Some(line) => (Fixed::NoComposer.into(), at.place(file_of(line), None)),
-        None => (Fixed::NoComposer.into(), first_page(at, root.as_deref().unwrap_or("."))),
+        _ if has_composer => (Fixed::ComposerJson, at.place("composer.json", None)),
+        Some(line) => (Fixed::NoComposer, at.place(file_of(line), None)),
+        None => (Fixed::NoComposer, first_page(at, root.as_deref().unwrap_or("."))),
     };
-    facts.decide(What::Language, "php", Fixed::SourcesOfPhp, [place.clone()]);
-    facts.decide(What::BuildSystem, facts.tool, rule, [place]);
+    facts.known_as(Fixed::SourcesOfPhp, rule, place);
     facts.of_framework(known.as_ref(), Fixed::PackageOrFiles);
     facts.weight = match &known {
         _ if !is_started => Weight::Manifest,
@@ -137,8 +128,8 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
             facts.port(Port::told(PORT, Fixed::PortOfContainer, None));
             return Some(facts);
         }
-        (_, Some(roadrunner), ..) => {
-            roadrunner.serve(at, &mut facts);
+        (_, Some(settings), ..) => {
+            framework::serve_workers(&composer, &settings, &mut facts);
             return Some(facts);
         }
         (_, _, Some(line), _) => {
@@ -200,7 +191,7 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
     let names = extensions(composer, site, has_workers);
     let has_tools = at.images(&PHP).has(TOOLS);
     let (mut install, ignored) = match has_tools {
-        true => compile(&names, version, facts),
+        true => extensions::compile(&names, version, facts),
         false => {
             let names = names.iter().map(|name| extensions::debian_package(name));
             let packages: Vec<String> = names.collect();
@@ -256,21 +247,6 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
     }
 }
 
-/// Steps that compile extensions, and what Composer is told of those that are not known.
-fn compile(names: &[String], version: Version, facts: &mut Facts) -> (Vec<Step>, String) {
-    // Opcache is part of PHP itself from 8.5 on.
-    let plan = extensions::plan(names, PHP.suite(version), version >= Version::of(8, 5));
-    facts.packages(&plan.build_packages, &plan.runtime_packages);
-    if !plan.built.is_empty() {
-        for folder in ["/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d"] {
-            facts.take(folder, folder);
-        }
-    }
-    let steps = plan.commands.into_iter().map(|line| Step::new(Kind::Setup, ".", line)).collect();
-    let unknown = plan.unknown.iter();
-    (steps, unknown.map(|name| format!(" --ignore-platform-req=ext-{name}")).collect())
-}
-
 /// Serves a folder: with Apache, whose settings say what port, which folder, and who answers for what is no file.
 fn serve(at: Folder<'_>, root: &str, has_framework: bool, facts: &mut Facts) {
     let place = first_page(at, root);
@@ -304,7 +280,6 @@ fn health(at: Folder<'_>, facts: &mut Facts) {
         (path.starts_with('/') && source::is_plain_path(path)).then_some((path, line))
     });
     if let Some((path, line)) = found {
-        let rule = Rule::Named("health: in bootstrap/app.php".to_owned());
-        facts.health(path, rule, [Evidence::line(&text.path, Some(line))]);
+        facts.health(path, Fixed::HealthOfLaravel, [Evidence::line(&text.path, Some(line))]);
     }
 }

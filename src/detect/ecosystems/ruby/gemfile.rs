@@ -124,8 +124,7 @@ impl Gems {
             self.ruby_file = texts(file).first().map(|file| (*file).to_owned());
             return;
         }
-        let requirements: Vec<&str> =
-            texts(rest.split("engine").next().unwrap_or(rest)).into_iter().collect();
+        let requirements = texts(rest.split("engine").next().unwrap_or(rest));
         if !requirements.is_empty() {
             self.ruby = Some((requirements.join(", "), at));
         }
@@ -165,10 +164,9 @@ impl Gems {
 }
 
 fn is_development(groups: &str) -> bool {
-    let kept = ["production", "default", "assets"];
-    let is_dev =
-        ["development", "test", "debug", "ci", "lint"].iter().any(|name| groups.contains(name));
-    is_dev && !kept.iter().any(|name| groups.contains(name))
+    let has = |names: &[&str]| names.iter().any(|name| groups.contains(name));
+    has(&["development", "test", "debug", "ci", "lint"])
+        && !has(&["production", "default", "assets"])
 }
 
 /// Texts in quotes, in order.
