@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     framework::Names,
-    java::{GRADLE, GRADLEW, JAVA, Wanted, major},
+    java::{self, GRADLE, GRADLEW, JAVA, Wanted, major},
     launch::{self, Layout, Program},
     script::{Catalog, Script, word},
     sources::Sources,
@@ -98,7 +98,7 @@ impl<'a> Build<'a> {
             modules,
             settings,
             top: script(root, SCRIPTS),
-            catalog: Catalog::new(root.toml("gradle/libs.versions.toml").as_ref()),
+            catalog: Catalog(root.toml("gradle/libs.versions.toml")),
             conventions: conventions(root),
             wrapper,
             has_wrapper: wrapper.is_some() && files.iter().all(|name| root.has(name)),
@@ -235,8 +235,9 @@ impl<'a> Module<'a> {
         let script = at.first_of(SCRIPTS).map(|name| at.place(name, None));
         let settings = || Some(build.root.place(build.root.first_of(SETTINGS)?, None));
         let why = (Fixed::ItsBuildScript, script.or_else(settings));
-        let tool = if build.has_wrapper { &GRADLEW } else { &GRADLE };
-        let (mut facts, java) = self.program.facts(tool, why, of_plugins, self.wanted());
+        let tool = if build.has_wrapper { GRADLEW } else { GRADLE };
+        let language = self.program.sources.language(of_plugins);
+        let (mut facts, java) = java::facts(at, tool, language, why, self.wanted());
         if !build.has_wrapper {
             facts.language = &PACKAGED;
             facts.set("image", self.image(java));
@@ -333,9 +334,9 @@ impl<'a> Module<'a> {
             Layout::Script(name)
         } else if self.has_any(SHADOW) && class.is_some() {
             jar(&mut facts, "shadowJar", "jar")
-        } else if script.mention("Main-Class").and(script.mention("zipTree")).is_some() {
+        } else if script.mentions(&["Main-Class"]) && script.mentions(&["zipTree"]) {
             // A jar task that packs what the program needs into the jar.
-            jar(&mut facts, script.mention("fatJar").map_or("jar", |_| "fatJar"), "jar")
+            jar(&mut facts, if script.mentions(&["fatJar"]) { "fatJar" } else { "jar" }, "jar")
         } else {
             let class = class.filter(|_| has_main)?;
             let init = "/tmp/libraries.gradle";
