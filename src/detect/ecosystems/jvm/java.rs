@@ -56,15 +56,15 @@ pub(super) const LEIN: Tool = ("lein", "clojure:temurin-{v}-lein", "leiningen", 
 pub(super) const CLOJURE: Tool =
     ("none", "clojure:temurin-{v}-tools-deps", "clojure", &[M2, "/root/.gitlibs"]);
 
-/// Why a service is in a language: the language, the rule, the place.
-pub(super) type Spoken = (&'static str, Fixed, Option<Evidence>);
+/// Language of a service, the rule that tells it, and where it is seen.
+pub(super) type KnownLanguage = (&'static str, Fixed, Option<Evidence>);
 
 /// A service in a language of the JVM: why it is that, and that build system, and what it wants of Java, whose version is
 /// given too.
 pub(super) fn facts(
     at: Folder<'_>,
     (tool, image, package, cache): Tool,
-    (id, why, source): Spoken,
+    (id, why, source): KnownLanguage,
     (rule, place): (impl Into<Rule>, Option<Evidence>),
     wanted: Wanted,
 ) -> (Facts, u32) {

@@ -1,6 +1,6 @@
 //! What JVM sources tell: the language, and the classes that can be started.
 
-use super::java::{JAVA, Spoken};
+use super::java::{JAVA, KnownLanguage};
 use crate::detect::prelude::*;
 
 /// Files that make a folder a module of its own.
@@ -49,7 +49,7 @@ impl Sources {
     }
 
     /// The language that most files are in; without any `otherwise`.
-    pub(super) fn language(&self, otherwise: &'static str) -> Spoken {
+    pub(super) fn language(&self, otherwise: &'static str) -> KnownLanguage {
         let count = |ext: &str| self.files.iter().filter(|file| file.path.ends_with(ext)).count();
         let (java, kotlin, scala) = (count(".java"), count(".kt"), count(".scala"));
         let id = match () {
