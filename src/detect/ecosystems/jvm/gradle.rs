@@ -34,6 +34,21 @@ const VERSIONS: &[&str] = &[
     "JavaLanguageVersion.of", "jvmToolchain", "options.release", "release", "targetCompatibility",
     "sourceCompatibility", "jvmTarget", "javaVersion",
 ];
+/// The newest Java that versions of Gradle before one run on (docs.gradle.org, "Compatibility Matrix").
+const LIMITS: &[Limit] = &[
+    ("5.0", 8, 0),
+    ("6.0", 11, 0),
+    ("7.0", 15, 0),
+    ("7.3", 16, 0),
+    ("7.5", 17, 0),
+    ("7.6", 18, 0),
+    ("8.3", 19, 0),
+    ("8.5", 20, 0),
+    ("8.8", 21, 0),
+    ("8.10", 22, 0),
+    ("8.14", 23, 0),
+    ("9.0", 24, 0),
+];
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
 const LIBRARIES: &str = "allprojects { plugins.withId('java') { tasks.register('peelboxLibraries', Copy) { from tasks.named('jar'); from configurations.runtimeClasspath; into '/out/lib' } } }";
 /// Gradle as a package keeps its files where the image has them.
@@ -385,13 +400,13 @@ impl<'a> Module<'a> {
         let old = self.is_old().then_some(Version::of(6, 9));
         let gradle = self.build.wrapper.or(old);
         let is_new = self.boot() >= Some((3, 0)) || gradle.is_some_and(|it| it.major >= 9);
-        let newest = gradle.map_or(u32::MAX, newest_java);
+        let newest = gradle.and_then(|gradle| newest_for(LIMITS, gradle));
         let default = Wanted::default();
-        let fallback = match newest {
-            newest if newest >= default.fallback.0 => default.fallback,
-            17.. => (17, Fixed::JavaOfWrapper),
-            11.. => (11, Fixed::JavaOfWrapper),
-            _ => (8, Fixed::JavaOfWrapper),
+        let fallback = match newest.map(|java| java.major) {
+            Some(..11) => (8, Fixed::JavaOfWrapper),
+            Some(11..17) => (11, Fixed::JavaOfWrapper),
+            Some(17..21) => (17, Fixed::JavaOfWrapper),
+            _ => default.fallback,
         };
         Wanted { build: pins.collect(), fallback, least: if is_new { 17 } else { default.least } }
     }
@@ -433,24 +448,5 @@ impl<'a> Module<'a> {
         let mut names = ["spring-boot", "springBoot"].iter();
         let listed = || version(&names.find_map(|name| self.build.catalog.version(name))?);
         lines.find_map(|(line, _)| of_line(line)).or_else(listed)
-    }
-}
-
-/// The newest Java that a version of Gradle runs on (docs.gradle.org, "Compatibility Matrix").
-fn newest_java(gradle: Version) -> u32 {
-    match (gradle.major, gradle.minor.unwrap_or(0)) {
-        (..=4, _) => 8,
-        (5, _) => 11,
-        (6, _) => 15,
-        (7, 0..=2) => 16,
-        (7, 3..=4) => 17,
-        (7, 5) => 18,
-        (7, _) | (8, 0..=2) => 19,
-        (8, 3..=4) => 20,
-        (8, 5..=7) => 21,
-        (8, 8..=9) => 22,
-        (8, 10..=13) => 23,
-        (8, _) => 24,
-        _ => 25,
     }
 }

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::detect::prelude::*;
 
+/// The newest Java that versions of sbt before one run on.
+const LIMITS: &[Limit] = &[("1.0", 8, 0), ("1.5", 11, 0), ("1.9", 17, 0)];
+
 /// All services that sbt builds.
 pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
     let builds = project.tree.outermost(|dir, entries| {
@@ -131,11 +134,10 @@ impl<'a> Sbt<'a> {
     fn fallback(&self) -> (u32, Fixed) {
         let properties = self.root.properties("project/build.properties");
         let sbt = properties.as_ref().and_then(|file| Version::parse(file.get("sbt.version")?.0));
-        match sbt.map(Version::triple) {
-            Some((0, ..)) => (8, Fixed::JavaOfOldSbt),
-            Some((1, ..5, _)) => (11, Fixed::JavaOfSbt),
-            Some((1, ..9, _)) => (17, Fixed::JavaOfSbt),
-            _ => Wanted::default().fallback,
+        match sbt.and_then(|sbt| newest_for(LIMITS, sbt)).map(|java| java.major) {
+            Some(8) => (8, Fixed::JavaOfOldSbt),
+            Some(java) => (java, Fixed::JavaOfSbt),
+            None => Wanted::default().fallback,
         }
     }
 
