@@ -51,13 +51,11 @@ impl Version {
         Self { patch: None, ..self }
     }
 
-    /// This version, or the nearest from `first` to `last`, as far as major and minor go: a major number alone stays one
-    /// where no minor number bounds it.
+    /// This version, or the nearest from `first` to `last`, as far as major and minor go.
     pub fn clamped(self, first: (u32, u32), last: (u32, u32)) -> Self {
         let own = (self.major, self.minor.unwrap_or(0));
         let (major, minor) = own.clamp(first, last);
-        let minor = Some(minor).filter(|minor| self.minor.is_some() || *minor > 0);
-        Self { major, minor, patch: None }
+        Self::of(major, minor)
     }
 
     /// All three numbers; what was not written counts as 0.
@@ -95,8 +93,6 @@ mod tests {
         check("3.7", "3.10");
         check("3.12.1", "3.12");
         check("4.2", "4.0");
-        check("4", "4");
-        check("3", "3.10");
     }
 
     #[test]

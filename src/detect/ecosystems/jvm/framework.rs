@@ -13,6 +13,11 @@ impl Names {
         self.0.iter().find(|(name, _)| name.contains(part)).map(|(_, seen)| seen.clone())
     }
 
+    /// Whether one of the names holds one of the parts.
+    pub(super) fn have(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.find(part).is_some())
+    }
+
     /// Those whose name fits.
     pub(super) fn only(&self, fits: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| fits(name)).cloned().collect())
@@ -32,28 +37,15 @@ impl Names {
 
 /// The more special before what it is built on.
 static FRAMEWORKS: &[Framework<Settings>] = &[
-    framework("quarkus", &["io.quarkus"], 8080).env(&[("QUARKUS_HTTP_HOST", "0.0.0.0")]).own(
-        Settings {
-            port: &["quarkus.http.port"],
-            prefix: "quarkus.http.root-path",
-            health: Some(("quarkus-smallrye-health", "/q/health")),
-        },
-    ),
-    framework("micronaut", &["io.micronaut"], 8080).own(Settings {
-        port: &["micronaut.server.port"],
-        prefix: "micronaut.server.context-path",
-        health: Some(("micronaut-management", "/health")),
-    }),
+    framework("quarkus", &["io.quarkus"], 8080)
+        .own(QUARKUS)
+        .env(&[("QUARKUS_HTTP_HOST", "0.0.0.0")]),
+    framework("micronaut", &["io.micronaut"], 8080).own(MICRONAUT),
     framework("grails", &["org.grails"], 8080).own(SERVER),
-    framework("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080).own(
-        Settings {
-            prefix: "server.servlet.context-path",
-            health: Some(("spring-boot-starter-actuator", "/actuator/health")),
-            ..SERVER
-        },
-    ),
+    framework("spring-boot", &["org.springframework.boot", "spring-boot-starter"], 8080)
+        .own(SPRING),
     framework("helidon", &["io.helidon"], 8080)
-        .own(Settings { health: Some(("health", "/health")), ..SERVER }),
+        .own(Settings { health: ("health", "/health"), ..SERVER }),
     framework("ratpack", &["io.ratpack"], 5050),
     framework("hexagon", &["com.hexagonkt", "com.hexagontk"], 2010),
     framework("dropwizard", &["io.dropwizard:dropwizard-core", "io.dropwizard"], 8080),
@@ -109,34 +101,29 @@ static FRAMEWORKS: &[Framework<Settings>] = &[
 ];
 
 const SERVER: Settings = Settings { port: &["server.port"], ..COMMON };
+const SPRING: Settings = Settings {
+    prefix: "server.servlet.context-path",
+    health: ("spring-boot-starter-actuator", "/actuator/health"),
+    ..SERVER
+};
+const QUARKUS: Settings = Settings {
+    port: &["quarkus.http.port"],
+    prefix: "quarkus.http.root-path",
+    health: ("quarkus-smallrye-health", "/q/health"),
+};
+const MICRONAUT: Settings = Settings {
+    port: &["micronaut.server.port"],
+    prefix: "micronaut.server.context-path",
+    health: ("micronaut-management", "/health"),
+};
 
 /// Parts of names of dependencies that bring Spring Boot a web server.
 pub(super) const SPRING_WEB: &[&str] = &[
-    "starter-web",
-    "starter-jersey",
-    "starter-graphql",
-    "starter-data-rest",
-    "starter-hateoas",
-    "starter-thymeleaf",
-    "starter-gateway",
-    "eureka-server",
-    "config-server",
-    "boot-admin-starter-server",
-    "starter-undertow",
-    "starter-jetty",
-    "starter-tomcat",
-    "spring-webmvc",
-    "spring-webflux",
-    "springdoc",
-    "starter-oauth2-authorization-server",
-    "vaadin",
-    "starter-mustache",
-    "starter-freemarker",
-    "spring-web",
-    "starter-rest",
-    "zuul",
-    "hystrix-dashboard",
-    "turbine",
+    "starter-web", "starter-jersey", "starter-graphql", "starter-data-rest", "starter-hateoas",
+    "starter-thymeleaf", "starter-gateway", "eureka-server", "config-server",
+    "admin-starter-server", "starter-undertow", "starter-jetty", "starter-tomcat", "spring-web",
+    "springdoc", "oauth2-authorization-server", "vaadin", "starter-mustache", "starter-freemarker",
+    "starter-rest", "zuul", "hystrix-dashboard", "turbine",
 ];
 
 /// Calls that serve without any framework: the JDK's own HTTP server, sockets.
@@ -152,15 +139,15 @@ pub(super) struct Settings {
     pub(super) port: &'static [&'static str],
     /// Key of the path that stands before all others; empty: it has none.
     pub(super) prefix: &'static str,
-    /// Part of the name of the dependency that brings a path for its health, and that path.
-    pub(super) health: Option<(&'static str, &'static str)>,
+    /// Part of the name of the dependency that brings a path for its health, and that path; empty: there is none.
+    pub(super) health: (&'static str, &'static str),
 }
 
 /// Settings of any other framework, and of Play.
 pub(super) const COMMON: Settings = Settings {
     port: &["ktor.deployment.port", "server.port", "http.port", "play.server.http.port"],
     prefix: "",
-    health: None,
+    health: ("", ""),
 };
 
 /// Folders, names and extensions of files with settings, those of production first.
@@ -180,13 +167,13 @@ pub(super) fn ports(at: Folder<'_>, keys: &[&str]) -> Ports {
 
 /// The path at a key that stands before all others; the key is empty where there is none.
 pub(super) fn prefix(at: Folder<'_>, key: &str) -> String {
-    let found = values(at, &[key]).next().filter(|_| !key.is_empty());
+    let found = values(at, &[key]).into_iter().next().filter(|_| !key.is_empty());
     let path = found.map(|(path, _)| path.trim_end_matches('/').to_owned());
     let fits = |path: &String| path.starts_with('/') && source::is_plain_path(path);
     path.filter(fits).unwrap_or_default()
 }
 
-fn of_values(values: impl Iterator<Item = (String, Evidence)>) -> Ports {
+fn of_values(values: impl IntoIterator<Item = (String, Evidence)>) -> Ports {
     let mut ports = Ports::default();
     for (value, place) in values {
         if value.contains("PORT") {
@@ -200,28 +187,21 @@ fn of_values(values: impl Iterator<Item = (String, Evidence)>) -> Ports {
 }
 
 /// Values of these keys in all files, in order of the files.
-fn values<'v>(
-    at: Folder<'v>,
-    keys: &'v [&'v str],
-) -> impl Iterator<Item = (String, Evidence)> + 'v {
-    let names = FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| (folder, name)));
-    let paths = names.flat_map(move |(folder, name)| {
-        let path = at.path(&join(folder, name));
-        EXTENSIONS.iter().map(move |extension| format!("{path}.{extension}"))
-    });
-    let files = paths.filter(move |path| at.project.tree.has(path));
-    files.flat_map(move |path| keys.iter().filter_map(move |key| value(at.project, &path, key)))
+fn values(at: Folder<'_>, keys: &[&str]) -> Vec<(String, Evidence)> {
+    let names = FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| join(folder, name)));
+    let names = names.flat_map(|name| EXTENSIONS.iter().map(move |it| format!("{name}.{it}")));
+    let paths = names.filter(|name| at.has(name)).map(|name| at.path(&name));
+    let of = |path: String| keys.iter().filter_map(move |key| value(at.project, &path, key));
+    paths.flat_map(of).collect()
 }
 
 fn value(project: &Project<'_>, path: &str, key: &str) -> Option<(String, Evidence)> {
+    let tree = project.tree;
     let (value, line) = match path.rsplit_once('.')?.1 {
-        "properties" => {
-            let file = project.tree.properties(path)?;
-            file.get(key).map(|(value, line)| (value.to_owned(), line))
-        }
-        "conf" => in_conf(&*project.tree.read(path)?, key),
-        "toml" => in_table(&project.tree.toml(path)?, key),
-        _ => in_table(&project.tree.yaml(path)?, key),
+        "properties" => tree.properties(path)?.get(key).map(|(value, at)| (value.to_owned(), at)),
+        "conf" => in_conf(&*tree.read(path)?, key),
+        "toml" => in_table(&tree.toml(path)?, key),
+        _ => in_table(&tree.yaml(path)?, key),
     }?;
     Some((value, Evidence::line(path, Some(line))))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     framework::Names,
-    java::{GRADLE, GRADLEW, JAVA, Wanted, major},
+    java::{self, GRADLE, GRADLEW, JAVA, Wanted, major},
     launch::{self, Layout, Program},
     script::{Catalog, Script, word},
     sources::Sources,
@@ -33,6 +33,21 @@ const ELSEWHERE: &[&str] =
 const VERSIONS: &[&str] = &[
     "JavaLanguageVersion.of", "jvmToolchain", "options.release", "release", "targetCompatibility",
     "sourceCompatibility", "jvmTarget", "javaVersion",
+];
+/// The newest Java that versions of Gradle before one run on (docs.gradle.org, "Compatibility Matrix").
+const LIMITS: &[Limit] = &[
+    ("5.0", 8, 0),
+    ("6.0", 11, 0),
+    ("7.0", 15, 0),
+    ("7.3", 16, 0),
+    ("7.5", 17, 0),
+    ("7.6", 18, 0),
+    ("8.3", 19, 0),
+    ("8.5", 20, 0),
+    ("8.8", 21, 0),
+    ("8.10", 22, 0),
+    ("8.14", 23, 0),
+    ("9.0", 24, 0),
 ];
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
 const LIBRARIES: &str = "allprojects { plugins.withId('java') { tasks.register('peelboxLibraries', Copy) { from tasks.named('jar'); from configurations.runtimeClasspath; into '/out/lib' } } }";
@@ -98,7 +113,7 @@ impl<'a> Build<'a> {
             modules,
             settings,
             top: script(root, SCRIPTS),
-            catalog: Catalog::new(root.toml("gradle/libs.versions.toml").as_ref()),
+            catalog: Catalog(root.toml("gradle/libs.versions.toml")),
             conventions: conventions(root),
             wrapper,
             has_wrapper: wrapper.is_some() && files.iter().all(|name| root.has(name)),
@@ -235,8 +250,9 @@ impl<'a> Module<'a> {
         let script = at.first_of(SCRIPTS).map(|name| at.place(name, None));
         let settings = || Some(build.root.place(build.root.first_of(SETTINGS)?, None));
         let why = (Fixed::ItsBuildScript, script.or_else(settings));
-        let tool = if build.has_wrapper { &GRADLEW } else { &GRADLE };
-        let (mut facts, java) = self.program.facts(tool, why, of_plugins, self.wanted());
+        let tool = if build.has_wrapper { GRADLEW } else { GRADLE };
+        let language = self.program.sources.language(of_plugins);
+        let (mut facts, java) = java::facts(at, tool, language, why, self.wanted());
         if !build.has_wrapper {
             facts.language = &PACKAGED;
             facts.set("image", self.image(java));
@@ -333,9 +349,9 @@ impl<'a> Module<'a> {
             Layout::Script(name)
         } else if self.has_any(SHADOW) && class.is_some() {
             jar(&mut facts, "shadowJar", "jar")
-        } else if script.mention("Main-Class").and(script.mention("zipTree")).is_some() {
+        } else if script.mentions(&["Main-Class"]) && script.mentions(&["zipTree"]) {
             // A jar task that packs what the program needs into the jar.
-            jar(&mut facts, script.mention("fatJar").map_or("jar", |_| "fatJar"), "jar")
+            jar(&mut facts, if script.mentions(&["fatJar"]) { "fatJar" } else { "jar" }, "jar")
         } else {
             let class = class.filter(|_| has_main)?;
             let init = "/tmp/libraries.gradle";
@@ -384,13 +400,13 @@ impl<'a> Module<'a> {
         let old = self.is_old().then_some(Version::of(6, 9));
         let gradle = self.build.wrapper.or(old);
         let is_new = self.boot() >= Some((3, 0)) || gradle.is_some_and(|it| it.major >= 9);
-        let newest = gradle.map_or(u32::MAX, newest_java);
+        let newest = gradle.and_then(|gradle| newest_for(LIMITS, gradle));
         let default = Wanted::default();
-        let fallback = match newest {
-            newest if newest >= default.fallback.0 => default.fallback,
-            17.. => (17, Fixed::JavaOfWrapper),
-            11.. => (11, Fixed::JavaOfWrapper),
-            _ => (8, Fixed::JavaOfWrapper),
+        let fallback = match newest.map(|java| java.major) {
+            Some(..11) => (8, Fixed::JavaOfWrapper),
+            Some(11..17) => (11, Fixed::JavaOfWrapper),
+            Some(17..21) => (17, Fixed::JavaOfWrapper),
+            _ => default.fallback,
         };
         Wanted { build: pins.collect(), fallback, least: if is_new { 17 } else { default.least } }
     }
@@ -432,24 +448,5 @@ impl<'a> Module<'a> {
         let mut names = ["spring-boot", "springBoot"].iter();
         let listed = || version(&names.find_map(|name| self.build.catalog.version(name))?);
         lines.find_map(|(line, _)| of_line(line)).or_else(listed)
-    }
-}
-
-/// The newest Java that a version of Gradle runs on (docs.gradle.org, "Compatibility Matrix").
-fn newest_java(gradle: Version) -> u32 {
-    match (gradle.major, gradle.minor.unwrap_or(0)) {
-        (..=4, _) => 8,
-        (5, _) => 11,
-        (6, _) => 15,
-        (7, 0..=2) => 16,
-        (7, 3..=4) => 17,
-        (7, 5) => 18,
-        (7, _) | (8, 0..=2) => 19,
-        (8, 3..=4) => 20,
-        (8, 5..=7) => 21,
-        (8, 8..=9) => 22,
-        (8, 10..=13) => 23,
-        (8, _) => 24,
-        _ => 25,
     }
 }

@@ -14,11 +14,14 @@ pub(super) const JAVA: Language = Language {
         "ServerSocket(", "run-jetty", "run-server", "http/start", ":port",
     ],
     images: Images {
-        official: Pair::of(stage("{image}", &[]), stage("eclipse-temurin:{v}-jre", &[])),
-        wolfi: Pair::wolfi(&["openjdk-{v}-default-jdk", "{package}"], &["openjdk-{v}-default-jvm"]),
+        official: Pair::of(stage("{image}", &[]), stage("eclipse-temurin:{major}-jre", &[])),
+        wolfi: Pair::wolfi(
+            &["openjdk-{major}-default-jdk", "{package}"],
+            &["openjdk-{major}-default-jvm"],
+        ),
         debian: Pair::debian(
-            &["openjdk-{v}-jdk-headless", "{package}"],
-            &["openjdk-{v}-jre-headless"],
+            &["openjdk-{major}-jdk-headless", "{package}"],
+            &["openjdk-{major}-jre-headless"],
         ),
     },
     packaged: Some(Packaged { language: "Java", wolfi: ((8, 0), (99, 0)), debian: (17, 0) }),
@@ -33,58 +36,45 @@ pub(super) const TOMCAT: Language = Language {
     ..NOTHING
 };
 const ON_TOMCAT: Pair =
-    Pair::both("tomcat:{tomcat}-jre{v}-temurin").user(NOBODY).why(Fixed::ServletContainer);
+    Pair::both("tomcat:{tomcat}-jre{major}-temurin").user(NOBODY).why(Fixed::ServletContainer);
 
-/// A build tool.
-pub(super) struct Tool {
-    id: &'static str,
-    /// Official image with it and a JDK.
-    image: &'static str,
-    /// Its package of Wolfi and Debian; empty: it is fetched.
-    package: &'static str,
-    /// Folders that it keeps.
-    cache: &'static [&'static str],
-}
-
-const fn tool(
-    id: &'static str,
-    image: &'static str,
-    package: &'static str,
-    cache: &'static [&'static str],
-) -> Tool {
-    Tool { id, image, package, cache }
-}
+/// A build tool: its id, the official image with it and a JDK, its package of Wolfi and Debian (none: it is fetched), and
+/// the folders that it keeps.
+pub(super) type Tool = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const TEMURIN: &str = "eclipse-temurin:{v}-jdk";
-pub(super) const NONE: Tool = tool("none", TEMURIN, "", &[]);
-pub(super) const MAVEN: Tool = tool("maven", "maven:3.9-eclipse-temurin-{v}", "maven", &[M2]);
-/// Gradle of a project's wrapper.
-pub(super) const GRADLEW: Tool = tool("gradle", TEMURIN, "", &["/root/.gradle"]);
-/// Gradle of an image that is told by the version.
-pub(super) const GRADLE: Tool = tool("gradle", "", "gradle", &["/home/gradle/.gradle"]);
-pub(super) const SBT: Tool =
-    tool("sbt", TEMURIN, "", &["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
-pub(super) const LEIN: Tool = tool("lein", "clojure:temurin-{v}-lein", "leiningen", &[M2]);
-pub(super) const CLOJURE: Tool =
-    tool("none", "clojure:temurin-{v}-tools-deps", "clojure", &[M2, "/root/.gitlibs"]);
 const M2: &str = "/root/.m2";
+pub(super) const NONE: Tool = ("none", TEMURIN, "", &[]);
+pub(super) const MAVEN: Tool = ("maven", "maven:3.9-eclipse-temurin-{v}", "maven", &[M2]);
+/// Gradle of a project's wrapper.
+pub(super) const GRADLEW: Tool = ("gradle", TEMURIN, "", &["/root/.gradle"]);
+/// Gradle of an image that is told by the version.
+pub(super) const GRADLE: Tool = ("gradle", "", "gradle", &["/home/gradle/.gradle"]);
+pub(super) const SBT: Tool =
+    ("sbt", TEMURIN, "", &["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
+pub(super) const LEIN: Tool = ("lein", "clojure:temurin-{v}-lein", "leiningen", &[M2]);
+pub(super) const CLOJURE: Tool =
+    ("none", "clojure:temurin-{v}-tools-deps", "clojure", &[M2, "/root/.gitlibs"]);
 
-/// A service in a language of the JVM: why it is that language and that build system, and what it wants of
-/// Java, whose version is given too.
+/// Language of a service, the rule that tells it, and where it is seen.
+pub(super) type KnownLanguage = (&'static str, Fixed, Option<Evidence>);
+
+/// A service in a language of the JVM: why it is that, and that build system, and what it wants of Java, whose version is
+/// given too.
 pub(super) fn facts(
     at: Folder<'_>,
-    tool: &Tool,
-    (id, why, source): (&'static str, Fixed, Option<Evidence>),
+    (tool, image, package, cache): Tool,
+    (id, why, source): KnownLanguage,
     (rule, place): (impl Into<Rule>, Option<Evidence>),
     wanted: Wanted,
 ) -> (Facts, u32) {
     let (version, decision) = version(at, wanted);
-    let mut facts = Facts { id, tool: tool.id, ..Facts::new(&JAVA, at.dir) };
-    facts.set("image", tool.image.replace("{v}", &version.to_string()));
-    facts.set("package", tool.package);
-    facts.cache.extend(tool.cache.iter().map(|path| (*path).to_owned()));
+    let cache = cache.iter().map(|path| (*path).to_owned()).collect();
+    let mut facts = Facts { id, tool, cache, ..Facts::new(&JAVA, at.dir) };
+    facts.set("image", image.replace("{v}", &version.to_string()));
+    facts.set("package", package);
     facts.decide(What::Language, id, why, source);
-    facts.decide(What::BuildSystem, tool.id, rule, place);
+    facts.decide(What::BuildSystem, tool, rule, place);
     facts.version((version, decision));
     (facts, version)
 }

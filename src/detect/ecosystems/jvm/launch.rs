@@ -2,7 +2,7 @@
 
 use super::{
     framework::{self, COMMON, Names, SERVERS, SPRING_WEB, Settings},
-    java::{self, JAVA, LIBRARY, TOMCAT, Tool, Wanted},
+    java::{JAVA, LIBRARY, TOMCAT},
     sources::Sources,
 };
 use crate::{
@@ -37,23 +37,9 @@ impl<'a> Program<'a> {
         Self { at, framework: names.framework(), names, sources }
     }
 
-    /// What is known before anything is said of how it runs, and the version of Java.
-    pub(super) fn facts(
-        &self,
-        tool: &Tool,
-        why: (impl Into<Rule>, Option<Evidence>),
-        otherwise: &'static str,
-        wanted: Wanted,
-    ) -> (Facts, u32) {
-        let first = self.sources.files.first().map(|file| Evidence::file(&file.path));
-        let language = (self.sources.language(otherwise), Fixed::ItsSources, first);
-        let (mut facts, java) = java::facts(self.at, tool, language, why, wanted);
-        facts.weight = Weight::Starts;
-        (facts, java)
-    }
-
     /// Adds its framework, what it is started with, port, health and the environment they need.
     pub(super) fn launch(&self, facts: &mut Facts, layout: &Layout) {
+        facts.weight = facts.weight.max(Weight::Starts);
         facts.of_framework(self.framework.as_ref(), Fixed::DependencyOrPlugin);
         // What lies among the sources is packed with them.
         facts.claims.push(self.at.path("src/main"));
@@ -76,7 +62,8 @@ impl<'a> Program<'a> {
             facts.env("PLAY_HTTP_PORT", port.to_string());
         }
         let settings = self.framework.as_ref().and_then(|known| known.framework.own);
-        if let Some(Settings { health: Some((part, path)), prefix, .. }) = settings
+        if let Some(Settings { health: (part, path), prefix, .. }) = settings
+            && !path.is_empty()
             && let Some(place) = self.names.find(part)
         {
             let path = framework::prefix(self.at, prefix) + path;
@@ -104,7 +91,7 @@ impl<'a> Program<'a> {
     fn quinoa(&self, facts: &mut Facts) {
         let folder = self.at.path("src/main/webui");
         let has_front_end = self.at.project.tree.has(&join(&folder, "package.json"));
-        if has_front_end && self.names.find("quarkus-quinoa").is_some() {
+        if has_front_end && self.names.have(&["quarkus-quinoa"]) {
             facts.with_node(self.at.project, &folder);
         }
     }
@@ -128,17 +115,14 @@ impl<'a> Program<'a> {
             Some("dropwizard") => framework::dropwizard(self.at),
             _ => framework::ports(self.at, own.unwrap_or(COMMON).port),
         };
-        let text = own.is_none().then(|| source::ports(files, JAVA.listens)).unwrap_or_default();
+        let text = match own {
+            Some(_) => source::Ports::default(),
+            None => source::ports(files, JAVA.listens),
+        };
         let serves = match facts.framework {
-            Some("spring-boot") => {
-                let has_starter = || SPRING_WEB.iter().any(|part| self.names.find(part).is_some());
-                set.number.is_some() || has_starter()
-            }
+            Some("spring-boot") => set.number.is_some() || self.names.have(SPRING_WEB),
             Some(_) => true,
-            None => {
-                let calls = || SERVERS.iter().any(|call| self.sources.mention(call).is_some());
-                text.env.is_some() || calls()
-            }
+            None => text.env.is_some() || self.sources.mention(SERVERS),
         };
         match framework {
             None if !serves => return source::port(files, &[], None),
@@ -157,9 +141,7 @@ impl<'a> Program<'a> {
     /// An application that Tomcat serves, unpacked: its folder is not writable for the user, so Tomcat can't unpack it.
     fn tomcat(&self, facts: &mut Facts, folder: &str, java: u32) {
         // Tomcat 10 has the packages of Jakarta EE 9, Tomcat 9 those of Java EE 8 (tomcat.apache.org/whichversion.html).
-        let uses = |name: &str, import: &str| {
-            self.names.find(name).or_else(|| self.sources.mention(import)).is_some()
-        };
+        let uses = |name, import| self.names.have(&[name]) || self.sources.mention(&[import]);
         let is_new = java >= 11 && uses("jakarta.", "import jakarta.servlet");
         let is_old = uses("javax.servlet", "import javax.servlet");
         facts.set("tomcat", if is_new && !is_old { "10.1" } else { "9.0" });
@@ -238,7 +220,6 @@ pub(super) fn library(
     why: Fixed,
     place: Option<Evidence>,
 ) -> Facts {
-    facts.weight = Weight::Manifest;
     facts.runs_on = Some(&LIBRARY);
     facts.build(dir, command);
     facts.nothing(why, place)

@@ -43,7 +43,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     let main = program.sources.main()?.clone();
     let language = ("java", Fixed::ItsSources, Some(main.place));
     let why = (Fixed::NoBuildFile, None);
-    let (mut facts, _) = java::facts(at, &NONE, language, why, Wanted::default());
+    let (mut facts, _) = java::facts(at, NONE, language, why, Wanted::default());
     let lib = quote(&format!("{OUT}/lib"));
     facts.build(at.dir, format!("find . -name '*.java' -exec javac -d {lib} {{}} +"));
     facts.program("lib");

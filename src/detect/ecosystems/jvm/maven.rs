@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     framework::Names,
-    java::{MAVEN, Wanted, major},
+    java::{self, MAVEN, Wanted, major},
     launch::{self, Layout, Program},
     pom::{Model, Pom, Poms, deep_text},
     sources::Sources,
@@ -99,7 +99,7 @@ impl<'a> Module<'a> {
         let has_main = !sources.mains.is_empty();
         let is_single = self.reactor == at.dir && model.pom.modules.is_empty();
         let is_boot = model.has_plugin("spring-boot-maven-plugin");
-        let is_helidon = names.find("io.helidon").is_some();
+        let is_helidon = names.have(&["io.helidon"]);
         let is_micronaut = model.has_plugin("micronaut-maven-plugin")
             || parent("artifactId") == "micronaut-parent";
         Some(match kind.as_deref().unwrap_or("jar") {
@@ -109,8 +109,7 @@ impl<'a> Module<'a> {
             "quarkus" => Packaging::Quarkus,
             _ if model.has_plugin("quarkus-maven-plugin") => {
                 // A library inherits the plugin too, but has nothing that is served.
-                let serves =
-                    is_single || QUARKUS.iter().any(|mark| sources.mention(mark).is_some());
+                let serves = is_single || sources.mention(QUARKUS);
                 return serves.then_some(Packaging::Quarkus);
             }
             _ if is_boot && (has_main || is_single) => Packaging::FatJar,
@@ -150,7 +149,9 @@ impl<'a> Module<'a> {
 
     fn facts(&self) -> (Facts, u32) {
         let why = (Rule::Manifest("pom.xml"), Some(self.model.pom.place(None)));
-        let (mut facts, java) = self.program.facts(&MAVEN, why, "java", self.wanted());
+        let language = self.program.sources.language("java");
+        let wanted = self.wanted();
+        let (mut facts, java) = java::facts(self.program.at, MAVEN, language, why, wanted);
         facts.name = self.model.own(&["artifactId"]).unwrap_or_default();
         (facts, java)
     }

@@ -254,34 +254,30 @@ impl<'p> Model<'p> {
                 if dependency.text_at(&["scope"]) == Some("test") {
                     continue;
                 }
-                let (group, artifact) = model.coordinates(dependency, "");
-                let near = model.beside(&artifact);
-                if let Some(near) = near.filter(|near| !seen.contains(&&near.pom.dir))
-                    && seen.len() < 50
-                {
-                    seen.push(&near.pom.dir);
-                    queue.push(near);
-                }
-                names.push((format!("{group}:{artifact}"), pom.place(Some(dependency.line))));
+                let name = model.coordinates(dependency, "");
+                let near = name.split_once(':').and_then(|(_, artifact)| model.beside(artifact));
+                let near = near.filter(|near| !seen.contains(&&near.pom.dir) && seen.len() < 50);
+                seen.extend(near.map(|near| &near.pom.dir));
+                queue.extend(near);
+                names.push((name, pom.place(Some(dependency.line))));
             }
         }
         let default = "org.apache.maven.plugins";
         let plugins = self.plugins().into_iter().map(|(pom, plugin)| (pom, plugin, default));
         let parents = self.elements(PARENT).into_iter().map(|(pom, parent)| (pom, parent, ""));
         names.extend(plugins.chain(parents).map(|(pom, element, default)| {
-            let (group, artifact) = self.coordinates(element, default);
-            (format!("{group}:{artifact}"), pom.place(Some(element.line)))
+            (self.coordinates(element, default), pom.place(Some(element.line)))
         }));
         names
     }
 
-    /// Group, `default` without one, and artifact of what an element names.
-    fn coordinates(self, element: &Element, default: &str) -> (String, String) {
+    /// `group:artifact` of what an element names, with a group for one that names none.
+    fn coordinates(self, element: &Element, default: &str) -> String {
         let text = |name, default| {
             let text = element.text_at(&[name]).unwrap_or(default);
             self.text(text).unwrap_or_else(|| text.to_owned())
         };
-        (text("groupId", default), text("artifactId", ""))
+        format!("{}:{}", text("groupId", default), text("artifactId", ""))
     }
 
     /// Version of the nearest parent of that name.

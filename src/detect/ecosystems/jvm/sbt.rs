@@ -2,12 +2,15 @@
 
 use super::{
     framework::Names,
-    java::{SBT, Wanted},
+    java::{self, SBT, Wanted},
     launch::{self, Layout, Program},
     script::Script,
     sources::Sources,
 };
 use crate::detect::prelude::*;
+
+/// The newest Java that versions of sbt before one run on.
+const LIMITS: &[Limit] = &[("1.0", 8, 0), ("1.5", 11, 0), ("1.9", 17, 0)];
 
 /// All services that sbt builds.
 pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
@@ -110,7 +113,8 @@ impl<'a> Sbt<'a> {
         let root = self.root;
         let wanted = Wanted { fallback: self.fallback(), ..Wanted::default() };
         let why = (Rule::Manifest("build.sbt"), Some(root.place("build.sbt", None)));
-        let (mut facts, _) = program.facts(&SBT, why, "scala", wanted);
+        let language = program.sources.language("scala");
+        let (mut facts, _) = java::facts(program.at, SBT, language, why, wanted);
         facts.name = self.name(module).unwrap_or_default();
         facts.packages_everywhere(&["curl", "ca-certificates"], &[]);
         let mut files = root.those(&[
@@ -130,11 +134,10 @@ impl<'a> Sbt<'a> {
     fn fallback(&self) -> (u32, Fixed) {
         let properties = self.root.properties("project/build.properties");
         let sbt = properties.as_ref().and_then(|file| Version::parse(file.get("sbt.version")?.0));
-        match sbt.map(Version::triple) {
-            Some((0, ..)) => (8, Fixed::JavaOfOldSbt),
-            Some((1, ..5, _)) => (11, Fixed::JavaOfSbt),
-            Some((1, ..9, _)) => (17, Fixed::JavaOfSbt),
-            _ => Wanted::default().fallback,
+        match sbt.and_then(|sbt| newest_for(LIMITS, sbt)).map(|java| java.major) {
+            Some(8) => (8, Fixed::JavaOfOldSbt),
+            Some(java) => (java, Fixed::JavaOfSbt),
+            None => Wanted::default().fallback,
         }
     }
 
@@ -167,18 +170,13 @@ impl<'a> Sbt<'a> {
     fn service(&self, module: &Module) -> Option<Facts> {
         let mut program = self.program(module);
         let has_any = |names: &[&str]| {
-            names.iter().any(|name| {
-                module.script.mention(name).is_some()
-                    || module.name.is_none() && self.script.mention(name).is_some()
-            })
+            module.script.mentions(names) || module.name.is_none() && self.script.mentions(names)
         };
-        let has_plugin = |name| self.plugins.mention(name).is_some();
-        let is_play = (has_plugin("org.playframework") || has_plugin("com.typesafe.play"))
+        let is_play = self.plugins.mentions(&["org.playframework", "com.typesafe.play"])
             && (has_any(&["PlayScala", "PlayJava", "PlayService"])
                 || program.at.has("conf/application.conf"));
-        let is_for_browsers = ["ScalaJSPlugin", "ScalaJSBundlerPlugin"]
-            .iter()
-            .any(|name| module.script.mention(name).is_some());
+        let browsers = ["ScalaJSPlugin", "ScalaJSBundlerPlugin"];
+        let is_for_browsers = module.script.mentions(&browsers);
         let has_main = program.sources.main().is_some();
         if !is_play && !has_main || is_for_browsers && module.dir != self.root.dir {
             return None;
@@ -201,7 +199,7 @@ impl<'a> Sbt<'a> {
             let given = self.setting(module, "executableScriptName").or_else(|| self.name(module));
             let folder = || last_part(&module.dir).unwrap_or("build").to_owned();
             Layout::Script(given.unwrap_or_else(folder))
-        } else if has_plugin("sbt-assembly") {
+        } else if self.plugins.mentions(&["sbt-assembly"]) {
             facts.build(self.root.dir, task("assembly"));
             let target = quote(&program.at.path("target"));
             facts.build(".", format!(

@@ -36,16 +36,11 @@ impl Script {
         let mut depth = 0_usize;
         let mut is_inside = false;
         for (line, seen) in &self.lines {
-            let begins =
-                line.strip_prefix(name).and_then(|rest| rest.trim_start().strip_prefix('{'));
-            match begins.filter(|_| depth == 0 && !is_inside) {
-                Some(rest) => {
-                    is_inside = true;
-                    lines.push((rest.to_owned(), seen.clone()));
-                }
-                None if is_inside => lines.push((line.clone(), seen.clone())),
-                None => {}
-            }
+            let rest = line.strip_prefix(name).filter(|_| depth == 0 && !is_inside);
+            let begins = rest.and_then(|rest| rest.trim_start().strip_prefix('{'));
+            let line_of = begins.or_else(|| is_inside.then_some(line));
+            lines.extend(line_of.map(|line| (line.to_owned(), seen.clone())));
+            is_inside |= begins.is_some();
             depth = (depth + line.matches('{').count()).saturating_sub(line.matches('}').count());
             is_inside &= depth > 0;
         }
@@ -66,9 +61,9 @@ impl Script {
         self
     }
 
-    /// Where a text stands.
-    pub(super) fn mention(&self, needle: &str) -> Option<Evidence> {
-        self.lines.iter().find(|(line, _)| line.contains(needle)).map(|(_, seen)| seen.clone())
+    /// Whether one of the texts stands in it.
+    pub(super) fn mentions(&self, needles: &[&str]) -> bool {
+        self.lines.iter().any(|(line, _)| needles.iter().any(|needle| line.contains(needle)))
     }
 
     /// The value of a setting in any of the ways there are: `x = 'v'`, `x 'v'`, `x("v")`, `x.set("v")`, `x: 'v'`.
@@ -133,7 +128,7 @@ impl Script {
                 fits.then(|| format!("{group}:{artifact}"))
             });
             let accessors = line.split("libs.").skip(1).map(|rest| word(rest, ".-"));
-            let listed = accessors.flat_map(|accessor| catalog.get(accessor)).cloned();
+            let listed = accessors.flat_map(|accessor| catalog.modules(accessor));
             // `compile group: 'a', name: 'b'`
             let label = |name: &str| {
                 quoted(line.split_once(name)?.1.trim_start().strip_prefix([':', '='])?)
@@ -190,10 +185,8 @@ impl Script {
     pub(super) fn project_dirs(&self) -> BTreeMap<String, String> {
         let of = |(line, _): &(String, Evidence)| {
             let (project, folder) = line.split_once("projectDir")?;
-            Some((
-                first_quoted(project)?.trim_matches(':').to_owned(),
-                first_quoted(folder)?.to_owned(),
-            ))
+            let project = first_quoted(project)?.trim_matches(':');
+            Some((project.to_owned(), first_quoted(folder)?.to_owned()))
         };
         self.lines.iter().filter_map(of).collect()
     }
@@ -210,68 +203,56 @@ fn plugin(part: &str, catalog: &Catalog) -> Option<String> {
         return Some(format!("org.jetbrains.kotlin.{name}"));
     }
     let alias = part.strip_prefix("alias").and_then(|rest| {
-        let name =
-            rest.trim_start().trim_start_matches('(').trim().strip_prefix("libs.plugins.")?;
-        let name = name.trim_end_matches([')', ' ', '}']);
-        catalog.get(&format!("plugin {name}")).first().cloned()
+        let name = rest.trim_start_matches([' ', '(']).strip_prefix("libs.plugins.")?;
+        catalog.plugin(word(name, "."))
     });
     let name = part.trim_matches(['`', '}', ' ']);
-    let is_bare = !name.is_empty() && word(name, "-").len() == name.len() && name.is_ascii();
+    let is_bare = !name.is_empty() && word(name, "-") == name;
     alias.or_else(|| is_bare.then(|| name.to_owned()))
 }
 
-/// `gradle/libs.versions.toml` (docs.gradle.org, "Version catalogs"): what stands for an accessor such as `bundles.web`, for
-/// `plugin NAME` and for `version NAME`.
+/// `gradle/libs.versions.toml` (docs.gradle.org, "Version catalogs").
 #[derive(Debug, Default)]
-pub(super) struct Catalog(BTreeMap<String, Vec<String>>);
+pub(super) struct Catalog(pub(super) Option<Value>);
 
 impl Catalog {
-    pub(super) fn new(file: Option<&Value>) -> Self {
-        let table =
-            |name| file.and_then(|file| file.get(name)).into_iter().flat_map(Value::members);
-        let named = |value: &Value, key: &str, parts: usize| {
-            let name = value.str_at(&[key]).or_else(|| value.as_str())?;
-            Some(name.split(':').take(parts).collect::<Vec<_>>().join(":"))
-        };
-        let library = |value: &Value| {
-            let pair = || value.str_at(&["group"]).zip(value.str_at(&["name"]));
-            named(value, "module", 2)
-                .or_else(|| pair().map(|(group, name)| format!("{group}:{name}")))
-        };
-        let mut found = Self::default();
-        for (name, value) in table("libraries") {
-            found.0.insert(dotted(name), library(value).into_iter().collect());
-        }
-        for (name, value) in table("bundles") {
-            let modules = value.texts().into_iter().flat_map(|name| found.get(&dotted(name)));
-            let modules = modules.cloned().collect();
-            found.0.insert(format!("bundles.{}", dotted(name)), modules);
-        }
-        // No accessor of a library begins so.
-        for (name, value) in table("plugins") {
-            found.0.insert(
-                format!("plugin {}", dotted(name)),
-                named(value, "id", 1).into_iter().collect(),
-            );
-        }
-        for (name, value) in table("versions") {
-            found.0.insert(version_of(name), value.text().into_iter().collect());
-        }
-        found
+    /// What a table has for an accessor: `spring.boot` for `spring-boot`.
+    fn find(&self, table: &str, accessor: &str) -> Option<&Value> {
+        let mut members = self.0.as_ref()?.get(table)?.members();
+        let fits = |name: &str| dotted(name).eq_ignore_ascii_case(accessor);
+        members.find(|(name, _)| fits(name)).map(|(_, value)| value)
     }
 
-    fn get(&self, accessor: &str) -> &[String] {
-        self.0.get(accessor).map_or(&[], Vec::as_slice)
+    fn plugin(&self, accessor: &str) -> Option<String> {
+        named(self.find("plugins", accessor)?, "id", 1)
+    }
+
+    fn library(&self, accessor: &str) -> Option<String> {
+        let library = self.find("libraries", accessor)?;
+        let pair = library.str_at(&["group"]).zip(library.str_at(&["name"]));
+        let pair = || pair.map(|(group, name)| format!("{group}:{name}"));
+        named(library, "module", 2).or_else(pair)
+    }
+
+    /// What an accessor stands for: one library, or those of a bundle.
+    fn modules(&self, accessor: &str) -> Vec<String> {
+        let Some(bundle) = accessor.strip_prefix("bundles.") else {
+            return self.library(accessor).into_iter().collect();
+        };
+        let names = self.find("bundles", bundle).into_iter().flat_map(Value::texts);
+        names.filter_map(|name| self.library(&dotted(name))).collect()
     }
 
     /// A version by its name.
     pub(super) fn version(&self, name: &str) -> Option<String> {
-        self.get(&version_of(name)).first().cloned()
+        self.find("versions", &dotted(name))?.text()
     }
 }
 
-fn version_of(name: &str) -> String {
-    format!("version {}", dotted(name).to_lowercase())
+/// The first parts of the text at a key, or of a lone text: `group:artifact:1.0`.
+fn named(value: &Value, key: &str, parts: usize) -> Option<String> {
+    let name = value.str_at(&[key]).or_else(|| value.as_str())?;
+    Some(name.split(':').take(parts).collect::<Vec<_>>().join(":"))
 }
 
 fn dotted(name: &str) -> String {
@@ -279,29 +260,24 @@ fn dotted(name: &str) -> String {
 }
 
 fn without_comments(line: &str, in_comment: &mut bool) -> String {
-    let mut out = String::new();
-    let mut rest = line;
+    let (mut out, mut rest) = (String::new(), line);
     loop {
         if *in_comment {
             let Some((_, after)) = rest.split_once("*/") else { return out };
             (rest, *in_comment) = (after, false);
         }
         // `https://…` in a text is no comment.
-        let line =
-            rest.match_indices("//").map(|(at, _)| at).find(|at| !rest[..*at].ends_with(':'));
-        let code = &rest[..line.unwrap_or(rest.len())];
-        // A glob in a text is no comment either: `**/*.java`.
-        let in_text = |before: &str| before.matches(QUOTES).count() % 2 == 1;
-        let block = code.split_once("/*");
-        let Some((before, after)) = block.map(|(before, _)| (before, &rest[before.len() + 2..]))
-        else {
-            return out + code;
-        };
-        if in_text(before) {
-            return out + rest;
+        let mut lines = rest.match_indices("//").filter(|(at, _)| !rest[..*at].ends_with(':'));
+        let code = &rest[..lines.next().map_or(rest.len(), |(at, _)| at)];
+        match code.find("/*") {
+            None => return out + code,
+            // A glob in a text is no comment either: `**/*.java`.
+            Some(at) if code[..at].matches(QUOTES).count() % 2 == 1 => return out + rest,
+            Some(at) => {
+                out += &code[..at];
+                (rest, *in_comment) = (&rest[at + 2..], true);
+            }
         }
-        out += before;
-        (rest, *in_comment) = (after, true);
     }
 }
 
@@ -358,7 +334,7 @@ mod tests {
 
     fn catalog() -> Catalog {
         let toml = "[libraries]\nweb-core = { module = \"w.x:core\", version = \"1\" }\n[bundles]\nweb = [\"web-core\"]\n[plugins]\nktor-server = { id = \"io.ktor.plugin\" }\n";
-        Catalog::new(crate::detect::manifest::toml(toml).ok().as_ref())
+        Catalog(crate::detect::manifest::toml(toml).ok())
     }
 
     fn names(found: Vec<(String, Evidence)>) -> Vec<String> {

@@ -1,8 +1,6 @@
 //! What JVM sources tell: the language, and the classes that can be started.
 
-use std::rc::Rc;
-
-use super::java::JAVA;
+use super::java::{JAVA, KnownLanguage};
 use crate::detect::prelude::*;
 
 /// Files that make a folder a module of its own.
@@ -51,15 +49,16 @@ impl Sources {
     }
 
     /// The language that most files are in; without any `otherwise`.
-    pub(super) fn language(&self, otherwise: &'static str) -> &'static str {
+    pub(super) fn language(&self, otherwise: &'static str) -> KnownLanguage {
         let count = |ext: &str| self.files.iter().filter(|file| file.path.ends_with(ext)).count();
         let (java, kotlin, scala) = (count(".java"), count(".kt"), count(".scala"));
-        match () {
+        let id = match () {
             () if self.files.is_empty() => otherwise,
             () if scala > java && scala >= kotlin => "scala",
             () if kotlin > java => "kotlin",
             () => "java",
-        }
+        };
+        (id, Fixed::ItsSources, self.files.first().map(|file| Evidence::file(&file.path)))
     }
 
     /// The class to start: that of Spring Boot, else the one whose name says so, else the first.
@@ -82,9 +81,9 @@ impl Sources {
         rules.iter().find_map(|fits| self.mains.iter().find(|main| fits(main)))
     }
 
-    /// Where one of the files holds a text outside of comments.
-    pub(super) fn mention(&self, needle: &str) -> Option<Evidence> {
-        source::mention(&self.files, needle)
+    /// Whether one of the files holds one of the texts outside of comments.
+    pub(super) fn mention(&self, needles: &[&str]) -> bool {
+        needles.iter().any(|needle| source::mention(&self.files, needle).is_some())
     }
 }
 
