@@ -51,9 +51,9 @@ pub(super) fn plan(unit: &Unit<'_>, may_omit: bool) -> Install {
     });
     let has_dev = installed.iter().any(|package| package.has_dev_dependencies());
     let may_omit = may_omit && has_dev && !has_hooks && !unit.is_member();
-    let production = unit.manager.install_production(unit.node).filter(|_| may_omit);
+    let production = unit.manager.production(unit.node).filter(|_| may_omit);
     let is_production = production.is_some() || !has_dev;
-    let command = production.unwrap_or_else(|| unit.manager.install(unit.node));
+    let command = unit.manager.install(unit.node, production.unwrap_or_default());
     let mut steps: Vec<Step> = unit.manager.setup(unit.node, unit.is_bun).into_iter().collect();
     steps.push(Step::new(Kind::Install, unit.root.at.dir, command));
     if let Some(Installer::Lerna(bootstrap)) = unit.manager.installer {
