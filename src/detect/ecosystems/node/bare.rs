@@ -3,11 +3,10 @@
 use super::{
     framework::SERVERS,
     manager,
-    package::Package,
+    package::{Package, Packages},
     source,
     start::{entry_file, starts_another},
     version::{self, BUN, NODE},
-    workspace::Packages,
 };
 use crate::detect::{ecosystems::MANIFESTS, prelude::*};
 

@@ -1,6 +1,9 @@
 //! The package manager: which one, which version, and how it is called.
 
-use super::{package::Package, start, workspace::RUSH};
+use super::{
+    package::{Package, RUSH},
+    start,
+};
 use crate::detect::prelude::*;
 
 /// A package manager, told apart as far as it is called differently.

@@ -2,10 +2,9 @@
 
 use super::{
     manager::{self, Manager, Tool},
-    package::Package,
+    package::{Package, Packages},
     start,
     version::{self, BUN, NODE},
-    workspace::Packages,
 };
 use crate::detect::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Which Node.js: what the project pins, resolved to a major of the official images.
 
-use super::{package::Package, workspace::RUSH};
+use super::package::{Package, RUSH};
 use crate::detect::{prelude::*, versions::npm::Range};
 
 /// Node.js; a program that npm starts needs npm in the image.
@@ -269,6 +269,31 @@ mod tests {
         check("<=16", 16);
         check("^28.0.0", 28);
         check(">=12 <13 || 14.x", 14);
+    }
+
+    #[test]
+    fn what_is_pinned_above_counts_unless_the_package_pins_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(".tool-versions", "python 3.12\nnodejs 20.11.0\n");
+        write("a/package.json", "{}");
+        write("b/package.json", r#"{"volta": {"node": "22.1.0"}}"#);
+        write("c/package.json", r#"{"engines": {"node": ">=22"}}"#);
+        let tree = crate::detect::Tree::walk(dir.path(), &[]).unwrap();
+        let settings = crate::detect::settings::Settings::default();
+        let project = Project { tree: &tree, bases: Family::Official, settings: &settings };
+        let check = |dir, major: u32, rule: &str| {
+            let package = Package::load(&project, dir).unwrap();
+            let (found, decision) = decide(&package, &package);
+            assert_eq!((found, decision.rule.to_string().as_str()), (major, rule));
+        };
+        check("a", 20, ".tool-versions");
+        check("b", 22, "volta.node");
+        check("c", 24, "engines.node `>=22`");
     }
 
     #[test]
