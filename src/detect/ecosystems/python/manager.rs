@@ -9,7 +9,7 @@ use super::{
     version::{IN_PLACE, PYTHON, WITH_UV},
 };
 use crate::detect::{
-    paths::{below, matches},
+    paths::{below, glob},
     prelude::*,
 };
 
@@ -162,7 +162,7 @@ pub(super) fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, 
         let path = join(root, "pyproject.toml");
         let toml = at.project.tree.toml(&path)?;
         let members = toml.at(&["tool", "uv", "workspace", "members"])?;
-        let is_one = |pattern: &&str| matches(pattern.trim_matches('/'), below(root, at.dir));
+        let is_one = |pattern: &&str| glob(pattern.trim_matches('/'), below(root, at.dir));
         let place = Evidence::line(&path, Some(members.line));
         members.texts().iter().any(is_one).then(|| (root.to_owned(), place))
     })
