@@ -149,7 +149,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("strapi", "@strapi/strapi"),
     ("modern", "@modern-js/app-tools"),
     ("vike", "vite"),
-    ("tsconfig-paths", "tsconfig-paths"),
 ];
 
 /// Whether what runs needs something that is a development dependency.

@@ -38,6 +38,17 @@ struct Row {
     cache: &'static str,
 }
 
+const YARN: Row = Row {
+    id: "yarn",
+    frozen: "yarn install --frozen-lockfile",
+    loose: "yarn install",
+    production: " --production",
+    exec: "yarn run",
+    add: "yarn add --dev",
+    member: "yarn workspace {name} run {script}",
+    cache: "/usr/local/share/.cache/yarn",
+};
+
 /// In the order of [`Tool`].
 static ROWS: [Row; 5] = [
     Row {
@@ -50,26 +61,14 @@ static ROWS: [Row; 5] = [
         member: "npm run {script} --workspace={name}",
         cache: "/root/.npm",
     },
+    YARN,
     Row {
-        id: "yarn",
-        frozen: "yarn install --frozen-lockfile",
-        loose: "yarn install",
-        production: " --production",
-        exec: "yarn run",
-        add: "yarn add --dev",
-        member: "yarn workspace {name} run {script}",
-        cache: "/usr/local/share/.cache/yarn",
-    },
-    Row {
-        id: "yarn",
         frozen: "yarn install --immutable",
         // In a pipeline Yarn would refuse to write the lock file that is not there.
         loose: "yarn install --no-immutable",
         production: "",
-        exec: "yarn run",
-        add: "yarn add --dev",
-        member: "yarn workspace {name} run {script}",
         cache: "/root/.yarn/berry/cache",
+        ..YARN
     },
     Row {
         id: "pnpm",

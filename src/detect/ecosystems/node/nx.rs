@@ -166,6 +166,7 @@ impl App<'_> {
         let rule = Rule::Is(Fixed::CodeListensOrDefault);
         let mut plan = Plan::server(self.unit, start, Some((0, rule.clone())), &source);
         plan.facts.port(number.map(|number| Port { number, rule, place: None, is_told }));
+        // Which application of the workspace a route is of, the code does not say.
         plan.facts.decisions.retain(|decision| decision.what != What::Health);
         plan
     }
