@@ -37,6 +37,8 @@ pub enum Makes {
         build: &'static str,
         /// Starts it.
         start: &'static str,
+        /// Why it is this that starts it.
+        why: Fixed,
     },
     /// Files for a browser.
     Site {

@@ -248,7 +248,8 @@ impl Packaged {
         if family == Family::Wolfi && skipped.contains(&used.major) {
             used.major -= 1;
         }
-        if (used.major, used.minor) == (asked.major, asked.minor.or(Some(0))) {
+        let numbers = |version: Version| (version.major, version.minor.unwrap_or(0));
+        if numbers(used) == numbers(asked) {
             return (used, None);
         }
         let rule = Rule::Nearest(self.language, used.to_string());

@@ -208,7 +208,11 @@ mod tests {
         let check = |pattern: &str, path: &str, want| {
             assert_eq!(glob(pattern, path), want, "{pattern} {path}");
         };
+        check("./apps/api", "apps/api", true);
+        check("apps/a*x", "apps/ax", true);
+        check("*", "lib", true);
         check("crates/*", "crates/api", true);
+        check("**", "a", true);
         check("crates/*", "crates/api/sub", false);
         check("crates/svc-*", "crates/svc-api", true);
         check("crates/svc-*-x", "crates/svc-x", false);

@@ -247,6 +247,7 @@ words! {
         Bin = "bin",
         ExportedFunction = "the function that the code exports",
         ServerOfFramework = "the framework's own server",
+        WhereBuildWrites = "where the build writes",
         ServerOfRedwood = "redwood's own server",
         ServerOfBuild = "server of the build",
         OutputStandalone = "output `standalone`",

@@ -1,12 +1,11 @@
 //! The front end inside a project of another language: what its build has to add.
 
 use super::{
-    install,
+    build,
     manager::{Manager, Tool},
-    package::Package,
+    package::{Package, Packages},
     unit::Unit,
     version::{self, NODE},
-    workspace::Packages,
 };
 use crate::detect::{
     facts::{FrontEnd, Need},
@@ -83,7 +82,7 @@ fn front_end(
     let packages = Packages::of_one(package);
     let package = packages.all.get(dir)?;
     let unit = Unit::new(&packages, package, manager);
-    let planned = install::plan(&unit, false);
+    let planned = build::plan_install(&unit, false);
     let mut install: Vec<Step> = node(facts, unit.node).into_iter().collect();
     install.extend(planned.steps.into_iter().map(|step| match step.not_on {
         // The images of other languages have no Yarn of their own.

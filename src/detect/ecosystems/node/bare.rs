@@ -3,11 +3,11 @@
 use super::{
     framework::SERVERS,
     manager,
-    package::Package,
+    package::{Package, Packages},
     source,
     start::{entry_file, starts_another},
+    unit::EXCLUDED,
     version::{self, BUN, NODE},
-    workspace::Packages,
 };
 use crate::detect::{ecosystems::MANIFESTS, prelude::*};
 
@@ -89,12 +89,11 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     } else {
         let package = Package::without_manifest(at.project, at.dir);
         let (node, version) = version::decide(&package, &package);
-        facts.set("v", node);
-        facts.set("suite", version::suite(node));
+        version::set(&mut facts, node);
         facts.decisions.push(version);
     }
     facts.decide(What::BuildSystem, facts.tool, Fixed::NoPackageJson, []);
-    facts.exclude = [".git", "**/node_modules"].map(str::to_owned).to_vec();
+    facts.exclude = EXCLUDED.map(str::to_owned).to_vec();
     facts.env("NODE_ENV", "production");
     facts.take(at.dir, "");
     let source = source::scan(at, Some(&entry));

@@ -36,9 +36,16 @@ const fn built(
     id: &'static str,
     marks: Names,
     programs: Names,
-    (build, start, port): (&'static str, &'static str, u16),
+    port: u16,
+    (build, start): (&'static str, &'static str),
 ) -> Framework<Own> {
-    framework(id, marks, port).programs(programs).makes(Makes::Built { build, start })
+    let why = Fixed::ServerOfFramework;
+    framework(id, marks, port).programs(programs).makes(Makes::Built { build, start, why })
+}
+
+/// A framework whose build makes a program.
+const fn written(build: &'static str, start: &'static str) -> Makes {
+    Makes::Built { build, start, why: Fixed::WhereBuildWrites }
 }
 
 /// Frameworks that own the whole application, those built on others first.
@@ -48,13 +55,16 @@ pub(super) static META: &[Framework<Own>] = &[
         "hydrogen",
         &["@shopify/hydrogen"],
         &["shopify", "h2"],
-        ("shopify hydrogen build", "shopify hydrogen preview", 3000),
+        3000,
+        ("shopify hydrogen build", "npx shopify hydrogen preview"),
     ),
-    built("sapper", &["sapper"], &["sapper"], ("sapper build", "node __sapper__/build", 3000)),
+    framework("sapper", &["sapper"], 3000)
+        .programs(&["sapper"])
+        .makes(written("sapper build", "node __sapper__/build")),
     site("sanity", &["sanity"], &["sanity"], one_page("sanity build", "dist")),
     site("scully", SCULLY, &["scully"], pages("scully", "dist/static")),
-    built("blitz", &["blitz"], &["blitz"], ("blitz build", "blitz start", 3000)),
-    built("keystone", KEYSTONE, &["keystone"], ("keystone build", "keystone start", 3000)),
+    built("blitz", &["blitz"], &["blitz"], 3000, ("blitz build", "npx blitz start")),
+    built("keystone", KEYSTONE, &["keystone"], 3000, ("keystone build", "npx keystone start")),
     own("nextjs", &["next"], &["next"], meta::next).configs(&["next.config"]),
     own("nuxt", NUXT, &["nuxt", "nuxi", "nuxt-ts"], meta::nuxt).configs(&["nuxt.config"]),
     own("tanstack-start", TANSTACK, &[], meta::tanstack),
@@ -75,13 +85,14 @@ pub(super) static META: &[Framework<Own>] = &[
         .configs(&["gatsby-config"]),
     site("gridsome", &["gridsome"], &["gridsome"], pages("gridsome build", "dist")),
     own("adonisjs", &["@adonisjs/core"], &["ace", "adonis"], meta::adonis),
-    built("strapi", STRAPI, &["strapi"], ("strapi build", "strapi start", 1337)),
-    built("directus", &["directus"], &["directus"], ("", "directus start", 8055)),
-    built("modernjs", MODERN, &["modern"], ("modern build", "modern serve", 8080)),
-    built("waku", &["waku"], &["waku"], ("waku build", "waku start", 8080)),
+    built("strapi", STRAPI, &["strapi"], 1337, ("strapi build", "npx strapi start")),
+    built("directus", &["directus"], &["directus"], 8055, ("", "npx directus start")),
+    built("modernjs", MODERN, &["modern"], 8080, ("modern build", "npx modern serve")),
+    built("waku", &["waku"], &["waku"], 8080, ("waku build", "npx waku start")),
     own("vike", &["vike", "vite-plugin-ssr"], &["vike"], meta::vike),
-    built("analog", &["@analogjs/platform"], &[], ("vite build", ANALOG, 3000)),
-    built("medusa", &["@medusajs/medusa"], &["medusa"], ("medusa build", "medusa start", 9000)),
+    framework("analog", &["@analogjs/platform"], 3000)
+        .makes(written("vite build", "node dist/analog/server/index.mjs")),
+    built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "npx medusa start")),
     own("nestjs", &["@nestjs/core"], &[], meta::nest),
     own("angular", &["@angular/core"], &["ng"], meta::angular)
         .configs(&["angular.json", ".angular-cli.json"]),
@@ -99,7 +110,6 @@ const REMIX: Names = &["@remix-run/dev", "@remix-run/serve", "@remix-run/react"]
 const QWIK: Names = &["@builder.io/qwik-city", "@qwik.dev/router", "@builder.io/qwik"];
 const STRAPI: Names = &["@strapi/strapi", "strapi"];
 const MODERN: Names = &["@modern-js/app-tools"];
-const ANALOG: &str = "node dist/analog/server/index.mjs";
 
 /// The port of what listens nowhere.
 const WORKER: u16 = 0;

@@ -1,6 +1,9 @@
 //! The package manager: which one, which version, and how it is called.
 
-use super::{package::Package, start, workspace::RUSH};
+use super::{
+    package::{Package, RUSH},
+    start,
+};
 use crate::detect::prelude::*;
 
 /// A package manager, told apart as far as it is called differently.
@@ -35,6 +38,17 @@ struct Row {
     cache: &'static str,
 }
 
+const YARN: Row = Row {
+    id: "yarn",
+    frozen: "yarn install --frozen-lockfile",
+    loose: "yarn install",
+    production: " --production",
+    exec: "yarn run",
+    add: "yarn add --dev",
+    member: "yarn workspace {name} run {script}",
+    cache: "/usr/local/share/.cache/yarn",
+};
+
 /// In the order of [`Tool`].
 static ROWS: [Row; 5] = [
     Row {
@@ -47,26 +61,14 @@ static ROWS: [Row; 5] = [
         member: "npm run {script} --workspace={name}",
         cache: "/root/.npm",
     },
+    YARN,
     Row {
-        id: "yarn",
-        frozen: "yarn install --frozen-lockfile",
-        loose: "yarn install",
-        production: " --production",
-        exec: "yarn run",
-        add: "yarn add --dev",
-        member: "yarn workspace {name} run {script}",
-        cache: "/usr/local/share/.cache/yarn",
-    },
-    Row {
-        id: "yarn",
         frozen: "yarn install --immutable",
         // In a pipeline Yarn would refuse to write the lock file that is not there.
         loose: "yarn install --no-immutable",
         production: "",
-        exec: "yarn run",
-        add: "yarn add --dev",
-        member: "yarn workspace {name} run {script}",
         cache: "/root/.yarn/berry/cache",
+        ..YARN
     },
     Row {
         id: "pnpm",
@@ -222,13 +224,7 @@ impl Manager {
             Tool::Berry => Tool::Classic,
             tool => tool,
         };
-        let of_lock = || match tool {
-            Tool::Pnpm => Some(pnpm_of_lock(root, &head)),
-            Tool::Berry => Some(berry_of_lock(&head)),
-            Tool::Classic | Tool::Bun => Some("1"),
-            Tool::Npm => None,
-        };
-        let version = version.or_else(|| of_lock().map(str::to_owned));
+        let version = version.or_else(|| version_of_lock(tool, root, &head).map(str::to_owned));
         let is_lerna = at.has("lerna.json")
             && !root.json.has("workspaces")
             && tool != Tool::Pnpm
@@ -330,27 +326,23 @@ impl Manager {
         if Version::parse(version).is_some_and(is_newer) { newest } else { version }
     }
 
-    /// Installs everything.
-    pub(super) fn install(&self, node: u32) -> String {
-        self.install_with(node, "")
-    }
-
-    /// Installs what is needed to run; `None` where the tool can't but by another way.
-    pub(super) fn install_production(&self, node: u32) -> Option<String> {
-        let flag = match self.tool {
+    /// The option that lets an install leave out what is not needed to run; `None` where it can't.
+    pub(super) fn production(&self, node: u32) -> Option<&'static str> {
+        let option = match self.tool {
             Tool::Npm if node < 15 => " --production",
             tool => tool.row().production,
         };
-        (self.installer.is_none() && !flag.is_empty()).then(|| self.install_with(node, flag))
+        Some(option).filter(|option| self.installer.is_none() && !option.is_empty())
     }
 
-    fn install_with(&self, node: u32, flag: &str) -> String {
+    /// Installs with an option.
+    pub(super) fn install(&self, node: u32, option: &str) -> String {
         let row = self.tool.row();
         let command = match (&self.installer, self.lock.is_some()) {
             (Some(Installer::Rush(rush)), true) => format!("{rush} install"),
             (Some(Installer::Rush(rush)), false) => format!("{rush} update"),
-            (_, true) => format!("{}{flag}", row.frozen),
-            (_, false) => format!("{}{flag}", row.loose),
+            (_, true) => format!("{}{option}", row.frozen),
+            (_, false) => format!("{}{option}", row.loose),
         };
         // npm 6 came with Node.js up to 14.
         let is_new = self.tool == Tool::Npm && node >= 15;
@@ -453,34 +445,32 @@ pub(super) fn is_for_bun(line: &str) -> bool {
         && marks.iter().any(|mark| line.contains(mark))
 }
 
-/// The first pnpm that writes this lock file, but 9 where only the settings tell it from 10.
-fn pnpm_of_lock(root: &Package<'_>, head: &str) -> &'static str {
-    let line = head.lines().find_map(|line| line.strip_prefix("lockfileVersion:"));
-    let version = line.map(|text| text.trim().trim_matches(['\'', '"']));
-    match version.and_then(Version::parse).map(Version::triple) {
-        Some((5, ..=3, _)) => "6",
-        Some((5, ..)) => "7",
-        Some((6, ..)) => "8",
-        Some((9, ..)) => {
-            // Settings in this file are new in 10 (pnpm.io/blog/releases/10.5).
-            let workspace = root.at.yaml("pnpm-workspace.yaml");
-            let known = ["packages", "catalog", "catalogs"];
-            let is_new =
-                workspace.is_some_and(|w| w.members().any(|(key, _)| !known.contains(&key)));
-            let has_list = root.json.at(&["pnpm", "onlyBuiltDependencies"]).is_some();
-            if is_new || has_list { "10" } else { "9" }
+/// The version of the tool that writes such a lock file.
+fn version_of_lock(tool: Tool, root: &Package<'_>, head: &str) -> Option<&'static str> {
+    let after = |key| head.lines().find_map(|line| line.trim().strip_prefix(key));
+    let version = |key| after(key).and_then(|v| Version::parse(v.trim().trim_matches(['\'', '"'])));
+    match tool {
+        Tool::Npm => None,
+        Tool::Classic | Tool::Bun => Some("1"),
+        Tool::Berry => {
+            Some(if version("version:").is_some_and(|v| v.major <= 6) { "3" } else { "4" })
         }
-        _ => "10",
+        Tool::Pnpm => Some(match version("lockfileVersion:").map(Version::triple) {
+            Some((5, ..=3, _)) => "6",
+            Some((5, ..)) => "7",
+            Some((6, ..)) => "8",
+            // Only the settings tell 9 from 10: those in this file are new in 10 (pnpm.io/blog/releases/10.5).
+            Some((9, ..)) if !has_settings_of_ten(root) => "9",
+            _ => "10",
+        }),
     }
 }
 
-/// `__metadata: version:` of Yarn's lock file.
-fn berry_of_lock(head: &str) -> &'static str {
-    let version = head.lines().find_map(|line| line.trim().strip_prefix("version:"));
-    match version.and_then(|text| text.trim().parse::<u32>().ok()) {
-        Some(..=6) => "3",
-        _ => "4",
-    }
+fn has_settings_of_ten(root: &Package<'_>) -> bool {
+    let known = ["packages", "catalog", "catalogs"];
+    let workspace = root.at.yaml("pnpm-workspace.yaml");
+    workspace.is_some_and(|w| w.members().any(|(key, _)| !known.contains(&key)))
+        || root.json.at(&["pnpm", "onlyBuiltDependencies"]).is_some()
 }
 
 const HEAD_BYTES: u64 = 4096;

@@ -13,7 +13,6 @@ use crate::detect::prelude::*;
 
 /// What npm installs and the build makes, for outputs that need both.
 const MODULES_AND_DIST: &[&str] = &["node_modules", "dist", "package.json"];
-const BY_BUILD: Rule = Rule::WrittenBy("the build");
 const OUTPUT_SERVER: &str = "node .output/server/index.mjs";
 
 pub(super) fn redwood(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -111,7 +110,7 @@ pub(super) fn nitro(unit: &Unit<'_>, _: Evidence) -> Plan {
         Some(start) => start.place,
         None => unit.package.line(None),
     };
-    let start = Start::by_line(OUTPUT_SERVER, BY_BUILD, place);
+    let start = Start::by_line(OUTPUT_SERVER, Fixed::WhereBuildWrites, place);
     Plan::made(unit, build, start, 3000, &[".output"]).contained()
 }
 
@@ -124,7 +123,7 @@ pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
         true => ("remix vite:build", "npx remix-serve build/server/index.js"),
         false => ("remix build", "npx remix-serve build/index.js"),
     };
-    Plan::scripted(unit, build, 3000, (server, BY_BUILD, unit.package.line(None)))
+    Plan::scripted(unit, build, 3000, (server, Fixed::WhereBuildWrites, unit.package.line(None)))
 }
 
 pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -133,7 +132,7 @@ pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
         return Plan::files(unit, "react-router build", "build/client", Missing::Index);
     }
     let server = "npx react-router-serve build/server/index.js";
-    Plan::scripted(unit, "react-router build", 3000, (server, BY_BUILD, place))
+    Plan::scripted(unit, "react-router build", 3000, (server, Fixed::WhereBuildWrites, place))
 }
 
 pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
@@ -302,12 +301,8 @@ fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
 /// A framework whose row tells what it makes.
 pub(super) fn by_row(unit: &Unit<'_>, makes: Makes, port: u16, place: Evidence) -> Plan {
     match makes {
-        Makes::Built { build, start } if start.starts_with("node ") => {
-            Plan::scripted(unit, build, port, (start, BY_BUILD, place))
-        }
-        Makes::Built { build, start } => {
-            let own = (&*format!("npx {start}"), Fixed::ServerOfFramework, place);
-            Plan::scripted(unit, build, port, own)
+        Makes::Built { build, start, why } => {
+            Plan::scripted(unit, build, port, (start, why, place))
         }
         Makes::Site { build, output, missing } => Plan::files(unit, build, output, missing),
         Makes::Bundler { build, output } => Plan::files(unit, build, output, Missing::Index),

@@ -1,13 +1,13 @@
 //! Node.js and Bun: npm, yarn, pnpm, bun; servers, meta-frameworks, single-page apps and static sites.
 //!
-//! A package is looked at in this order: what it is installed with (`workspace`, `manager`, `version`: a `unit`), what
+//! A package is looked at in this order: what it is installed with (`package`, `manager`, `version`: a `unit`), what
 //! becomes of it (`outcome`, by the tables of `framework`: a `plan`), and the build that makes it (`build`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
-    manager::Manager, outcome::offers_code, plan::Plan, start::starts_another, unit::Unit,
-    workspace::Packages,
+    manager::Manager, outcome::offers_code, package::Packages, plan::Plan, start::starts_another,
+    unit::Unit,
 };
 use crate::detect::prelude::*;
 
@@ -16,7 +16,6 @@ mod bare;
 mod build;
 mod config;
 mod framework;
-mod install;
 mod lines;
 mod manager;
 mod meta;
@@ -29,7 +28,6 @@ mod source;
 mod start;
 mod unit;
 mod version;
-mod workspace;
 
 /// All packages that can be deployed, and those that are libraries, which weigh less.
 pub fn find(project: &Project<'_>) -> Vec<Facts> {

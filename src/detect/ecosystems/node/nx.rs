@@ -7,6 +7,7 @@ use super::{
     build,
     config::Config,
     framework::imported,
+    lines::delegates,
     package::Package,
     plan::Plan,
     source,
@@ -33,7 +34,7 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
     let dirs = dirs.filter(|(_, entries)| entries.has(PROJECT)).map(|(dir, _)| dir);
     // A package with scripts is looked at as one, unless they only call Nx.
     let is_own = |package: &Package<'_>| match package.at.dir == root.dir {
-        true => start::script(package).is_none_or(|start| !start.delegates()),
+        true => start::script(package).is_none_or(|start| !delegates(&start.expanded)),
         false => package.scripts().next().is_some(),
     };
     let others = dirs.filter(|dir| !Package::load(root.project, dir).as_ref().is_some_and(is_own));
@@ -165,6 +166,7 @@ impl App<'_> {
         let rule = Rule::Is(Fixed::CodeListensOrDefault);
         let mut plan = Plan::server(self.unit, start, Some((0, rule.clone())), &source);
         plan.facts.port(number.map(|number| Port { number, rule, place: None, is_told }));
+        // Which application of the workspace a route is of, the code does not say.
         plan.facts.decisions.retain(|decision| decision.what != What::Health);
         plan
     }

@@ -27,12 +27,10 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
     let served = script.as_ref().filter(|_| !unit.packages.is_root(package));
     let served = served.and_then(Start::served_folder);
     let production = script.filter(|start| {
-        !start.is_development()
+        // What `cd ..` comes before lies beside the package.
+        start.is_production()
             && !start.line.split_whitespace().next().is_some_and(is_compiled)
-            // It runs what lies beside the package.
             && !start.line.contains("cd ..")
-            && start.served_folder().is_none()
-            && !start.delegates()
             && !is_ejected(unit, start)
     });
     let stated = Start::stated(package).filter(|start| !calls_root(unit, &start.line));

@@ -213,9 +213,7 @@ fn of_framework() -> Rule {
 
 /// The script that starts it in production.
 pub(super) fn production(unit: &Unit<'_>) -> Option<Start> {
-    script(unit.package).filter(|start| {
-        !start.is_development() && start.served_folder().is_none() && !start.delegates()
-    })
+    script(unit.package).filter(Start::is_production)
 }
 
 /// A command that listens for its own machine alone unless it is told otherwise, told otherwise.

@@ -78,9 +78,9 @@ impl Start {
         is_development(&self.expanded)
     }
 
-    /// Whether it is for members of a workspace.
-    pub(super) fn delegates(&self) -> bool {
-        delegates(&self.expanded)
+    /// Whether it starts a program of production: it is for no members of a workspace, and serves no folder of files.
+    pub(super) fn is_production(&self) -> bool {
+        !self.is_development() && self.served_folder().is_none() && !delegates(&self.expanded)
     }
 
     /// The folder it serves, when it does nothing else, and whether one page answers for all paths.
@@ -159,6 +159,9 @@ pub(super) fn script(package: &Package<'_>) -> Option<Start> {
     (!all.is_empty()).then(|| all.swap_remove(production))
 }
 
+/// What scripts that build have in their lines.
+const BUILDERS: &[&str] = &["build", "tsc", "webpack", "compile", "babel", "dist", "bundle"];
+
 /// Follows `npm run other` to the script that does the work.
 fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
     let mut name = name.to_owned();
@@ -174,11 +177,7 @@ fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
             name = next.to_owned();
             continue;
         }
-        let builds = hook.is_some_and(|line| {
-            ["build", "tsc", "webpack", "compile", "babel", "dist", "bundle"]
-                .iter()
-                .any(|word| line.contains(word))
-        });
+        let builds = hook.is_some_and(|line| BUILDERS.iter().any(|word| line.contains(word)));
         let words = if hook.is_some() && !builds { None } else { plain(package, bare) };
         return Some(Start {
             words: words.unwrap_or_default(),
@@ -196,34 +195,34 @@ fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
 
 /// A line with the scripts it calls in place of the calls.
 fn expanded(package: &Package<'_>, line: &str) -> String {
-    let mut left = CALLS_MAX;
-    let mut done: Vec<String> = Vec::new();
+    let (mut left, mut done) = (CALLS_MAX, Vec::new());
     // A stack of our own: scripts may call each other.
     let mut pending = vec![line.to_owned()];
     while let Some(next) = pending.pop() {
         let next = next.trim();
         // Elsewhere, scripts are another package's.
-        let is_elsewhere = next.starts_with("cd ");
+        let is_here = !next.starts_with("cd ");
         let chain = next.split_once("&&").or_else(|| next.split_once(';'));
-        if let Some((first, rest)) = chain.filter(|_| !is_elsewhere) {
-            pending.extend([rest.to_owned(), first.to_owned()]);
-            continue;
-        }
-        let called = call(without_environment(next).1).filter(|_| left > 0 && !is_elsewhere);
-        let script = called.and_then(|(name, rest)| Some((package.script(name)?, rest)));
-        let Some((script, rest)) = script else {
-            done.push(next.to_owned());
-            continue;
+        let called = || {
+            let (name, rest) = call(without_environment(next).1)?;
+            Some((package.script(name)?, rest))
         };
-        left -= 1;
-        let rest = rest.iter().filter(|word| **word != "--").copied();
-        pending.push(std::iter::once(script).chain(rest).collect::<Vec<_>>().join(" "));
+        if let Some((first, rest)) = chain.filter(|_| is_here) {
+            pending.extend([rest.to_owned(), first.to_owned()]);
+        } else if let Some((script, rest)) = called().filter(|_| is_here && left > 0) {
+            left -= 1;
+            let rest = rest.into_iter().filter(|word| *word != "--");
+            pending.push(std::iter::once(script).chain(rest).collect::<Vec<_>>().join(" "));
+        } else {
+            done.push(next.to_owned());
+        }
     }
     done.join(" && ")
 }
 
 /// Calls of scripts that are followed in one line.
 const CALLS_MAX: usize = 20;
+
 /// A command that can run without its script: Node.js with a file, and the programs that only watch it.
 fn plain(package: &Package<'_>, line: &str) -> Option<Vec<String>> {
     let mut words = shell::words(line)?;

@@ -2,10 +2,9 @@
 
 use super::{
     manager::{self, Manager, Tool},
-    package::Package,
+    package::{Package, Packages},
     start,
     version::{self, BUN, NODE},
-    workspace::Packages,
 };
 use crate::detect::prelude::*;
 
@@ -22,6 +21,9 @@ pub(super) struct Unit<'a> {
     /// Bun runs it, not only installs it.
     pub(super) is_bun: bool,
 }
+
+/// What no build of Node.js needs.
+pub(super) const EXCLUDED: [&str; 2] = [".git", "**/node_modules"];
 
 /// Scripts that build for production, in the order in which they count.
 const BUILDS: &[&str] = &[
@@ -58,13 +60,12 @@ impl<'a> Unit<'a> {
             facts.set("v", self.manager.bun_tag());
             facts.set("stage", "");
         } else {
-            facts.set("v", self.node);
-            facts.set("suite", version::suite(self.node));
+            version::set(&mut facts, self.node);
         }
         if self.is_member() {
             facts.workspace = self.root.at.dir.to_owned();
         }
-        facts.exclude = [".git", "**/node_modules"].map(str::to_owned).to_vec();
+        facts.exclude = EXCLUDED.map(str::to_owned).to_vec();
         facts
     }
 

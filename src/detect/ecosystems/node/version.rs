@@ -1,6 +1,6 @@
 //! Which Node.js: what the project pins, resolved to a major of the official images.
 
-use super::{package::Package, workspace::RUSH};
+use super::package::{Package, RUSH};
 use crate::detect::{prelude::*, versions::npm::Range};
 
 /// Node.js; a program that npm starts needs npm in the image.
@@ -48,32 +48,29 @@ pub(super) const DEFAULT: u32 = 24;
 /// The newest there is.
 const NEWEST: u32 = 26;
 
-/// Names of long-term releases (github.com/nodejs/Release).
-const CODENAMES: &[(&str, u32)] = &[
-    ("argon", 4),
-    ("boron", 6),
-    ("carbon", 8),
-    ("dubnium", 10),
-    ("erbium", 12),
-    ("fermium", 14),
-    ("gallium", 16),
-    ("hydrogen", 18),
-    ("iron", 20),
-    ("jod", 22),
-    ("krypton", 24),
+/// Names of long-term releases (github.com/nodejs/Release): of 4, 6, 8 and so on.
+const CODENAMES: &[&str] = &[
+    "argon", "boron", "carbon", "dubnium", "erbium", "fermium", "gallium", "hydrogen", "iron",
+    "jod", "krypton",
 ];
 
 /// The end of the official image's tag for a major.
 ///
 /// From 12 on it is the newest Debian their last release was built for (github.com/nodejs/docker-node); older ones are on
 /// Debian releases that are gone, where the tag without a suite is the surest.
-pub(super) fn suite(major: u32) -> &'static str {
+fn suite(major: u32) -> &'static str {
     match major {
         4 | 6 | 9 | 11 => "slim",
         8 | 10 | 13 | 15 => "buster-slim",
         12 | 14 | 17 | 19 => "bullseye-slim",
         _ => "bookworm-slim",
     }
+}
+
+/// Names the images and packages of a major.
+pub(super) fn set(facts: &mut Facts, major: u32) {
+    facts.set("v", major);
+    facts.set("suite", suite(major));
 }
 
 /// The major to build and run with, and why.
@@ -190,8 +187,8 @@ fn major(pin: &str) -> Option<u32> {
         "lts" | "lts/*" | "--lts" => return Some(DEFAULT),
         _ => {}
     }
-    let codename =
-        |name: &str| CODENAMES.iter().find(|(known, _)| *known == name).map(|(_, major)| *major);
+    let codename = |name: &str| (4..).step_by(2).zip(CODENAMES).find(|(_, known)| **known == name);
+    let codename = |name| codename(name).map(|(major, _)| major);
     if let Some(name) = pin.strip_prefix("lts/").or_else(|| pin.strip_prefix("lts-")) {
         if let Some(back) = name.strip_prefix('-').and_then(|n| n.parse::<u32>().ok()) {
             return DEFAULT.checked_sub(back.checked_mul(2)?).filter(|major| *major >= 4);
@@ -269,6 +266,31 @@ mod tests {
         check("<=16", 16);
         check("^28.0.0", 28);
         check(">=12 <13 || 14.x", 14);
+    }
+
+    #[test]
+    fn what_is_pinned_above_counts_unless_the_package_pins_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(".tool-versions", "python 3.12\nnodejs 20.11.0\n");
+        write("a/package.json", "{}");
+        write("b/package.json", r#"{"volta": {"node": "22.1.0"}}"#);
+        write("c/package.json", r#"{"engines": {"node": ">=22"}}"#);
+        let tree = crate::detect::Tree::walk(dir.path(), &[]).unwrap();
+        let settings = crate::detect::settings::Settings::default();
+        let project = Project { tree: &tree, bases: Family::Official, settings: &settings };
+        let check = |dir, major: u32, rule: &str| {
+            let package = Package::load(&project, dir).unwrap();
+            let (found, decision) = decide(&package, &package);
+            assert_eq!((found, decision.rule.to_string().as_str()), (major, rule));
+        };
+        check("a", 20, ".tool-versions");
+        check("b", 22, "volta.node");
+        check("c", 24, "engines.node `>=22`");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-pub(super) use self::version::PYTHON;
 use self::{
     candidate::Candidate,
     frameworks::{App, FRAMEWORKS},
     manager::{Install, VENV},
     manifest::Manifest,
 };
+pub(super) use self::{imports::quoted, version::PYTHON};
 use crate::detect::{prelude::*, procfile::Process};
 
 mod apps;
