@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 
 use super::{
     Family,
-    facts::{Facts, Files, Library, Missing, Need, OUT, Serves, Step, Take, Weight, WrittenFile},
+    facts::{Facts, Files, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
     language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
-    paths::file_name,
-    shell::quote,
+    paths::literal,
     versions::Version,
     why::{Decision, Fixed, Rule, What},
 };
-use crate::spec::{Artifact, BUILD_DIR, Build, DependencyStep, Metadata, Runtime, UniversalBuild};
+use crate::spec::{
+    Artifact, BUILD_DIR, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime, UniversalBuild,
+};
 
 /// Where a program and what it reads lie in the image, unless its row says otherwise.
 const HOME: &str = "/app";
@@ -60,7 +61,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
         runtime: Runtime::default(),
     };
     images(family, &mut facts, &mut spec);
-    write(&mut facts);
+    files(&mut facts, &mut spec);
     steps(family, &mut facts, &mut spec.build);
     needs(family, &mut facts, &mut spec);
     let (language, run) = (facts.language, facts.runs_on.unwrap_or(facts.language));
@@ -148,14 +149,12 @@ fn fill(name: &str, vars: &BTreeMap<&'static str, String>) -> String {
     filled
 }
 
-/// Steps that write files for the image.
-fn write(facts: &mut Facts) {
-    for WrittenFile { path, content } in std::mem::take(&mut facts.files) {
-        let written = format!("{OUT}/{}", file_name(&path));
-        let lines: Vec<String> = content.lines().map(quote).collect();
-        let lines = lines.join(" ");
-        facts.build(".", format!("mkdir -p {OUT} && printf '%s\\n' {lines} > {written}"));
-        facts.take(&written, &path);
+/// Small files of both stages.
+fn files(facts: &mut Facts, spec: &mut UniversalBuild) {
+    for WrittenFile { path, content, is_for_build } in std::mem::take(&mut facts.files) {
+        let file = File { path, content: content.into_bytes(), mode: FILE_MODE };
+        let stage = if is_for_build { &mut spec.build.files } else { &mut spec.runtime.files };
+        stage.push(file);
     }
 }
 
@@ -246,7 +245,7 @@ fn artifact(language: &Language, take: &Take) -> Artifact {
         Some(_) => take.to.clone(),
         None => language.in_home(&take.to),
     };
-    Artifact { from: in_build(&super::paths::literal(&take.from)), to }
+    Artifact { from: in_build(&literal(&take.from)), to }
 }
 
 // Files for a browser.
@@ -259,9 +258,8 @@ fn artifact(language: &Language, take: &Take) -> Artifact {
 const ROOT: &str = "/srv";
 /// The port of the file server unless `PORT` says otherwise.
 const FILES_PORT: u16 = 8080;
-/// Where a build command writes the configuration, and where the image has it.
-const WRITTEN: &str = "/Caddyfile";
-const INSTALLED: &str = "/etc/caddy/Caddyfile";
+/// Where the image has the settings of Caddy.
+const SETTINGS: &str = "/etc/caddy/Caddyfile";
 
 fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &mut Vec<Decision>) {
     decisions.push(Decision::new(
@@ -271,7 +269,6 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
         files.place.clone(),
     ));
     let UniversalBuild { build, runtime, .. } = spec;
-    let copy = |from: String, to: &str| Artifact { from, to: to.to_owned() };
     let (base, packages, user) = match family {
         Family::Official => (reference("caddy:2-alpine"), Vec::new(), NOBODY),
         Family::Wolfi => (reference(WOLFI), vec!["caddy".to_owned()], NONROOT),
@@ -280,7 +277,7 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
     *runtime = Runtime {
         base,
         packages,
-        copy: vec![copy(in_build(&super::paths::literal(&files.folder)), ROOT)],
+        copy: vec![Artifact { from: in_build(&literal(&files.folder)), to: ROOT.to_owned() }],
         ports: vec![FILES_PORT],
         health: Some("/".to_owned()),
         user: Some(user.to_owned()),
@@ -294,9 +291,9 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
         let line = format!("exec caddy file-server --root {ROOT} --listen :$PORT");
         runtime.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
     } else {
-        build.commands.push(configuration(files.missing));
-        runtime.copy.push(copy(WRITTEN.to_owned(), INSTALLED));
-        let command = ["caddy", "run", "--config", INSTALLED, "--adapter", "caddyfile"];
+        let content = settings(files.missing).into_bytes();
+        runtime.files = vec![File { path: SETTINGS.to_owned(), content, mode: FILE_MODE }];
+        let command = ["caddy", "run", "--config", SETTINGS, "--adapter", "caddyfile"];
         runtime.command = command.map(str::to_owned).to_vec();
         // Caddy saves its configuration where it can, and warns where it can't; Debian's 2.6 has no `persist_config`.
         env.push(("XDG_CONFIG_HOME", "/tmp".to_owned()));
@@ -308,17 +305,14 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
     decisions.push(Decision::new(What::Port, port, Fixed::FileServerPort, []));
 }
 
-/// The command that writes the settings of Caddy.
-fn configuration(missing: Missing) -> String {
+/// The settings of Caddy.
+fn settings(missing: Missing) -> String {
     let (last, errors) = match missing {
         Missing::Index => (" /index.html", ""),
-        Missing::NotFound => {
-            ("", "handle_errors {\\n\\trewrite * /404.html\\n\\tfile_server\\n}\\n")
-        }
+        Missing::NotFound => ("", "handle_errors {\n\trewrite * /404.html\n\tfile_server\n}\n"),
     };
     format!(
-        "printf '{{\\n\\tadmin off\\n\\tauto_https off\\n}}\\n:{{$PORT:{FILES_PORT}}}\\n\
-         root * {ROOT}\\nencode gzip\\ntry_files {{path}} {{path}}.html {{path}}/index.html{last}\\n\
-         file_server\\n{errors}' > {WRITTEN}"
+        "{{\n\tadmin off\n\tauto_https off\n}}\n:{{$PORT:{FILES_PORT}}}\nroot * {ROOT}\nencode gzip\n\
+         try_files {{path}} {{path}}.html {{path}}/index.html{last}\nfile_server\n{errors}"
     )
 }

@@ -65,7 +65,7 @@ pub struct Facts {
     pub serves: Serves,
     /// What the image takes from the build.
     pub takes: Vec<Take>,
-    /// Files of the image that are written for it: settings of a server.
+    /// Small files: settings of servers and of tools.
     pub files: Vec<WrittenFile>,
     /// Libraries and programs of the system.
     pub needs: Vec<Need>,
@@ -133,13 +133,15 @@ pub struct Take {
     pub to: String,
 }
 
-/// A file that the build writes for the image.
+/// A small file that is written as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenFile {
-    /// Path in the image, absolute.
+    /// Path, absolute.
     pub path: String,
     /// Text.
     pub content: String,
+    /// Whether steps of the build read it; else it is for the image.
+    pub is_for_build: bool,
 }
 
 /// Packages of the system that something in the project needs.
@@ -344,6 +346,18 @@ impl Facts {
         if !files.is_empty() && !steps.is_empty() {
             self.layers.push(Layer { files, steps });
         }
+    }
+
+    /// Writes a small file into the image, such as the settings of a server.
+    pub fn write(&mut self, path: &str, content: impl Into<String>) {
+        let (path, content) = (path.to_owned(), content.into());
+        self.files.push(WrittenFile { path, content, is_for_build: false });
+    }
+
+    /// Writes a small file that steps of the build read.
+    pub fn write_for_build(&mut self, path: &str, content: impl Into<String>) {
+        let (path, content) = (path.to_owned(), content.into());
+        self.files.push(WrittenFile { path, content, is_for_build: true });
     }
 
     /// Builds with a command.

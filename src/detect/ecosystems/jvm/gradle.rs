@@ -50,7 +50,16 @@ const LIMITS: &[Limit] = &[
     ("9.0", 24, 0),
 ];
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
-const LIBRARIES: &str = "allprojects { plugins.withId('java') { tasks.register('peelboxLibraries', Copy) { from tasks.named('jar'); from configurations.runtimeClasspath; into '/out/lib' } } }";
+const LIBRARIES: &str = "allprojects {
+    plugins.withId('java') {
+        tasks.register('peelboxLibraries', Copy) {
+            from tasks.named('jar')
+            from configurations.runtimeClasspath
+            into '/out/lib'
+        }
+    }
+}
+";
 /// Gradle as a package keeps its files where the image has them.
 const PACKAGED: Language = {
     let env = &[("GRADLE_USER_HOME", "/home/gradle/.gradle")];
@@ -355,7 +364,7 @@ impl<'a> Module<'a> {
         } else {
             let class = class.filter(|_| has_main)?;
             let init = "/tmp/libraries.gradle";
-            facts.build(".", format!("printf '%s\\n' {} > {init}", quote(LIBRARIES)));
+            facts.write_for_build(init, LIBRARIES);
             run(&mut facts, &format!("-I {init} "), "peelboxLibraries", "");
             facts.program("lib");
             Layout::Class(&["lib/*"], vec![class])

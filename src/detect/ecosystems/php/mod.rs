@@ -258,15 +258,15 @@ fn serve(at: Folder<'_>, root: &str, has_framework: bool, facts: &mut Facts) {
     let served = join_clean(&PHP.in_home(""), root);
     let has_own = at.has(&join_clean(root, ".htaccess"));
     let fallback = if has_framework && !has_own { "FallbackResource /index.php\n" } else { "" };
-    facts.files.push(WrittenFile {
-        path: "/etc/apache2/ports.conf".to_owned(),
-        content: format!(
+    facts.write(
+        "/etc/apache2/ports.conf",
+        format!(
             "ServerName localhost\nListen ${{PORT}}\n\
              LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so\n\
              <VirtualHost *:${{PORT}}>\nDocumentRoot {served}\n<Directory {served}>\n\
              AllowOverride All\nRequire all granted\n{fallback}</Directory>\n</VirtualHost>\n"
         ),
-    });
+    );
     facts.start(["apache2-foreground"], Fixed::ApacheOfImage, [place]);
     facts.port(Port::told(PORT, Fixed::UserPort, None));
 }
