@@ -19,7 +19,7 @@ pub(super) struct Own {
     pub(super) serve: Serve,
     /// Command line for a file that makes no object which a server could take.
     bare: &'static str,
-    /// What lines cannot say; what it gives is the command line.
+    /// For what a row cannot say; it gives the command line, or nothing where that of the row is right.
     code: Option<Code>,
 }
 
@@ -249,6 +249,7 @@ fn chainlit(c: &mut Candidate<'_>, _: &App, module: &mut Module) -> Option<Strin
     None
 }
 
+/// It answers at a path of its own.
 fn streamlit(c: &mut Candidate<'_>, _: &App, _: &mut Module) -> Option<String> {
     c.facts.health("/_stcore/health", Fixed::PathOfStreamlit, []);
     None

@@ -118,12 +118,12 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Option<&'static Ma
 
 /// The row for what a manager installs.
 pub(super) fn language(manager: Option<&Manager>, manifest: &Manifest) -> &'static Language {
-    let is_linked = |manager: &Manager| {
+    let has_links = |manager: &Manager| {
         manifest.local.is_some() && !(manifest.requirements.is_empty() && manager.files.is_empty())
     };
     match manager {
         Some(manager) if manager.is_uv() => &WITH_UV,
-        Some(manager) if is_linked(manager) => &IN_PLACE,
+        Some(manager) if has_links(manager) => &IN_PLACE,
         _ => &PYTHON,
     }
 }

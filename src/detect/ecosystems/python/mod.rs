@@ -97,7 +97,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
         c.facts.weight = Weight::Library;
     }
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
-        state(&mut c, process);
+        start_process(&mut c, process);
     }
     if manager.is_none() {
         add_imported(&mut c, inline.as_ref().and_then(|(_, stated)| stated.get("dependencies")));
@@ -168,7 +168,7 @@ fn is_ours(line: &str) -> bool {
 }
 
 /// Starts what a Procfile says.
-fn state(c: &mut Candidate<'_>, process: Process) {
+fn start_process(c: &mut Candidate<'_>, process: Process) {
     let Process { name, line, command, evidence } = process;
     c.needs_project |= c.manifest.scripts.iter().any(|(script, _)| line.starts_with(script));
     c.adds.retain(|name| line.contains(name));
