@@ -1,7 +1,11 @@
 //! One row for each framework: what shows that it is used, what it makes, and what it listens on by itself.
 
+use std::rc::Rc;
+
 use super::{
+    Text,
     facts::Missing,
+    source,
     why::{Evidence, Fixed, Rule},
 };
 
@@ -125,5 +129,14 @@ impl super::Facts {
                 self.env(name, *value);
             }
         }
+    }
+
+    /// The port of a program that serves where it has a framework or one of `calls`; else of the address it binds to.
+    pub fn listen<Own>(&mut self, files: &[Rc<Text>], known: Option<&Known<Own>>, calls: &[&str]) {
+        let is_called = |call: &&str| source::mention(files, call).is_some();
+        let serves = known.is_some() || calls.iter().any(is_called);
+        let default = known.map_or(8080, |known| known.framework.port);
+        let default = serves.then(|| (default, Fixed::NothingSaysOtherwise.into()));
+        self.port(source::port(files, self.language.listens, default));
     }
 }

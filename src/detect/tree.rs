@@ -89,6 +89,11 @@ impl Entries {
         self.files.iter().map(String::as_str).filter(move |name| name.ends_with(suffix))
     }
 
+    /// Whether a file ends in one of these.
+    pub fn has_ending(&self, suffixes: &[&str]) -> bool {
+        self.files.iter().any(|name| suffixes.iter().any(|suffix| name.ends_with(suffix)))
+    }
+
     /// The first of these names that is here.
     pub fn first_of<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
         names.iter().copied().find(|name| self.has(name))

@@ -89,10 +89,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         Some(here(Some(shard.at(&["dependencies", name])?.line)))
     });
     facts.of_framework(known.as_ref(), Fixed::ADependency);
-    let serves = known.is_some() || source::mention(&sources, "HTTP::Server").is_some();
-    let default = known.map_or(8080, |known| known.framework.port);
-    let default = serves.then(|| (default, Fixed::NothingSaysOtherwise.into()));
-    facts.port(source::port(&sources, CRYSTAL.listens, default));
+    facts.listen(&sources, known.as_ref(), &["HTTP::Server"]);
     Some(facts)
 }
 

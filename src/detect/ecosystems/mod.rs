@@ -87,10 +87,10 @@ pub static ALL: &[Ecosystem] = &[
 /// Whether a folder has a manifest of any ecosystem.
 pub(super) fn has_manifest(project: &Project<'_>, dir: &str) -> bool {
     let names = [".csproj", ".fsproj", ".vbproj", ".sln"];
-    project.tree.entries(dir).is_some_and(|entries| {
-        entries.first_of(MANIFESTS).is_some()
-            || names.iter().any(|name| entries.ending(name).next().is_some())
-    })
+    project
+        .tree
+        .entries(dir)
+        .is_some_and(|entries| entries.first_of(MANIFESTS).is_some() || entries.has_ending(&names))
 }
 
 /// Whether a folder has, or lies below one that has, a manifest that is not the service's `own`, which is told its folder

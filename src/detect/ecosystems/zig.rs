@@ -72,12 +72,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     let sources = at.sources(ZIG.sources, &|_| false);
     let known = framework::find(FRAMEWORKS, |import| source::mention(&sources, import));
     facts.of_framework(known.as_ref(), Fixed::Imported);
-    let calls = ["std.http.Server", ".listen(", "parseIp"];
-    let serves =
-        known.is_some() || calls.iter().any(|call| source::mention(&sources, call).is_some());
-    let default = known.map_or(8080, |known| known.framework.port);
-    let default = serves.then(|| (default, Fixed::NothingSaysOtherwise.into()));
-    facts.port(source::port(&sources, ZIG.listens, default));
+    facts.listen(&sources, known.as_ref(), &["std.http.Server", ".listen(", "parseIp"]);
     Some(facts)
 }
 

@@ -145,11 +145,7 @@ fn finish(
     facts.take_read(at.project, |name| Some(vec![source::names_path(&files, name)?]));
     let known = framework::find(FRAMEWORKS, |include| source::mention(&files, include));
     facts.of_framework(known.as_ref(), Fixed::Included);
-    let mut calls = ["bind(", "listen(", "htons("].iter();
-    let serves = known.is_some() || calls.any(|call| source::mention(&files, call).is_some());
-    let default = known.map_or(8080, |known| known.framework.port);
-    let default = serves.then(|| (default, Fixed::NothingSaysOtherwise.into()));
-    facts.port(source::port(&files, C.listens, default));
+    facts.listen(&files, known.as_ref(), &["bind(", "listen(", "htons("]);
     facts
 }
 

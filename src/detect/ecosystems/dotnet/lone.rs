@@ -25,9 +25,8 @@ pub(super) fn services<'a>(project: &'a Project<'_>) -> impl Iterator<Item = Fac
 }
 
 fn has_project(project: &Project<'_>, dir: &str) -> bool {
-    let ends = [".csproj", ".fsproj", ".vbproj", ".sln", ".slnx"];
     project.tree.entries(dir).is_some_and(|entries| {
-        ends.iter().any(|end| entries.ending(end).next().is_some())
+        entries.has_ending(&[".csproj", ".fsproj", ".vbproj", ".sln", ".slnx"])
             || entries.has("ProjectVersion.txt")
     })
 }

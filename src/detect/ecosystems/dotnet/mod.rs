@@ -97,9 +97,7 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject) -> Facts
     let (mut facts, target) = base(at, found);
     facts.weight = Weight::Starts;
     let files = at.sources(DOTNET.sources, &|dir| {
-        project.tree.entries(dir).is_some_and(|entries| {
-            EXTENSIONS.iter().any(|ext| entries.ending(ext).next().is_some())
-        })
+        project.tree.entries(dir).is_some_and(|entries| entries.has_ending(EXTENSIONS))
     });
     let known = framework::find(FRAMEWORKS, |name| found.package(name));
     match &known {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::detect::{manifest::Element, prelude::*};
 
 /// Extensions of project files.
-pub(super) const EXTENSIONS: [&str; 3] = [".csproj", ".fsproj", ".vbproj"];
+pub(super) const EXTENSIONS: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
 
 /// A project file.
 #[derive(Clone, Debug)]

@@ -160,7 +160,7 @@ fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) 
 }
 
 fn has_php(at: Folder<'_>) -> bool {
-    at.entries().is_some_and(|entries| entries.ending(".php").next().is_some())
+    at.entries().is_some_and(|entries| entries.has_ending(&[".php"]))
 }
 
 /// `index.php`, else the first page there is.
