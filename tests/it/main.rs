@@ -11,6 +11,7 @@ mod context;
 mod daemonless;
 mod detect;
 mod detect_run;
+mod detect_shape;
 mod discovery;
 mod docker;
 mod docker_load;

@@ -42,12 +42,11 @@ const POSTGRES: &[&str] =
 
 /// All services in Haskell.
 pub fn find(project: &Project<'_>) -> Vec<Facts> {
-    let found = project.tree.outermost(|dir, entries| {
+    project.tree.outermost(|dir, entries| {
         let is_root = entries.first_of(&["stack.yaml", "cabal.project", "package.yaml"]).is_some()
             || entries.ending(".cabal").next().is_some();
         is_root.then(|| service(Folder::new(project, dir)))
-    });
-    found
+    })
 }
 
 fn service(at: Folder<'_>) -> Facts {
@@ -58,7 +57,7 @@ fn service(at: Folder<'_>) -> Facts {
     facts.tool = if is_stack { "stack" } else { "cabal" };
     facts.decide(What::Language, "haskell", Fixed::ItsPackageFiles, first.clone());
     let manifest = at.first_of(&["stack.yaml", "cabal.project"]);
-    let manifest = manifest.map(|name| at.place(name, None)).or(first.clone());
+    let manifest = manifest.map(|name| at.place(name, None)).or_else(|| first.clone());
     facts.decide(What::BuildSystem, facts.tool, Fixed::ItsBuildFile, manifest);
     facts.version(version(at, is_stack));
     let depends = |name: &str| packages.iter().find_map(|text| depends(text, name));

@@ -23,7 +23,7 @@ static FRAMEWORKS: &[Framework] =
     &[framework("jester", &["jester"], 5000), framework("prologue", &["prologue"], 8080)];
 
 /// All services in Nim.
-pub fn find(project: &Project<'_>) -> Vec<Facts> {
+pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
     let packages = project.tree.dirs().filter_map(|(dir, entries)| {
         Some((Folder::new(project, dir), entries.ending(".nimble").next()?))
     });

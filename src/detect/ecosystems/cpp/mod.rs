@@ -93,7 +93,7 @@ const OTHERS: &[&str] = &[
 
 /// All services in C and C++.
 pub fn find(project: &Project<'_>) -> Vec<Facts> {
-    let found = project.tree.outermost(|dir, entries| {
+    project.tree.outermost(|dir, entries| {
         let at = Folder::new(project, dir);
         if entries.has("CMakeLists.txt") {
             cmake(at)
@@ -104,8 +104,7 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         } else {
             lone(at)
         }
-    });
-    found
+    })
 }
 
 /// Language (`c` or `cpp`, by the extensions of most sources), build system and version; `None` without any source.

@@ -45,7 +45,7 @@ impl Facts {
     pub(in crate::detect) fn front_end_of(
         &mut self,
         project: &Project<'_>,
-        site: &Facts,
+        site: &Self,
     ) -> Option<Vec<Step>> {
         let mut own = Self::default();
         let front = own.front_end(project, &site.dir, None)?;
