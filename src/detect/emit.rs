@@ -201,7 +201,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::detect::Evidence;
+    use crate::detect::{Evidence, Fixed, Rule, What};
 
     #[test]
     fn what_is_written_reads_as_the_same_value() {
@@ -224,14 +224,14 @@ mod tests {
     #[test]
     fn reasoning_names_rule_and_place_and_what_lost() {
         let decisions = [
-            Decision::new("port", "", "nothing listens", []),
+            Decision::new(What::Port, "", Fixed::NothingListens, []),
             Decision::new(
-                "version",
+                What::Version,
                 "22",
-                "engines.node",
+                Rule::Named("engines.node".to_owned()),
                 [Evidence::line("package.json", Some(4))],
             )
-            .not("18", Some(Evidence::line(".nvmrc", Some(1))), "engines comes first"),
+            .not("18", Some(Evidence::line(".nvmrc", Some(1))), Fixed::NoSuchVersion),
         ];
         let expected = "version 22 (engines.node, package.json:4), not 18 of .nvmrc:1; no port was found: nothing listens";
         assert_eq!(reasoning(&decisions), expected);

@@ -413,8 +413,6 @@ pub enum Rule {
     AsksFor(String, String),
     /// An alias of `deps.edn` whose namespace is in no file.
     Alias(&'static str),
-    /// A rule of an ecosystem that is still worded there.
-    Worded(String),
 }
 
 impl From<Fixed> for Rule {
@@ -434,7 +432,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(fixed) => fixed.fmt(f),
-            Self::Named(name) | Self::Worded(name) => f.write_str(name),
+            Self::Named(name) => f.write_str(name),
             Self::Manifest(name) => write!(f, "a {name}"),
             Self::Range(key, range) => write!(f, "{key} `{range}`"),
             Self::Within(pin, key, range) => write!(f, "{pin}, within {key} `{range}`"),
@@ -498,13 +496,13 @@ impl fmt::Display for Evidence {
 impl Decision {
     /// A decision and where it was seen.
     pub fn new(
-        what: impl Into<What>,
+        what: What,
         value: impl Into<String>,
         rule: impl Into<Rule>,
         evidence: impl IntoIterator<Item = Evidence>,
     ) -> Self {
         Self {
-            what: what.into(),
+            what,
             value: value.into(),
             rule: rule.into(),
             evidence: evidence.into_iter().collect(),
@@ -521,50 +519,5 @@ impl Decision {
     ) -> Self {
         self.rejected.push(Rejected { value: value.into(), evidence, why: why.into() });
         self
-    }
-}
-
-// Bridge for ecosystems that still word their decisions; it goes with the last of them.
-impl From<&str> for What {
-    fn from(text: &str) -> Self {
-        match text {
-            "language" => Self::Language,
-            "build system" => Self::BuildSystem,
-            "version" => Self::Version,
-            "framework" => Self::Framework,
-            "base" => Self::Base,
-            "packages" => Self::Packages,
-            "install command" => Self::InstallCommand,
-            "build command" => Self::BuildCommand,
-            "artifacts" => Self::Artifacts,
-            "start command" => Self::StartCommand,
-            "port" => Self::Port,
-            "health" => Self::Health,
-            _ => Self::Service,
-        }
-    }
-}
-
-impl PartialEq<&str> for What {
-    fn eq(&self, text: &&str) -> bool {
-        *self == Self::from(*text)
-    }
-}
-
-impl From<&str> for Rule {
-    fn from(text: &str) -> Self {
-        Self::Worded(text.to_owned())
-    }
-}
-
-impl From<&String> for Rule {
-    fn from(text: &String) -> Self {
-        Self::Worded(text.clone())
-    }
-}
-
-impl From<String> for Rule {
-    fn from(text: String) -> Self {
-        Self::Worded(text)
     }
 }
