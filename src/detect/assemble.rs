@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Family,
-    facts::{Facts, Files, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
+    facts::{Facts, Files, Kind, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
     language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     paths::literal,
     versions::Version,
@@ -159,19 +159,26 @@ fn files(facts: &mut Facts, spec: &mut UniversalBuild) {
 }
 
 fn steps(family: Family, facts: &mut Facts, build: &mut Build) {
-    let lines = |steps: &[Step]| {
-        let steps = steps.iter().filter(|step| step.not_on != Some(family));
+    let lines = |steps: &[Step], is_told: &dyn Fn(&Step) -> bool| {
+        let steps = steps.iter().filter(|step| step.not_on != Some(family) && is_told(step));
         steps.map(Step::line).collect::<Vec<_>>()
     };
+    let all = |steps: &[Step]| lines(steps, &|_| true);
     let layers = facts.layers.iter();
     build.dependencies = layers
-        .map(|layer| DependencyStep { files: layer.files.clone(), commands: lines(&layer.steps) })
+        .map(|layer| DependencyStep { files: layer.files.clone(), commands: all(&layer.steps) })
         .collect();
-    build.commands = lines(&facts.steps);
-    let is_told = facts.decisions.iter().any(|decision| decision.what == What::BuildCommand);
-    if !build.commands.is_empty() && !is_told {
-        let all = build.commands.join("; ");
-        facts.decisions.push(Decision::new(What::BuildCommand, all, Fixed::WhatIsLeft, []));
+    build.commands = all(&facts.steps);
+    let installs = |step: &Step| step.kind == Kind::Install;
+    let early = facts.layers.iter().flat_map(|layer| lines(&layer.steps, &installs)).collect();
+    let told = [
+        (What::InstallCommand, early, Fixed::SeesItsFiles),
+        (What::InstallCommand, lines(&facts.steps, &installs), Fixed::NeedsTheSources),
+        (What::BuildCommand, lines(&facts.steps, &|step| !installs(step)), Fixed::WhatIsLeft),
+    ];
+    for (what, lines, rule) in told.into_iter().filter(|(_, lines, _)| !lines.is_empty()) {
+        let lines: Vec<String> = lines;
+        facts.decisions.push(Decision::new(what, lines.join("; "), rule, []));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::detect::{Decision, Detected, Evidence, Rejected, Service};
+use crate::detect::{Decision, Detected, Rejected, Service};
 
 /// A paragraph for each service, a line for each decision.
 pub fn text(detected: &Detected) -> String {
@@ -51,34 +51,12 @@ pub fn json(detected: &Detected) -> Value {
 
 fn service(service: &Service) -> Value {
     let metadata = &service.spec.metadata;
-    let decisions: Vec<Value> = service.decisions.iter().map(decision).collect();
     json!({
         "service": name(service),
         "path": service.dir,
         "language": metadata.language,
         "build_system": metadata.build_system,
         "framework": metadata.framework,
-        "decisions": decisions,
+        "decisions": service.decisions,
     })
-}
-
-fn decision(decision: &Decision) -> Value {
-    let lost = |lost: &Rejected| {
-        json!({
-            "value": lost.value,
-            "evidence": lost.evidence.as_ref().map(evidence),
-            "why": lost.why.to_string(),
-        })
-    };
-    json!({
-        "what": decision.what.to_string(),
-        "value": decision.value,
-        "rule": decision.rule.to_string(),
-        "evidence": decision.evidence.iter().map(evidence).collect::<Vec<_>>(),
-        "rejected": decision.rejected.iter().map(lost).collect::<Vec<_>>(),
-    })
-}
-
-fn evidence(evidence: &Evidence) -> Value {
-    json!({ "file": evidence.file, "line": evidence.line })
 }

@@ -5,16 +5,20 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::versions::Version;
 
 /// One decision: `what` is `value` because of `rule`, seen at `evidence`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// What was decided.
+    #[serde(serialize_with = "as_text")]
     pub what: What,
     /// The outcome; empty when nothing was found.
     pub value: String,
     /// Why.
+    #[serde(serialize_with = "as_text")]
     pub rule: Rule,
     /// Where it was seen.
     pub evidence: Vec<Evidence>,
@@ -23,7 +27,7 @@ pub struct Decision {
 }
 
 /// A place in the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     /// Path relative to the root.
     pub file: String,
@@ -32,14 +36,19 @@ pub struct Evidence {
 }
 
 /// An alternative that lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// What it would have been.
     pub value: String,
     /// Where it was seen.
     pub evidence: Option<Evidence>,
     /// Why it lost.
+    #[serde(serialize_with = "as_text")]
     pub why: Rule,
+}
+
+fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Defines an enum whose variants are shown as fixed words.
@@ -126,6 +135,8 @@ words! {
         FileServerPort = "the file server's own",
         StaticServerPort = "the static server's",
         // What is built, copied, installed.
+        SeesItsFiles = "before the sources appear: it sees only its files",
+        NeedsTheSources = "it needs the sources",
         WhatIsLeft = "what is left once the sources are there",
         ProgramReadsIt = "the program reads it",
         ProgramWritesBeside = "the program writes beside itself",
