@@ -1,5 +1,5 @@
 # Every target is a script of tests/testbed; each installs what it needs and says what it does.
-.PHONY: demo test test-sbom test-release lint bench bench-detect release clean-testbed
+.PHONY: demo test test-sbom test-release lint bench bench-detect detect-size release clean-testbed
 
 demo: ## build peelbox, then an example into an image
 	@tests/testbed/demo
@@ -19,6 +19,9 @@ bench: ## peelbox against buildctl, buildx and `docker load`
 
 bench-detect: ## `peelbox detect` against other detectors; nixpacks takes some minutes to build the first time
 	@tests/testbed/bench-detect
+
+detect-size: ## bytes of `detect` in the static binary, here and at REVISION; minutes for each
+	@tests/testbed/detect-size $(REVISION)
 
 release: ## a static binary: target/release-musl/peelbox
 	@tests/testbed/release
