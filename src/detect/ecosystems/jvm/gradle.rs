@@ -187,17 +187,14 @@ impl<'a> Module<'a> {
         if script.lines.is_empty() && !path.is_empty() {
             return None;
         }
+        // What it depends on brings its own dependencies.
+        let other = |path: &str| {
+            let dir = build.modules.get(path);
+            dir.map(|dir| self::script(build.at(dir), SCRIPTS)).unwrap_or_default()
+        };
+        let others = compiled::reach(script.projects(), |path| other(path).projects());
         let mut names = script.dependencies(catalog);
-        let mut seen = BTreeSet::from([path.to_owned()]);
-        let mut queue = script.projects();
-        while let Some(path) = queue.pop() {
-            let dir = build.modules.get(&path);
-            if let Some(dir) = dir.filter(|_| seen.insert(path)) {
-                let script = self::script(build.at(dir), SCRIPTS);
-                names.extend(script.dependencies(catalog));
-                queue.extend(script.projects());
-            }
-        }
+        names.extend(others.iter().flat_map(|path| other(path).dependencies(catalog)));
         names.extend_from_slice(&plugins);
         let program = Program::new(at, Names(names), Sources::read(at));
         Some(Self { build, path: path.to_owned(), program, script, plugins })

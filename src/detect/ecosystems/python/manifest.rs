@@ -107,10 +107,7 @@ impl Manifest {
         }
         found.read_setup(at);
         if found.dependencies.is_empty() && found.requirements.is_empty() {
-            found.conda = at.first_of(CONDA).map(|name| at.path(name));
-        }
-        if let Some(path) = found.conda.clone() {
-            found.read_conda(at.project, &path);
+            found.read_conda(at);
         }
         if let Some((root, _)) = &found.workspace {
             // A workspace runs on one Python.
@@ -270,8 +267,11 @@ impl Manifest {
     }
 
     /// Names of conda are mostly those of PyPI; what has no such name is left to the reader of the spec.
-    fn read_conda(&mut self, project: &Project<'_>, path: &str) {
-        let Some(yaml) = project.tree.yaml(path) else { return };
+    fn read_conda(&mut self, at: Folder<'_>) {
+        let Some(name) = at.first_of(CONDA) else { return };
+        let path = &at.path(name);
+        self.conda = Some(path.clone());
+        let Some(yaml) = at.yaml(name) else { return };
         self.name = yaml.str_at(&["name"]).map(str::to_owned);
         for item in yaml.get("dependencies").map_or(&[][..], Value::items) {
             self.add_texts(item.get("pip"), path);
