@@ -91,10 +91,8 @@ fn lein(facts: &mut Facts, at: Folder<'_>, manifest: &Text) {
     facts.build(at.dir, if is_ring { "lein ring uberjar" } else { "lein uberjar" });
     let jar = word(":uberjar-name").map(|name| name.trim_matches([')', '}']).trim_matches('"'));
     let jar = quote(jar.unwrap_or("*standalone*"));
-    facts.build(at.dir, format!(
-        "mkdir -p {OUT} && cp \"$(find target -name '*.jar' -name {jar} | head -n 1)\" {OUT}/app.jar"
-    ));
-    facts.program("app.jar");
+    let lists = format!("find target -name '*.jar' -name {jar}");
+    let layout = launch::first_jar(facts, at.dir, &lists);
     // Without :main the jar does not say what to start, the Procfile does.
     if let Some(process) = process.filter(|_| main.is_none())
         && let Some((_, words)) = process.line.split_once("clojure.main ")
@@ -104,7 +102,7 @@ fn lein(facts: &mut Facts, at: Folder<'_>, manifest: &Text) {
         let why = Rule::Procfile(process.name);
         return start(facts, &["app.jar"], namespace, why, process.evidence);
     }
-    facts.start(Layout::Jar.command(facts.language), Fixed::PackedJar, [place]);
+    facts.start(layout.command(facts.language), Fixed::PackedJar, [place]);
 }
 
 fn tools(facts: &mut Facts, at: Folder<'_>, manifest: &Text) {

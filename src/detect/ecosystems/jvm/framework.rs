@@ -160,11 +160,6 @@ const NAMES: &[&str] = &[
 ];
 const EXTENSIONS: &[&str] = &["properties", "yml", "yaml", "conf", "toml"];
 
-/// The port that keys of a module's settings name, and whether they read `PORT`.
-pub(super) fn ports(at: Folder<'_>, keys: &[&str]) -> Ports {
-    of_values(values(at, keys))
-}
-
 /// The path at a key that stands before all others; the key is empty where there is none.
 pub(super) fn prefix(at: Folder<'_>, key: &str) -> String {
     let found = values(at, &[key]).into_iter().next().filter(|_| !key.is_empty());
@@ -173,7 +168,8 @@ pub(super) fn prefix(at: Folder<'_>, key: &str) -> String {
     path.filter(fits).unwrap_or_default()
 }
 
-fn of_values(values: impl IntoIterator<Item = (String, Evidence)>) -> Ports {
+/// The port that values of settings name, and whether they read `PORT`.
+pub(super) fn ports(values: Vec<(String, Evidence)>) -> Ports {
     let mut ports = Ports::default();
     for (value, place) in values {
         if value.contains("PORT") {
@@ -186,8 +182,8 @@ fn of_values(values: impl IntoIterator<Item = (String, Evidence)>) -> Ports {
     ports
 }
 
-/// Values of these keys in all files, in order of the files.
-fn values(at: Folder<'_>, keys: &[&str]) -> Vec<(String, Evidence)> {
+/// Values of these keys in all files of settings, in order of the files.
+pub(super) fn values(at: Folder<'_>, keys: &[&str]) -> Vec<(String, Evidence)> {
     let names = FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| join(folder, name)));
     let names = names.flat_map(|name| EXTENSIONS.iter().map(move |it| format!("{name}.{it}")));
     let paths = names.filter(|name| at.has(name)).map(|name| at.path(&name));
@@ -226,14 +222,15 @@ fn in_conf(text: &Text, key: &str) -> Option<(String, usize)> {
     Some((all.fold(first.to_owned(), |known, (value, _)| format!("{known} {value}")), line))
 }
 
-/// The port of Dropwizard's first connector, in any YAML file beside the build.
-pub(super) fn dropwizard(at: Folder<'_>) -> Ports {
+/// Ports of the first connectors of Dropwizard, in any YAML file beside the build.
+pub(super) fn connectors(at: Folder<'_>) -> Vec<(String, Evidence)> {
     let names = at.entries().into_iter().flat_map(|entries| entries.ending(".yml"));
-    of_values(names.filter_map(|name| {
+    let port = |name| {
         let file = at.yaml(name)?;
         let connectors = file.at(&["server", "applicationConnectors"]);
         let first = connectors.and_then(|all| all.items().first());
         let port = first.or_else(|| file.at(&["server", "connector"]))?.get("port")?;
         Some((port.text()?, at.place(name, Some(port.line))))
-    }))
+    };
+    names.filter_map(port).collect()
 }

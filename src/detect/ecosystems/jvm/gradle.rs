@@ -18,9 +18,10 @@ const LOGIC: &[&str] = &[
     "buildSrc", "build-logic", "buildLogic", "gradle-plugins", "build-conventions", "build-src",
     "build-plugin",
 ];
-/// Plugins that start what is built; the last two bring the main class along.
-const STARTERS: &[&str] = &["application", "io.micronaut.application", "io.ktor.plugin"];
-const RATPACK: &[&str] = &["io.ratpack.ratpack-java", "io.ratpack.ratpack-groovy"];
+/// Plugins that start what is built.
+const STARTERS: &[&str] = &["application", "io.micronaut.application", "io.ktor.plugin", RATPACK];
+/// Brings the main class along.
+const RATPACK: &str = "io.ratpack.";
 const SHADOW: &[&str] =
     &["com.github.johnrengelman.shadow", "com.gradleup.shadow", "io.github.goooler.shadow"];
 const WAR: &[&str] = &["war", "org.gretty"];
@@ -34,21 +35,8 @@ const VERSIONS: &[&str] = &[
     "JavaLanguageVersion.of", "jvmToolchain", "options.release", "release", "targetCompatibility",
     "sourceCompatibility", "jvmTarget", "javaVersion",
 ];
-/// The newest Java that versions of Gradle before one run on (docs.gradle.org, "Compatibility Matrix").
-const LIMITS: &[Limit] = &[
-    ("5.0", 8, 0),
-    ("6.0", 11, 0),
-    ("7.0", 15, 0),
-    ("7.3", 16, 0),
-    ("7.5", 17, 0),
-    ("7.6", 18, 0),
-    ("8.3", 19, 0),
-    ("8.5", 20, 0),
-    ("8.8", 21, 0),
-    ("8.10", 22, 0),
-    ("8.14", 23, 0),
-    ("9.0", 24, 0),
-];
+/// The newest Java with an image that versions of Gradle before one run on (docs.gradle.org, "Compatibility Matrix").
+const LIMITS: &[Limit] = &[("5.0", 8, 0), ("7.3", 11, 0), ("8.5", 17, 0)];
 /// Copies a project's jar and all that it needs into one folder: for projects whose plugins pack nothing to run.
 const LIBRARIES: &str = "allprojects {
     plugins.withId('java') {
@@ -136,12 +124,11 @@ impl<'a> Build<'a> {
         // A module that others are built with is a library, unless a plugin makes something to run of it.
         let used: BTreeSet<String> = modules.iter().flat_map(|it| it.script.projects()).collect();
         let deployed = modules.iter().filter(|it| !used.contains(&it.path) || it.packs());
-        let mut services = launch::strongest(deployed.filter_map(Module::service).collect());
-        if services.is_empty() && !modules.iter().any(|module| module.has("com.android.")) {
+        launch::deployed(deployed.filter_map(Module::service), || {
+            let is_android = modules.iter().any(|module| module.has("com.android."));
             let root = modules.iter().find(|module| module.path.is_empty());
-            services.extend(root.or_else(|| modules.first()).map(Module::library));
-        }
-        services
+            root.or_else(|| modules.first()).filter(|_| !is_android).map(Module::library)
+        })
     }
 
     fn at<'b>(&'b self, dir: &'b str) -> Folder<'b> {
@@ -200,22 +187,20 @@ impl<'a> Module<'a> {
         if script.lines.is_empty() && !path.is_empty() {
             return None;
         }
+        // What it depends on brings its own dependencies.
+        let other = |path: &str| {
+            let dir = build.modules.get(path);
+            dir.map(|dir| self::script(build.at(dir), SCRIPTS)).unwrap_or_default()
+        };
+        let others = compiled::reach(script.projects(), |path| other(path).projects());
         let mut names = script.dependencies(catalog);
-        let mut seen = BTreeSet::from([path.to_owned()]);
-        let mut queue = script.projects();
-        while let Some(path) = queue.pop() {
-            let dir = build.modules.get(&path);
-            if let Some(dir) = dir.filter(|_| seen.insert(path)) {
-                let script = self::script(build.at(dir), SCRIPTS);
-                names.extend(script.dependencies(catalog));
-                queue.extend(script.projects());
-            }
-        }
+        names.extend(others.iter().flat_map(|path| other(path).dependencies(catalog)));
         names.extend_from_slice(&plugins);
         let program = Program::new(at, Names(names), Sources::read(at));
         Some(Self { build, path: path.to_owned(), program, script, plugins })
     }
 
+    /// Whether a plugin is applied; of those with one beginning, which ends in a dot, any.
     fn has(&self, part: &str) -> bool {
         self.plugins.iter().any(|(id, _)| id == part || part.ends_with('.') && id.starts_with(part))
     }
@@ -306,21 +291,16 @@ impl<'a> Module<'a> {
         format!("{gradle} --no-daemon {arguments}")
     }
 
-    /// Whether a plugin starts what is built.
-    fn applies(&self) -> bool {
-        self.has_any(STARTERS) || self.has_any(RATPACK)
-    }
-
     /// Whether a plugin makes something to run.
     fn packs(&self) -> bool {
-        let packs =
-            self.has_any(&[BOOT, "io.quarkus"]) || self.has_any(WAR) || self.has_any(SHADOW);
-        self.applies() || packs && !self.program.sources.mains.is_empty()
+        let has_main = !self.program.sources.mains.is_empty();
+        let packers = [&[BOOT, "io.quarkus"], WAR, SHADOW].concat();
+        self.has_any(STARTERS) || has_main && self.has_any(&packers)
     }
 
     fn service(&self) -> Option<Facts> {
         let (at, script) = (self.program.at, &self.script);
-        let (applies, is_war) = (self.applies(), self.has_any(WAR));
+        let (applies, is_war) = (self.has_any(STARTERS), self.has_any(WAR));
         if self.has_any(ANDROID) || self.has_any(ELSEWHERE) && !applies {
             return None;
         }
@@ -330,16 +310,15 @@ impl<'a> Module<'a> {
         let (mut facts, java) = self.facts();
         self.dependencies(&mut facts);
         let libs = at.path("build/libs");
-        let run = |facts: &mut Facts, before: &str, task: &str, after: &str| {
-            let arguments = format!("{before}{}{after}", self.task(task));
-            facts.build(self.build.root.dir, self.gradle(&arguments));
+        let run = |facts: &mut Facts, arguments: &str| {
+            facts.build(self.build.root.dir, self.gradle(arguments));
         };
         let jar = |facts: &mut Facts, task: &str, extension: &str| {
-            run(facts, "", task, "");
+            run(facts, &self.task(task));
             launch::jar(facts, &libs, extension)
         };
         let layout = if self.has("io.quarkus") {
-            run(&mut facts, "", "build", " -x test");
+            run(&mut facts, &format!("{} -x test", self.task("build")));
             facts.take(&at.path("build/quarkus-app"), "");
             Layout::Quarkus
         } else if is_boot && is_war {
@@ -347,10 +326,10 @@ impl<'a> Module<'a> {
         } else if is_boot {
             jar(&mut facts, "bootJar", "jar")
         } else if is_war && !applies {
-            run(&mut facts, "", "war", "");
+            run(&mut facts, &self.task("war"));
             launch::war(&mut facts, &libs, java)
-        } else if applies && (class.is_some() || self.has_any(RATPACK)) {
-            run(&mut facts, "", "installDist", "");
+        } else if applies && (class.is_some() || self.has(RATPACK)) {
+            run(&mut facts, &self.task("installDist"));
             let given = script.setting("applicationName").map(|(name, _)| name);
             // The context lies in `/build`.
             let name = given.or_else(|| self.name()).unwrap_or_else(|| "build".to_owned());
@@ -365,15 +344,10 @@ impl<'a> Module<'a> {
             let class = class.filter(|_| has_main)?;
             let init = "/tmp/libraries.gradle";
             facts.write_for_build(init, LIBRARIES);
-            run(&mut facts, &format!("-I {init} "), "peelboxLibraries", "");
+            run(&mut facts, &format!("-I {init} {}", self.task("peelboxLibraries")));
             facts.program("lib");
             Layout::Class(&["lib/*"], vec![class])
         };
-        match layout {
-            Layout::Class(..) => {}
-            Layout::Script(_) if !has_main => {}
-            _ => facts.weight = Weight::Framework,
-        }
         self.program.launch(&mut facts, &layout);
         Some(facts)
     }
@@ -411,12 +385,7 @@ impl<'a> Module<'a> {
         let is_new = self.boot() >= Some((3, 0)) || gradle.is_some_and(|it| it.major >= 9);
         let newest = gradle.and_then(|gradle| newest_for(LIMITS, gradle));
         let default = Wanted::default();
-        let fallback = match newest.map(|java| java.major) {
-            Some(..11) => (8, Fixed::JavaOfWrapper),
-            Some(11..17) => (11, Fixed::JavaOfWrapper),
-            Some(17..21) => (17, Fixed::JavaOfWrapper),
-            _ => default.fallback,
-        };
+        let fallback = newest.map_or(default.fallback, |java| (java.major, Fixed::JavaOfWrapper));
         Wanted { build: pins.collect(), fallback, least: if is_new { 17 } else { default.least } }
     }
 

@@ -39,7 +39,12 @@ impl<'a> Program<'a> {
 
     /// Adds its framework, what it is started with, port, health and the environment they need.
     pub(super) fn launch(&self, facts: &mut Facts, layout: &Layout) {
-        facts.weight = facts.weight.max(Weight::Starts);
+        let is_packed = match layout {
+            Layout::Class(..) => false,
+            Layout::Script(_) => !self.sources.mains.is_empty(),
+            _ => true,
+        };
+        facts.weight = if is_packed { Weight::Framework } else { Weight::Starts };
         facts.of_framework(self.framework.as_ref(), Fixed::DependencyOrPlugin);
         // What lies among the sources is packed with them.
         facts.claims.push(self.at.path("src/main"));
@@ -111,10 +116,10 @@ impl<'a> Program<'a> {
         let files = &self.sources.files;
         let framework = self.framework.as_ref().map(|known| known.framework);
         let own = framework.and_then(|framework| framework.own);
-        let set = match facts.framework {
-            Some("dropwizard") => framework::dropwizard(self.at),
-            _ => framework::ports(self.at, own.unwrap_or(COMMON).port),
-        };
+        let set = framework::ports(match facts.framework {
+            Some("dropwizard") => framework::connectors(self.at),
+            _ => framework::values(self.at, own.unwrap_or(COMMON).port),
+        });
         let text = match own {
             Some(_) => source::Ports::default(),
             None => source::ports(files, JAVA.listens),
@@ -194,14 +199,18 @@ impl Layout {
     }
 }
 
-/// The one jar of a folder that can be started, at a known place.
-pub(super) fn jar(facts: &mut Facts, folder: &str, extension: &str) -> Layout {
-    facts.build(".", format!(
-        "mkdir -p {OUT} && cp \"$(ls {}/*.{extension} | grep -v -e '-plain\\.' -e '-sources\\.' -e '-javadoc\\.' -e '-tests\\.' -e '/original-' | head -n 1)\" {OUT}/app.jar",
-        quote(folder)
-    ));
+/// The first jar that a command lists, at a known place.
+pub(super) fn first_jar(facts: &mut Facts, dir: &str, lists: &str) -> Layout {
+    facts.build(dir, format!("mkdir -p {OUT} && cp \"$({lists} | head -n 1)\" {OUT}/app.jar"));
     facts.program("app.jar");
     Layout::Jar
+}
+
+/// The one jar of a folder that can be started.
+pub(super) fn jar(facts: &mut Facts, folder: &str, extension: &str) -> Layout {
+    let others = "-e '-plain\\.' -e '-sources\\.' -e '-javadoc\\.' -e '-tests\\.' -e '/original-'";
+    let lists = format!("ls {}/*.{extension} | grep -v {others}", quote(folder));
+    first_jar(facts, ".", &lists)
 }
 
 /// The war of a folder, unpacked.
@@ -226,9 +235,14 @@ pub(super) fn library(
 }
 
 /// Those that are packed or stand on a framework, where there are any: what merely has a `main` beside them is a tool.
-pub(super) fn strongest(mut all: Vec<Facts>) -> Vec<Facts> {
+/// Without any service the library.
+pub(super) fn deployed(
+    services: impl Iterator<Item = Facts>,
+    library: impl FnOnce() -> Option<Facts>,
+) -> Vec<Facts> {
+    let mut all: Vec<Facts> = services.collect();
     if all.iter().any(|facts| facts.weight >= Weight::Framework) {
         all.retain(|facts| facts.weight >= Weight::Framework);
     }
-    all
+    if all.is_empty() { library().into_iter().collect() } else { all }
 }

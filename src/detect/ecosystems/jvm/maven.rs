@@ -38,48 +38,24 @@ pub(super) fn find(project: &Project<'_>) -> Vec<Facts> {
     let poms = Poms::read(project);
     let mut reactors: BTreeMap<&str, Vec<Module<'_>>> = BTreeMap::new();
     for model in poms.models() {
-        reactors.entry(model.reactor()).or_default().push(Module::new(project, model));
+        reactors.entry(&model.pom.reactor).or_default().push(Module::new(project, model));
     }
     reactors.into_values().flat_map(|modules| services(&modules)).collect()
 }
 
 /// The services of modules that are built together; without any the library that the topmost is.
 fn services(modules: &[Module<'_>]) -> Vec<Facts> {
-    let all = modules.iter().filter_map(|module| Some((module, module.packaging()?)));
-    let (plain, packed): (Vec<_>, Vec<_>) =
-        all.partition(|(_, packaging)| matches!(packaging, Packaging::Plain(_)));
+    let all = modules.iter().filter_map(Module::service);
+    let (packed, plain): (Vec<_>, Vec<_>) = all.partition(|(_, is_packed)| *is_packed);
     // A `main` without anything that packages it is a tool, where its neighbours are packaged.
     let least = if packed.is_empty() { Weight::Files } else { Weight::Stated };
-    let service = |(module, packaging): (&Module<'_>, Packaging)| module.service(packaging);
-    let plain = plain.into_iter().map(service).filter(|facts| facts.weight >= least);
-    let services: Vec<Facts> = plain.chain(packed.into_iter().map(service)).collect();
-    if services.is_empty() {
-        let top = modules.iter().find(|module| module.reactor == module.program.at.dir);
-        return top.map(Module::library).into_iter().collect();
-    }
-    launch::strongest(services)
-}
-
-/// What a module becomes.
-enum Packaging {
-    /// A jar with everything in it.
-    FatJar,
-    /// A war that can be started.
-    BootWar,
-    /// A war for a server.
-    War,
-    /// `target/quarkus-app`.
-    Quarkus,
-    /// A jar beside the jars it needs; the class to start.
-    Plain(String),
-    /// The same, but the manifest and the plugin of Helidon know how.
-    Helidon,
+    let plain = plain.into_iter().filter(|(facts, _)| facts.weight >= least);
+    let top = || modules.iter().find(|module| module.model.pom.reactor == module.program.at.dir);
+    launch::deployed(plain.chain(packed).map(|(facts, _)| facts), || top().map(Module::library))
 }
 
 struct Module<'a> {
     model: Model<'a>,
-    /// Folder from which it is built.
-    reactor: &'a str,
     program: Program<'a>,
 }
 
@@ -89,39 +65,89 @@ impl<'a> Module<'a> {
         let has_sources = model.pom.modules.is_empty() || at.has_dir("src/main");
         let sources = if has_sources { Sources::read(at) } else { Sources::default() };
         let program = Program::new(at, Names(model.names()), sources);
-        Self { model, reactor: model.reactor(), program }
+        Self { model, program }
     }
 
-    fn packaging(&self) -> Option<Packaging> {
-        let Self { model, program: Program { at, sources, names, .. }, .. } = self;
+    /// The service, and whether it is packed to be run; `None` where nothing is started.
+    fn service(&self) -> Option<(Facts, bool)> {
+        let (mut facts, java) = self.facts();
+        let layout = self.layout(&mut facts, java)?;
+        self.dependencies(&mut facts);
+        // Maven builds the front end itself, with a Node.js that the plugin fetches.
+        let front_end = self.model.set_folder("frontend-maven-plugin", "workingDirectory");
+        facts.claims.extend(front_end.filter(|folder| folder != self.program.at.dir));
+        self.program.launch(&mut facts, &layout);
+        Some((facts, !matches!(layout, Layout::Class(..))))
+    }
+
+    /// What the packaging and the plugins make, and the steps that make it.
+    fn layout(&self, facts: &mut Facts, java: u32) -> Option<Layout> {
+        let Self { model, program: Program { at, sources, names, .. } } = self;
         let kind = model.own(&["packaging"]);
         let parent = |name: &str| model.pom.project.text_at(&["parent", name]).unwrap_or_default();
         let has_main = !sources.mains.is_empty();
-        let is_single = self.reactor == at.dir && model.pom.modules.is_empty();
+        let is_single = model.pom.reactor == at.dir && model.pom.modules.is_empty();
         let is_boot = model.has_plugin("spring-boot-maven-plugin");
-        let is_helidon = names.have(&["io.helidon"]);
+        let is_helidon = parent("groupId") == "io.helidon.applications";
         let is_micronaut = model.has_plugin("micronaut-maven-plugin")
             || parent("artifactId") == "micronaut-parent";
         Some(match kind.as_deref().unwrap_or("jar") {
             "pom" | "maven-plugin" | "eclipse-plugin" | "maven-archetype" => return None,
-            "war" if is_boot => Packaging::BootWar,
-            "war" => Packaging::War,
-            "quarkus" => Packaging::Quarkus,
+            "war" if is_boot => self.package(facts, "war"),
+            "war" => self.war(facts, java),
+            "quarkus" => self.quarkus(facts),
+            // A library inherits the plugin too, but has nothing that is served.
             _ if model.has_plugin("quarkus-maven-plugin") => {
-                // A library inherits the plugin too, but has nothing that is served.
-                let serves = is_single || sources.mention(QUARKUS);
-                return serves.then_some(Packaging::Quarkus);
+                (is_single || sources.mention(QUARKUS)).then(|| self.quarkus(facts))?
             }
-            _ if is_boot && (has_main || is_single) => Packaging::FatJar,
-            _ if is_helidon && parent("groupId") == "io.helidon.applications" => Packaging::Helidon,
-            _ if is_micronaut && has_main => Packaging::FatJar,
-            _ if model.has_plugin("vertx-maven-plugin") => Packaging::FatJar,
-            _ => match self.main_class()? {
-                _ if model.has_plugin("maven-shade-plugin") => Packaging::FatJar,
-                _ if self.assembles() => Packaging::FatJar,
-                class => Packaging::Plain(class),
-            },
+            _ if is_boot && (has_main || is_single) => self.package(facts, "jar"),
+            _ if is_helidon && names.have(&["io.helidon"]) => {
+                facts.take(&at.path("target/libs"), "libs");
+                self.package(facts, "jar")
+            }
+            _ if is_micronaut && has_main => self.package(facts, "jar"),
+            _ if model.has_plugin("vertx-maven-plugin") => self.package(facts, "jar"),
+            _ => {
+                let class = self.main_class()?;
+                match model.has_plugin("maven-shade-plugin") || self.assembles() {
+                    true => self.package(facts, "jar"),
+                    false => self.plain(facts, class),
+                }
+            }
         })
+    }
+
+    /// A jar or a war that has everything in it.
+    fn package(&self, facts: &mut Facts, extension: &str) -> Layout {
+        facts.build(&self.model.pom.reactor, self.maven("package"));
+        self.jar(facts, extension)
+    }
+
+    /// A war for a server.
+    fn war(&self, facts: &mut Facts, java: u32) -> Layout {
+        facts.build(&self.model.pom.reactor, self.maven("package"));
+        let target = self.program.at.path("target");
+        match self.final_name() {
+            // The war plugin leaves the unpacked application beside the war.
+            Some(name) => Layout::War(format!("{target}/{name}"), java),
+            None => launch::war(facts, &target, java),
+        }
+    }
+
+    fn quarkus(&self, facts: &mut Facts) -> Layout {
+        facts.build(&self.model.pom.reactor, self.maven("package"));
+        facts.take(&self.program.at.path("target/quarkus-app"), "");
+        Layout::Quarkus
+    }
+
+    /// A jar beside the jars that it needs.
+    fn plain(&self, facts: &mut Facts, class: String) -> Layout {
+        facts.build(&self.model.pom.reactor, self.maven(&format!("package {COPIES}")));
+        self.jar(facts, "jar");
+        // A module without dependencies leaves no folder.
+        facts.build(".", format!("mkdir -p {OUT}/lib"));
+        facts.program("lib");
+        Layout::Class(&["app.jar", "lib/*"], vec![class])
     }
 
     /// Whether the assembly plugin makes a jar with dependencies.
@@ -157,9 +183,9 @@ impl<'a> Module<'a> {
     }
 
     fn library(&self) -> Facts {
-        let place = Some(self.model.pom.place(None));
-        let command = self.maven("package");
-        launch::library(self.facts().0, self.reactor, &command, Fixed::NothingPacked, place)
+        let (facts, place) = (self.facts().0, Some(self.model.pom.place(None)));
+        let (dir, command) = (&self.model.pom.reactor, self.maven("package"));
+        launch::library(facts, dir, &command, Fixed::NothingPacked, place)
     }
 
     /// A command that builds the module and what it needs of the reactor.
@@ -168,60 +194,21 @@ impl<'a> Module<'a> {
     }
 
     fn selection(&self) -> String {
-        match relative(self.reactor, self.program.at.dir).as_str() {
+        match relative(&self.model.pom.reactor, self.program.at.dir).as_str() {
             "." => String::new(),
             module => format!(" -pl {} -am", quote(module)),
         }
     }
 
-    fn service(&self, packaging: Packaging) -> Facts {
-        let (mut facts, java) = self.facts();
-        self.dependencies(&mut facts);
-        // Maven builds the front end itself, with a Node.js that the plugin fetches.
-        let front_end = self.model.set_folder("frontend-maven-plugin", "workingDirectory");
-        facts.claims.extend(front_end.filter(|folder| folder != self.program.at.dir));
-        let target = self.program.at.path("target");
-        if !matches!(packaging, Packaging::Plain(_)) {
-            facts.weight = Weight::Framework;
-            facts.build(self.reactor, self.maven("package"));
-        }
-        let layout = match packaging {
-            Packaging::FatJar => self.jar(&mut facts, &target, "jar"),
-            Packaging::BootWar => self.jar(&mut facts, &target, "war"),
-            Packaging::War => match self.final_name() {
-                // The war plugin leaves the unpacked application beside the war.
-                Some(name) => Layout::War(format!("{target}/{name}"), java),
-                None => launch::war(&mut facts, &target, java),
-            },
-            Packaging::Quarkus => {
-                facts.take(&format!("{target}/quarkus-app"), "");
-                Layout::Quarkus
-            }
-            Packaging::Helidon => {
-                facts.take(&format!("{target}/libs"), "libs");
-                self.jar(&mut facts, &target, "jar")
-            }
-            Packaging::Plain(class) => {
-                facts.build(self.reactor, self.maven(&format!("package {COPIES}")));
-                self.jar(&mut facts, &target, "jar");
-                // A module without dependencies leaves no folder.
-                facts.build(".", format!("mkdir -p {OUT}/lib"));
-                facts.program("lib");
-                Layout::Class(&["app.jar", "lib/*"], vec![class])
-            }
-        };
-        self.program.launch(&mut facts, &layout);
-        facts
-    }
-
     /// The jar in the image: by its name, if that can be known, else found by a command.
-    fn jar(&self, facts: &mut Facts, target: &str, extension: &str) -> Layout {
+    fn jar(&self, facts: &mut Facts, extension: &str) -> Layout {
+        let target = self.program.at.path("target");
         // A shaded jar or one with a classifier may have yet another name.
         let is_renamed =
             RENAMED.iter().any(|(plugin, names)| self.model.set(plugin, names).is_some());
         let classifier = if self.assembles() { "-jar-with-dependencies" } else { "" };
         let Some(name) = self.final_name().filter(|_| !is_renamed) else {
-            return launch::jar(facts, target, extension);
+            return launch::jar(facts, &target, extension);
         };
         facts.take(&format!("{target}/{name}{classifier}.{extension}"), "app.jar");
         Layout::Jar
@@ -234,7 +221,7 @@ impl<'a> Module<'a> {
     fn dependencies(&self, facts: &mut Facts) {
         let built = self.model.built_with();
         let poms = built.iter().flat_map(|model| model.line()).map(Pom::path);
-        let settings = [self.reactor, "."].into_iter().flat_map(|dir| {
+        let settings = [&self.model.pom.reactor, "."].into_iter().flat_map(|dir| {
             Folder::new(self.program.at.project, dir).those(&[
                 ".mvn/settings.xml", ".mvn/extensions.xml", ".mvn/maven.config", ".mvn/jvm.config",
             ])
@@ -243,7 +230,7 @@ impl<'a> Module<'a> {
             ..=1 => "mvn -B dependency:go-offline".to_owned(),
             _ => format!("mvn -B{} compile || true", self.selection()),
         };
-        let step = Step::new(Kind::Install, self.reactor, command);
+        let step = Step::new(Kind::Install, &self.model.pom.reactor, command);
         facts.install(poms.chain(settings).collect(), [step]);
     }
 

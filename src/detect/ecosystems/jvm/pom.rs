@@ -11,6 +11,8 @@ pub(super) struct Pom {
     pub(super) project: Element,
     /// Folders of the modules it builds.
     pub(super) modules: Vec<String>,
+    /// Folder from which Maven builds it: that of the topmost pom whose modules lead to it.
+    pub(super) reactor: String,
 }
 
 /// All poms of the tree.
@@ -18,8 +20,6 @@ pub(super) struct Poms<'p> {
     project: &'p Project<'p>,
     /// By folder.
     all: BTreeMap<String, Pom>,
-    /// Folder of a module → folder of the pom that builds it with others.
-    aggregators: BTreeMap<String, String>,
     /// Artifact id → folders.
     artifacts: BTreeMap<String, Vec<String>>,
 }
@@ -51,7 +51,7 @@ impl Pom {
         let named = [&root].into_iter().chain(active).flat_map(|part| part.all(MODULES));
         let dirs = named.map(|module| module.text.trim_end_matches("pom.xml"));
         let modules = dirs.filter_map(|module| resolve(dir, module)).collect();
-        Some(Self { dir: dir.to_owned(), project: root, modules })
+        Some(Self { dir: dir.to_owned(), project: root, modules, reactor: String::new() })
     }
 
     /// A place in it.
@@ -68,7 +68,7 @@ impl<'p> Poms<'p> {
     /// Reads every `pom.xml`.
     pub(super) fn read(project: &'p Project<'p>) -> Self {
         let all = project.tree.dirs().filter_map(|(dir, _)| Pom::read(project, dir));
-        let all: BTreeMap<String, Pom> = all.map(|pom| (pom.dir.clone(), pom)).collect();
+        let mut all: BTreeMap<String, Pom> = all.map(|pom| (pom.dir.clone(), pom)).collect();
         let mut aggregators = BTreeMap::new();
         let mut artifacts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (dir, pom) in &all {
@@ -79,20 +79,18 @@ impl<'p> Poms<'p> {
                 artifacts.entry(artifact.to_owned()).or_default().push(dir.clone());
             }
         }
-        Self { project, all, aggregators, artifacts }
+        for pom in all.values_mut() {
+            let (mut root, mut seen) = (&pom.dir, BTreeSet::new());
+            while seen.insert(root) {
+                root = aggregators.get(root).unwrap_or(root);
+            }
+            pom.reactor = root.clone();
+        }
+        Self { project, all, artifacts }
     }
 
     pub(super) fn models(&self) -> impl Iterator<Item = Model<'_>> {
         self.all.values().map(|pom| Model { poms: self, pom, depth: 0 })
-    }
-
-    /// The folder from which Maven builds a module: the topmost pom whose modules lead to it.
-    fn reactor<'a>(&'a self, dir: &'a str) -> &'a str {
-        let (mut root, mut seen) = (dir, BTreeSet::new());
-        while seen.insert(root) {
-            root = self.aggregators.get(root).map_or(root, String::as_str);
-        }
-        root
     }
 
     /// The parent of a pom in the tree: what `relativePath` names (`../pom.xml` without it), if it is the one that is meant.
@@ -106,29 +104,21 @@ impl<'p> Poms<'p> {
 }
 
 impl<'p> Model<'p> {
-    /// The folder from which Maven builds it.
-    pub(super) fn reactor(self) -> &'p str {
-        self.poms.reactor(&self.pom.dir)
-    }
-
     /// The model of an artifact that is built together with this one.
     fn beside(self, artifact: &str) -> Option<Self> {
-        let mut dirs = self.poms.artifacts.get(artifact)?.iter();
-        let dir = dirs.find(|dir| self.poms.reactor(dir) == self.reactor())?;
-        Some(Self { pom: self.poms.all.get(dir)?, ..self })
+        let dirs = self.poms.artifacts.get(artifact)?.iter();
+        let mut poms = dirs.filter_map(|dir| self.poms.all.get(dir));
+        let pom = poms.find(|pom| pom.reactor == self.pom.reactor)?;
+        Some(Self { pom, ..self })
     }
 
     /// The models that are built with it, itself included, by folder.
     pub(super) fn built_with(self) -> Vec<Self> {
-        let mut found = BTreeMap::new();
-        let mut queue = vec![self.reactor()];
-        while let Some(dir) = queue.pop() {
-            let Some(pom) = self.poms.all.get(dir) else { continue };
-            if found.insert(dir, Self { pom, ..self }).is_none() {
-                queue.extend(pom.modules.iter().map(String::as_str));
-            }
-        }
-        found.into_values().collect()
+        let pom = |dir: &str| self.poms.all.get(dir);
+        let modules = |dir: &str| pom(dir).map(|pom| pom.modules.clone()).unwrap_or_default();
+        let mut dirs = compiled::reach(vec![self.pom.reactor.clone()], modules);
+        dirs.sort();
+        dirs.iter().filter_map(|dir| Some(Self { pom: pom(dir)?, ..self })).collect()
     }
 
     /// Its pom and all that that inherits from, the nearest first.

@@ -28,12 +28,8 @@ fn services(build: &Sbt<'_>) -> Vec<Facts> {
         && !has_sources(build.root)
         && build.root.entries().is_none_or(|entries| entries.ending(".scala").next().is_none());
     let deployed = modules.iter().filter(|module| !is_holder || module.dir != build.root.dir);
-    let services = deployed.filter_map(|module| build.service(module)).collect();
-    let mut services = launch::strongest(services);
-    if services.is_empty() {
-        services.extend(modules.first().map(|module| build.library(module)));
-    }
-    services
+    let services = deployed.filter_map(|module| build.service(module));
+    launch::deployed(services, || modules.first().map(|module| build.library(module)))
 }
 
 fn has_sources(at: Folder<'_>) -> bool {
@@ -55,6 +51,8 @@ struct Sbt<'a> {
     files: Vec<String>,
     /// The scripts in `project`, as one.
     plugins: Script,
+    /// Libraries and plugins that are named for all projects.
+    names: Vec<(String, Evidence)>,
 }
 
 impl<'a> Sbt<'a> {
@@ -64,10 +62,14 @@ impl<'a> Sbt<'a> {
         let all = entries.into_iter().flat_map(|entries| &entries.files);
         let all = all.filter(|name| name.ends_with(".sbt") || name.ends_with(".scala"));
         let files: Vec<String> = all.map(|name| join(&folder, name)).collect();
-        let plugins = files.iter().filter(|path| path.ends_with(".sbt")).cloned();
-        let plugins = Script::all(root.project, plugins);
+        let of = |extension| {
+            let paths = files.iter().filter(|path| path.ends_with(extension));
+            Script::all(root.project, paths.cloned())
+        };
+        let (sources, plugins) = (of(".scala"), of(".sbt"));
         let script = Script::all(root.project, [root.path("build.sbt")]);
-        Self { root, script, files, plugins }
+        let names = [&script, &sources, &plugins].map(Script::libraries).concat();
+        Self { root, script, files, plugins, names }
     }
 
     /// `lazy val api = project.in(file("api"))`, `(project in file("api"))`; without any the root alone.
@@ -102,11 +104,8 @@ impl<'a> Sbt<'a> {
 
     fn program<'m>(&'m self, module: &'m Module) -> Program<'m> {
         let at = Folder::new(self.root.project, &module.dir);
-        let shared = self.files.iter().filter(|path| path.ends_with(".scala")).cloned();
-        let shared = Script::all(self.root.project, shared);
-        let all = [&module.script, &self.script, &shared, &self.plugins];
-        let names = Names(all.iter().flat_map(|script| script.libraries()).collect());
-        Program::new(at, names, Sources::read(at))
+        let names = [&module.script.libraries()[..], &self.names].concat();
+        Program::new(at, Names(names), Sources::read(at))
     }
 
     fn facts(&self, module: &Module, program: &Program<'_>) -> Facts {
@@ -202,11 +201,13 @@ impl<'a> Sbt<'a> {
         } else if self.plugins.mentions(&["sbt-assembly"]) {
             facts.build(self.root.dir, task("assembly"));
             let target = quote(&program.at.path("target"));
-            facts.build(".", format!(
-                "mkdir -p {OUT} && cp \"$(ls {target}/scala-*/*.jar {target}/*.jar 2>/dev/null | grep -e assembly -e fat -e '\\.jar' | head -n 1)\" {OUT}/app.jar"
-            ));
-            facts.program("app.jar");
-            Layout::Jar
+            launch::first_jar(
+                &mut facts,
+                ".",
+                &format!(
+                    "ls {target}/scala-*/*.jar {target}/*.jar 2>/dev/null | grep -e assembly -e fat -e '\\.jar'"
+                ),
+            )
         } else {
             let own = || Some(program.sources.main()?.class.clone());
             let class = self.setting(module, "mainClass").or_else(own)?;
@@ -218,9 +219,6 @@ impl<'a> Sbt<'a> {
             facts.program("lib");
             Layout::Class(&["lib/*"], vec![class])
         };
-        if !matches!(layout, Layout::Class(..)) {
-            facts.weight = Weight::Framework;
-        }
         program.launch(&mut facts, &layout);
         if is_play {
             play(&mut facts, &layout);

@@ -49,10 +49,10 @@ impl Script {
 
     /// The script without its blocks of these names.
     pub(super) fn without(&self, names: &[&str]) -> Self {
-        let dropped: Vec<Evidence> =
-            names.iter().flat_map(|name| self.block(name).lines).map(|(_, seen)| seen).collect();
-        let keep = |(_, seen): &&(String, Evidence)| !dropped.contains(seen);
-        Self { lines: self.lines.iter().filter(keep).cloned().collect() }
+        let dropped: Vec<_> = names.iter().flat_map(|name| self.block(name).lines).collect();
+        let mut lines = self.lines.clone();
+        lines.retain(|(_, seen)| !dropped.iter().any(|(_, other)| other == seen));
+        Self { lines }
     }
 
     /// Another script's lines behind these.
@@ -95,7 +95,10 @@ impl Script {
     }
 
     /// What is found in each line, with its place.
-    fn each<T>(&self, of: impl Fn(&str) -> Vec<T>) -> Vec<(T, Evidence)> {
+    fn each<'s, Found>(&'s self, of: impl Fn(&'s str) -> Found) -> Vec<(String, Evidence)>
+    where
+        Found: IntoIterator<Item = String>,
+    {
         let lines = self.lines.iter();
         lines.flat_map(|(line, seen)| of(line).into_iter().map(|it| (it, seen.clone()))).collect()
     }
@@ -104,13 +107,12 @@ impl Script {
     pub(super) fn plugins(&self, catalog: &Catalog) -> Vec<(String, Evidence)> {
         let in_block = self.block("plugins").each(|line| {
             let is_applied = !line.contains("apply false") && !line.contains("apply(false)");
-            let parts = line.split(';').filter(|_| is_applied);
-            parts.filter_map(|part| plugin(part, catalog)).collect()
+            let parts = line.split(';').filter(move |_| is_applied);
+            parts.filter_map(|part| plugin(part, catalog))
         });
         let applied = self.each(|line| {
             let mut forms = ["apply plugin:", "apply(plugin ="].iter();
-            let id = forms.find_map(|form| first_quoted(line.split_once(form)?.1));
-            id.map(str::to_owned).into_iter().collect()
+            forms.find_map(|form| first_quoted(line.split_once(form)?.1)).map(str::to_owned)
         });
         [in_block, applied].concat()
     }
@@ -133,8 +135,8 @@ impl Script {
             let label = |name: &str| {
                 quoted(line.split_once(name)?.1.trim_start().strip_prefix([':', '='])?)
             };
-            let labelled = label("group").zip(label("name"));
-            let labelled = labelled.map(|(group, name)| format!("{group}:{name}"));
+            let pair = label("group").zip(label("name"));
+            let labelled = pair.map(|(group, name)| format!("{group}:{name}"));
             written.chain(listed).chain(labelled).collect()
         })
     }
@@ -142,11 +144,11 @@ impl Script {
     /// Dependencies of sbt, `"group" %% "artifact"`, in the same form.
     pub(super) fn libraries(&self) -> Vec<(String, Evidence)> {
         self.each(|line| {
-            let parts: Vec<&str> = line.split('%').filter(|part| !part.is_empty()).collect();
-            let pairs = parts.windows(2);
-            let named =
-                pairs.filter_map(|pair| all_quoted(pair[0]).last().zip(first_quoted(pair[1])));
-            named.map(|(group, artifact)| format!("{group}:{artifact}")).collect()
+            let parts = line.split('%').filter(|part| !part.is_empty());
+            let pairs = parts.clone().zip(parts.skip(1));
+            pairs.filter_map(|(before, behind)| {
+                Some(format!("{}:{}", all_quoted(before).last()?, first_quoted(behind)?))
+            })
         })
     }
 
@@ -156,7 +158,7 @@ impl Script {
             let calls = line.split("project(").skip(1).filter_map(first_quoted);
             let calls = calls.map(|path| path.trim_start_matches(':').to_owned());
             let names = line.split("projects.").skip(1);
-            calls.chain(names.map(|rest| word(rest, ".").replace('.', ":"))).collect()
+            calls.chain(names.map(|rest| word(rest, ".").replace('.', ":")))
         });
         found.into_iter().map(|(path, _)| path).collect()
     }
@@ -183,12 +185,9 @@ impl Script {
 
     /// Folders that a settings script gives to projects: path → folder.
     pub(super) fn project_dirs(&self) -> BTreeMap<String, String> {
-        let of = |(line, _): &(String, Evidence)| {
-            let (project, folder) = line.split_once("projectDir")?;
-            let project = first_quoted(project)?.trim_matches(':');
-            Some((project.to_owned(), first_quoted(folder)?.to_owned()))
-        };
-        self.lines.iter().filter_map(of).collect()
+        let set = self.lines.iter().filter_map(|(line, _)| line.split_once("projectDir"));
+        let pairs = set.filter_map(|(left, right)| first_quoted(left).zip(first_quoted(right)));
+        pairs.map(|(path, dir)| (path.trim_matches(':').to_owned(), dir.to_owned())).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{
     frameworks::{App, FRAMEWORKS, Serve},
-    imports::imports,
+    imports::{assignment, imports, is_name},
 };
 use crate::detect::{paths::below, prelude::*};
 
@@ -150,10 +150,9 @@ fn object(file: &Text, calls: &[&str]) -> Option<Object> {
 /// `app = create_app()` at the start of a line.
 fn called(file: &Text, function: &str) -> Option<Object> {
     file.lines().find_map(|(at, line)| {
-        let (name, value) = line.split_once('=')?;
-        let name = name.split(':').next().unwrap_or(name).trim_end();
-        let rest = value.trim_start().strip_prefix(function)?;
-        (rest.starts_with('(') && is_name(name)).then(|| (name.to_owned(), at, false))
+        let (name, value) = assignment(line)?;
+        let is_call = value.strip_prefix(function)?.starts_with('(');
+        is_call.then(|| (name.to_owned(), at, false))
     })
 }
 
@@ -185,15 +184,11 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
     let made = format!("{}(", best.object);
     let makes = |value: &str| {
         FACTORIES.iter().any(|call| find_word(value, call).is_some())
-            || best.is_factory && value.trim_start().starts_with(&made)
+            || best.is_factory && value.starts_with(&made)
     };
     let (object, line) = file.lines().find_map(|(at, line)| {
-        if let Some((target, value)) = line.split_once('=')
-            && !line.starts_with([' ', '\t', '#'])
-            && is_name(target.trim())
-            && makes(value)
-        {
-            return Some((target.trim(), at));
+        if let Some((target, _)) = assignment(line).filter(|(_, value)| makes(value)) {
+            return Some((target, at));
         }
         let (_, names) = line.strip_prefix("from ")?.split_once(" import ")?;
         names.split(',').filter(|_| !best.is_factory).find_map(|name| {
@@ -212,12 +207,6 @@ fn passes_on(file: &Text, best: &App) -> Option<App> {
 fn find_word(line: &str, word: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).map(|(at, _)| at).find(|at| !line[..*at].ends_with(is_part))
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     apps,
     candidate::{Candidate, Module},
+    imports::{assignment, is_name},
     server,
     version::PYTHON,
 };
@@ -22,8 +23,7 @@ pub(super) fn function(c: &mut Candidate<'_>) -> Option<()> {
         let is_plain = arguments.starts_with("request") || arguments.starts_with("req)");
         (kind.is_some() || is_plain).then_some((at, name.trim()))
     })?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    target.chars().all(fits).then_some(())?;
+    is_name(target).then_some(())?;
     let signature = if kind == Some("cloud_event") { " --signature-type=cloudevent" } else { "" };
     let line_of = format!("functions-framework --target={target}{signature} --port=$PORT");
     let place = Evidence::line(&file.path, Some(line));
@@ -81,11 +81,10 @@ pub(super) fn handed_over(c: &mut Candidate<'_>) -> Option<()> {
         return None;
     }
     let (at, name) = file.lines().find_map(|(at, line)| {
-        let (name, value) = line.split_once('=')?;
-        let name = name.split(':').next()?.trim();
+        let (name, value) = assignment(line)?;
         let is_one = ["app", "application", "api", "asgi", "server"].contains(&name);
-        let is_call = value.trim().starts_with(char::is_alphabetic) && value.contains('(');
-        (is_one && is_call && line.starts_with(name)).then_some((at, name))
+        let is_call = value.starts_with(char::is_alphabetic) && value.contains('(');
+        (is_one && is_call).then_some((at, name))
     })?;
     serve(c, server, name, Rule::ServedBy(server), Evidence::line(&file.path, Some(at)));
     c.facts.port(Port::told(8000, Rule::DefaultOf(server.to_owned()), None));

@@ -2,6 +2,7 @@
 
 use super::{
     candidate::{Candidate, Module},
+    imports::assignment,
     server,
     version::PYTHON,
 };
@@ -166,8 +167,7 @@ impl App {
             .replace("{file}", &file);
         c.start(&line, Rule::ApplicationOf(self.framework.id), [self.place()], &module);
         if !self.is_worker() {
-            let (number, rule, place) = self.port(c);
-            c.facts.port(Port::told(number, rule, place));
+            c.facts.port(self.port(c));
             c.health();
         }
         let port = c.facts.port_number().unwrap_or_default().to_string();
@@ -199,7 +199,7 @@ impl App {
     }
 
     /// What the file that is run says, else what the framework does.
-    fn port(&self, c: &Candidate<'_>) -> (u16, Rule, Option<Evidence>) {
+    fn port(&self, c: &Candidate<'_>) -> Port {
         let of = |is_one: &dyn Fn(&Text) -> bool| {
             let files = c.files.iter().filter(|file| is_one(file)).cloned();
             source::ports(&files.collect::<Vec<_>>(), PYTHON.listens)
@@ -210,11 +210,8 @@ impl App {
             found.number.filter(|_| found.env.is_some())
         };
         let own = of(&|file| file.path == self.file).number.or_else(elsewhere);
-        let default = || Rule::DefaultOf(self.framework.id.to_owned());
-        own.map_or_else(
-            || (self.framework.port, default(), None),
-            |(port, place)| (port, Fixed::PortInSource.into(), Some(place)),
-        )
+        let Framework { id, port, .. } = *self.framework;
+        Port::told_or(own, Fixed::PortInSource, port, Rule::DefaultOf(id.to_owned()))
     }
 }
 
@@ -222,9 +219,9 @@ impl App {
 fn dash(c: &mut Candidate<'_>, app: &App, _: &mut Module) -> Option<String> {
     let text = c.at.project.tree.read(&app.file)?;
     let server = text.text.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        let is_server = value.trim().ends_with(".server") && !line.starts_with([' ', '\t', '#']);
-        is_server.then(|| format!("gunicorn --bind 0.0.0.0:$PORT {{module}}:{}", name.trim()))
+        let (name, value) = assignment(line)?;
+        let is_server = value.ends_with(".server");
+        is_server.then(|| format!("gunicorn --bind 0.0.0.0:$PORT {{module}}:{name}"))
     });
     let server = server.filter(|_| c.manifest.has("gunicorn"));
     if server.is_none() {

@@ -32,6 +32,20 @@ pub(in crate::detect::ecosystems) fn quoted(text: &str) -> Option<&str> {
     text[1..].split([quote, '\n']).next()
 }
 
+/// Name and value of an assignment at the start of a line: `app = Flask(__name__)`, `app: Flask = Flask(__name__)`.
+pub(super) fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.split(':').next().unwrap_or(name).trim_end();
+    is_name(name).then_some((name, value.trim()))
+}
+
+/// Whether a text can be the name of a variable, a function or a class.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// What a program says of itself in a comment: <https://peps.python.org/pep-0723/>.
 pub(super) fn inline(text: &str) -> Option<Value> {
     let lines = text.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);

@@ -8,10 +8,7 @@ use super::{
     manifest::Manifest,
     version::{IN_PLACE, PYTHON, WITH_UV},
 };
-use crate::detect::{
-    paths::{below, glob},
-    prelude::*,
-};
+use crate::detect::{paths::below, prelude::*};
 
 /// Where dependencies are installed.
 pub(super) const VENV: &str = "/opt/venv";
@@ -99,7 +96,7 @@ static MANAGERS: [&Manager; 5] = [&UV, &POETRY, &PDM, &PIP, &PIPENV];
 
 /// The package manager of a folder (none where there is no manifest), and why.
 pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Option<&'static Manager>, Decision) {
-    let member = workspace(at, manifest);
+    let member = manifest.workspace.clone();
     let member = member.map(|(_, place)| (&UV, Rule::Is(Fixed::WorkspaceMember), place));
     let is_locked = |manager: &&Manager| manager.files.first().is_some_and(|lock| at.has(lock));
     let locked = MANAGERS.into_iter().find(is_locked).filter(|_| member.is_none());
@@ -155,44 +152,22 @@ fn declared(at: Folder<'_>, manifest: &Manifest) -> Option<(&'static Manager, Ru
     all.into_iter().flatten().next()
 }
 
-/// The root of the workspace of uv that has this folder as a member.
-pub(super) fn workspace(at: Folder<'_>, manifest: &Manifest) -> Option<(String, Evidence)> {
-    manifest.pyproject.as_ref()?;
-    upward(at.dir).skip(1).find_map(|root| {
-        let path = join(root, "pyproject.toml");
-        let toml = at.project.tree.toml(&path)?;
-        let members = toml.at(&["tool", "uv", "workspace", "members"])?;
-        let is_one = |pattern: &&str| {
-            glob(pattern.trim_start_matches("./").trim_matches('/'), below(root, at.dir))
-        };
-        let place = Evidence::line(&path, Some(members.line));
-        members.texts().iter().any(is_one).then(|| (root.to_owned(), place))
-    })
-}
-
 impl Manager {
     fn is_uv(&self) -> bool {
         std::ptr::eq(self, &UV)
     }
 }
 
-/// How a service gets its dependencies.
-#[derive(Debug, Default)]
-pub(super) struct Install {
-    /// Files that the first steps see.
-    pub(super) files: Vec<String>,
-    pub(super) first: Vec<Step>,
-    /// Steps for after the whole context has appeared.
-    pub(super) build: Vec<Step>,
-}
+/// How a service gets its dependencies: files, the steps that see them alone, and those that see everything.
+type Install = (Vec<String>, Vec<Step>, Vec<Step>);
 
-/// The steps that install.
-pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version) -> Install {
+/// Installs the dependencies; gives the steps that are left for when all files are there.
+pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version) -> Vec<Step> {
     for (name, value) in manager.env {
         c.facts.build_env(name, *value);
     }
     c.facts.cache.extend([PIP_CACHE, manager.cache].map(str::to_owned));
-    let mut install = match manager.is_uv() {
+    let (mut files, mut first, mut build) = match manager.is_uv() {
         true => uv(c),
         false => in_venv(c, manager, version),
     };
@@ -200,16 +175,17 @@ pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version
         let adds: Vec<String> = c.adds.iter().map(|name| quote(name)).collect();
         // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added.
         let pip = if manager.is_uv() { "uv pip" } else { "pip" };
-        let is_late = install.first.is_empty() || manager.is_uv() && !install.build.is_empty();
-        let steps = if is_late { &mut install.build } else { &mut install.first };
+        let is_late = first.is_empty() || manager.is_uv() && !build.is_empty();
+        let steps = if is_late { &mut build } else { &mut first };
         steps.push(step(".", format!("{pip} install {}", adds.join(" "))));
     }
     if c.is_in_place() {
         // What links to the work tree can't be installed without it.
-        install.build.splice(0..0, install.first.drain(..));
-        install.files.clear();
+        build.splice(0..0, first.drain(..));
+        files.clear();
     }
-    install
+    c.facts.install(files, first);
+    build
 }
 
 fn step(dir: &str, command: impl Into<String>) -> Step {
@@ -247,7 +223,7 @@ fn in_venv(c: &Candidate<'_>, manager: &Manager, version: Version) -> Install {
     // Without files there is nothing yet that could be installed without the sources.
     let mut build = if files.is_empty() { std::mem::take(&mut first) } else { Vec::new() };
     build.extend(own.map(|command| step(at.dir, command)));
-    Install { files, first, build }
+    (files, first, build)
 }
 
 /// What pip installs for a manifest: the files that say so, and the command.
@@ -308,8 +284,7 @@ fn poetry(at: Folder<'_>) -> String {
 
 fn uv(c: &Candidate<'_>) -> Install {
     let manifest = &c.manifest;
-    let workspace = workspace(c.at, manifest);
-    let root = workspace.as_ref().map_or(c.at.dir, |(root, _)| root);
+    let root = manifest.workspace.as_ref().map_or(c.at.dir, |(root, _)| root);
     let root = Folder::new(c.at.project, root);
     let frozen = if root.has("uv.lock") { " --frozen" } else { "" };
     let settings = root.toml("pyproject.toml");
@@ -337,10 +312,10 @@ fn uv(c: &Candidate<'_>) -> Install {
     if manifest.local.is_some() && !is_workspace {
         // Folders that are sources are built with the rest; until they are there nothing can be resolved.
         first.extend(own);
-        return Install { build: first, ..Install::default() };
+        return (Vec::new(), Vec::new(), first);
     }
     first.push(sync(without));
-    Install { files, first, build: own.into_iter().collect() }
+    (files, first, own.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::quoted;
-use crate::detect::prelude::*;
+use crate::detect::{
+    paths::{below, glob},
+    prelude::*,
+};
 
 /// A dependency that is needed to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(super) struct Manifest {
     /// Where a dependency is a folder of the tree.
     pub(super) local: Option<Evidence>,
     pub(super) pyproject: Option<Value>,
+    /// Root of the workspace of uv that has the folder as a member, and where it says so.
+    pub(super) workspace: Option<(String, Evidence)>,
     pub(super) has_setup: bool,
     /// File of a conda environment.
     pub(super) conda: Option<String>,
@@ -91,25 +96,29 @@ impl Manifest {
         if let Some(toml) = at.toml("pyproject.toml") {
             found.read_pyproject(&toml, &at.path("pyproject.toml"));
             found.pyproject = Some(toml);
+            found.workspace = workspace(at);
         }
         if let Some(toml) = at.toml("Pipfile") {
             let path = at.path("Pipfile");
             found.add_members(toml.get("packages"), &path, "");
             for key in ["python_full_version", "python_version"] {
-                if let Some(python) = toml.at(&["requires", key]) {
-                    let version = python.text().unwrap_or_default();
-                    found.add_python(&version, &format!("Pipfile {key}"), &path, python.line);
-                }
+                found.add_python(toml.at(&["requires", key]), &format!("Pipfile {key}"), &path);
             }
         }
         found.read_setup(at);
         if found.dependencies.is_empty() && found.requirements.is_empty() {
-            found.conda = at.first_of(CONDA).map(|name| at.path(name));
+            found.read_conda(at);
         }
-        if let Some(path) = found.conda.clone() {
-            found.read_conda(at.project, &path);
+        if let Some((root, _)) = &found.workspace {
+            // A workspace runs on one Python.
+            found.pythons.extend(Self::load(Folder::new(at.project, root)).pythons);
         }
         found
+    }
+
+    /// Whether nothing says what the project needs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dependencies.is_empty() && self.requirements.is_empty() && self.pyproject.is_none()
     }
 
     /// Whether it is a dependency.
@@ -155,8 +164,9 @@ impl Manifest {
         }
     }
 
-    fn add_python(&mut self, version: &str, rule: &str, path: &str, line: usize) {
-        self.pythons.push(Pin::new(version, rule, path, line));
+    fn add_python(&mut self, value: Option<&Value>, rule: &str, path: &str) {
+        let pin = |at: &Value| Pin::new(at.text().unwrap_or_default(), rule, path, at.line);
+        self.pythons.extend(value.map(pin));
     }
 
     fn add_texts(&mut self, list: Option<&Value>, path: &str) {
@@ -172,7 +182,7 @@ impl Manifest {
             let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
             let place = Evidence::line(path, Some(value.line));
             if name == "python" && !python.is_empty() {
-                self.add_python(&spec, python, path, value.line);
+                self.pythons.push(Pin::new(&spec, python, path, value.line));
             } else if value.has("path") {
                 self.local.get_or_insert_with(|| place.clone());
             }
@@ -211,10 +221,7 @@ impl Manifest {
         let name = || poetry?.str_at(&["name"]);
         self.name = toml.str_at(&["project", "name"]).or_else(name).map(str::to_owned);
         self.add_texts(toml.at(&["project", "dependencies"]), path);
-        if let Some(python) = toml.at(&["project", "requires-python"]) {
-            let version = python.text().unwrap_or_default();
-            self.add_python(&version, "requires-python", path, python.line);
-        }
+        self.add_python(toml.at(&["project", "requires-python"]), "requires-python", path);
         for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
             if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
                 self.local.get_or_insert_with(|| here(source));
@@ -238,7 +245,7 @@ impl Manifest {
                 }
             }
             if let Some((at, python)) = keyword(text, "python_requires") {
-                self.add_python(python, "python_requires", path, file.line_at(at));
+                self.pythons.push(Pin::new(python, "python_requires", path, file.line_at(at)));
             }
             let name = || keyword(text, "name").map(|(_, name)| name.to_owned());
             self.name = self.name.take().or_else(name);
@@ -254,14 +261,17 @@ impl Manifest {
             if let Some((key, value)) = line.split_once('=')
                 && key.trim() == "python_requires"
             {
-                self.add_python(value.trim(), "python_requires", &file.path, at);
+                self.pythons.push(Pin::new(value.trim(), "python_requires", &file.path, at));
             }
         }
     }
 
     /// Names of conda are mostly those of PyPI; what has no such name is left to the reader of the spec.
-    fn read_conda(&mut self, project: &Project<'_>, path: &str) {
-        let Some(yaml) = project.tree.yaml(path) else { return };
+    fn read_conda(&mut self, at: Folder<'_>) {
+        let Some(name) = at.first_of(CONDA) else { return };
+        let path = &at.path(name);
+        self.conda = Some(path.clone());
+        let Some(yaml) = at.yaml(name) else { return };
         self.name = yaml.str_at(&["name"]).map(str::to_owned);
         for item in yaml.get("dependencies").map_or(&[][..], Value::items) {
             self.add_texts(item.get("pip"), path);
@@ -276,13 +286,27 @@ impl Manifest {
                 false => spec.to_owned(),
             };
             if name == "python" {
-                self.add_python(&spec, "conda environment", path, item.line);
+                self.pythons.push(Pin::new(&spec, "conda environment", path, item.line));
             }
             if !["pip", "setuptools", "wheel", "conda"].contains(&name) {
                 self.add(name, &spec, false, Evidence::line(path, Some(item.line)));
             }
         }
     }
+}
+
+/// The root of the workspace of uv that has this folder as a member.
+fn workspace(at: Folder<'_>) -> Option<(String, Evidence)> {
+    upward(at.dir).skip(1).find_map(|root| {
+        let path = join(root, "pyproject.toml");
+        let toml = at.project.tree.toml(&path)?;
+        let members = toml.at(&["tool", "uv", "workspace", "members"])?;
+        let is_one = |pattern: &&str| {
+            glob(pattern.trim_start_matches("./").trim_matches('/'), below(root, at.dir))
+        };
+        let place = Evidence::line(&path, Some(members.line));
+        members.texts().iter().any(is_one).then(|| (root.to_owned(), place))
+    })
 }
 
 fn members(table: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
@@ -330,15 +354,14 @@ fn is_path(text: &str) -> bool {
 /// The texts in the first brackets, with their offsets.
 fn list_of_texts(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
-    let Some(open) = text.find('[').filter(|at| *at < 40) else { return found };
-    let mut at = open + 1;
-    while let Some(next) =
-        text[at..].find(['"', '\'', ']']).filter(|n| !text[at + n..].starts_with(']'))
+    let Some(mut at) = text.find('[').filter(|at| *at < 40) else { return found };
+    while let Some(rest) = text.get(at + 1..)
+        && let Some(next) = rest.find(['"', '\'', ']'])
+        && let Some(item) = quoted(&rest[next..])
     {
-        let start = at + next + 1;
-        let Some(length) = text[start..].find(&text[start - 1..start]) else { break };
-        found.push((start - 1, &text[start..start + length]));
-        at = start + length + 1;
+        at += next + 1;
+        found.push((at, item));
+        at += item.len() + 1;
     }
     found
 }

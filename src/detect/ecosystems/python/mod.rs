@@ -2,14 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use self::{
-    candidate::Candidate,
-    frameworks::{App, FRAMEWORKS},
-    manager::{Install, VENV},
-    manifest::Manifest,
-};
+use self::{candidate::Candidate, frameworks::FRAMEWORKS, manager::VENV, manifest::Manifest};
 pub(super) use self::{imports::quoted, version::PYTHON};
-use crate::detect::{prelude::*, procfile::Process};
+use crate::detect::{prelude::*, procfile::Process, shell::option};
 
 mod apps;
 mod bare;
@@ -36,14 +31,8 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
     for (dir, _) in project.tree.dirs() {
         let at = Folder::new(project, dir);
         // `manage.py` below a manifest is a part of that project.
-        let only_manage = || {
-            let manifest = Manifest::load(at);
-            manifest.dependencies.is_empty()
-                && manifest.requirements.is_empty()
-                && manifest.pyproject.is_none()
-        };
-        if manifest::is_here(at) && !(at.has("manage.py") && is_part(&found, dir) && only_manage())
-        {
+        let is_of_django = at.has("manage.py") && is_part(&found, dir);
+        if manifest::is_here(at) && !(is_of_django && Manifest::load(at).is_empty()) {
             found.insert(dir.to_owned());
         }
     }
@@ -62,21 +51,15 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     let mut manifest = Manifest::load(at);
     let files = at.sources(PYTHON.sources, &|path| path != at.dir && dirs.contains(path));
     let (mut manager, mut decision) = manager::decide(at, &manifest);
-    if let Some((root, _)) = manager::workspace(at, &manifest) {
-        // A workspace runs on one Python.
-        manifest.pythons.extend(Manifest::load(Folder::new(at.project, &root)).pythons);
-    }
-    let inline = files.iter().filter(|_| manager.is_none()).find_map(|file| {
-        let stated = imports::inline(&file.text)?;
-        Some((file.path.clone(), stated))
-    });
-    if let Some((path, stated)) = &inline
+    let mut programs = files.iter().filter(|_| manager.is_none());
+    let inline = programs.find_map(|file| Some((file.clone(), imports::inline(&file.text)?)));
+    if let Some((file, stated)) = &inline
         && let Some(python) = stated.get("requires-python")
     {
         manifest.pythons.push(Pin {
             version: python.text().unwrap_or_default(),
             rule: "requires-python".to_owned(),
-            evidence: Evidence::file(path),
+            evidence: Evidence::file(&file.path),
         });
     }
     let mut facts = Facts::new(manager::language(manager, &manifest), at.dir);
@@ -108,24 +91,18 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     }
     c.facts.tool = manager.map_or("none", |manager| manager.id);
     c.facts.decisions.push(decision);
-    let install = manager.map(|manager| manager::install(&mut c, manager, version));
-    Some(finish(c, install))
+    let built = manager.map(|manager| manager::install(&mut c, manager, version));
+    Some(finish(c, built))
 }
 
 /// Looks for what runs, and the framework when there is one.
 fn start(c: &mut Candidate<'_>) -> Option<()> {
-    if django::start(c).is_some() || bare::function(c).is_some() {
+    let of_frameworks = [django::start, bare::function, application, bare::notebooks];
+    if of_frameworks.iter().any(|rule| rule(c).is_some()) {
         return Some(());
     }
-    if let Some(app) = apps::find(c.at.dir, &c.files) {
-        start_app(c, &app);
-        return Some(());
-    }
-    if bare::notebooks(c).is_some() {
-        return Some(());
-    }
-    let rules = [bare::callable, bare::handed_over, bare::program];
-    rules.iter().find_map(|rule| rule(c))?;
+    let others = [bare::callable, bare::handed_over, bare::program];
+    others.iter().find_map(|rule| rule(c))?;
     // Below the root, a package that offers a program, or one that is only the one there is, is more often a tool than a
     // service.
     let is_tool =
@@ -141,7 +118,9 @@ fn start(c: &mut Candidate<'_>) -> Option<()> {
     Some(())
 }
 
-fn start_app(c: &mut Candidate<'_>, app: &App) {
+/// Starts the application of a framework that the sources make.
+fn application(c: &mut Candidate<'_>) -> Option<()> {
+    let app = apps::find(c.at.dir, &c.files)?;
     let packages = app.framework.marks.iter();
     let declared = packages.copied().find_map(|package| c.manifest.place(package));
     let is_files = c.facts.weight == Weight::Files;
@@ -156,6 +135,7 @@ fn start_app(c: &mut Candidate<'_>, app: &App) {
         c.facts.weight = Weight::Files;
     }
     app.start(c);
+    Some(())
 }
 
 /// Whether a Procfile does not start another of the project's languages.
@@ -189,27 +169,20 @@ fn start_process(c: &mut Candidate<'_>, process: Process) {
 
 /// `--port 8080` or `0.0.0.0:8080`.
 fn fixed_port(line: &str) -> Option<u16> {
-    ["--port", "--bind", "-b ", "-p ", "runserver"]
-        .iter()
-        .find_map(|flag| source::number(argument(line, flag)?))
-}
-
-fn argument<'l>(line: &'l str, flag: &str) -> Option<&'l str> {
-    line.split_once(flag)?.1.trim_start_matches(['=', ' ']).split(' ').next()
+    let mut options = ["--port", "--bind", "-b", "-p", "runserver"].into_iter();
+    options.find_map(|name| source::number(option(line, &[name])?))
 }
 
 /// The port of `bind` in the file that gunicorn is told to read, or reads by itself; where it comes from the
 /// environment, the one that stands in for it.
 fn gunicorn_bind(at: Folder<'_>, line: &str) -> Option<(u16, Evidence)> {
     line.split(' ').any(|word| file_name(word) == "gunicorn").then_some(())?;
-    let named = ["--config", "-c "].iter().find_map(|flag| argument(line, flag));
+    let named = option(line, &["--config", "-c"]);
     let named = named.map(|file| file.trim_start_matches("file:").trim_start_matches("./"));
     let file = at.read(named.unwrap_or("gunicorn.conf.py"))?;
-    let is_bind = |(_, line): &(usize, &str)| {
-        line.strip_prefix("bind").is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    let (number, bind) = file.lines().find(is_bind)?;
-    Some((source::number(bind)?, Evidence::line(&file.path, Some(number))))
+    let mut lines = file.lines().filter_map(|(at, line)| Some((at, imports::assignment(line)?)));
+    let (at, (_, value)) = lines.find(|(_, (name, _))| *name == "bind")?;
+    Some((source::number(value)?, Evidence::line(&file.path, Some(at))))
 }
 
 /// Packages for a program without a manifest: what it says of itself, else those of what it imports.
@@ -224,21 +197,19 @@ fn add_imported(c: &mut Candidate<'_>, stated: Option<&Value>) {
         }
     };
     adds.append(&mut c.adds);
-    for name in adds {
-        if !c.adds.contains(&name) {
-            c.adds.push(name);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    adds.retain(|name| seen.insert(name.clone()));
+    c.adds = adds;
 }
 
-/// Adds what the image is made of.
-fn finish(c: Candidate<'_>, install: Option<Install>) -> Facts {
+/// Adds what the image is made of; `built` are steps of the manager, if there is one, that need all files.
+fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
     let is_in_place = c.is_in_place();
     let Candidate { at, manifest, files, mut facts, last, .. } = c;
-    facts.set("slim", if install.is_some() { "" } else { "-slim" });
+    facts.set("slim", if built.is_some() { "" } else { "-slim" });
     facts.env("PYTHONDONTWRITEBYTECODE", "1");
     facts.env("PYTHONUNBUFFERED", "1");
-    if install.is_some() {
+    if built.is_some() {
         for (name, value) in [("PATH", PATH), ("VIRTUAL_ENV", VENV)] {
             facts.env(name, value);
             facts.build_env(name, value);
@@ -247,11 +218,9 @@ fn finish(c: Candidate<'_>, install: Option<Install>) -> Facts {
     }
     system::needs(&manifest, &mut facts);
     facts.exclude = exclude(&manifest);
-    let Install { files: seen, first, build } = install.unwrap_or_default();
-    facts.install(seen, first);
     // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
     let front_end = facts.front_end(at.project, at.dir, None).unwrap_or_default();
-    let steps = [front_end.build, front_end.clean, build, last];
+    let steps = [front_end.build, front_end.clean, built.unwrap_or_default(), last];
     facts.steps.extend(steps.into_iter().flatten());
     match writes_beside_itself(&files) {
         // Links of the environment lead to where the work tree is in the build.

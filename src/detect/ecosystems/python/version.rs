@@ -108,8 +108,8 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision)
     if let Some((version, pin)) = stated.and_then(|pin| Some((exact(&pin.version)?, pin))) {
         return (version, decision(version, &pin));
     }
-    let suited = suited(at, manifest).filter(|(minor, ..)| Some(*minor) < DEFAULT.minor);
-    let top = suited.as_ref().map_or(DEFAULT, |(minor, ..)| Version::of(3, *minor));
+    let suited = suited(at, manifest).filter(|(version, ..)| *version < DEFAULT);
+    let top = suited.as_ref().map_or(DEFAULT, |(version, ..)| *version);
     let range = |pin: &Pin| Specifiers::parse(&pin.version);
     let pins = at.managed(&PYTHON).into_iter().chain(manifest.pythons.iter().cloned());
     let mut pins = pins.filter_map(|pin| {
@@ -126,11 +126,7 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision)
         }
         return (first, found);
     }
-    let (rule, place) = match suited {
-        Some((_, name, place)) => (Rule::InstallsOn(name), Some(place)),
-        None => (Fixed::NothingPins.into(), None),
-    };
-    (top, Decision::new(What::Version, top.to_string(), rule, place))
+    pins::decided(suited, DEFAULT)
 }
 
 fn decision(version: Version, pin: &Pin) -> Decision {
@@ -169,8 +165,8 @@ fn best(range: &Specifiers, top: Version) -> Version {
     from(3).or_else(|| from(2)).or_else(lowest).unwrap_or(DEFAULT)
 }
 
-/// The newest minor of Python 3 that all dependencies install on whose version is known, and the one that sets it.
-fn suited(at: Folder<'_>, manifest: &Manifest) -> Option<(u32, &'static str, Evidence)> {
+/// The newest Python 3 that all dependencies install on whose version is known, and the one that sets it.
+fn suited(at: Folder<'_>, manifest: &Manifest) -> Option<Found> {
     let locked = locked(at);
     let limits = LIMITS.iter().filter_map(|(name, bounds)| {
         let written = || {
@@ -182,9 +178,9 @@ fn suited(at: Folder<'_>, manifest: &Manifest) -> Option<(u32, &'static str, Evi
         let (_, minor) = bounds.iter().find(|(below, _)| {
             Version::parse(below).is_some_and(|below| version.triple() < below.triple())
         })?;
-        Some((*minor, *name, place))
+        Some((Version::of(3, *minor), Rule::InstallsOn(name), place))
     });
-    limits.min_by_key(|(minor, ..)| *minor)
+    limits.min_by_key(|(version, ..)| *version)
 }
 
 /// The newest version that a specifier allows, when it says so: `==1.2`, `~=1.2.3`, `^1.2`, `<2`.
