@@ -117,7 +117,7 @@ fn commands(unit: &Unit<'_>, plan: &Plan) -> Vec<Step> {
         (None, None) if plan.build.is_empty() => {}
         (None, None) => steps.push(unit.step(unit.manager.exec(&plan.build))),
     }
-    steps.extend(plan.after.iter().cloned());
+    steps.extend(plan.after.clone());
     steps
 }
 

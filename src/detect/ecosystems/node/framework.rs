@@ -39,13 +39,7 @@ const fn built(
     port: u16,
     (build, start): (&'static str, &'static str),
 ) -> Framework<Own> {
-    let why = Fixed::ServerOfFramework;
-    framework(id, marks, port).programs(programs).makes(Makes::Built { build, start, why })
-}
-
-/// A framework whose build makes a program.
-const fn written(build: &'static str, start: &'static str) -> Makes {
-    Makes::Built { build, start, why: Fixed::WhereBuildWrites }
+    framework(id, marks, port).programs(programs).makes(Makes::Served { build, start })
 }
 
 /// Frameworks that own the whole application, those built on others first.
@@ -56,15 +50,15 @@ pub(super) static META: &[Framework<Own>] = &[
         &["@shopify/hydrogen"],
         &["shopify", "h2"],
         3000,
-        ("shopify hydrogen build", "npx shopify hydrogen preview"),
+        ("shopify hydrogen build", "shopify hydrogen preview"),
     ),
     framework("sapper", &["sapper"], 3000)
         .programs(&["sapper"])
-        .makes(written("sapper build", "node __sapper__/build")),
+        .makes(Makes::Written { build: "sapper build", file: "__sapper__/build" }),
     site("sanity", &["sanity"], &["sanity"], one_page("sanity build", "dist")),
     site("scully", SCULLY, &["scully"], pages("scully", "dist/static")),
-    built("blitz", &["blitz"], &["blitz"], 3000, ("blitz build", "npx blitz start")),
-    built("keystone", KEYSTONE, &["keystone"], 3000, ("keystone build", "npx keystone start")),
+    built("blitz", &["blitz"], &["blitz"], 3000, ("blitz build", "blitz start")),
+    built("keystone", KEYSTONE, &["keystone"], 3000, ("keystone build", "keystone start")),
     own("nextjs", &["next"], &["next"], meta::next).configs(&["next.config"]),
     own("nuxt", NUXT, &["nuxt", "nuxi", "nuxt-ts"], meta::nuxt).configs(&["nuxt.config"]),
     own("tanstack-start", TANSTACK, &[], meta::tanstack),
@@ -85,14 +79,14 @@ pub(super) static META: &[Framework<Own>] = &[
         .configs(&["gatsby-config"]),
     site("gridsome", &["gridsome"], &["gridsome"], pages("gridsome build", "dist")),
     own("adonisjs", &["@adonisjs/core"], &["ace", "adonis"], meta::adonis),
-    built("strapi", STRAPI, &["strapi"], 1337, ("strapi build", "npx strapi start")),
-    built("directus", &["directus"], &["directus"], 8055, ("", "npx directus start")),
-    built("modernjs", MODERN, &["modern"], 8080, ("modern build", "npx modern serve")),
-    built("waku", &["waku"], &["waku"], 8080, ("waku build", "npx waku start")),
+    built("strapi", STRAPI, &["strapi"], 1337, ("strapi build", "strapi start")),
+    built("directus", &["directus"], &["directus"], 8055, ("", "directus start")),
+    built("modernjs", MODERN, &["modern"], 8080, ("modern build", "modern serve")),
+    built("waku", &["waku"], &["waku"], 8080, ("waku build", "waku start")),
     own("vike", &["vike", "vite-plugin-ssr"], &["vike"], meta::vike),
     framework("analog", &["@analogjs/platform"], 3000)
-        .makes(written("vite build", "node dist/analog/server/index.mjs")),
-    built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "npx medusa start")),
+        .makes(Makes::Written { build: "vite build", file: "dist/analog/server/index.mjs" }),
+    built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "medusa start")),
     own("nestjs", &["@nestjs/core"], &[], meta::nest),
     own("angular", &["@angular/core"], &["ng"], meta::angular)
         .configs(&["angular.json", ".angular-cli.json"]),

@@ -5,6 +5,7 @@ use super::{
     lines::calls_any,
     plan::{Plan, production},
     site,
+    source::Source,
     start::Start,
     unit::Unit,
     version::METEOR,
@@ -13,10 +14,10 @@ use crate::detect::prelude::*;
 
 /// What npm installs and the build makes, for outputs that need both.
 const MODULES_AND_DIST: &[&str] = &["node_modules", "dist", "package.json"];
-const OUTPUT_SERVER: &str = "node .output/server/index.mjs";
+const OUTPUT_SERVER: &str = ".output/server/index.mjs";
 
 pub(super) fn redwood(unit: &Unit<'_>, place: Evidence) -> Plan {
-    let start = Start::by_line("npx rw serve", Fixed::ServerOfRedwood, place);
+    let start = Start::npx("rw serve", Fixed::ServerOfRedwood, place);
     Plan::built(unit, "rw build", start, 8910)
 }
 
@@ -42,9 +43,8 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
     if let (Some(("standalone", place)), false) = (output, is_custom) {
         // The server stands in the output as deep as the package does in its workspace.
         let inside = unit.below_root(at.dir);
-        let program = format!("node {}", join(&inside, "server.js"));
-        let start = Start::by_line(&program, Fixed::OutputStandalone, place);
-        let mut plan = Plan::made(unit, "next build", start, 3000, &[]).contained();
+        let start = Start::node(&join(&inside, "server.js"), Fixed::OutputStandalone, place);
+        let mut plan = Plan::made(unit, "next build", start, 3000).taking(unit, &[]);
         plan.facts.take(&at.path(&format!("{dist}/standalone")), "");
         plan.facts.take(&at.path(&format!("{dist}/static")), &join(&inside, ".next/static"));
         if at.has_dir("public") {
@@ -52,10 +52,10 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
         }
         return plan.env("HOSTNAME", "0.0.0.0");
     }
-    let own = ("npx next start", Fixed::ServerOfFramework, place);
+    let own = Start::npx("next start", Fixed::ServerOfFramework, place);
     let mut plan = Plan::scripted(unit, "next build", 3000, own);
     // Pages and images that it makes anew are kept there.
-    plan.after = vec![unit.step(format!("chmod -R a+rwX {}", quote(&dist)))];
+    plan.after = Some(unit.step(format!("chmod -R a+rwX {}", quote(&dist))));
     plan
 }
 
@@ -71,14 +71,14 @@ pub(super) fn nuxt(unit: &Unit<'_>, _: Evidence) -> Plan {
         if is_one_of("target", &["static"]) || generates {
             return Plan::files(unit, "nuxt generate", "dist", Missing::NotFound);
         }
-        let own = ("npx nuxt start", Fixed::ServerOfFramework, place);
+        let own = Start::npx("nuxt start", Fixed::ServerOfFramework, place);
         return Plan::scripted(unit, "nuxt build", 3000, own).env("HOST", "0.0.0.0");
     }
     if generates || is_one_of("preset", &["static", "github-pages", "github_pages"]) {
         return Plan::files(unit, "nuxt generate", ".output/public", Missing::NotFound);
     }
-    let start = Start::by_line(OUTPUT_SERVER, Rule::WrittenBy("nuxt build"), place);
-    Plan::made(unit, "nuxt build", start, 3000, &[".output"]).contained()
+    let start = Start::node(OUTPUT_SERVER, Rule::WrittenBy("nuxt build"), place);
+    Plan::made(unit, "nuxt build", start, 3000).taking(unit, &[".output"])
 }
 
 /// What TanStack Start builds without Nitro is for a server of the web's `fetch` (tanstack.com/start, hosting).
@@ -89,10 +89,10 @@ pub(super) fn tanstack(unit: &Unit<'_>, place: Evidence) -> Plan {
     if production(unit).is_some() || is_told || brings.iter().any(|name| unit.has(name)) {
         return nitro(unit, place);
     }
-    let line = "npx srvx --prod -s ../client dist/server/server.js";
+    let line = "srvx --prod -s ../client dist/server/server.js";
     let place = unit.place("@tanstack/react-start");
-    let start = Start::by_line(line, Rule::WrittenBy("vite build"), place);
-    let mut plan = Plan::made(unit, "vite build", start, 3000, MODULES_AND_DIST);
+    let start = Start::npx(line, Rule::WrittenBy("vite build"), place);
+    let mut plan = Plan::made(unit, "vite build", start, 3000).taking(unit, MODULES_AND_DIST);
     plan.before = vec![unit.step(unit.manager.add("srvx"))];
     plan.needs_dev = true;
     plan
@@ -110,8 +110,8 @@ pub(super) fn nitro(unit: &Unit<'_>, _: Evidence) -> Plan {
         Some(start) => start.place,
         None => unit.package.line(None),
     };
-    let start = Start::by_line(OUTPUT_SERVER, Fixed::WhereBuildWrites, place);
-    Plan::made(unit, build, start, 3000, &[".output"]).contained()
+    let start = Start::node(OUTPUT_SERVER, Fixed::WhereBuildWrites, place);
+    Plan::made(unit, build, start, 3000).taking(unit, &[".output"])
 }
 
 pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
@@ -120,10 +120,11 @@ pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
         true if config.is_some_and(|config| config.says("ssr", "false")) => {
             return Plan::files(unit, "remix vite:build", "build/client", Missing::Index);
         }
-        true => ("remix vite:build", "npx remix-serve build/server/index.js"),
-        false => ("remix build", "npx remix-serve build/index.js"),
+        true => ("remix vite:build", "remix-serve build/server/index.js"),
+        false => ("remix build", "remix-serve build/index.js"),
     };
-    Plan::scripted(unit, build, 3000, (server, Fixed::WhereBuildWrites, unit.package.line(None)))
+    let own = Start::npx(server, Fixed::WhereBuildWrites, unit.package.line(None));
+    Plan::scripted(unit, build, 3000, own)
 }
 
 pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -131,8 +132,9 @@ pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
     if config.is_some_and(|config| config.says("ssr", "false")) {
         return Plan::files(unit, "react-router build", "build/client", Missing::Index);
     }
-    let server = "npx react-router-serve build/server/index.js";
-    Plan::scripted(unit, "react-router build", 3000, (server, Fixed::WhereBuildWrites, place))
+    let server = "react-router-serve build/server/index.js";
+    let own = Start::npx(server, Fixed::WhereBuildWrites, place);
+    Plan::scripted(unit, "react-router build", 3000, own)
 }
 
 pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
@@ -146,9 +148,9 @@ pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
     let plan = match production(unit).filter(|_| is_middleware) {
         Some(start) => Plan::built(unit, "astro build", start, 4321),
         None => {
-            let line = "node dist/server/entry.mjs";
-            let start = Start::by_line(line, Fixed::AdapterOfAstro, unit.place(ADAPTER));
-            Plan::made(unit, "astro build", start, 4321, MODULES_AND_DIST)
+            let file = "dist/server/entry.mjs";
+            let start = Start::node(file, Fixed::AdapterOfAstro, unit.place(ADAPTER));
+            Plan::made(unit, "astro build", start, 4321).taking(unit, MODULES_AND_DIST)
         }
     };
     plan.env("HOST", "0.0.0.0")
@@ -168,9 +170,9 @@ pub(super) fn sveltekit(unit: &Unit<'_>, _: Evidence) -> Plan {
         let why = (Fixed::ConfiguredOutput, Some(place));
         return Plan::site(unit, "vite build", &folder, missing, why);
     }
-    let start = Start::by_line("node build", Fixed::OutputOfAdapter, unit.package.line(None));
+    let start = Start::node("build", Fixed::OutputOfAdapter, unit.package.line(None));
     let taken = ["node_modules", "build", "package.json"];
-    let mut plan = Plan::made(unit, "vite build", start, 3000, &taken);
+    let mut plan = Plan::made(unit, "vite build", start, 3000).taking(unit, &taken);
     if !names("@sveltejs/adapter-node") {
         let is_old = unit.major("@sveltejs/kit").is_some_and(|major| major < 2);
         let adapter = if is_old { "@sveltejs/adapter-node@1" } else { "@sveltejs/adapter-node@5" };
@@ -194,15 +196,14 @@ pub(super) fn angular(unit: &Unit<'_>, _: Evidence) -> Plan {
         return Plan::site(unit, "ng build", &found.folder, Missing::Index, why);
     };
     let own = production(unit).filter(|start| start.line.contains("dist/"));
-    let start = own.unwrap_or_else(|| {
-        Start::by_line(&format!("node {server}"), Fixed::ServerOfBuild, found.place)
-    });
+    let start = own.unwrap_or_else(|| Start::node(server, Fixed::ServerOfBuild, found.place));
+    let plan = Plan::made(unit, "ng build", start, 4000);
     if !found.is_bundled {
         let both = unit.package.first_script(&["build:ssr"]);
         let whole_build = both.map(|both| vec![unit.step(unit.manager.run(both))]);
-        return Plan { whole_build, ..Plan::made(unit, "ng build", start, 4000, &[]) };
+        return Plan { whole_build, ..plan };
     }
-    let mut plan = Plan::made(unit, "ng build", start, 4000, &[]).contained();
+    let mut plan = plan.taking(unit, &[]);
     let top = found.folder.split('/').next().unwrap_or("dist");
     plan.facts.take(&unit.at().path(top), "dist");
     plan
@@ -211,10 +212,10 @@ pub(super) fn angular(unit: &Unit<'_>, _: Evidence) -> Plan {
 pub(super) fn adonis(unit: &Unit<'_>, place: Evidence) -> Plan {
     let is_new = unit.major("@adonisjs/core").is_none_or(|major| major >= 6);
     let (build, server) = match is_new {
-        true => ("node ace build", "node build/bin/server.js"),
-        false => ("node ace build --production", "node build/server.js"),
+        true => ("node ace build", "build/bin/server.js"),
+        false => ("node ace build --production", "build/server.js"),
     };
-    let start = Start::by_line(server, Rule::WrittenBy("node ace build"), place);
+    let start = Start::node(server, Rule::WrittenBy("node ace build"), place);
     let mut plan = Plan::built(unit, "", start, 3333);
     if unit.build_script().is_none() {
         plan.before = vec![unit.step(build)];
@@ -225,8 +226,8 @@ pub(super) fn adonis(unit: &Unit<'_>, place: Evidence) -> Plan {
 /// <https://docs.meteor.com/cli/#meteorbuild>: the bundle is a project of npm of its own.
 pub(super) fn meteor(unit: &Unit<'_>) -> Plan {
     let place = unit.at().place(METEOR, None);
-    let start = Start::by_line("node main.js", Fixed::BundleOfMeteor, place.clone());
-    let plan = Plan::made(unit, "", start, 3000, &[]).contained();
+    let start = Start::node("main.js", Fixed::BundleOfMeteor, place.clone());
+    let plan = Plan::made(unit, "", start, 3000).taking(unit, &[]);
     let mut plan = plan.env("ROOT_URL", "http://localhost:3000");
     let bundle = format!("{OUT}/bundle");
     plan.facts.take(&bundle, "");
@@ -244,8 +245,8 @@ pub(super) fn meteor(unit: &Unit<'_>) -> Plan {
 /// A server of the project's own, else that of Vike, which listens for its own machine alone (vike.dev/preview).
 pub(super) fn vike(unit: &Unit<'_>, place: Evidence) -> Plan {
     let own = production(unit).filter(|start| !calls_any(&start.line, &["vike"]));
-    let line = "npx vike preview --host 0.0.0.0 --port 3000";
-    let start = own.unwrap_or_else(|| Start::by_line(line, Fixed::ServerOfFramework, place));
+    let line = "vike preview --host 0.0.0.0 --port 3000";
+    let start = own.unwrap_or_else(|| Start::npx(line, Fixed::ServerOfFramework, place));
     Plan::built(unit, "vike build", start, 3000)
 }
 
@@ -259,10 +260,9 @@ pub(super) fn qwik(unit: &Unit<'_>, _: Evidence) -> Plan {
     let Some(entry) = entry.filter(|_| !at.has_dir("adapters")) else {
         return Plan::files(unit, "vite build", "dist", Missing::Index);
     };
-    let line = "npx vite preview --host 0.0.0.0 --port 3000";
-    let start = Start::by_line(line, Fixed::PreviewOfVite, at.place(entry, None));
-    let mut plan = Plan::built(unit, "vite build", start, 3000);
-    plan.tell(false);
+    let line = "vite preview --host 0.0.0.0 --port 3000";
+    let start = Start::npx(line, Fixed::PreviewOfVite, at.place(entry, None));
+    let mut plan = Plan::server(unit, start, None, &Source::default());
     // Vite writes its bundled settings beside them.
     plan.writes = Some(at.place(entry, None));
     let server = format!("npx vite build --ssr {entry}");
@@ -272,7 +272,7 @@ pub(super) fn qwik(unit: &Unit<'_>, _: Evidence) -> Plan {
 
 pub(super) fn nest(unit: &Unit<'_>, place: Evidence) -> Plan {
     let own = production(unit).filter(|start| !start.line.starts_with("nest "));
-    let written = || Start::by_line("node dist/main", Rule::WrittenBy("nest build"), place);
+    let written = || Start::node("dist/main", Rule::WrittenBy("nest build"), place);
     let build = if unit.has("@nestjs/cli") { "nest build" } else { "tsc" };
     Plan::built(unit, build, own.unwrap_or_else(written), 3000)
 }
@@ -301,8 +301,13 @@ fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
 /// A framework whose row tells what it makes.
 pub(super) fn by_row(unit: &Unit<'_>, makes: Makes, port: u16, place: Evidence) -> Plan {
     match makes {
-        Makes::Built { build, start, why } => {
-            Plan::scripted(unit, build, port, (start, why, place))
+        Makes::Served { build, start } => {
+            let own = Start::npx(start, Fixed::ServerOfFramework, place);
+            Plan::scripted(unit, build, port, own)
+        }
+        Makes::Written { build, file } => {
+            let own = Start::node(file, Fixed::WhereBuildWrites, place);
+            Plan::scripted(unit, build, port, own)
         }
         Makes::Site { build, output, missing } => Plan::files(unit, build, output, missing),
         Makes::Bundler { build, output } => Plan::files(unit, build, output, Missing::Index),

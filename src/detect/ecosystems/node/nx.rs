@@ -118,16 +118,18 @@ impl App<'_> {
     /// The framework and what becomes of it.
     fn plan(&self) -> Option<(Option<&'static str>, Plan)> {
         let (executor, output) = (self.executor("build"), self.output());
+        let (by_build, place) = (Rule::WrittenBy("nx build"), self.at.place(PROJECT, None));
         if executor.contains("/next") || self.has_config("next.config") {
             // A plugin that infers its targets leaves the output in the project.
             let folder = if executor.is_empty() { self.at.dir } else { &output };
-            let words = ["npx", "next", "start", folder].map(str::to_owned).to_vec();
-            return Some((Some("nextjs"), self.server(words, true)));
+            let mut start = Start::npx("next start", by_build, place);
+            start.words.push(folder.to_owned());
+            return Some((Some("nextjs"), self.server(start, true)));
         }
         if self.is_node(executor) {
-            let words = vec!["node".to_owned(), format!("{output}/main.js")];
+            let start = Start::node(&format!("{output}/main.js"), by_build, place);
             let id = self.framework();
-            return Some((id, self.server(words, id.is_some())));
+            return Some((id, self.server(start, id.is_some())));
         }
         if executor.contains("angular") {
             let browser = self.option(&["outputPath", "browser"]).unwrap_or("browser");
@@ -156,10 +158,8 @@ impl App<'_> {
         }
     }
 
-    fn server(&self, words: Vec<String>, is_known: bool) -> Plan {
+    fn server(&self, start: Start, is_known: bool) -> Plan {
         let source = source::scan(self.at, Some(ENTRY));
-        let place = self.at.place(PROJECT, None);
-        let start = Start::new(words, Rule::WrittenBy("nx build"), place);
         let is_told = source.reads_port.is_some() || source.port.is_none();
         let number = source.port.as_ref().map(|(port, _)| *port);
         let number = number.or_else(|| is_known.then_some(3000));

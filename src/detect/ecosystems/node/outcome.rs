@@ -8,7 +8,7 @@ use super::{
     package::Package,
     plan::Plan,
     site, source,
-    start::{self, Start, is_compiled},
+    start::{self, Runner, Start, is_compiled},
     unit::Unit,
     version::METEOR,
 };
@@ -144,8 +144,8 @@ fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
         "functions.http(", "http(", "cloudEvent(", "exports.", "export const ", "export function ",
     ];
     let target = signs.iter().find_map(|sign| after(sign))?;
-    let line = format!("npx functions-framework --target={target}");
-    Some(Start::by_line(&line, Fixed::ExportedFunction, entry.place))
+    let line = format!("functions-framework --target={target}");
+    Some(Start::npx(&line, Fixed::ExportedFunction, entry.place))
 }
 
 /// create-react-app after `eject` has its development server in a script of its own.
@@ -175,13 +175,15 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     if is_guess && unit.has("wrangler") && !source.listens {
         return named(Plan::nothing(unit, Fixed::ForCloudflare));
     }
-    if unit.is_bun && is_guess && start.runs("node") {
-        start.words[0] = "bun".to_owned();
-        start.line = start.words.join(" ");
+    if unit.is_bun
+        && is_guess
+        && let Some(file) = start.file().map(str::to_owned)
+    {
+        start.run(Runner::Bun, ["bun", &file]);
     }
     drop_missing_environment(unit.at(), &mut start.words);
-    if let Some(words) = in_foreground(unit.at(), &start) {
-        start.words = words;
+    if let Some(file) = in_foreground(unit.at(), &start) {
+        start.run(Runner::Node, ["node", &file]);
     }
     let build = typescript(unit, &mut start);
     let row = known.as_ref().map(|known| known.framework);
@@ -201,7 +203,7 @@ fn drop_missing_environment(at: Folder<'_>, words: &mut Vec<String>) {
 }
 
 /// `pm2 start ecosystem.config.js` goes to the background, and the container would end: the program it starts.
-fn in_foreground(at: Folder<'_>, start: &Start) -> Option<Vec<String>> {
+fn in_foreground(at: Folder<'_>, start: &Start) -> Option<String> {
     let is_background = start.line.contains("pm2 start") && !start.line.contains("--no-daemon");
     if !is_background || !start.words.is_empty() {
         return None;
@@ -217,7 +219,7 @@ fn in_foreground(at: Folder<'_>, start: &Start) -> Option<Vec<String>> {
     };
     let script = clean(&script);
     let is_code = [".js", ".cjs", ".mjs"].iter().any(|end| script.ends_with(end));
-    (is_code && !script.starts_with('/')).then(|| vec!["node".to_owned(), script])
+    (is_code && !script.starts_with('/')).then_some(script)
 }
 
 /// A framework of the workspace's root that the start file imports.
@@ -245,7 +247,7 @@ fn typescript(unit: &Unit<'_>, start: &mut Start) -> &'static str {
         let is_missing = !at.has(&file) && !at.has(&format!("{file}.js"));
         return if is_missing && has_compiler { compiles } else { "" };
     }
-    if !start.runs("node") || unit.is_bun || start.script.is_some() {
+    if start.runner != Runner::Node || unit.is_bun || start.script.is_some() {
         return "";
     }
     let json = at.json("tsconfig.json").filter(|_| has_compiler);
@@ -255,13 +257,12 @@ fn typescript(unit: &Unit<'_>, start: &mut Start) -> &'static str {
         let root = option("rootDir").unwrap_or_else(|| top.to_owned());
         let inside = file.strip_prefix(&format!("{root}/")).unwrap_or(&file);
         let stem = inside.rsplit_once('.').map_or(inside, |(stem, _)| stem);
-        start.words = vec!["node".to_owned(), join(&out, &format!("{stem}.js"))];
-        start.line = start.words.join(" ");
+        start.run(Runner::Node, ["node", &join(&out, &format!("{stem}.js"))]);
         return compiles;
     }
     // Without a runner Node.js takes the types out itself from 22.18 on (nodejs.org/api/typescript.html).
     if let Some(runner) = ["tsx", "ts-node"].into_iter().find(|runner| unit.has(runner)) {
-        start.words = ["npx", runner, &file].map(str::to_owned).to_vec();
+        start.run(Runner::Npx, ["npx", runner, &file]);
     }
     ""
 }
@@ -297,8 +298,7 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         if is_spa {
             files.missing = Missing::Index;
         }
-        files.folder =
-            resolve(package.at.dir, &folder).unwrap_or_else(|| package.at.dir.to_owned());
+        files.folder = unit.resolved(&folder);
         (files.rule, files.place) = (Fixed::ScriptServes.into(), Some(package.line(None)));
     }
     let is_ionic = package.has_any(&["@ionic/react", "@ionic/vue", "@ionic/core"]);
