@@ -133,7 +133,7 @@ fn member_steps(unit: &Unit<'_>, own: Option<&str>) -> Vec<Step> {
         true => own.map(str::to_owned),
         false => package.first_script(&["build"]).map(str::to_owned),
     };
-    let order = unit.packages.build_order(unit.package).into_iter();
+    let order = unit.packages.order(unit.package, true).into_iter();
     order
         .filter_map(|package| Some(unit.manager.run_in(root.dir, package, &script(package)?)))
         .collect()
@@ -220,7 +220,7 @@ fn member_files(unit: &Unit<'_>, facts: &mut Facts, has_modules: bool) {
     if unit.root.has_manifest() {
         facts.take(&unit.root.path(), "package.json");
     }
-    for package in unit.packages.run_order(unit.package) {
+    for package in unit.packages.order(unit.package, false) {
         facts.take(package.at.dir, &unit.below_root(package.at.dir));
     }
 }
@@ -380,7 +380,7 @@ fn local(package: &Package<'_>) -> impl Iterator<Item = String> {
 
 /// Packages of the system for the build stage and, where something runs, for the image.
 fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
-    let order = unit.packages.build_order(unit.package);
+    let order = unit.packages.order(unit.package, true);
     let has_any = |names: &[&str]| order.iter().any(|package| package.has_any(names));
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);

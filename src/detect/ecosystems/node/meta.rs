@@ -23,14 +23,12 @@ pub(super) fn redwood(unit: &Unit<'_>, place: Evidence) -> Plan {
 
 pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
     let at = unit.at();
-    let config = Config::find(at, &["next.config"]);
-    let text_of = |key| config.as_ref().and_then(|config| config.text_of(key));
-    let dist = text_of("distDir").map(|(dist, _)| clean(&dist));
-    let output = text_of("output");
-    let output = output.as_ref().map(|(output, place)| (output.as_str(), place.clone()));
-    if let Some(("export", place)) = output {
+    let config = Config::read(at, &["next.config"]);
+    let dist = config.text_of("distDir").map(|(dist, _)| clean(&dist));
+    let (output, said) = config.text_of("output").unzip();
+    if output.as_deref() == Some("export") {
         let (folder, _) = site::output(unit, "next build", dist.as_deref().unwrap_or("out"));
-        let why = (Fixed::OutputExport, Some(place));
+        let why = (Fixed::OutputExport, said);
         return Plan::site(unit, "next build", &folder, Missing::NotFound, why);
     }
     if unit.build_script().is_some_and(|(_, line)| line.contains("next export")) {
@@ -40,7 +38,9 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
     let is_custom = production(unit).is_some_and(|start| {
         !calls_any(&start.line, &["next"]) && !start.line.contains("standalone")
     });
-    if let (Some(("standalone", place)), false) = (output, is_custom) {
+    if output.as_deref() == Some("standalone")
+        && let Some(place) = said.filter(|_| !is_custom)
+    {
         // The server stands in the output as deep as the package does in its workspace.
         let inside = unit.below_root(at.dir);
         let start = Start::node(&join(&inside, "server.js"), Fixed::OutputStandalone, place);
@@ -60,21 +60,17 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
 }
 
 pub(super) fn nuxt(unit: &Unit<'_>, _: Evidence) -> Plan {
-    let config = Config::find(unit.at(), &["nuxt.config"]);
-    let is_one_of = |key: &str, values: &[&str]| {
-        let text = config.as_ref().and_then(|config| config.text_of(key));
-        text.is_some_and(|(text, _)| values.contains(&text.as_str()))
-    };
+    let config = Config::read(unit.at(), &["nuxt.config"]);
     let place = unit.place("nuxt");
     let generates = unit.build_script().is_some_and(|(_, line)| line.contains("generate"));
     if unit.major("nuxt").is_some_and(|major| major < 3) || unit.has("nuxt-edge") {
-        if is_one_of("target", &["static"]) || generates {
+        if config.is_one_of("target", &["static"]) || generates {
             return Plan::files(unit, "nuxt generate", "dist", Missing::NotFound);
         }
         let own = Start::npx("nuxt start", Fixed::ServerOfFramework, place);
         return Plan::scripted(unit, "nuxt build", 3000, own).env("HOST", "0.0.0.0");
     }
-    if generates || is_one_of("preset", &["static", "github-pages", "github_pages"]) {
+    if generates || config.is_one_of("preset", &["static", "github-pages", "github_pages"]) {
         return Plan::files(unit, "nuxt generate", ".output/public", Missing::NotFound);
     }
     let start = Start::node(OUTPUT_SERVER, Rule::WrittenBy("nuxt build"), place);
@@ -84,9 +80,10 @@ pub(super) fn nuxt(unit: &Unit<'_>, _: Evidence) -> Plan {
 /// What TanStack Start builds without Nitro is for a server of the web's `fetch` (tanstack.com/start, hosting).
 pub(super) fn tanstack(unit: &Unit<'_>, place: Evidence) -> Plan {
     let brings = ["nitro", "nitropack", "vinxi", "@tanstack/nitro-v2-vite-plugin"];
-    let config = Config::find(unit.at(), &["vite.config"]);
-    let is_told = config.is_none_or(|c| c.says("target", "") || c.code.contains("nitro"));
-    if production(unit).is_some() || is_told || brings.iter().any(|name| unit.has(name)) {
+    let config = Config::read(unit.at(), &["vite.config"]);
+    let is_told = config.says("target", "") || config.code.contains("nitro");
+    let has_own = production(unit).is_some() || config.place().is_none();
+    if has_own || is_told || brings.iter().any(|name| unit.has(name)) {
         return nitro(unit, place);
     }
     let line = "srvx --prod -s ../client dist/server/server.js";
@@ -115,9 +112,9 @@ pub(super) fn nitro(unit: &Unit<'_>, _: Evidence) -> Plan {
 }
 
 pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
-    let config = Config::find(unit.at(), &["vite.config"]);
+    let config = Config::read(unit.at(), &["vite.config"]);
     let (build, server) = match unit.has("vite") {
-        true if config.is_some_and(|config| config.says("ssr", "false")) => {
+        true if config.says("ssr", "false") => {
             return Plan::files(unit, "remix vite:build", "build/client", Missing::Index);
         }
         true => ("remix vite:build", "remix-serve build/server/index.js"),
@@ -128,8 +125,7 @@ pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
 }
 
 pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
-    let config = Config::find(unit.at(), &["react-router.config"]);
-    if config.is_some_and(|config| config.says("ssr", "false")) {
+    if Config::read(unit.at(), &["react-router.config"]).says("ssr", "false") {
         return Plan::files(unit, "react-router build", "build/client", Missing::Index);
     }
     let server = "react-router-serve build/server/index.js";
@@ -139,12 +135,12 @@ pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
 
 pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
     const ADAPTER: &str = "@astrojs/node";
-    let config = Config::find(unit.at(), &["astro.config"]);
-    if !unit.has(ADAPTER) || config.as_ref().is_some_and(|c| !c.code.contains(ADAPTER)) {
+    let config = Config::read(unit.at(), &["astro.config"]);
+    let is_left_out = config.place().is_some() && !config.code.contains(ADAPTER);
+    if is_left_out || !unit.has(ADAPTER) {
         return Plan::files(unit, "astro build", "dist", Missing::NotFound);
     }
-    let is_middleware =
-        config.and_then(|config| config.text_of("mode")).is_some_and(|(m, _)| m == "middleware");
+    let is_middleware = config.is_one_of("mode", &["middleware"]);
     let plan = match production(unit).filter(|_| is_middleware) {
         Some(start) => Plan::built(unit, "astro build", start, 4321),
         None => {
@@ -157,13 +153,13 @@ pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
 }
 
 pub(super) fn sveltekit(unit: &Unit<'_>, _: Evidence) -> Plan {
-    let config = Config::find(unit.at(), &["svelte.config", "vite.config"]);
-    let text_of = |key| config.as_ref().and_then(|config| config.text_of(key));
-    let names = |adapter| config.as_ref().is_some_and(|config| config.code.contains(adapter));
-    if names("@sveltejs/adapter-static") {
-        let missing =
-            if text_of("fallback").is_some() { Missing::Index } else { Missing::NotFound };
-        let Some((pages, place)) = text_of("pages") else {
+    let config = Config::read(unit.at(), &["svelte.config", "vite.config"]);
+    if config.code.contains("@sveltejs/adapter-static") {
+        let missing = match config.text_of("fallback") {
+            Some(_) => Missing::Index,
+            None => Missing::NotFound,
+        };
+        let Some((pages, place)) = config.text_of("pages") else {
             return Plan::files(unit, "vite build", "build", missing);
         };
         let folder = site::written(unit.at(), "", &pages).unwrap_or_else(|| clean(&pages));
@@ -173,10 +169,10 @@ pub(super) fn sveltekit(unit: &Unit<'_>, _: Evidence) -> Plan {
     let start = Start::node("build", Fixed::OutputOfAdapter, unit.package.line(None));
     let taken = ["node_modules", "build", "package.json"];
     let mut plan = Plan::made(unit, "vite build", start, 3000).taking(unit, &taken);
-    if !names("@sveltejs/adapter-node") {
+    if !config.code.contains("@sveltejs/adapter-node") {
         let is_old = unit.major("@sveltejs/kit").is_some_and(|major| major < 2);
         let adapter = if is_old { "@sveltejs/adapter-node@1" } else { "@sveltejs/adapter-node@5" };
-        let place = config.as_ref().map(Config::place);
+        let place = config.place();
         let name = place.as_ref().map_or("svelte.config.js", |place| file_name(&place.file));
         let replace = format!(
             "sed -i -E 's#@sveltejs/adapter-(auto|vercel|netlify|cloudflare(-workers)?)#@sveltejs/adapter-node#' {name}"

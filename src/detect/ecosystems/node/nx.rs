@@ -106,13 +106,12 @@ impl App<'_> {
         let builds = ["@nx/node", "@nrwl/node", ":esbuild", "@nx/js:tsc", "@nx/js:swc"];
         let serves = ["@nx/js:node", "@nrwl/js:node", "@nx/node", "@nrwl/node"];
         let serve = self.executor("serve");
-        let webpack = Config::find(self.at, &["webpack.config"]);
+        let webpack = Config::read(self.at, &["webpack.config"]);
         self.option(&["target"]) == Some("node")
             || builds.iter().any(|part| executor.contains(part))
             || serves.iter().any(|part| serve.contains(part))
-            || webpack.is_some_and(|config| {
-                config.says("target", "'node'") || config.says("target", "\"node\"")
-            })
+            || webpack.says("target", "'node'")
+            || webpack.says("target", "\"node\"")
     }
 
     /// The framework and what becomes of it.

@@ -80,22 +80,21 @@ fn missing(is_spa: bool) -> Missing {
 fn owned(unit: &Unit<'_>, known: &Known<Own>) -> Plan {
     let (framework, place) = (known.framework, known.place.clone());
     let mut plan = match framework.own {
-        Some(own) => own(unit, place),
-        None => meta::by_row(unit, framework.makes, framework.port, place),
+        Some(own) => own(unit, place.clone()),
+        None => meta::by_row(unit, framework.makes, framework.port, place.clone()),
     };
     if let Some(stated) = Start::stated(unit.package) {
         plan.restart(unit, stated);
     }
     let ionic = ["@ionic/angular", "@ionic/react", "@ionic/vue"];
     let is_ionic = framework.id == "angular" && ionic.iter().any(|name| unit.has(name));
-    plan.of(if is_ionic { "ionic" } else { framework.id }, known)
+    plan.of(if is_ionic { "ionic" } else { framework.id }, known.mark, place)
 }
 
 impl Plan {
     /// With a framework that a dependency shows.
-    fn of(mut self, id: &'static str, known: &Known<Own>) -> Self {
-        let rule = Rule::DependencyOn(known.mark.to_owned());
-        self.facts.framework(id, rule, [known.place.clone()]);
+    fn of(mut self, id: &'static str, mark: &str, place: Evidence) -> Self {
+        self.facts.framework(id, Rule::DependencyOn(mark.to_owned()), [place]);
         self
     }
 }
@@ -148,9 +147,11 @@ fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
     Some(Start::npx(&line, Fixed::ExportedFunction, entry.place))
 }
 
+const EJECTED: &str = "react-dev-utils";
+
 /// create-react-app after `eject` has its development server in a script of its own.
 fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
-    unit.package.has("react-dev-utils") && start.line.contains("scripts/start")
+    unit.package.has(EJECTED) && start.line.contains("scripts/start")
 }
 
 // Servers that the project's own code starts.
@@ -158,7 +159,7 @@ fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
 fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     let known = used(unit, SERVERS).or_else(|| hoisted(unit, &start));
     let named = |plan: Plan| match &known {
-        Some(known) => plan.of(known.framework.id, known),
+        Some(known) => plan.of(known.framework.id, known.mark, known.place.clone()),
         None => plan,
     };
     let source = source::scan(unit.at(), start.file());
@@ -208,8 +209,9 @@ fn in_foreground(at: Folder<'_>, start: &Start) -> Option<String> {
     if !is_background || !start.words.is_empty() {
         return None;
     }
-    let script = match Config::find(at, &["ecosystem.config", "pm2.config"]) {
-        Some(config) => config.text_of("script")?.0,
+    let config = Config::read(at, &["ecosystem.config", "pm2.config"]);
+    let script = match config.place() {
+        Some(_) => config.text_of("script")?.0,
         None => {
             let names = ["ecosystem.config.json", "ecosystem.json", "pm2.json"];
             let json = names.iter().find_map(|name| at.json(name))?;
@@ -275,11 +277,9 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         return Some(Plan::nothing(unit, why));
     }
     if start::script(package).is_some_and(|start| is_ejected(unit, &start)) {
-        let mark = "react-dev-utils";
-        let mut plan = Plan::files(unit, "", "build", Missing::Index);
-        let rule = Rule::DependencyOn(mark.to_owned());
-        plan.facts.framework("create-react-app", rule, [package.place(mark)]);
-        return Some(plan);
+        let mark = EJECTED;
+        let plan = Plan::files(unit, "", "build", Missing::Index);
+        return Some(plan.of("create-react-app", mark, package.place(mark)));
     }
     let known = used(unit, BUNDLERS)?;
     if matches!(known.framework.makes, Makes::Bundler { .. }) {
@@ -289,8 +289,7 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         }
         site::has_page(unit).then_some(())?;
     }
-    let (makes, place) = (known.framework.makes, known.place.clone());
-    let mut plan = meta::by_row(unit, makes, 0, place);
+    let mut plan = meta::by_row(unit, known.framework.makes, 0, known.place.clone());
     if let (Serves::Files(files), Some((folder, is_spa))) = (&mut plan.facts.serves, served)
         && folder != "."
         && files.place.is_none()
@@ -302,7 +301,7 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         (files.rule, files.place) = (Fixed::ScriptServes.into(), Some(package.line(None)));
     }
     let is_ionic = package.has_any(&["@ionic/react", "@ionic/vue", "@ionic/core"]);
-    Some(plan.of(if is_ionic { "ionic" } else { known.framework.id }, &known))
+    Some(plan.of(if is_ionic { "ionic" } else { known.framework.id }, known.mark, known.place))
 }
 
 /// Why it is made for no server, where that is so.

@@ -148,13 +148,16 @@ impl<'a> Packages<'a> {
         }
         let (mut roots, mut workspaces) = (BTreeMap::new(), BTreeMap::new());
         for (&dir, package) in &all {
-            let Some(globs) = globs(package) else { continue };
+            let globs = globs(package);
             let below = all.keys().copied().filter(|path| *path != dir && is_below(path, dir));
-            let members: Vec<&str> =
-                below.filter(|path| globs.allow(&relative(dir, path))).collect();
+            let members = below.filter(|path| is_named(&globs, &relative(dir, path)));
+            if !globs.is_empty() {
+                workspaces.insert(dir, members.collect::<Vec<_>>());
+            }
+        }
+        for (dir, members) in &workspaces {
             // The nearest root counts.
-            roots.extend(members.iter().map(|member| (*member, dir)));
-            workspaces.insert(dir, members);
+            roots.extend(members.iter().map(|member| (*member, *dir)));
         }
         Self { all, roots, workspaces }
     }
@@ -180,24 +183,18 @@ impl<'a> Packages<'a> {
         members.iter().filter_map(|dir| self.all.get(dir))
     }
 
-    /// The members that a member is built from, in the order to build them; itself last.
-    pub(super) fn build_order<'p>(&'p self, package: &'p Package<'a>) -> Vec<&'p Package<'a>> {
-        self.order(package, true)
-    }
-
-    /// The members that a member needs when it runs; itself last.
-    pub(super) fn run_order<'p>(&'p self, package: &'p Package<'a>) -> Vec<&'p Package<'a>> {
-        self.order(package, false)
-    }
-
-    fn order<'p>(&'p self, package: &'p Package<'a>, with_dev: bool) -> Vec<&'p Package<'a>> {
+    /// The members that a member needs to run, and to be built (`with_dev`), in the order to build them; itself last.
+    pub(super) fn order<'p>(
+        &'p self,
+        package: &'p Package<'a>,
+        with_dev: bool,
+    ) -> Vec<&'p Package<'a>> {
         let root = self.root_of(package);
         let members = self.members(root.at.dir).filter_map(|m| Some((m.name()?, m)));
         let by_name: BTreeMap<&str, &Package<'_>> = members.collect();
         let needed = |by: &'p Package<'a>, with_dev: bool| {
-            let counts =
-                move |name: &str| by.is_dev(name).is_some_and(|is_dev| with_dev || !is_dev);
-            let names = by.dependencies().map(|(name, _)| name).filter(move |name| counts(name));
+            let names = by.dependencies().map(|(name, _)| name);
+            let names = names.filter(move |name| with_dev || by.is_dev(name) == Some(false));
             names.filter_map(|name| by_name.get(name).map(|member| (*member, false)))
         };
         let mut order = Vec::new();
@@ -223,26 +220,20 @@ impl<'a> Packages<'a> {
     }
 }
 
-/// Patterns of members; those with `!` take some out again.
-struct Globs(Vec<String>);
-
-impl Globs {
-    fn allow(&self, path: &str) -> bool {
-        let matching =
-            self.0.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
-        matching.is_some_and(|glob| !glob.starts_with('!'))
-    }
+/// Whether a folder is a member by these patterns; those with `!` take some out again.
+fn is_named(globs: &[String], path: &str) -> bool {
+    let last = globs.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
+    last.is_some_and(|pattern| !pattern.starts_with('!'))
 }
 
-/// What makes a package the root of a workspace.
-fn globs(package: &Package<'_>) -> Option<Globs> {
+/// Patterns of the members, which make a package the root of a workspace.
+fn globs(package: &Package<'_>) -> Vec<String> {
     let texts = |value: &Value| value.texts().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let pnpm = package.at.yaml("pnpm-workspace.yaml");
+    let pnpm = pnpm.as_ref().and_then(|yaml| yaml.get("packages"));
     let field = package.json.get("workspaces");
     let field = field.map(|field| field.get("packages").unwrap_or(field));
-    let mut globs: Vec<String> =
-        pnpm.as_ref().and_then(|yaml| yaml.get("packages")).map(texts).unwrap_or_default();
-    globs.extend(field.map(texts).unwrap_or_default());
+    let mut globs: Vec<String> = [pnpm, field].into_iter().flatten().flat_map(texts).collect();
     if globs.is_empty()
         && let Some(lerna) = package.at.json("lerna.json")
     {
@@ -259,7 +250,7 @@ fn globs(package: &Package<'_>) -> Option<Globs> {
         let (bang, rest) = glob.strip_prefix('!').map_or(("", &*glob), |rest| ("!", rest));
         format!("{bang}{}", rest.trim_start_matches("./").trim_end_matches('/'))
     };
-    (!globs.is_empty()).then(|| Globs(globs.into_iter().take(GLOBS_MAX).map(clean).collect()))
+    globs.into_iter().take(GLOBS_MAX).map(clean).collect()
 }
 
 const GLOBS_MAX: usize = 500;
@@ -270,8 +261,9 @@ mod tests {
 
     #[test]
     fn a_pattern_with_a_bang_takes_members_out_again() {
-        let globs = Globs(["a/**", "!**/test/**", "a/test/keep"].map(str::to_owned).to_vec());
-        assert!(globs.allow("a/b") && globs.allow("a/test/keep"));
-        assert!(!globs.allow("a/test/x") && !globs.allow("b"));
+        let globs = ["a/**", "!**/test/**", "a/test/keep"].map(str::to_owned);
+        let allows = |path| is_named(&globs, path);
+        assert!(allows("a/b") && allows("a/test/keep"));
+        assert!(!allows("a/test/x") && !allows("b"));
     }
 }

@@ -42,14 +42,14 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
     let text = |config: &Config, key: &str| config.text_of(key).or_else(|| config.joined_path(key));
     match build.split_whitespace().next()? {
         "vite" => {
-            let config = Config::find(at, &["vite.config"])?;
+            let config = Config::read(at, &["vite.config"]);
             let root = config.text_of("root").map(|(root, _)| root);
-            let by_root = || root.is_some().then(|| ("dist".to_owned(), config.place()));
+            let by_root = || root.as_ref().and(config.place()).map(|at| ("dist".to_owned(), at));
             let (folder, place) = text(&config, "outDir").or_else(by_root)?;
             Some((written(at, root.as_deref().unwrap_or_default(), &folder)?, place))
         }
         "webpack" => WEBPACK.iter().find_map(|stem| {
-            let (folder, place) = Config::find(at, &[stem])?.joined_path("path")?;
+            let (folder, place) = Config::read(at, &[stem]).joined_path("path")?;
             Some((written(at, "", &folder)?, place))
         }),
         "hexo" => {
@@ -59,7 +59,7 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
         }
         tool => {
             let (_, stems, key) = KEYS.iter().find(|(program, ..)| *program == tool)?;
-            let (folder, place) = text(&Config::find(at, stems)?, key)?;
+            let (folder, place) = text(&Config::read(at, stems), key)?;
             Some((written(at, "", &folder)?, place))
         }
     }
@@ -95,13 +95,12 @@ const PAGES: &[&str] = &[
 /// Whether there is a page that a bundler begins with, and it makes no library.
 pub(super) fn has_page(unit: &Unit<'_>) -> bool {
     let at = unit.at();
-    let config = Config::find(at, &["vite.config", "webpack.config", "rollup.config"]);
+    let config = Config::read(at, &["vite.config", "webpack.config", "rollup.config"]);
     // `build.lib` of Vite.
-    if config.as_ref().is_some_and(|config| config.says("lib", "{")) {
+    if config.says("lib", "{") {
         return false;
     }
-    let root = config.as_ref().and_then(|config| config.text_of("root"));
-    let own = root.and_then(|(root, _)| inside(&root, "index.html"));
+    let own = config.text_of("root").and_then(|(root, _)| inside(&root, "index.html"));
     at.first_of(PAGES).is_some()
         || own.is_some_and(|page| at.has(&page))
         || ["html-webpack-plugin", "@rollup/plugin-html"].iter().any(|plugin| unit.has(plugin))

@@ -1,6 +1,7 @@
 //! How a package is started: `Procfile`, scripts, `main`, and the names that entry files have.
 
 use super::{
+    config::EXTENSIONS,
     lines::{
         call, called_script, delegates, is_development, served_folder, without_build,
         without_environment,
@@ -53,7 +54,6 @@ const REQUIRES: &[&str] = &["-r", "--require"];
 /// Names of entry files, in the order in which they are looked for.
 const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "start"];
 const FOLDERS: &[&str] = &[".", "src", "server", "src/server", "app", "lib"];
-const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
 
 impl Start {
     /// One that is in no script.
@@ -347,15 +347,13 @@ pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
 
 /// The first entry file of a folder, relative to it.
 pub(super) fn entry_file(at: Folder<'_>) -> Option<String> {
-    FOLDERS.iter().find_map(|folder| {
-        let names =
-            STEMS.iter().flat_map(|stem| EXTENSIONS.iter().map(move |e| format!("{stem}.{e}")));
-        let mut files = names.map(|name| join(folder, &name));
-        files.find(|file| at.has(file))
-    })
+    let all = |stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
+    let in_folder = |folder| STEMS.iter().flat_map(all).map(move |name| join(folder, &name));
+    FOLDERS.iter().flat_map(|folder| in_folder(folder)).find(|file| at.has(file))
 }
 
-fn is_code(path: &str) -> bool {
+/// Whether a file is a program for Node.js by its name.
+pub(super) fn is_code(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
