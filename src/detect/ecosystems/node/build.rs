@@ -105,17 +105,15 @@ fn commands(unit: &Unit<'_>, plan: &Plan) -> Vec<Step> {
     }
     steps.extend(plan.before.iter().cloned());
     let own = unit.build_script().map(|(name, _)| name);
-    match own {
-        _ if unit.is_member() => steps.extend(member_steps(unit, own)),
-        Some(name) => steps.push(unit.step(unit.manager.run(name))),
-        None => {}
+    if unit.is_member() {
+        steps.extend(member_steps(unit, own));
     }
-    let hook = plan.start.as_ref().and_then(|start| start.hook.as_ref());
-    match (own, hook) {
-        (Some(_), _) => {}
-        (None, Some(hook)) => steps.push(unit.step(unit.manager.run(hook))),
-        (None, None) if plan.build.is_empty() => {}
-        (None, None) => steps.push(unit.step(unit.manager.exec(&plan.build))),
+    let hook = plan.start.as_ref().and_then(|start| start.hook.as_deref());
+    match own.or(hook) {
+        Some(_) if unit.is_member() && own.is_some() => {}
+        Some(script) => steps.push(unit.step(unit.manager.run(script))),
+        None if plan.build.is_empty() => {}
+        None => steps.push(unit.step(unit.manager.exec(&plan.build))),
     }
     steps.extend(plan.after.clone());
     steps
@@ -129,14 +127,12 @@ fn member_steps(unit: &Unit<'_>, own: Option<&str>) -> Vec<Step> {
         let command = format!("turbo run build --filter={}", quote(name));
         return vec![Step::new(Kind::Build, root.dir, unit.manager.exec(&command))];
     }
-    let script = |package: &Package<'_>| match package.at.dir == unit.at().dir {
-        true => own.map(str::to_owned),
-        false => package.first_script(&["build"]).map(str::to_owned),
+    let step = |package: &Package<'_>| {
+        let is_own = package.at.dir == unit.at().dir;
+        let script = if is_own { own } else { package.first_script(&["build"]) };
+        Some(unit.manager.run_in(root.dir, package, script?))
     };
-    let order = unit.packages.order(unit.package, true).into_iter();
-    order
-        .filter_map(|package| Some(unit.manager.run_in(root.dir, package, &script(package)?)))
-        .collect()
+    unit.packages.order(unit.package, true).into_iter().filter_map(step).collect()
 }
 
 /// Programs whose package has another name.
@@ -164,10 +160,10 @@ fn needs_dev(unit: &Unit<'_>, plan: &Plan) -> bool {
         is_dev(word) || is_dev(module) || known.is_some_and(|(_, package)| is_dev(package))
     };
     let line = format!("{} {}", start.line, start.words.join(" "));
-    let host = SERVERS.iter().find(|row| Some(row.id) == plan.facts.framework);
+    let mut hosts = SERVERS.iter().filter(|row| Some(row.id) == plan.facts.framework);
     plan.needs_dev
         || line.split(|c| !is_part(c)).any(needs)
-        || host.is_some_and(|row| row.marks.iter().any(|name| is_dev(name)))
+        || hosts.any(|row| row.marks.iter().any(|name| is_dev(name)))
 }
 
 /// What a process is given: its environment, and what of the package.

@@ -14,6 +14,19 @@ pub(super) struct Config {
 /// Extensions of programs for Node.js.
 pub(super) const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
 
+/// Whether a file is a program for Node.js by its name.
+pub(super) fn is_code(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+}
+
+/// Whether a folder holds a file of this name, with any extension or none.
+pub(super) fn has_config(at: Folder<'_>, stem: &str) -> bool {
+    let is_it = |file: &String| {
+        file.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    at.entries().is_some_and(|entries| entries.files.iter().any(is_it))
+}
+
 impl Config {
     /// The first of these files of a folder, with any extension.
     pub(super) fn read(at: Folder<'_>, stems: &[&str]) -> Self {

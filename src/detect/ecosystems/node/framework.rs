@@ -1,6 +1,6 @@
 //! The frameworks: by which package each is known, what it makes, and how it is served.
 
-use super::{lines::calls_any, meta, package::Package, plan::Plan, unit::Unit};
+use super::{config::has_config, lines::calls_any, meta, package::Package, plan::Plan, unit::Unit};
 use crate::detect::prelude::*;
 
 /// What becomes of a package, where a row cannot say it; the evidence is the dependency's.
@@ -190,25 +190,16 @@ pub(super) fn used(unit: &Unit<'_>, table: &'static [Framework<Own>]) -> Option<
         };
         let own = of(unit.package);
         let mark = own.or_else(|| of(unit.root).filter(|_| unit.is_member()))?;
-        let has_config = || {
-            let is_config = |file: &String| {
-                let mut configs = framework.configs.iter();
-                configs.any(|config| {
-                    file.strip_prefix(config).is_some_and(|e| e.is_empty() || e.starts_with('.'))
-                })
-            };
-            unit.at().entries().is_some_and(|entries| entries.files.iter().any(is_config))
-        };
         // The root of a workspace has dependencies for its members, and libraries among them know frameworks too.
-        let is_alone = !unit.is_in_workspace();
-        let has_none = || is_alone && unit.package.scripts().next().is_none();
+        let has_none = || !unit.is_in_workspace() && unit.package.scripts().next().is_none();
         let is_called =
             || unit.package.scripts().any(|(_, script)| calls_any(script, framework.programs));
         let is_used = match own {
             Some(_) => framework.programs.is_empty() || has_none() || is_called(),
             None => is_called(),
         };
-        (is_used || has_config()).then(|| Known { framework, mark, place: unit.place(mark) })
+        let is_configured = || framework.configs.iter().any(|stem| has_config(unit.at(), stem));
+        (is_used || is_configured()).then(|| Known { framework, mark, place: unit.place(mark) })
     })
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     build,
-    config::Config,
+    config::{Config, has_config},
     framework::imported,
     lines::delegates,
     package::Package,
@@ -70,17 +70,12 @@ impl App<'_> {
     }
 
     fn executor(&self, target: &str) -> &str {
-        let named = self.target(target, "executor").or_else(|| self.target(target, "builder"));
+        let named = ["executor", "builder"].iter().find_map(|key| self.target(target, key));
         named.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn option(&self, keys: &[&str]) -> Option<&str> {
         self.target("build", "options")?.str_at(keys)
-    }
-
-    fn has_config(&self, stem: &str) -> bool {
-        let is_it = |file: &String| file.strip_prefix(stem).is_some_and(|e| e.starts_with('.'));
-        self.at.entries().is_some_and(|entries| entries.files.iter().any(is_it))
     }
 
     /// Where the build writes, relative to the root of the workspace.
@@ -118,7 +113,7 @@ impl App<'_> {
     fn plan(&self) -> Option<(Option<&'static str>, Plan)> {
         let (executor, output) = (self.executor("build"), self.output());
         let (by_build, place) = (Rule::WrittenBy("nx build"), self.at.place(PROJECT, None));
-        if executor.contains("/next") || self.has_config("next.config") {
+        if executor.contains("/next") || has_config(self.at, "next.config") {
             // A plugin that infers its targets leaves the output in the project.
             let folder = if executor.is_empty() { self.at.dir } else { &output };
             let mut start = Start::npx("next start", by_build, place);
@@ -138,7 +133,7 @@ impl App<'_> {
         }
         let bundler = ["vite", "webpack", "rspack", "rsbuild", "rollup"]
             .into_iter()
-            .find(|tool| executor.contains(tool) || self.has_config(&format!("{tool}.config")));
+            .find(|tool| executor.contains(tool) || has_config(self.at, &format!("{tool}.config")));
         let is_web = bundler.is_some() || executor.contains("web:") || executor.contains("react");
         is_web.then(|| (Some(bundler.unwrap_or("webpack")), self.site(&output)))
     }

@@ -72,7 +72,7 @@ impl Plan {
     ) -> Self {
         let mut plan = Self { writes: source.writes.clone(), ..Self::new(unit, "") };
         if let Some((path, place)) = &source.health {
-            plan.facts.health(path, Fixed::RouteOfCode, [place.clone()]);
+            plan.facts.health(*path, Fixed::RouteOfCode, [place.clone()]);
         }
         // Code that asks for it has `localhost` for its default more often than not.
         if source.reads_host {

@@ -1,7 +1,7 @@
 //! How a package is started: `Procfile`, scripts, `main`, and the names that entry files have.
 
 use super::{
-    config::EXTENSIONS,
+    config::{EXTENSIONS, is_code},
     lines::{
         call, called_script, delegates, is_development, served_folder, without_build,
         without_environment,
@@ -350,11 +350,6 @@ pub(super) fn entry_file(at: Folder<'_>) -> Option<String> {
     let all = |stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
     let in_folder = |folder| STEMS.iter().flat_map(all).map(move |name| join(folder, &name));
     FOLDERS.iter().flat_map(|folder| in_folder(folder)).find(|file| at.has(file))
-}
-
-/// Whether a file is a program for Node.js by its name.
-pub(super) fn is_code(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
 fn owned<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {
