@@ -72,8 +72,8 @@ pub(super) static META: &[Framework<Own>] = &[
     own("qwik", QWIK, &["qwik", "vite"], meta::qwik),
     site("docusaurus", &["@docusaurus/core"], &["docusaurus"], pages("docusaurus build", "build")),
     site("docusaurus", &["docusaurus"], &["docusaurus-build"], pages("docusaurus-build", "build")),
-    own("vitepress", &["vitepress"], &["vitepress"], meta::vitepress),
-    own("vuepress", &["vuepress", "@vuepress/cli"], &["vuepress"], meta::vuepress),
+    own("vitepress", &["vitepress"], &["vitepress"], |unit, _| meta::manual(unit, "vitepress")),
+    own("vuepress", VUEPRESS, &["vuepress"], |unit, _| meta::manual(unit, "vuepress")),
     own("astro", &["astro"], &["astro"], meta::astro).configs(&["astro.config"]),
     site("gatsby", &["gatsby"], &["gatsby"], pages("gatsby build", "public"))
         .configs(&["gatsby-config"]),
@@ -102,6 +102,7 @@ const NUXT: Names = &["nuxt", "nuxt3", "nuxt-edge", "nuxt-nightly"];
 const TANSTACK: Names = &["@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start"];
 const REMIX: Names = &["@remix-run/dev", "@remix-run/serve", "@remix-run/react"];
 const QWIK: Names = &["@builder.io/qwik-city", "@qwik.dev/router", "@builder.io/qwik"];
+const VUEPRESS: Names = &["vuepress", "@vuepress/cli"];
 const STRAPI: Names = &["@strapi/strapi", "strapi"];
 const MODERN: Names = &["@modern-js/app-tools"];
 

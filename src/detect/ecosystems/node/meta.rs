@@ -53,7 +53,7 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
         return plan.env("HOSTNAME", "0.0.0.0");
     }
     let own = Start::npx("next start", Fixed::ServerOfFramework, place);
-    let mut plan = Plan::scripted(unit, "next build", 3000, own);
+    let mut plan = Plan::scripted(unit, "next build", own, 3000);
     // Pages and images that it makes anew are kept there.
     plan.after = Some(unit.step(format!("chmod -R a+rwX {}", quote(&dist))));
     plan
@@ -68,7 +68,7 @@ pub(super) fn nuxt(unit: &Unit<'_>, _: Evidence) -> Plan {
             return Plan::files(unit, "nuxt generate", "dist", Missing::NotFound);
         }
         let own = Start::npx("nuxt start", Fixed::ServerOfFramework, place);
-        return Plan::scripted(unit, "nuxt build", 3000, own).env("HOST", "0.0.0.0");
+        return Plan::scripted(unit, "nuxt build", own, 3000).env("HOST", "0.0.0.0");
     }
     if generates || config.is_one_of("preset", &["static", "github-pages", "github_pages"]) {
         return Plan::files(unit, "nuxt generate", ".output/public", Missing::NotFound);
@@ -121,7 +121,7 @@ pub(super) fn remix(unit: &Unit<'_>, _: Evidence) -> Plan {
         false => ("remix build", "remix-serve build/index.js"),
     };
     let own = Start::npx(server, Fixed::WhereBuildWrites, unit.package.line(None));
-    Plan::scripted(unit, build, 3000, own)
+    Plan::scripted(unit, build, own, 3000)
 }
 
 pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -130,7 +130,7 @@ pub(super) fn react_router(unit: &Unit<'_>, place: Evidence) -> Plan {
     }
     let server = "react-router-serve build/server/index.js";
     let own = Start::npx(server, Fixed::WhereBuildWrites, place);
-    Plan::scripted(unit, "react-router build", 3000, own)
+    Plan::scripted(unit, "react-router build", own, 3000)
 }
 
 pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
@@ -187,14 +187,14 @@ pub(super) fn angular(unit: &Unit<'_>, _: Evidence) -> Plan {
     let Some(found) = site::angular(unit.at()) else {
         return Plan::files(unit, "ng build", "dist", Missing::Index);
     };
-    let Some(server) = &found.server else {
+    let Some((server, is_bundled)) = &found.server else {
         let why = (Fixed::OutputOfAngular, Some(found.place));
         return Plan::site(unit, "ng build", &found.folder, Missing::Index, why);
     };
     let own = production(unit).filter(|start| start.line.contains("dist/"));
     let start = own.unwrap_or_else(|| Start::node(server, Fixed::ServerOfBuild, found.place));
     let plan = Plan::made(unit, "ng build", start, 4000);
-    if !found.is_bundled {
+    if !is_bundled {
         let both = unit.package.first_script(&["build:ssr"]);
         let whole_build = both.map(|both| vec![unit.step(unit.manager.run(both))]);
         return Plan { whole_build, ..plan };
@@ -280,15 +280,7 @@ pub(super) fn expo(unit: &Unit<'_>, _: Evidence) -> Plan {
     }
 }
 
-pub(super) fn vitepress(unit: &Unit<'_>, _: Evidence) -> Plan {
-    manual(unit, "vitepress")
-}
-
-pub(super) fn vuepress(unit: &Unit<'_>, _: Evidence) -> Plan {
-    manual(unit, "vuepress")
-}
-
-fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
+pub(super) fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
     let (dir, output) = site::documentation(unit, tool);
     let why = (Fixed::OutputOfFramework, None);
     Plan::site(unit, &format!("{tool} build {dir}"), &output, Missing::NotFound, why)
@@ -299,11 +291,11 @@ pub(super) fn by_row(unit: &Unit<'_>, makes: Makes, port: u16, place: Evidence) 
     match makes {
         Makes::Served { build, start } => {
             let own = Start::npx(start, Fixed::ServerOfFramework, place);
-            Plan::scripted(unit, build, port, own)
+            Plan::scripted(unit, build, own, port)
         }
         Makes::Written { build, file } => {
             let own = Start::node(file, Fixed::WhereBuildWrites, place);
-            Plan::scripted(unit, build, port, own)
+            Plan::scripted(unit, build, own, port)
         }
         Makes::Site { build, output, missing } => Plan::files(unit, build, output, missing),
         Makes::Bundler { build, output } => Plan::files(unit, build, output, Missing::Index),

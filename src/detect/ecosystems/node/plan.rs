@@ -101,7 +101,7 @@ impl Plan {
     }
 
     /// The same by the script of production, else by a command that the framework has for it.
-    pub(super) fn scripted(unit: &Unit<'_>, build: &str, port: u16, own: Start) -> Self {
+    pub(super) fn scripted(unit: &Unit<'_>, build: &str, own: Start, port: u16) -> Self {
         Self::built(unit, build, production(unit).unwrap_or(own), port)
     }
 

@@ -125,10 +125,8 @@ pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
 pub(super) struct Angular {
     /// Where the files for the browser are, relative to the package.
     pub(super) folder: String,
-    /// The program that serves them, when there is one.
-    pub(super) server: Option<String>,
-    /// The program holds the dependencies it needs.
-    pub(super) is_bundled: bool,
+    /// The program that serves them, when there is one, and whether it holds the dependencies it needs.
+    pub(super) server: Option<(String, bool)>,
     pub(super) place: Evidence,
 }
 
@@ -138,7 +136,7 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
         && let Some(folder) = apps.items().first().and_then(|app| app.str_at(&["outDir"]))
     {
         let (folder, place) = (written(at, "", folder)?, at.place(".angular-cli.json", None));
-        return Some(Angular { folder, server: None, is_bundled: true, place });
+        return Some(Angular { folder, server: None, place });
     }
     let projects = json.get("projects")?;
     let named = json.str_at(&["defaultProject"]).and_then(|name| Some((name, projects.get(name)?)));
@@ -163,16 +161,15 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
     let serves = |value: &Value| value.is_true() || value.has("entry");
     let has_server = options.and_then(|options| options.get("ssr")).is_some_and(serves);
     let is_static = options.and_then(|o| o.str_at(&["outputMode"])) == Some("static");
-    let (server, is_bundled) = if is_new && has_server && !is_static {
-        (Some(format!("{base}/server/server.mjs")), true)
-    } else if !is_new && project.at(&["architect", "server"]).is_some() {
-        let root = base.strip_suffix("/browser").unwrap_or(&base);
-        (Some(format!("{root}/server/main.js")), false)
-    } else {
-        (None, true)
+    let server = match is_new {
+        true => (has_server && !is_static).then(|| (format!("{base}/server/server.mjs"), true)),
+        false => project.at(&["architect", "server"]).map(|_| {
+            let root = base.strip_suffix("/browser").unwrap_or(&base);
+            (format!("{root}/server/main.js"), false)
+        }),
     };
     let place = at.place("angular.json", Some(output.map_or(build.line, |output| output.line)));
-    Some(Angular { folder, server, is_bundled, place })
+    Some(Angular { folder, server, place })
 }
 
 #[cfg(test)]

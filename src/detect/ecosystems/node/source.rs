@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use super::config::is_code;
-use crate::detect::prelude::*;
+use crate::detect::{prelude::*, source};
 
 /// What was read from the code of a package.
 #[derive(Debug, Default)]
@@ -84,20 +84,20 @@ impl Source {
 
 /// Reads the entry file first, then others near it.
 pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
-    let mut source = Source::default();
+    let mut found = Source::default();
     let entry_path = entry.map(|entry| at.path(entry));
     for text in files(at, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
-            if content.len() <= LINE_BYTES_MAX && !content.trim_start().starts_with("//") {
-                source.read(content, || Evidence::line(&text.path, Some(line)));
+            if content.len() <= LINE_BYTES_MAX && !source::is_comment(content) {
+                found.read(content, || Evidence::line(&text.path, Some(line)));
             }
         }
         if entry_path.as_ref() == Some(&text.path) {
-            source.entry_listens = source.is_server();
+            found.entry_listens = found.is_server();
         }
     }
-    source.port = source.port.or(source.fixed.take());
-    source
+    found.port = found.port.or(found.fixed.take());
+    found
 }
 
 /// A route of the application itself; a router may be mounted anywhere.
@@ -147,10 +147,10 @@ fn listen_literal(line: &str) -> Option<u16> {
 
 /// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
 fn port_literal(line: &str) -> Option<u16> {
-    let lower = line.to_ascii_lowercase();
-    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+    if source::is_elsewhere(line) {
         return None;
     }
+    let lower = line.to_ascii_lowercase();
     for (at, word) in lower.match_indices("port") {
         let before = lower[..at].chars().next_back();
         let is_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '/' && c != '-')
@@ -202,9 +202,6 @@ fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
     paths.iter().take(FILES_MAX).filter_map(|path| at.project.tree.read(path)).collect()
 }
 
-/// What lines about databases and other servers have.
-const ELSEWHERE: &[&str] =
-    &["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
 /// Ports of what a service speaks to: databases, queues, mail.
 const OTHERS: &[u16] = &[
     443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,

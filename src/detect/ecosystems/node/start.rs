@@ -203,10 +203,10 @@ pub(super) fn script(package: &Package<'_>) -> Option<Start> {
     let found = STARTS.iter().filter_map(|name| follow(package, name));
     // What shows a build may be the server of production as well, when it is a program of the project's own.
     let shown = follow(package, "preview").filter(|start| !start.words.is_empty());
+    let mut all = found.chain(shown).peekable();
     // One that serves for production, else whatever there is.
-    let mut all: Vec<Start> = found.chain(shown).collect();
-    let production = all.iter().position(|start| !start.is_development()).unwrap_or(0);
-    (!all.is_empty()).then(|| all.swap_remove(production))
+    let first = all.peek().cloned();
+    all.find(|start| !start.is_development()).or(first)
 }
 
 /// What scripts that build have in their lines.
@@ -324,12 +324,10 @@ pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
     {
         let candidates = [path, &format!("{path}.js"), &format!("{path}/index.js")];
         // What is not there yet, the build makes.
-        let is_output = ["dist/", "build/", "out/", "lib/", "output/", ".output/"]
-            .iter()
-            .any(|dir| path.starts_with(dir));
-        let built = (has_build && is_output && !path.contains("..")).then_some(path);
-        if let Some(path) = package.at.first_of(&candidates).or(built).filter(|path| is_code(path))
-        {
+        let outputs = ["dist/", "build/", "out/", "lib/", "output/", ".output/"];
+        let is_output = outputs.iter().any(|dir| path.starts_with(dir)) && !path.contains("..");
+        let found = package.at.first_of(&candidates).or((has_build && is_output).then_some(path));
+        if let Some(path) = found.filter(|path| is_code(path)) {
             return Some(Start::node(path, Fixed::Main, package.line(Some(main.line))));
         }
     }
