@@ -59,10 +59,9 @@ fn environment(unit: &Unit<'_>, facts: &mut Facts) {
     }
     let members = unit.packages.members(unit.root.at.dir).take(LOOKED_AT_MAX);
     let installed: Vec<&Package<'_>> = members.chain([unit.root, unit.package]).collect();
-    for (name, variable, value) in VARIABLES {
+    for (name, for_all, variable, value) in VARIABLES {
         let is_dev = |package: &&Package<'_>| package.is_dev(name) == Some(true);
-        let runs = RUN.contains(name) && unit.has(name);
-        if runs || installed.iter().any(is_dev) {
+        if *for_all && unit.has(name) || installed.iter().any(is_dev) {
             facts.build_env(variable, *value);
         }
     }
@@ -73,18 +72,17 @@ const LOOKED_AT_MAX: usize = 40;
 
 const PUPPETEER: &str = "puppeteer";
 
-/// Variables for what is needed only to develop: what packages for tests and desktops fetch when they are installed.
-const VARIABLES: &[(&str, &str, &str)] = &[
-    ("chromedriver", "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
-    ("cypress", "CYPRESS_INSTALL_BINARY", "0"),
-    ("electron", "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
-    ("husky", "HUSKY", "0"),
-    ("next", "NEXT_TELEMETRY_DISABLED", "1"),
-    ("playwright", "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
-    (PUPPETEER, "PUPPETEER_SKIP_DOWNLOAD", "true"),
+/// Variables for what is needed only to develop, or (`true`) to run as well: what packages for tests and desktops fetch
+/// when they are installed.
+const VARIABLES: &[(&str, bool, &str, &str)] = &[
+    ("chromedriver", false, "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
+    ("cypress", false, "CYPRESS_INSTALL_BINARY", "0"),
+    ("electron", false, "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
+    ("husky", true, "HUSKY", "0"),
+    ("next", true, "NEXT_TELEMETRY_DISABLED", "1"),
+    ("playwright", false, "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
+    (PUPPETEER, true, "PUPPETEER_SKIP_DOWNLOAD", "true"),
 ];
-/// Those that count for dependencies of any kind.
-const RUN: &[&str] = &["husky", "next", PUPPETEER];
 
 /// Steps of the build, without the install.
 fn commands(unit: &Unit<'_>, plan: &Plan) -> Vec<Step> {
@@ -342,8 +340,11 @@ fn files(unit: &Unit<'_>, installed: &[&Package<'_>]) -> Vec<String> {
 /// Programs that a member offers: pnpm links only what is there.
 fn programs(package: &Package<'_>) -> Vec<String> {
     let Some(bin) = package.json.get("bin") else { return Vec::new() };
-    let named = bin.as_str().into_iter().chain(bin.members().filter_map(|(_, v)| v.as_str()));
-    let paths = named.map(|path| path.trim_start_matches("./")).filter(|path| package.at.has(path));
+    let named = std::iter::once(bin).chain(bin.members().map(|(_, path)| path));
+    let paths = named
+        .filter_map(Value::as_str)
+        .map(|path| path.trim_start_matches("./"))
+        .filter(|path| package.at.has(path));
     paths.take(PROGRAMS_MAX).map(|path| package.at.path(path)).collect()
 }
 
@@ -381,16 +382,16 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);
     }
-    let from_git =
-        |range: &str| ["git+", "git:", "github:", "git@"].iter().any(|p| range.starts_with(p));
-    if order.iter().any(|package| package.dependencies().any(|(_, range)| from_git(range))) {
+    let mut ranges = order.iter().flat_map(|package| package.dependencies());
+    let git = ["git+", "git:", "github:", "git@"];
+    if ranges.any(|(_, range)| git.iter().any(|sign| range.starts_with(sign))) {
         facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
     if has_any(&["prisma", "@prisma/client"]) {
         // Its engines look for the library of OpenSSL, which slim images lack.
         facts.packages_everywhere(&["openssl"], if runs { &["openssl"] } else { &[] });
     }
-    if runs && has_any(&["puppeteer"]) {
+    if runs && has_any(&[PUPPETEER]) {
         facts.packages_everywhere(&[], &["chromium"]);
     }
 }

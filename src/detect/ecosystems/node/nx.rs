@@ -33,19 +33,20 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
     let dirs = root.project.tree.dirs_below(root.dir);
     let dirs = dirs.filter(|(_, entries)| entries.has(PROJECT)).map(|(dir, _)| dir);
     // A package with scripts is looked at as one, unless they only call Nx.
-    let is_own = |package: &Package<'_>| match package.at.dir == root.dir {
-        true => start::script(package).is_none_or(|start| !delegates(&start.expanded)),
+    let is_own = |package: Package<'_>| match package.at.dir == root.dir {
+        true => start::script(&package).is_none_or(|start| !delegates(&start.expanded)),
         false => package.scripts().next().is_some(),
     };
-    let others = dirs.filter(|dir| !Package::load(root.project, dir).as_ref().is_some_and(is_own));
-    let apps = others.filter_map(|dir| {
+    let others = dirs.filter(|dir| !Package::load(root.project, dir).is_some_and(is_own));
+    let facts = others.filter_map(|dir| {
         let at = Folder::new(root.project, dir);
         let json = at.json(PROJECT)?;
         let name = json.str_at(&["name"]).unwrap_or_else(|| file_name(dir)).to_owned();
         let is_application = json.str_at(&["projectType"]) == Some("application");
-        (is_application && !name.ends_with("-e2e")).then_some(App { unit, at, name, json })
+        let is_deployed = is_application && !name.ends_with("-e2e");
+        App { unit, at, name, json }.facts().filter(|_| is_deployed)
     });
-    apps.filter_map(|app| app.facts()).collect()
+    facts.collect()
 }
 
 const PROJECT: &str = "project.json";

@@ -35,17 +35,14 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
     });
     let stated = Start::stated(package).filter(|start| !calls_root(unit, &start.line));
     // What a bundler makes is files, whatever shows them.
-    let shown = stated.as_ref().filter(|start| {
-        (start.is_development() || start.served_folder().is_some())
-            && used(unit, BUNDLERS).is_some()
-    });
-    if let Some(start) = shown
-        && let Some(plan) = bundled(unit, start.served_folder().or_else(|| served.clone()))
-    {
-        return plan;
-    }
     if let Some(start) = stated {
-        return own_server(unit, start);
+        let folder = start.served_folder();
+        let is_shown = start.is_development() || folder.is_some();
+        let plan = match is_shown && used(unit, BUNDLERS).is_some() {
+            true => bundled(unit, folder.or(served)),
+            false => None,
+        };
+        return plan.unwrap_or_else(|| own_server(unit, start));
     }
     if let Some(start) = production.or_else(|| functions_framework(unit)) {
         // What shows the page while somebody works on it.
@@ -134,15 +131,14 @@ fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
     unit.package.has("@google-cloud/functions-framework").then_some(())?;
     let entry = start::entry(unit.package, false)?;
     let text = unit.at().read(entry.file()?)?;
-    let after = |sign: &str| {
-        let rest = text.text.split_once(sign)?.1.trim_start_matches(['\'', '"', ' ']);
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        (end > 0).then(|| rest[..end].to_owned())
-    };
     let signs = [
         "functions.http(", "http(", "cloudEvent(", "exports.", "export const ", "export function ",
     ];
-    let target = signs.iter().find_map(|sign| after(sign))?;
+    let mut names = signs.iter().filter_map(|sign| {
+        let rest = text.text.split_once(sign)?.1.trim_start_matches(['\'', '"', ' ']);
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+    });
+    let target = names.find(|name| !name.is_empty())?;
     let line = format!("functions-framework --target={target}");
     Some(Start::npx(&line, Fixed::ExportedFunction, entry.place))
 }
@@ -176,9 +172,8 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     if is_guess && unit.has("wrangler") && !source.listens {
         return named(Plan::nothing(unit, Fixed::ForCloudflare));
     }
-    if unit.is_bun
-        && is_guess
-        && let Some(file) = start.file().map(str::to_owned)
+    if let Some(file) = start.file().filter(|_| unit.is_bun && is_guess).map(str::to_owned)
+        && start.runner == Runner::Node
     {
         start.run(Runner::Bun, ["bun", &file]);
     }

@@ -7,7 +7,6 @@ use crate::detect::{manifest, paths::glob, prelude::*};
 /// A folder with a `package.json`.
 #[derive(Debug)]
 pub(super) struct Package<'a> {
-    /// The folder.
     pub(super) at: Folder<'a>,
     /// The manifest; empty where there is none.
     pub(super) json: Value,
@@ -18,7 +17,6 @@ const GROUPS: [&str; 4] =
     ["dependencies", "optionalDependencies", "peerDependencies", "devDependencies"];
 
 impl<'a> Package<'a> {
-    /// Reads the manifest of a folder.
     pub(super) fn load(project: &'a Project<'a>, dir: &'a str) -> Option<Self> {
         let at = Folder::new(project, dir);
         Some(Self { at, json: at.json(MANIFEST)? })
@@ -30,12 +28,10 @@ impl<'a> Package<'a> {
         Self { at: Folder::new(project, dir), json }
     }
 
-    /// Whether there is a manifest.
     pub(super) fn has_manifest(&self) -> bool {
         self.json.members().next().is_some()
     }
 
-    /// Path of the manifest.
     pub(super) fn path(&self) -> String {
         self.at.path(MANIFEST)
     }
@@ -45,7 +41,6 @@ impl<'a> Package<'a> {
         self.at.place(MANIFEST, line)
     }
 
-    /// `name`.
     pub(super) fn name(&self) -> Option<&str> {
         self.json.str_at(&["name"]).filter(|name| !name.trim().is_empty())
     }
@@ -68,7 +63,6 @@ impl<'a> Package<'a> {
         names.iter().copied().find(|name| self.script(name).is_some())
     }
 
-    /// All scripts, in order.
     pub(super) fn scripts(&self) -> impl Iterator<Item = (&str, &str)> {
         let members = self.json.get("scripts").into_iter().flat_map(Value::members);
         members.filter_map(|(name, script)| Some((name, script.as_str()?)))
@@ -81,12 +75,10 @@ impl<'a> Package<'a> {
         ranges.find(|(range, _)| range.text().is_some())
     }
 
-    /// Whether there is such a dependency.
     pub(super) fn has(&self, name: &str) -> bool {
         GROUPS.iter().any(|group| self.json.at(&[group, name]).is_some())
     }
 
-    /// Whether there is any of these dependencies.
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.has(name))
     }
@@ -172,7 +164,6 @@ impl<'a> Packages<'a> {
         self.roots.get(package.at.dir).and_then(|root| self.all.get(root)).unwrap_or(package)
     }
 
-    /// Whether it is the root of a workspace.
     pub(super) fn is_root(&self, package: &Package<'_>) -> bool {
         self.workspaces.contains_key(package.at.dir)
     }

@@ -123,7 +123,6 @@ impl Plan {
         self
     }
 
-    /// With a variable of the program.
     pub(super) fn env(mut self, name: &str, value: &str) -> Self {
         self.facts.env(name, value);
         self

@@ -101,7 +101,6 @@ impl Start {
         self.script.is_none() && !self.is_stated()
     }
 
-    /// Whether it only serves while somebody develops.
     pub(super) fn is_development(&self) -> bool {
         is_development(&self.expanded)
     }

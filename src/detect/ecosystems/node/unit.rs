@@ -43,7 +43,6 @@ impl<'a> Unit<'a> {
         Self { packages, package, root, manager, node, version, is_bun }
     }
 
-    /// The folder of the package.
     pub(super) fn at(&self) -> Folder<'a> {
         self.package.at
     }
@@ -115,7 +114,6 @@ impl<'a> Unit<'a> {
         self.package.major(dependency).or_else(|| self.root.major(dependency))
     }
 
-    /// Whether it is a member of a workspace.
     pub(super) fn is_member(&self) -> bool {
         self.package.at.dir != self.root.at.dir
     }
