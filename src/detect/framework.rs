@@ -35,14 +35,19 @@ pub struct Framework<Own = ()> {
 pub enum Makes {
     /// A process that the project's own code starts.
     Process,
-    /// A process with commands of the framework's own, for projects that name none.
-    Built {
+    /// A process that a program of the framework starts, for projects that name none.
+    Served {
         /// Builds it.
         build: &'static str,
-        /// Starts it.
+        /// Starts it: the program and its arguments.
         start: &'static str,
-        /// Why it is this that starts it.
-        why: Fixed,
+    },
+    /// A process that the build makes, for projects that name none.
+    Written {
+        /// Builds it.
+        build: &'static str,
+        /// File that is run.
+        file: &'static str,
     },
     /// Files for a browser.
     Site {

@@ -212,9 +212,14 @@ pub fn setting<'f>(
     })
 }
 
-fn bound(line: &str) -> Option<u16> {
+/// Whether a line is about a server that the program is a client of, or about no port.
+pub fn is_elsewhere(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+    ELSEWHERE.iter().any(|word| lower.contains(word))
+}
+
+fn bound(line: &str) -> Option<u16> {
+    if is_elsewhere(line) {
         return None;
     }
     BINDS.iter().find_map(|mark| {
@@ -284,7 +289,7 @@ fn number_of_name(line: &str) -> Option<u16> {
             !is_other && begins_word(line, &lower, *at)
         })
         .min()?;
-    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+    if is_elsewhere(line) {
         return None;
     }
     // Proxies and clients name these; a server that is on them says so where it listens.

@@ -19,14 +19,40 @@ const BUILDS: &[&str] =
 const DEBIAN_HAS: u32 = 18;
 
 impl Facts {
-    /// Lets the build make the front end of `dir` too, by `script` or the one that builds; `None` where there is none.
+    /// Lets the build make the front end of `dir` too, by `script` or the one that builds: `None` when there is no
+    /// `package.json` with such a script. The steps of its install see only the files they need, where that can be.
     pub fn front_end(
         &mut self,
         project: &Project<'_>,
         dir: &str,
         script: Option<&str>,
     ) -> Option<FrontEnd> {
-        front_end(self, project, dir, script)
+        let package = Package::load(project, dir)?;
+        let script = script.or_else(|| package.first_script(BUILDS))?;
+        let manager = Manager::of(&package);
+        let is_yarn = matches!(manager.tool, Tool::Classic | Tool::Berry);
+        let packages = Packages::of_one(package);
+        let unit = Unit::new(&packages, packages.all.get(dir)?, manager);
+        let planned = build::plan_install(&unit, false);
+        let install = planned.steps.into_iter().map(|step| match step.not_on {
+            // The images of other languages have no Yarn of their own.
+            Some(_) if is_yarn => Step::new(Kind::Setup, ".", "npm install -g yarn@1"),
+            _ => step,
+        });
+        let install = self.node(unit.node).into_iter().chain(install).collect();
+        self.cache.push(unit.manager.cache().to_owned());
+        self.exclude.push("**/node_modules".to_owned());
+        let mut build = Vec::new();
+        match planned.files {
+            Some(mut files) => {
+                files.sort();
+                self.layer(files, install);
+            }
+            None => build = install,
+        }
+        build.push(unit.step(unit.manager.run(script)));
+        let modules = format!("rm -rf {}", quote(&unit.at().path("node_modules")));
+        Some(FrontEnd { build, clean: vec![Step::new(Kind::Clean, ".", modules)] })
     }
 
     /// Lets the build make the front end in `dir`, if there is one, before what it does from now on.
@@ -37,8 +63,22 @@ impl Facts {
 
     /// Gives the build the Node.js that the front end in `dir` wants, for build tools that call npm themselves.
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
-        let setup = tools(self, project, dir);
+        let package = Package::load(project, dir);
+        let package = package.filter(|package| package.first_script(BUILDS).is_some());
+        let major = package.map(|package| version::decide(&package, &package).0);
+        let setup = self.node(major.unwrap_or(DEBIAN_HAS));
         self.steps.splice(0..0, setup);
+    }
+
+    /// Gives the build this Node.js; the step that fetches it.
+    ///
+    /// Debian's is too old for most bundlers of today, so npm then fetches the one that the project wants, as a package of
+    /// its own registry (`node`), into `/usr/local`.
+    fn node(&mut self, major: u32) -> Option<Step> {
+        let version = Version { major, minor: None, patch: None };
+        self.needs.push(Need::Tools(&NODE, version));
+        let step = Step::new(Kind::Setup, ".", format!("npm install -g node@{major}"));
+        (major != DEBIAN_HAS).then(|| step.not_on(Family::Wolfi))
     }
 
     /// Lets the build make a front end as its own build does, with the tools of its workspace; the steps that build it.
@@ -65,57 +105,4 @@ impl Facts {
         self.build_env.extend(site.build_env.clone());
         Some(build)
     }
-}
-
-/// Lets the build of another language make the front end of a folder: `None` when there is no `package.json` with a script
-/// that builds. The steps of its install see only the files they need, where that can be.
-fn front_end(
-    facts: &mut Facts,
-    project: &Project<'_>,
-    dir: &str,
-    script: Option<&str>,
-) -> Option<FrontEnd> {
-    let package = Package::load(project, dir)?;
-    let script = script.or_else(|| package.first_script(BUILDS))?;
-    let manager = Manager::of(&package);
-    let is_yarn = matches!(manager.tool, Tool::Classic | Tool::Berry);
-    let packages = Packages::of_one(package);
-    let package = packages.all.get(dir)?;
-    let unit = Unit::new(&packages, package, manager);
-    let planned = build::plan_install(&unit, false);
-    let mut install: Vec<Step> = node(facts, unit.node).into_iter().collect();
-    install.extend(planned.steps.into_iter().map(|step| match step.not_on {
-        // The images of other languages have no Yarn of their own.
-        Some(_) if is_yarn => Step::new(Kind::Setup, ".", "npm install -g yarn@1"),
-        _ => step,
-    }));
-    facts.cache.push(unit.manager.cache().to_owned());
-    facts.exclude.push("**/node_modules".to_owned());
-    let mut build = Vec::new();
-    match planned.files {
-        Some(mut files) => {
-            files.sort();
-            facts.layer(files, install);
-        }
-        None => build = install,
-    }
-    build.push(unit.step(unit.manager.run(script)));
-    let modules = format!("rm -rf {}", quote(&package.at.path("node_modules")));
-    Some(FrontEnd { build, clean: vec![Step::new(Kind::Clean, ".", modules)] })
-}
-
-/// Gives the build the Node.js that the front end in `dir` wants; the step that fetches it.
-fn tools(facts: &mut Facts, project: &Project<'_>, dir: &str) -> Option<Step> {
-    let package = Package::load(project, dir);
-    let package = package.filter(|package| package.first_script(BUILDS).is_some());
-    node(facts, package.map_or(DEBIAN_HAS, |package| version::decide(&package, &package).0))
-}
-
-/// Debian's Node.js is too old for most bundlers of today, so npm then fetches the one that the project wants, as a package
-/// of its own registry (`node`), into `/usr/local`.
-fn node(facts: &mut Facts, major: u32) -> Option<Step> {
-    let version = Version { major, minor: None, patch: None };
-    facts.needs.push(Need::Tools(&NODE, version));
-    let step = Step::new(Kind::Setup, ".", format!("npm install -g node@{major}"));
-    (major != DEBIAN_HAS).then(|| step.not_on(Family::Wolfi))
 }

@@ -73,9 +73,8 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         return None;
     }
     let is_bun = text.text.lines().any(manager::is_for_bun);
-    let is_node = SIGNS.iter().any(|sign| text.text.contains(sign));
-    let is_other = text.text.contains("Deno.") || text.text.contains("document.");
-    if !is_node && !is_bun || is_other {
+    let holds = |signs: &[&str]| signs.iter().any(|sign| text.text.contains(sign));
+    if !is_bun && !holds(SIGNS) || holds(&["Deno.", "document."]) {
         return None;
     }
     let here = at.place(&entry, None);
@@ -98,16 +97,12 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     facts.take(at.dir, "");
     let source = source::scan(at, Some(&entry));
     facts.weight = if source.is_server() { Weight::Starts } else { Weight::Files };
-    match at.procfile() {
-        Some(process) => {
-            facts.weight = Weight::Stated;
-            facts.starts_another = starts_another(&process.line);
-            facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
-        }
-        None => {
-            let program = if is_bun { "bun" } else { "node" };
-            facts.start([program, &entry], Fixed::NameOfEntry, [here.clone()]);
-        }
+    let program = if is_bun { "bun" } else { "node" };
+    facts.start([program, &entry], Fixed::NameOfEntry, [here.clone()]);
+    if let Some(process) = at.procfile() {
+        facts.weight = Weight::Stated;
+        facts.starts_another = starts_another(&process.line);
+        facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
     }
     if let Some(packages) = required(&text.text).filter(|packages| !packages.is_empty()) {
         let install = if is_bun { "bun add" } else { "npm install --no-audit --no-fund" };
@@ -121,16 +116,11 @@ fn service(at: Folder<'_>) -> Option<Facts> {
             facts.decide(What::Framework, row.id, Fixed::Imported, [here]);
         }
     }
-    let is_told = source.reads_port.is_some();
-    let listens = source.is_server();
+    let (listens, is_told) = (source.is_server(), source.reads_port.is_some());
     let port = source.port.or_else(|| Some((3000, source.reads_port?))).filter(|_| listens);
-    facts.port(port.map(|(number, place)| Port {
-        number,
-        rule: Fixed::CodeListens.into(),
-        place: Some(place),
-        is_told,
-    }));
-    facts.health = source.health.map(|(path, _)| path);
+    let port = port.map(|(number, place)| Port::new(number, Fixed::CodeListens, Some(place)));
+    facts.port(port.map(|port| Port { is_told, ..port }));
+    facts.health = source.health.map(|(path, _)| path.to_owned());
     Some(facts)
 }
 

@@ -59,10 +59,9 @@ fn environment(unit: &Unit<'_>, facts: &mut Facts) {
     }
     let members = unit.packages.members(unit.root.at.dir).take(LOOKED_AT_MAX);
     let installed: Vec<&Package<'_>> = members.chain([unit.root, unit.package]).collect();
-    for (name, variable, value) in VARIABLES {
+    for (name, for_all, variable, value) in VARIABLES {
         let is_dev = |package: &&Package<'_>| package.is_dev(name) == Some(true);
-        let runs = RUN.contains(name) && unit.has(name);
-        if runs || installed.iter().any(is_dev) {
+        if *for_all && unit.has(name) || installed.iter().any(is_dev) {
             facts.build_env(variable, *value);
         }
     }
@@ -73,18 +72,17 @@ const LOOKED_AT_MAX: usize = 40;
 
 const PUPPETEER: &str = "puppeteer";
 
-/// Variables for what is needed only to develop: what packages for tests and desktops fetch when they are installed.
-const VARIABLES: &[(&str, &str, &str)] = &[
-    ("chromedriver", "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
-    ("cypress", "CYPRESS_INSTALL_BINARY", "0"),
-    ("electron", "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
-    ("husky", "HUSKY", "0"),
-    ("next", "NEXT_TELEMETRY_DISABLED", "1"),
-    ("playwright", "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
-    (PUPPETEER, "PUPPETEER_SKIP_DOWNLOAD", "true"),
+/// Variables for what is needed only to develop, or (`true`) to run as well: what packages for tests and desktops fetch
+/// when they are installed.
+const VARIABLES: &[(&str, bool, &str, &str)] = &[
+    ("chromedriver", false, "CHROMEDRIVER_SKIP_DOWNLOAD", "true"),
+    ("cypress", false, "CYPRESS_INSTALL_BINARY", "0"),
+    ("electron", false, "ELECTRON_SKIP_BINARY_DOWNLOAD", "1"),
+    ("husky", true, "HUSKY", "0"),
+    ("next", true, "NEXT_TELEMETRY_DISABLED", "1"),
+    ("playwright", false, "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
+    (PUPPETEER, true, "PUPPETEER_SKIP_DOWNLOAD", "true"),
 ];
-/// Those that count for dependencies of any kind.
-const RUN: &[&str] = &["husky", "next", PUPPETEER];
 
 /// Steps of the build, without the install.
 fn commands(unit: &Unit<'_>, plan: &Plan) -> Vec<Step> {
@@ -105,19 +103,17 @@ fn commands(unit: &Unit<'_>, plan: &Plan) -> Vec<Step> {
     }
     steps.extend(plan.before.iter().cloned());
     let own = unit.build_script().map(|(name, _)| name);
-    match own {
-        _ if unit.is_member() => steps.extend(member_steps(unit, own)),
-        Some(name) => steps.push(unit.step(unit.manager.run(name))),
-        None => {}
+    if unit.is_member() {
+        steps.extend(member_steps(unit, own));
     }
-    let hook = plan.start.as_ref().and_then(|start| start.hook.as_ref());
-    match (own, hook) {
-        (Some(_), _) => {}
-        (None, Some(hook)) => steps.push(unit.step(unit.manager.run(hook))),
-        (None, None) if plan.build.is_empty() => {}
-        (None, None) => steps.push(unit.step(unit.manager.exec(&plan.build))),
+    let hook = plan.start.as_ref().and_then(|start| start.hook.as_deref());
+    match own.or(hook) {
+        Some(_) if unit.is_member() && own.is_some() => {}
+        Some(script) => steps.push(unit.step(unit.manager.run(script))),
+        None if plan.build.is_empty() => {}
+        None => steps.push(unit.step(unit.manager.exec(&plan.build))),
     }
-    steps.extend(plan.after.iter().cloned());
+    steps.extend(plan.after.clone());
     steps
 }
 
@@ -129,14 +125,12 @@ fn member_steps(unit: &Unit<'_>, own: Option<&str>) -> Vec<Step> {
         let command = format!("turbo run build --filter={}", quote(name));
         return vec![Step::new(Kind::Build, root.dir, unit.manager.exec(&command))];
     }
-    let script = |package: &Package<'_>| match package.at.dir == unit.at().dir {
-        true => own.map(str::to_owned),
-        false => package.first_script(&["build"]).map(str::to_owned),
+    let step = |package: &Package<'_>| {
+        let is_own = package.at.dir == unit.at().dir;
+        let script = if is_own { own } else { package.first_script(&["build"]) };
+        Some(unit.manager.run_in(root.dir, package, script?))
     };
-    let order = unit.packages.build_order(unit.package).into_iter();
-    order
-        .filter_map(|package| Some(unit.manager.run_in(root.dir, package, &script(package)?)))
-        .collect()
+    unit.packages.order(unit.package, true).into_iter().filter_map(step).collect()
 }
 
 /// Programs whose package has another name.
@@ -164,10 +158,10 @@ fn needs_dev(unit: &Unit<'_>, plan: &Plan) -> bool {
         is_dev(word) || is_dev(module) || known.is_some_and(|(_, package)| is_dev(package))
     };
     let line = format!("{} {}", start.line, start.words.join(" "));
-    let host = SERVERS.iter().find(|row| Some(row.id) == plan.facts.framework);
+    let mut hosts = SERVERS.iter().filter(|row| Some(row.id) == plan.facts.framework);
     plan.needs_dev
         || line.split(|c| !is_part(c)).any(needs)
-        || host.is_some_and(|row| row.marks.iter().any(|name| is_dev(name)))
+        || hosts.any(|row| row.marks.iter().any(|name| is_dev(name)))
 }
 
 /// What a process is given: its environment, and what of the package.
@@ -220,7 +214,7 @@ fn member_files(unit: &Unit<'_>, facts: &mut Facts, has_modules: bool) {
     if unit.root.has_manifest() {
         facts.take(&unit.root.path(), "package.json");
     }
-    for package in unit.packages.run_order(unit.package) {
+    for package in unit.packages.order(unit.package, false) {
         facts.take(package.at.dir, &unit.below_root(package.at.dir));
     }
 }
@@ -346,8 +340,11 @@ fn files(unit: &Unit<'_>, installed: &[&Package<'_>]) -> Vec<String> {
 /// Programs that a member offers: pnpm links only what is there.
 fn programs(package: &Package<'_>) -> Vec<String> {
     let Some(bin) = package.json.get("bin") else { return Vec::new() };
-    let named = bin.as_str().into_iter().chain(bin.members().filter_map(|(_, v)| v.as_str()));
-    let paths = named.map(|path| path.trim_start_matches("./")).filter(|path| package.at.has(path));
+    let named = std::iter::once(bin).chain(bin.members().map(|(_, path)| path));
+    let paths = named
+        .filter_map(Value::as_str)
+        .map(|path| path.trim_start_matches("./"))
+        .filter(|path| package.at.has(path));
     paths.take(PROGRAMS_MAX).map(|path| package.at.path(path)).collect()
 }
 
@@ -380,21 +377,21 @@ fn local(package: &Package<'_>) -> impl Iterator<Item = String> {
 
 /// Packages of the system for the build stage and, where something runs, for the image.
 fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
-    let order = unit.packages.build_order(unit.package);
+    let order = unit.packages.order(unit.package, true);
     let has_any = |names: &[&str]| order.iter().any(|package| package.has_any(names));
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);
     }
-    let from_git =
-        |range: &str| ["git+", "git:", "github:", "git@"].iter().any(|p| range.starts_with(p));
-    if order.iter().any(|package| package.dependencies().any(|(_, range)| from_git(range))) {
+    let mut ranges = order.iter().flat_map(|package| package.dependencies());
+    let git = ["git+", "git:", "github:", "git@"];
+    if ranges.any(|(_, range)| git.iter().any(|sign| range.starts_with(sign))) {
         facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
     if has_any(&["prisma", "@prisma/client"]) {
         // Its engines look for the library of OpenSSL, which slim images lack.
         facts.packages_everywhere(&["openssl"], if runs { &["openssl"] } else { &[] });
     }
-    if runs && has_any(&["puppeteer"]) {
+    if runs && has_any(&[PUPPETEER]) {
         facts.packages_everywhere(&[], &["chromium"]);
     }
 }

@@ -1,36 +1,54 @@
 //! Settings in configuration files that are programs: read as text, never run.
 
-use std::rc::Rc;
-
 use crate::detect::prelude::*;
 
-/// A configuration file such as `next.config.mjs`.
+/// A configuration file such as `next.config.mjs`; where there is none, it says nothing.
+#[derive(Default)]
 pub(super) struct Config {
-    text: Rc<Text>,
-    /// The same without comments that fill a line.
+    /// Its path.
+    path: Option<String>,
+    /// Its text without comments that fill a line.
     pub(super) code: String,
 }
 
+/// Extensions of programs for Node.js.
+pub(super) const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
+
+/// Whether a file is a program for Node.js by its name.
+pub(super) fn is_code(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+}
+
+/// Whether a folder holds a file of this name, with any extension or none.
+pub(super) fn has_config(at: Folder<'_>, stem: &str) -> bool {
+    let is_it = |file: &String| {
+        file.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    at.entries().is_some_and(|entries| entries.files.iter().any(is_it))
+}
+
 impl Config {
-    /// The first of these files of a folder, with any extension of JavaScript.
-    pub(super) fn find(at: Folder<'_>, stems: &[&str]) -> Option<Self> {
-        let extensions = ["js", "ts", "mjs", "mts", "cjs", "cts"];
-        let names =
-            stems.iter().flat_map(|stem| extensions.iter().map(move |e| format!("{stem}.{e}")));
-        names.into_iter().find_map(|name| {
-            let text = at.read(&name)?;
-            let is_code = |line: &&str| {
-                !line.trim_start().starts_with("//") && !line.trim_start().starts_with('*')
-            };
-            // Lines stay where they are.
-            let lines = text.text.lines().map(|line| if is_code(&line) { line } else { "" });
-            let code = lines.collect::<Vec<_>>().join("\n");
-            Some(Self { text, code })
-        })
+    /// The first of these files of a folder, with any extension.
+    pub(super) fn read(at: Folder<'_>, stems: &[&str]) -> Self {
+        let all = |stem| EXTENSIONS.iter().map(move |e| format!("{stem}.{e}"));
+        let found = stems.iter().flat_map(all).find_map(|name| at.read(&name));
+        let Some(text) = found else { return Self::default() };
+        let is_comment = |line: &str| line.starts_with("//") || line.starts_with('*');
+        // Lines stay where they are.
+        let lines = text.text.lines();
+        let lines = lines.map(|line| if is_comment(line.trim_start()) { "" } else { line });
+        let code = lines.collect::<Vec<_>>().join("\n");
+        Self { path: Some(text.path.clone()), code }
     }
 
-    pub(super) fn place(&self) -> Evidence {
-        Evidence::file(&self.text.path)
+    /// The file, if there is one.
+    pub(super) fn place(&self) -> Option<Evidence> {
+        self.path.as_ref().map(Evidence::file)
+    }
+
+    /// Whether a key has one of these texts.
+    pub(super) fn is_one_of(&self, key: &str, texts: &[&str]) -> bool {
+        self.text_of(key).is_some_and(|(text, _)| texts.contains(&&*text))
     }
 
     /// The text that a key has: `key: 'text'`.
@@ -78,7 +96,7 @@ impl Config {
 
     fn at(&self, offset: usize) -> Evidence {
         let line = self.code.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
-        Evidence::line(&self.text.path, Some(line))
+        Evidence::line(self.path.clone().unwrap_or_default(), Some(line))
     }
 }
 
@@ -87,8 +105,7 @@ mod tests {
     use super::*;
 
     fn config(code: &str) -> Config {
-        let text = Rc::new(Text { path: "x.config.js".to_owned(), text: code.to_owned() });
-        Config { text, code: code.to_owned() }
+        Config { path: Some("x.config.js".to_owned()), code: code.to_owned() }
     }
 
     #[test]

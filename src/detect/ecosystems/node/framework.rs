@@ -1,6 +1,6 @@
 //! The frameworks: by which package each is known, what it makes, and how it is served.
 
-use super::{lines::calls_any, meta, package::Package, plan::Plan, unit::Unit};
+use super::{config::has_config, lines::calls_any, meta, package::Package, plan::Plan, unit::Unit};
 use crate::detect::prelude::*;
 
 /// What becomes of a package, where a row cannot say it; the evidence is the dependency's.
@@ -39,13 +39,7 @@ const fn built(
     port: u16,
     (build, start): (&'static str, &'static str),
 ) -> Framework<Own> {
-    let why = Fixed::ServerOfFramework;
-    framework(id, marks, port).programs(programs).makes(Makes::Built { build, start, why })
-}
-
-/// A framework whose build makes a program.
-const fn written(build: &'static str, start: &'static str) -> Makes {
-    Makes::Built { build, start, why: Fixed::WhereBuildWrites }
+    framework(id, marks, port).programs(programs).makes(Makes::Served { build, start })
 }
 
 /// Frameworks that own the whole application, those built on others first.
@@ -56,15 +50,15 @@ pub(super) static META: &[Framework<Own>] = &[
         &["@shopify/hydrogen"],
         &["shopify", "h2"],
         3000,
-        ("shopify hydrogen build", "npx shopify hydrogen preview"),
+        ("shopify hydrogen build", "shopify hydrogen preview"),
     ),
     framework("sapper", &["sapper"], 3000)
         .programs(&["sapper"])
-        .makes(written("sapper build", "node __sapper__/build")),
+        .makes(Makes::Written { build: "sapper build", file: "__sapper__/build" }),
     site("sanity", &["sanity"], &["sanity"], one_page("sanity build", "dist")),
     site("scully", SCULLY, &["scully"], pages("scully", "dist/static")),
-    built("blitz", &["blitz"], &["blitz"], 3000, ("blitz build", "npx blitz start")),
-    built("keystone", KEYSTONE, &["keystone"], 3000, ("keystone build", "npx keystone start")),
+    built("blitz", &["blitz"], &["blitz"], 3000, ("blitz build", "blitz start")),
+    built("keystone", KEYSTONE, &["keystone"], 3000, ("keystone build", "keystone start")),
     own("nextjs", &["next"], &["next"], meta::next).configs(&["next.config"]),
     own("nuxt", NUXT, &["nuxt", "nuxi", "nuxt-ts"], meta::nuxt).configs(&["nuxt.config"]),
     own("tanstack-start", TANSTACK, &[], meta::tanstack),
@@ -78,21 +72,21 @@ pub(super) static META: &[Framework<Own>] = &[
     own("qwik", QWIK, &["qwik", "vite"], meta::qwik),
     site("docusaurus", &["@docusaurus/core"], &["docusaurus"], pages("docusaurus build", "build")),
     site("docusaurus", &["docusaurus"], &["docusaurus-build"], pages("docusaurus-build", "build")),
-    own("vitepress", &["vitepress"], &["vitepress"], meta::vitepress),
-    own("vuepress", &["vuepress", "@vuepress/cli"], &["vuepress"], meta::vuepress),
+    own("vitepress", &["vitepress"], &["vitepress"], |unit, _| meta::manual(unit, "vitepress")),
+    own("vuepress", VUEPRESS, &["vuepress"], |unit, _| meta::manual(unit, "vuepress")),
     own("astro", &["astro"], &["astro"], meta::astro).configs(&["astro.config"]),
     site("gatsby", &["gatsby"], &["gatsby"], pages("gatsby build", "public"))
         .configs(&["gatsby-config"]),
     site("gridsome", &["gridsome"], &["gridsome"], pages("gridsome build", "dist")),
     own("adonisjs", &["@adonisjs/core"], &["ace", "adonis"], meta::adonis),
-    built("strapi", STRAPI, &["strapi"], 1337, ("strapi build", "npx strapi start")),
-    built("directus", &["directus"], &["directus"], 8055, ("", "npx directus start")),
-    built("modernjs", MODERN, &["modern"], 8080, ("modern build", "npx modern serve")),
-    built("waku", &["waku"], &["waku"], 8080, ("waku build", "npx waku start")),
+    built("strapi", STRAPI, &["strapi"], 1337, ("strapi build", "strapi start")),
+    built("directus", &["directus"], &["directus"], 8055, ("", "directus start")),
+    built("modernjs", MODERN, &["modern"], 8080, ("modern build", "modern serve")),
+    built("waku", &["waku"], &["waku"], 8080, ("waku build", "waku start")),
     own("vike", &["vike", "vite-plugin-ssr"], &["vike"], meta::vike),
     framework("analog", &["@analogjs/platform"], 3000)
-        .makes(written("vite build", "node dist/analog/server/index.mjs")),
-    built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "npx medusa start")),
+        .makes(Makes::Written { build: "vite build", file: "dist/analog/server/index.mjs" }),
+    built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "medusa start")),
     own("nestjs", &["@nestjs/core"], &[], meta::nest),
     own("angular", &["@angular/core"], &["ng"], meta::angular)
         .configs(&["angular.json", ".angular-cli.json"]),
@@ -108,6 +102,7 @@ const NUXT: Names = &["nuxt", "nuxt3", "nuxt-edge", "nuxt-nightly"];
 const TANSTACK: Names = &["@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start"];
 const REMIX: Names = &["@remix-run/dev", "@remix-run/serve", "@remix-run/react"];
 const QWIK: Names = &["@builder.io/qwik-city", "@qwik.dev/router", "@builder.io/qwik"];
+const VUEPRESS: Names = &["vuepress", "@vuepress/cli"];
 const STRAPI: Names = &["@strapi/strapi", "strapi"];
 const MODERN: Names = &["@modern-js/app-tools"];
 
@@ -196,25 +191,16 @@ pub(super) fn used(unit: &Unit<'_>, table: &'static [Framework<Own>]) -> Option<
         };
         let own = of(unit.package);
         let mark = own.or_else(|| of(unit.root).filter(|_| unit.is_member()))?;
-        let has_config = || {
-            let is_config = |file: &String| {
-                let mut configs = framework.configs.iter();
-                configs.any(|config| {
-                    file.strip_prefix(config).is_some_and(|e| e.is_empty() || e.starts_with('.'))
-                })
-            };
-            unit.at().entries().is_some_and(|entries| entries.files.iter().any(is_config))
-        };
         // The root of a workspace has dependencies for its members, and libraries among them know frameworks too.
-        let is_alone = !unit.is_in_workspace();
-        let has_none = || is_alone && unit.package.scripts().next().is_none();
+        let has_none = || !unit.is_in_workspace() && unit.package.scripts().next().is_none();
         let is_called =
             || unit.package.scripts().any(|(_, script)| calls_any(script, framework.programs));
         let is_used = match own {
             Some(_) => framework.programs.is_empty() || has_none() || is_called(),
             None => is_called(),
         };
-        (is_used || has_config()).then(|| Known { framework, mark, place: unit.place(mark) })
+        let is_configured = || framework.configs.iter().any(|stem| has_config(unit.at(), stem));
+        (is_used || is_configured()).then(|| Known { framework, mark, place: unit.place(mark) })
     })
 }
 

@@ -181,11 +181,9 @@ fn sign(root: &Package<'_>, lock: Option<&(&str, Tool)>) -> Sign {
     if let Some((name, tool)) = SIGNS.iter().find(|(name, _)| root.at.has(name)) {
         return (*tool, None, named(name), Some(root.at.place(name, None)));
     }
-    let mut engines = ENGINES.iter();
-    if let Some((field, tool)) =
-        engines.find_map(|(name, tool)| Some((root.json.at(&["engines", name])?, tool)))
-    {
-        return (*tool, None, Fixed::Engines.into(), at(field));
+    let engine = |(name, tool): &(&str, Tool)| Some((root.json.at(&["engines", name])?, *tool));
+    if let Some((field, tool)) = ENGINES.iter().find_map(engine) {
+        return (tool, None, Fixed::Engines.into(), at(field));
     }
     let runs = |name: &&str| root.script(name).is_some_and(|line| line.starts_with("bun "));
     if let Some(name) = ["start", "dev"].into_iter().find(runs) {
@@ -269,7 +267,6 @@ impl Manager {
         })
     }
 
-    /// Whether Rush installs.
     pub(super) fn is_rush(&self) -> bool {
         matches!(self.installer, Some(Installer::Rush(_)))
     }
@@ -296,34 +293,34 @@ impl Manager {
         let version = self.version.as_deref().unwrap_or("latest");
         // The images of Node.js up to 25 have Yarn 1, which hands over to the program that `.yarnrc.yml` names.
         let has_yarn = node < 26;
-        let (package, is_there) = match self.tool {
+        let install = |what: &str| Step::new(Kind::Setup, ".", format!("npm install -g {what}"));
+        Some(match self.tool {
             // It fetches the package manager itself.
             _ if self.is_rush() => return None,
             Tool::Npm => return None,
             Tool::Bun if is_bun_image => return None,
-            Tool::Bun => (format!("bun@{version}"), false),
-            Tool::Pnpm => (format!("pnpm@{}", self.pnpm_for(node)), false),
+            Tool::Bun => install(&format!("bun@{version}")),
+            Tool::Pnpm => install(&format!("pnpm@{}", self.pnpm_for(node))),
             Tool::Berry if !self.has_own_yarn => {
-                (format!("--force @yarnpkg/cli-dist@{version}"), false)
+                install(&format!("--force @yarnpkg/cli-dist@{version}"))
             }
-            Tool::Classic | Tool::Berry => ("--force yarn@1".to_owned(), has_yarn),
-        };
-        let step = Step::new(Kind::Setup, ".", format!("npm install -g {package}"));
-        Some(if is_there { step.not_on(Family::Official) } else { step })
+            _ if has_yarn => install("--force yarn@1").not_on(Family::Official),
+            _ => install("--force yarn@1"),
+        })
     }
 
     /// A version that nobody pinned must run on the Node.js that somebody did (pnpm.io/installation, compatibility).
     fn pnpm_for(&self, node: u32) -> &str {
         let version = self.version.as_deref().unwrap_or("10");
-        let newest = match node {
+        let (newest, name) = match node {
             18.. => return version,
-            16 | 17 => "8",
-            14 | 15 => "7",
-            12 | 13 => "6",
-            _ => "5",
+            16 | 17 => (8, "8"),
+            14 | 15 => (7, "7"),
+            12 | 13 => (6, "6"),
+            _ => (5, "5"),
         };
-        let is_newer = |v: Version| v.minor.is_none() && Some(v.major) > newest.parse().ok();
-        if Version::parse(version).is_some_and(is_newer) { newest } else { version }
+        let is_newer = |v: Version| v.minor.is_none() && v.major > newest;
+        if Version::parse(version).is_some_and(is_newer) { name } else { version }
     }
 
     /// The option that lets an install leave out what is not needed to run; `None` where it can't.

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
-    manager::Manager, outcome::offers_code, package::Packages, plan::Plan, start::starts_another,
-    unit::Unit,
+    manager::Manager, meta::clean, outcome::offers_code, package::Packages, plan::Plan,
+    start::starts_another, unit::Unit,
 };
 use crate::detect::prelude::*;
 
@@ -148,18 +148,11 @@ fn claims(unit: &Unit<'_>) -> Vec<String> {
     if unit.packages.is_root(unit.package) {
         return Vec::new();
     }
-    let lines: Vec<&str> = SCRIPTS.iter().filter_map(|name| unit.package.script(name)).collect();
+    let lines = SCRIPTS.iter().filter_map(|name| unit.package.script(name));
+    let words = lines.flat_map(|line| line.split([' ', '&', ';', '=', '"', '\'']));
+    let named: BTreeSet<String> = words.map(clean).collect();
     let below = unit.packages.all.keys().filter(|dir| **dir != own && is_below(dir, own));
-    let is_named = |dir: &&&str| {
-        let inner = relative(own, dir);
-        lines.iter().any(|line| names_folder(line, &inner))
-    };
-    below.filter(is_named).map(|dir| (*dir).to_owned()).collect()
-}
-
-fn names_folder(line: &str, folder: &str) -> bool {
-    line.split([' ', '&', ';', '=', '"', '\''])
-        .any(|word| word.trim_start_matches("./").trim_end_matches('/') == folder)
+    below.filter(|dir| named.contains(&relative(own, dir))).map(|dir| (*dir).to_owned()).collect()
 }
 
 /// A start file inside another package, whose dependencies nobody installs from here.

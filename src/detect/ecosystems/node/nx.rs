@@ -5,7 +5,7 @@
 
 use super::{
     build,
-    config::Config,
+    config::{Config, has_config},
     framework::imported,
     lines::delegates,
     package::Package,
@@ -33,19 +33,20 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
     let dirs = root.project.tree.dirs_below(root.dir);
     let dirs = dirs.filter(|(_, entries)| entries.has(PROJECT)).map(|(dir, _)| dir);
     // A package with scripts is looked at as one, unless they only call Nx.
-    let is_own = |package: &Package<'_>| match package.at.dir == root.dir {
-        true => start::script(package).is_none_or(|start| !delegates(&start.expanded)),
+    let is_own = |package: Package<'_>| match package.at.dir == root.dir {
+        true => start::script(&package).is_none_or(|start| !delegates(&start.expanded)),
         false => package.scripts().next().is_some(),
     };
-    let others = dirs.filter(|dir| !Package::load(root.project, dir).as_ref().is_some_and(is_own));
-    let apps = others.filter_map(|dir| {
+    let others = dirs.filter(|dir| !Package::load(root.project, dir).is_some_and(is_own));
+    let facts = others.filter_map(|dir| {
         let at = Folder::new(root.project, dir);
         let json = at.json(PROJECT)?;
         let name = json.str_at(&["name"]).unwrap_or_else(|| file_name(dir)).to_owned();
         let is_application = json.str_at(&["projectType"]) == Some("application");
-        (is_application && !name.ends_with("-e2e")).then_some(App { unit, at, name, json })
+        let is_deployed = is_application && !name.ends_with("-e2e");
+        App { unit, at, name, json }.facts().filter(|_| is_deployed)
     });
-    apps.filter_map(|app| app.facts()).collect()
+    facts.collect()
 }
 
 const PROJECT: &str = "project.json";
@@ -70,17 +71,12 @@ impl App<'_> {
     }
 
     fn executor(&self, target: &str) -> &str {
-        let named = self.target(target, "executor").or_else(|| self.target(target, "builder"));
+        let named = ["executor", "builder"].iter().find_map(|key| self.target(target, key));
         named.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn option(&self, keys: &[&str]) -> Option<&str> {
         self.target("build", "options")?.str_at(keys)
-    }
-
-    fn has_config(&self, stem: &str) -> bool {
-        let is_it = |file: &String| file.strip_prefix(stem).is_some_and(|e| e.starts_with('.'));
-        self.at.entries().is_some_and(|entries| entries.files.iter().any(is_it))
     }
 
     /// Where the build writes, relative to the root of the workspace.
@@ -106,28 +102,29 @@ impl App<'_> {
         let builds = ["@nx/node", "@nrwl/node", ":esbuild", "@nx/js:tsc", "@nx/js:swc"];
         let serves = ["@nx/js:node", "@nrwl/js:node", "@nx/node", "@nrwl/node"];
         let serve = self.executor("serve");
-        let webpack = Config::find(self.at, &["webpack.config"]);
+        let webpack = Config::read(self.at, &["webpack.config"]);
         self.option(&["target"]) == Some("node")
             || builds.iter().any(|part| executor.contains(part))
             || serves.iter().any(|part| serve.contains(part))
-            || webpack.is_some_and(|config| {
-                config.says("target", "'node'") || config.says("target", "\"node\"")
-            })
+            || webpack.says("target", "'node'")
+            || webpack.says("target", "\"node\"")
     }
 
     /// The framework and what becomes of it.
     fn plan(&self) -> Option<(Option<&'static str>, Plan)> {
         let (executor, output) = (self.executor("build"), self.output());
-        if executor.contains("/next") || self.has_config("next.config") {
+        let (by_build, place) = (Rule::WrittenBy("nx build"), self.at.place(PROJECT, None));
+        if executor.contains("/next") || has_config(self.at, "next.config") {
             // A plugin that infers its targets leaves the output in the project.
             let folder = if executor.is_empty() { self.at.dir } else { &output };
-            let words = ["npx", "next", "start", folder].map(str::to_owned).to_vec();
-            return Some((Some("nextjs"), self.server(words, true)));
+            let mut start = Start::npx("next start", by_build, place);
+            start.words.push(folder.to_owned());
+            return Some((Some("nextjs"), self.server(start, true)));
         }
         if self.is_node(executor) {
-            let words = vec!["node".to_owned(), format!("{output}/main.js")];
+            let start = Start::node(&format!("{output}/main.js"), by_build, place);
             let id = self.framework();
-            return Some((id, self.server(words, id.is_some())));
+            return Some((id, self.server(start, id.is_some())));
         }
         if executor.contains("angular") {
             let browser = self.option(&["outputPath", "browser"]).unwrap_or("browser");
@@ -137,7 +134,7 @@ impl App<'_> {
         }
         let bundler = ["vite", "webpack", "rspack", "rsbuild", "rollup"]
             .into_iter()
-            .find(|tool| executor.contains(tool) || self.has_config(&format!("{tool}.config")));
+            .find(|tool| executor.contains(tool) || has_config(self.at, &format!("{tool}.config")));
         let is_web = bundler.is_some() || executor.contains("web:") || executor.contains("react");
         is_web.then(|| (Some(bundler.unwrap_or("webpack")), self.site(&output)))
     }
@@ -156,10 +153,8 @@ impl App<'_> {
         }
     }
 
-    fn server(&self, words: Vec<String>, is_known: bool) -> Plan {
+    fn server(&self, start: Start, is_known: bool) -> Plan {
         let source = source::scan(self.at, Some(ENTRY));
-        let place = self.at.place(PROJECT, None);
-        let start = Start::new(words, Rule::WrittenBy("nx build"), place);
         let is_told = source.reads_port.is_some() || source.port.is_none();
         let number = source.port.as_ref().map(|(port, _)| *port);
         let number = number.or_else(|| is_known.then_some(3000));

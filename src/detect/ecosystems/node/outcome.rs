@@ -8,7 +8,7 @@ use super::{
     package::Package,
     plan::Plan,
     site, source,
-    start::{self, Start, is_compiled},
+    start::{self, Runner, Start, is_compiled},
     unit::Unit,
     version::METEOR,
 };
@@ -35,17 +35,14 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
     });
     let stated = Start::stated(package).filter(|start| !calls_root(unit, &start.line));
     // What a bundler makes is files, whatever shows them.
-    let shown = stated.as_ref().filter(|start| {
-        (start.is_development() || start.served_folder().is_some())
-            && used(unit, BUNDLERS).is_some()
-    });
-    if let Some(start) = shown
-        && let Some(plan) = bundled(unit, start.served_folder().or_else(|| served.clone()))
-    {
-        return plan;
-    }
     if let Some(start) = stated {
-        return own_server(unit, start);
+        let folder = start.served_folder();
+        let is_shown = start.is_development() || folder.is_some();
+        let plan = match is_shown && used(unit, BUNDLERS).is_some() {
+            true => bundled(unit, folder.or(served)),
+            false => None,
+        };
+        return plan.unwrap_or_else(|| own_server(unit, start));
     }
     if let Some(start) = production.or_else(|| functions_framework(unit)) {
         // What shows the page while somebody works on it.
@@ -80,22 +77,21 @@ fn missing(is_spa: bool) -> Missing {
 fn owned(unit: &Unit<'_>, known: &Known<Own>) -> Plan {
     let (framework, place) = (known.framework, known.place.clone());
     let mut plan = match framework.own {
-        Some(own) => own(unit, place),
-        None => meta::by_row(unit, framework.makes, framework.port, place),
+        Some(own) => own(unit, place.clone()),
+        None => meta::by_row(unit, framework.makes, framework.port, place.clone()),
     };
     if let Some(stated) = Start::stated(unit.package) {
         plan.restart(unit, stated);
     }
     let ionic = ["@ionic/angular", "@ionic/react", "@ionic/vue"];
     let is_ionic = framework.id == "angular" && ionic.iter().any(|name| unit.has(name));
-    plan.of(if is_ionic { "ionic" } else { framework.id }, known)
+    plan.of(if is_ionic { "ionic" } else { framework.id }, known.mark, place)
 }
 
 impl Plan {
     /// With a framework that a dependency shows.
-    fn of(mut self, id: &'static str, known: &Known<Own>) -> Self {
-        let rule = Rule::DependencyOn(known.mark.to_owned());
-        self.facts.framework(id, rule, [known.place.clone()]);
+    fn of(mut self, id: &'static str, mark: &str, place: Evidence) -> Self {
+        self.facts.framework(id, Rule::DependencyOn(mark.to_owned()), [place]);
         self
     }
 }
@@ -135,22 +131,23 @@ fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
     unit.package.has("@google-cloud/functions-framework").then_some(())?;
     let entry = start::entry(unit.package, false)?;
     let text = unit.at().read(entry.file()?)?;
-    let after = |sign: &str| {
-        let rest = text.text.split_once(sign)?.1.trim_start_matches(['\'', '"', ' ']);
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        (end > 0).then(|| rest[..end].to_owned())
-    };
     let signs = [
         "functions.http(", "http(", "cloudEvent(", "exports.", "export const ", "export function ",
     ];
-    let target = signs.iter().find_map(|sign| after(sign))?;
-    let line = format!("npx functions-framework --target={target}");
-    Some(Start::by_line(&line, Fixed::ExportedFunction, entry.place))
+    let mut names = signs.iter().filter_map(|sign| {
+        let rest = text.text.split_once(sign)?.1.trim_start_matches(['\'', '"', ' ']);
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+    });
+    let target = names.find(|name| !name.is_empty())?;
+    let line = format!("functions-framework --target={target}");
+    Some(Start::npx(&line, Fixed::ExportedFunction, entry.place))
 }
+
+const EJECTED: &str = "react-dev-utils";
 
 /// create-react-app after `eject` has its development server in a script of its own.
 fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
-    unit.package.has("react-dev-utils") && start.line.contains("scripts/start")
+    unit.package.has(EJECTED) && start.line.contains("scripts/start")
 }
 
 // Servers that the project's own code starts.
@@ -158,7 +155,7 @@ fn is_ejected(unit: &Unit<'_>, start: &Start) -> bool {
 fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     let known = used(unit, SERVERS).or_else(|| hoisted(unit, &start));
     let named = |plan: Plan| match &known {
-        Some(known) => plan.of(known.framework.id, known),
+        Some(known) => plan.of(known.framework.id, known.mark, known.place.clone()),
         None => plan,
     };
     let source = source::scan(unit.at(), start.file());
@@ -175,13 +172,14 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     if is_guess && unit.has("wrangler") && !source.listens {
         return named(Plan::nothing(unit, Fixed::ForCloudflare));
     }
-    if unit.is_bun && is_guess && start.runs("node") {
-        start.words[0] = "bun".to_owned();
-        start.line = start.words.join(" ");
+    if let Some(file) = start.file().filter(|_| unit.is_bun && is_guess).map(str::to_owned)
+        && start.runner == Runner::Node
+    {
+        start.run(Runner::Bun, ["bun", &file]);
     }
     drop_missing_environment(unit.at(), &mut start.words);
-    if let Some(words) = in_foreground(unit.at(), &start) {
-        start.words = words;
+    if let Some(file) = in_foreground(unit.at(), &start) {
+        start.run(Runner::Node, ["node", &file]);
     }
     let build = typescript(unit, &mut start);
     let row = known.as_ref().map(|known| known.framework);
@@ -201,13 +199,14 @@ fn drop_missing_environment(at: Folder<'_>, words: &mut Vec<String>) {
 }
 
 /// `pm2 start ecosystem.config.js` goes to the background, and the container would end: the program it starts.
-fn in_foreground(at: Folder<'_>, start: &Start) -> Option<Vec<String>> {
+fn in_foreground(at: Folder<'_>, start: &Start) -> Option<String> {
     let is_background = start.line.contains("pm2 start") && !start.line.contains("--no-daemon");
     if !is_background || !start.words.is_empty() {
         return None;
     }
-    let script = match Config::find(at, &["ecosystem.config", "pm2.config"]) {
-        Some(config) => config.text_of("script")?.0,
+    let config = Config::read(at, &["ecosystem.config", "pm2.config"]);
+    let script = match config.place() {
+        Some(_) => config.text_of("script")?.0,
         None => {
             let names = ["ecosystem.config.json", "ecosystem.json", "pm2.json"];
             let json = names.iter().find_map(|name| at.json(name))?;
@@ -217,7 +216,7 @@ fn in_foreground(at: Folder<'_>, start: &Start) -> Option<Vec<String>> {
     };
     let script = clean(&script);
     let is_code = [".js", ".cjs", ".mjs"].iter().any(|end| script.ends_with(end));
-    (is_code && !script.starts_with('/')).then(|| vec!["node".to_owned(), script])
+    (is_code && !script.starts_with('/')).then_some(script)
 }
 
 /// A framework of the workspace's root that the start file imports.
@@ -245,7 +244,7 @@ fn typescript(unit: &Unit<'_>, start: &mut Start) -> &'static str {
         let is_missing = !at.has(&file) && !at.has(&format!("{file}.js"));
         return if is_missing && has_compiler { compiles } else { "" };
     }
-    if !start.runs("node") || unit.is_bun || start.script.is_some() {
+    if start.runner != Runner::Node || unit.is_bun || start.script.is_some() {
         return "";
     }
     let json = at.json("tsconfig.json").filter(|_| has_compiler);
@@ -255,13 +254,12 @@ fn typescript(unit: &Unit<'_>, start: &mut Start) -> &'static str {
         let root = option("rootDir").unwrap_or_else(|| top.to_owned());
         let inside = file.strip_prefix(&format!("{root}/")).unwrap_or(&file);
         let stem = inside.rsplit_once('.').map_or(inside, |(stem, _)| stem);
-        start.words = vec!["node".to_owned(), join(&out, &format!("{stem}.js"))];
-        start.line = start.words.join(" ");
+        start.run(Runner::Node, ["node", &join(&out, &format!("{stem}.js"))]);
         return compiles;
     }
     // Without a runner Node.js takes the types out itself from 22.18 on (nodejs.org/api/typescript.html).
     if let Some(runner) = ["tsx", "ts-node"].into_iter().find(|runner| unit.has(runner)) {
-        start.words = ["npx", runner, &file].map(str::to_owned).to_vec();
+        start.run(Runner::Npx, ["npx", runner, &file]);
     }
     ""
 }
@@ -274,11 +272,9 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         return Some(Plan::nothing(unit, why));
     }
     if start::script(package).is_some_and(|start| is_ejected(unit, &start)) {
-        let mark = "react-dev-utils";
-        let mut plan = Plan::files(unit, "", "build", Missing::Index);
-        let rule = Rule::DependencyOn(mark.to_owned());
-        plan.facts.framework("create-react-app", rule, [package.place(mark)]);
-        return Some(plan);
+        let mark = EJECTED;
+        let plan = Plan::files(unit, "", "build", Missing::Index);
+        return Some(plan.of("create-react-app", mark, package.place(mark)));
     }
     let known = used(unit, BUNDLERS)?;
     if matches!(known.framework.makes, Makes::Bundler { .. }) {
@@ -288,8 +284,7 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         }
         site::has_page(unit).then_some(())?;
     }
-    let (makes, place) = (known.framework.makes, known.place.clone());
-    let mut plan = meta::by_row(unit, makes, 0, place);
+    let mut plan = meta::by_row(unit, known.framework.makes, 0, known.place.clone());
     if let (Serves::Files(files), Some((folder, is_spa))) = (&mut plan.facts.serves, served)
         && folder != "."
         && files.place.is_none()
@@ -297,12 +292,11 @@ fn bundled(unit: &Unit<'_>, served: Option<(String, bool)>) -> Option<Plan> {
         if is_spa {
             files.missing = Missing::Index;
         }
-        files.folder =
-            resolve(package.at.dir, &folder).unwrap_or_else(|| package.at.dir.to_owned());
+        files.folder = unit.resolved(&folder);
         (files.rule, files.place) = (Fixed::ScriptServes.into(), Some(package.line(None)));
     }
     let is_ionic = package.has_any(&["@ionic/react", "@ionic/vue", "@ionic/core"]);
-    Some(plan.of(if is_ionic { "ionic" } else { known.framework.id }, &known))
+    Some(plan.of(if is_ionic { "ionic" } else { known.framework.id }, known.mark, known.place))
 }
 
 /// Why it is made for no server, where that is so.

@@ -7,7 +7,6 @@ use crate::detect::{manifest, paths::glob, prelude::*};
 /// A folder with a `package.json`.
 #[derive(Debug)]
 pub(super) struct Package<'a> {
-    /// The folder.
     pub(super) at: Folder<'a>,
     /// The manifest; empty where there is none.
     pub(super) json: Value,
@@ -18,7 +17,6 @@ const GROUPS: [&str; 4] =
     ["dependencies", "optionalDependencies", "peerDependencies", "devDependencies"];
 
 impl<'a> Package<'a> {
-    /// Reads the manifest of a folder.
     pub(super) fn load(project: &'a Project<'a>, dir: &'a str) -> Option<Self> {
         let at = Folder::new(project, dir);
         Some(Self { at, json: at.json(MANIFEST)? })
@@ -30,12 +28,10 @@ impl<'a> Package<'a> {
         Self { at: Folder::new(project, dir), json }
     }
 
-    /// Whether there is a manifest.
     pub(super) fn has_manifest(&self) -> bool {
         self.json.members().next().is_some()
     }
 
-    /// Path of the manifest.
     pub(super) fn path(&self) -> String {
         self.at.path(MANIFEST)
     }
@@ -45,7 +41,6 @@ impl<'a> Package<'a> {
         self.at.place(MANIFEST, line)
     }
 
-    /// `name`.
     pub(super) fn name(&self) -> Option<&str> {
         self.json.str_at(&["name"]).filter(|name| !name.trim().is_empty())
     }
@@ -68,7 +63,6 @@ impl<'a> Package<'a> {
         names.iter().copied().find(|name| self.script(name).is_some())
     }
 
-    /// All scripts, in order.
     pub(super) fn scripts(&self) -> impl Iterator<Item = (&str, &str)> {
         let members = self.json.get("scripts").into_iter().flat_map(Value::members);
         members.filter_map(|(name, script)| Some((name, script.as_str()?)))
@@ -81,12 +75,10 @@ impl<'a> Package<'a> {
         ranges.find(|(range, _)| range.text().is_some())
     }
 
-    /// Whether there is such a dependency.
     pub(super) fn has(&self, name: &str) -> bool {
         GROUPS.iter().any(|group| self.json.at(&[group, name]).is_some())
     }
 
-    /// Whether there is any of these dependencies.
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.has(name))
     }
@@ -148,13 +140,16 @@ impl<'a> Packages<'a> {
         }
         let (mut roots, mut workspaces) = (BTreeMap::new(), BTreeMap::new());
         for (&dir, package) in &all {
-            let Some(globs) = globs(package) else { continue };
+            let globs = globs(package);
             let below = all.keys().copied().filter(|path| *path != dir && is_below(path, dir));
-            let members: Vec<&str> =
-                below.filter(|path| globs.allow(&relative(dir, path))).collect();
+            let members = below.filter(|path| is_named(&globs, &relative(dir, path)));
+            if !globs.is_empty() {
+                workspaces.insert(dir, members.collect::<Vec<_>>());
+            }
+        }
+        for (dir, members) in &workspaces {
             // The nearest root counts.
-            roots.extend(members.iter().map(|member| (*member, dir)));
-            workspaces.insert(dir, members);
+            roots.extend(members.iter().map(|member| (*member, *dir)));
         }
         Self { all, roots, workspaces }
     }
@@ -169,7 +164,6 @@ impl<'a> Packages<'a> {
         self.roots.get(package.at.dir).and_then(|root| self.all.get(root)).unwrap_or(package)
     }
 
-    /// Whether it is the root of a workspace.
     pub(super) fn is_root(&self, package: &Package<'_>) -> bool {
         self.workspaces.contains_key(package.at.dir)
     }
@@ -180,24 +174,18 @@ impl<'a> Packages<'a> {
         members.iter().filter_map(|dir| self.all.get(dir))
     }
 
-    /// The members that a member is built from, in the order to build them; itself last.
-    pub(super) fn build_order<'p>(&'p self, package: &'p Package<'a>) -> Vec<&'p Package<'a>> {
-        self.order(package, true)
-    }
-
-    /// The members that a member needs when it runs; itself last.
-    pub(super) fn run_order<'p>(&'p self, package: &'p Package<'a>) -> Vec<&'p Package<'a>> {
-        self.order(package, false)
-    }
-
-    fn order<'p>(&'p self, package: &'p Package<'a>, with_dev: bool) -> Vec<&'p Package<'a>> {
+    /// The members that a member needs to run, and to be built (`with_dev`), in the order to build them; itself last.
+    pub(super) fn order<'p>(
+        &'p self,
+        package: &'p Package<'a>,
+        with_dev: bool,
+    ) -> Vec<&'p Package<'a>> {
         let root = self.root_of(package);
         let members = self.members(root.at.dir).filter_map(|m| Some((m.name()?, m)));
         let by_name: BTreeMap<&str, &Package<'_>> = members.collect();
         let needed = |by: &'p Package<'a>, with_dev: bool| {
-            let counts =
-                move |name: &str| by.is_dev(name).is_some_and(|is_dev| with_dev || !is_dev);
-            let names = by.dependencies().map(|(name, _)| name).filter(move |name| counts(name));
+            let names = by.dependencies().map(|(name, _)| name);
+            let names = names.filter(move |name| with_dev || by.is_dev(name) == Some(false));
             names.filter_map(|name| by_name.get(name).map(|member| (*member, false)))
         };
         let mut order = Vec::new();
@@ -223,26 +211,20 @@ impl<'a> Packages<'a> {
     }
 }
 
-/// Patterns of members; those with `!` take some out again.
-struct Globs(Vec<String>);
-
-impl Globs {
-    fn allow(&self, path: &str) -> bool {
-        let matching =
-            self.0.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
-        matching.is_some_and(|glob| !glob.starts_with('!'))
-    }
+/// Whether a folder is a member by these patterns; those with `!` take some out again.
+fn is_named(globs: &[String], path: &str) -> bool {
+    let last = globs.iter().rev().find(|pattern| glob(pattern.trim_start_matches('!'), path));
+    last.is_some_and(|pattern| !pattern.starts_with('!'))
 }
 
-/// What makes a package the root of a workspace.
-fn globs(package: &Package<'_>) -> Option<Globs> {
+/// Patterns of the members, which make a package the root of a workspace.
+fn globs(package: &Package<'_>) -> Vec<String> {
     let texts = |value: &Value| value.texts().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let pnpm = package.at.yaml("pnpm-workspace.yaml");
+    let pnpm = pnpm.as_ref().and_then(|yaml| yaml.get("packages"));
     let field = package.json.get("workspaces");
     let field = field.map(|field| field.get("packages").unwrap_or(field));
-    let mut globs: Vec<String> =
-        pnpm.as_ref().and_then(|yaml| yaml.get("packages")).map(texts).unwrap_or_default();
-    globs.extend(field.map(texts).unwrap_or_default());
+    let mut globs: Vec<String> = [pnpm, field].into_iter().flatten().flat_map(texts).collect();
     if globs.is_empty()
         && let Some(lerna) = package.at.json("lerna.json")
     {
@@ -259,7 +241,7 @@ fn globs(package: &Package<'_>) -> Option<Globs> {
         let (bang, rest) = glob.strip_prefix('!').map_or(("", &*glob), |rest| ("!", rest));
         format!("{bang}{}", rest.trim_start_matches("./").trim_end_matches('/'))
     };
-    (!globs.is_empty()).then(|| Globs(globs.into_iter().take(GLOBS_MAX).map(clean).collect()))
+    globs.into_iter().take(GLOBS_MAX).map(clean).collect()
 }
 
 const GLOBS_MAX: usize = 500;
@@ -270,8 +252,9 @@ mod tests {
 
     #[test]
     fn a_pattern_with_a_bang_takes_members_out_again() {
-        let globs = Globs(["a/**", "!**/test/**", "a/test/keep"].map(str::to_owned).to_vec());
-        assert!(globs.allow("a/b") && globs.allow("a/test/keep"));
-        assert!(!globs.allow("a/test/x") && !globs.allow("b"));
+        let globs = ["a/**", "!**/test/**", "a/test/keep"].map(str::to_owned);
+        let allows = |path| is_named(&globs, path);
+        assert!(allows("a/b") && allows("a/test/keep"));
+        assert!(!allows("a/test/x") && !allows("b"));
     }
 }

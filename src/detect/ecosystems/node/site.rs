@@ -42,14 +42,14 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
     let text = |config: &Config, key: &str| config.text_of(key).or_else(|| config.joined_path(key));
     match build.split_whitespace().next()? {
         "vite" => {
-            let config = Config::find(at, &["vite.config"])?;
+            let config = Config::read(at, &["vite.config"]);
             let root = config.text_of("root").map(|(root, _)| root);
-            let by_root = || root.is_some().then(|| ("dist".to_owned(), config.place()));
+            let by_root = || root.as_ref().and(config.place()).map(|at| ("dist".to_owned(), at));
             let (folder, place) = text(&config, "outDir").or_else(by_root)?;
             Some((written(at, root.as_deref().unwrap_or_default(), &folder)?, place))
         }
         "webpack" => WEBPACK.iter().find_map(|stem| {
-            let (folder, place) = Config::find(at, &[stem])?.joined_path("path")?;
+            let (folder, place) = Config::read(at, &[stem]).joined_path("path")?;
             Some((written(at, "", &folder)?, place))
         }),
         "hexo" => {
@@ -59,7 +59,7 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
         }
         tool => {
             let (_, stems, key) = KEYS.iter().find(|(program, ..)| *program == tool)?;
-            let (folder, place) = text(&Config::find(at, stems)?, key)?;
+            let (folder, place) = text(&Config::read(at, stems), key)?;
             Some((written(at, "", &folder)?, place))
         }
     }
@@ -95,13 +95,12 @@ const PAGES: &[&str] = &[
 /// Whether there is a page that a bundler begins with, and it makes no library.
 pub(super) fn has_page(unit: &Unit<'_>) -> bool {
     let at = unit.at();
-    let config = Config::find(at, &["vite.config", "webpack.config", "rollup.config"]);
+    let config = Config::read(at, &["vite.config", "webpack.config", "rollup.config"]);
     // `build.lib` of Vite.
-    if config.as_ref().is_some_and(|config| config.says("lib", "{")) {
+    if config.says("lib", "{") {
         return false;
     }
-    let root = config.as_ref().and_then(|config| config.text_of("root"));
-    let own = root.and_then(|(root, _)| inside(&root, "index.html"));
+    let own = config.text_of("root").and_then(|(root, _)| inside(&root, "index.html"));
     at.first_of(PAGES).is_some()
         || own.is_some_and(|page| at.has(&page))
         || ["html-webpack-plugin", "@rollup/plugin-html"].iter().any(|plugin| unit.has(plugin))
@@ -126,10 +125,8 @@ pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
 pub(super) struct Angular {
     /// Where the files for the browser are, relative to the package.
     pub(super) folder: String,
-    /// The program that serves them, when there is one.
-    pub(super) server: Option<String>,
-    /// The program holds the dependencies it needs.
-    pub(super) is_bundled: bool,
+    /// The program that serves them, when there is one, and whether it holds the dependencies it needs.
+    pub(super) server: Option<(String, bool)>,
     pub(super) place: Evidence,
 }
 
@@ -139,7 +136,7 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
         && let Some(folder) = apps.items().first().and_then(|app| app.str_at(&["outDir"]))
     {
         let (folder, place) = (written(at, "", folder)?, at.place(".angular-cli.json", None));
-        return Some(Angular { folder, server: None, is_bundled: true, place });
+        return Some(Angular { folder, server: None, place });
     }
     let projects = json.get("projects")?;
     let named = json.str_at(&["defaultProject"]).and_then(|name| Some((name, projects.get(name)?)));
@@ -164,16 +161,15 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
     let serves = |value: &Value| value.is_true() || value.has("entry");
     let has_server = options.and_then(|options| options.get("ssr")).is_some_and(serves);
     let is_static = options.and_then(|o| o.str_at(&["outputMode"])) == Some("static");
-    let (server, is_bundled) = if is_new && has_server && !is_static {
-        (Some(format!("{base}/server/server.mjs")), true)
-    } else if !is_new && project.at(&["architect", "server"]).is_some() {
-        let root = base.strip_suffix("/browser").unwrap_or(&base);
-        (Some(format!("{root}/server/main.js")), false)
-    } else {
-        (None, true)
+    let server = match is_new {
+        true => (has_server && !is_static).then(|| (format!("{base}/server/server.mjs"), true)),
+        false => project.at(&["architect", "server"]).map(|_| {
+            let root = base.strip_suffix("/browser").unwrap_or(&base);
+            (format!("{root}/server/main.js"), false)
+        }),
     };
     let place = at.place("angular.json", Some(output.map_or(build.line, |output| output.line)));
-    Some(Angular { folder, server, is_bundled, place })
+    Some(Angular { folder, server, place })
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use crate::detect::prelude::*;
+use super::config::is_code;
+use crate::detect::{prelude::*, source};
 
 /// What was read from the code of a package.
 #[derive(Debug, Default)]
@@ -20,7 +21,9 @@ pub(super) struct Source {
     /// It writes files, most likely beside itself.
     pub(super) writes: Option<Evidence>,
     /// A path that answers whether it is well.
-    pub(super) health: Option<(String, Evidence)>,
+    pub(super) health: Option<(&'static str, Evidence)>,
+    /// A port that is fixed, which counts where none goes with `PORT`.
+    fixed: Option<(u16, Evidence)>,
 }
 
 /// Files read of one package, and folders below it that are looked into.
@@ -30,7 +33,6 @@ const FOLDERS: &[&str] = &[
     "src/lib", "backend", "src/api", "src/app", "src/routes", "routes", "start", "src/utils",
     "source",
 ];
-const EXTENSIONS: &[&str] = &[".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".tsx"];
 /// What people have a health check at.
 const HEALTH: &[&str] = &[
     "/healthz", "/health", "/healthcheck", "/health-check", "/api/health", "/api/healthz",
@@ -52,62 +54,50 @@ impl Source {
     pub(super) fn is_server(&self) -> bool {
         self.listens || self.reads_port.is_some()
     }
+
+    fn read(&mut self, line: &str, place: impl Fn() -> Evidence) {
+        let has = |calls: &[&str]| calls.iter().any(|call| line.contains(call));
+        self.listens |= has(OPENS);
+        self.reads_host |= has(&["env.HOST ", "env('HOST'"]);
+        if has(WRITES) {
+            self.writes.get_or_insert_with(&place);
+        }
+        if let Some(after) = after_port_variable(line) {
+            self.reads_port.get_or_insert_with(&place);
+            if let Some(port) = fallback(after) {
+                self.port.get_or_insert_with(|| (port, place()));
+            }
+            return;
+        }
+        if let Some(port) = listen_literal(line).or_else(|| port_literal(line)) {
+            self.fixed.get_or_insert_with(|| (port, place()));
+        }
+        let is_quoted =
+            |path: &str| ["'", "\"", "`"].iter().any(|q| line.contains(&[q, path, q].concat()));
+        if is_route(line)
+            && let Some(path) = HEALTH.iter().find(|path| is_quoted(path))
+        {
+            self.health.get_or_insert_with(|| (path, place()));
+        }
+    }
 }
 
 /// Reads the entry file first, then others near it.
 pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
-    let mut source = Source::default();
-    let mut fixed = None;
+    let mut found = Source::default();
     let entry_path = entry.map(|entry| at.path(entry));
     for text in files(at, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
-            if content.len() > LINE_BYTES_MAX || content.trim_start().starts_with("//") {
-                continue;
+            if content.len() <= LINE_BYTES_MAX && !source::is_comment(content) {
+                found.read(content, || Evidence::line(&text.path, Some(line)));
             }
-            let place = || Evidence::line(&text.path, Some(line));
-            read_line(content, place, &mut source, &mut fixed);
         }
         if entry_path.as_ref() == Some(&text.path) {
-            source.entry_listens = source.is_server();
+            found.entry_listens = found.is_server();
         }
     }
-    source.port = source.port.or(fixed);
-    source
-}
-
-fn read_line(
-    line: &str,
-    place: impl Fn() -> Evidence,
-    source: &mut Source,
-    fixed: &mut Option<(u16, Evidence)>,
-) {
-    let has = |calls: &[&str]| calls.iter().any(|call| line.contains(call));
-    source.listens |= has(OPENS);
-    if source.writes.is_none() && has(WRITES) {
-        source.writes = Some(place());
-    }
-    source.reads_host |= has(&["env.HOST ", "env('HOST'"]);
-    if let Some(after) = after_port_variable(line) {
-        source.reads_port.get_or_insert_with(&place);
-        if source.port.is_none()
-            && let Some(port) = fallback(after)
-        {
-            source.port = Some((port, place()));
-        }
-        return;
-    }
-    if fixed.is_none()
-        && let Some(port) = listen_literal(line).or_else(|| port_literal(line))
-    {
-        *fixed = Some((port, place()));
-    }
-    if source.health.is_none() && is_route(line) {
-        let quoted = |path: &&&str| {
-            ['\'', '"', '`'].iter().any(|quote| line.contains(&format!("{quote}{path}{quote}")))
-        };
-        let path = HEALTH.iter().find(quoted);
-        source.health = path.map(|path| ((*path).to_owned(), place()));
-    }
+    found.port = found.port.or(found.fixed.take());
+    found
 }
 
 /// A route of the application itself; a router may be mounted anywhere.
@@ -157,10 +147,10 @@ fn listen_literal(line: &str) -> Option<u16> {
 
 /// `port = 3000`, `PORT: "3000"`, `const port = 3000`.
 fn port_literal(line: &str) -> Option<u16> {
-    let lower = line.to_ascii_lowercase();
-    if ELSEWHERE.iter().any(|word| lower.contains(word)) {
+    if source::is_elsewhere(line) {
         return None;
     }
+    let lower = line.to_ascii_lowercase();
     for (at, word) in lower.match_indices("port") {
         let before = lower[..at].chars().next_back();
         let is_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '/' && c != '-')
@@ -201,20 +191,17 @@ fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
         let Some(entries) = at.project.tree.entries(&folder) else { continue };
         // Programs of Node.js may have no extension.
         let is_bare = |name: &str| folder.ends_with("bin") && !name.contains('.');
-        let is_code = |name: &&String| {
-            (EXTENSIONS.iter().any(|extension| name.ends_with(extension)) || is_bare(name))
+        let fits = |name: &&String| {
+            (is_code(name) || name.ends_with(".tsx") || is_bare(name))
                 && !aside.iter().any(|part| name.contains(part))
         };
-        paths.extend(entries.files.iter().filter(is_code).map(|name| join(&folder, name)));
+        paths.extend(entries.files.iter().filter(fits).map(|name| join(&folder, name)));
     }
     let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
     paths.iter().take(FILES_MAX).filter_map(|path| at.project.tree.read(path)).collect()
 }
 
-/// What lines about databases and other servers have.
-const ELSEWHERE: &[&str] =
-    &["db.", "db_", "database", "redis", "postgres", "mysql", "mongo", "smtp", "mail."];
 /// Ports of what a service speaks to: databases, queues, mail.
 const OTHERS: &[u16] = &[
     443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,
@@ -231,9 +218,8 @@ mod tests {
 
     fn read(line: &str) -> (Option<u16>, bool) {
         let mut source = Source::default();
-        let mut fixed = None;
-        read_line(line, || Evidence::file("x"), &mut source, &mut fixed);
-        (source.port.or(fixed).map(|(port, _)| port), source.reads_port.is_some())
+        source.read(line, || Evidence::file("x"));
+        (source.port.or(source.fixed).map(|(port, _)| port), source.reads_port.is_some())
     }
 
     #[test]
@@ -265,10 +251,10 @@ mod tests {
     fn only_routes_of_the_application_tell_of_health() {
         let health = |line: &str| {
             let mut source = Source::default();
-            read_line(line, || Evidence::file("x"), &mut source, &mut None);
+            source.read(line, || Evidence::file("x"));
             source.health.map(|(path, _)| path)
         };
-        assert_eq!(health("app.get('/healthz', (q, s) => s.end())").as_deref(), Some("/healthz"));
+        assert_eq!(health("app.get('/healthz', (q, s) => s.end())"), Some("/healthz"));
         assert_eq!(health("router.get('/health', x)"), None);
         assert_eq!(health("app.get('/healthy', x)"), None);
     }

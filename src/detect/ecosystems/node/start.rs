@@ -1,6 +1,7 @@
 //! How a package is started: `Procfile`, scripts, `main`, and the names that entry files have.
 
 use super::{
+    config::{EXTENSIONS, is_code},
     lines::{
         call, called_script, delegates, is_development, served_folder, without_build,
         without_environment,
@@ -9,9 +10,22 @@ use super::{
 };
 use crate::detect::{prelude::*, shell};
 
+/// Program that a command begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runner {
+    Node,
+    Bun,
+    Npm,
+    Npx,
+    /// A runner of TypeScript.
+    Typed,
+    Other,
+}
+
 /// What runs, found in the manifest or by the name of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Start {
+    pub(super) runner: Runner,
     /// The program and its arguments; empty: it must be run through the script `script`.
     pub(super) words: Vec<String>,
     /// Variables set before it.
@@ -40,26 +54,40 @@ const REQUIRES: &[&str] = &["-r", "--require"];
 /// Names of entry files, in the order in which they are looked for.
 const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "start"];
 const FOLDERS: &[&str] = &[".", "src", "server", "src/server", "app", "lib"];
-const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "cts"];
 
 impl Start {
     /// One that is in no script.
-    pub(super) fn new(words: Vec<String>, rule: impl Into<Rule>, place: Evidence) -> Self {
-        let (line, rule) = (words.join(" "), rule.into());
-        let (env, expanded) = (Vec::new(), line.clone());
-        Self { words, env, line, expanded, script: None, hook: None, rule, place }
+    fn new(runner: Runner, words: Vec<String>, rule: Rule, place: Evidence) -> Self {
+        let (env, line) = (Vec::new(), words.join(" "));
+        let expanded = line.clone();
+        Self { runner, words, env, line, expanded, script: None, hook: None, rule, place }
     }
 
-    /// One whose words have blanks between them alone.
-    pub(super) fn by_line(line: &str, rule: impl Into<Rule>, place: Evidence) -> Self {
-        Self::new(line.split_whitespace().map(str::to_owned).collect(), rule, place)
+    /// A file for Node.js.
+    pub(super) fn node(file: &str, rule: impl Into<Rule>, place: Evidence) -> Self {
+        Self::new(Runner::Node, owned(["node", file]), rule.into(), place)
+    }
+
+    /// A program of a dependency, and its arguments.
+    pub(super) fn npx(line: &str, rule: impl Into<Rule>, place: Evidence) -> Self {
+        let words = owned(std::iter::once("npx").chain(line.split_whitespace()));
+        Self::new(Runner::Npx, words, rule.into(), place)
     }
 
     /// The process of the package's `Procfile`; one of another language is not for us.
     pub(super) fn stated(package: &Package<'_>) -> Option<Self> {
         let process = package.at.procfile().filter(|process| !is_other_program(&process.line))?;
         let expanded = expanded(package, without_build(&process.line));
-        let start = Self::new(process.command, Rule::Procfile(process.name), process.evidence);
+        let runner = match process.command.first()?.as_str() {
+            "node" => Runner::Node,
+            "bun" => Runner::Bun,
+            "npm" => Runner::Npm,
+            "npx" => Runner::Npx,
+            "tsx" | "ts-node" => Runner::Typed,
+            _ => Runner::Other,
+        };
+        let rule = Rule::Procfile(process.name);
+        let start = Self::new(runner, process.command, rule, process.evidence);
         Some(Self { line: process.line, expanded, ..start })
     }
 
@@ -73,7 +101,6 @@ impl Start {
         self.script.is_none() && !self.is_stated()
     }
 
-    /// Whether it only serves while somebody develops.
     pub(super) fn is_development(&self) -> bool {
         is_development(&self.expanded)
     }
@@ -88,15 +115,53 @@ impl Start {
         served_folder(self.expanded.rsplit("&&").next().unwrap_or(&self.line))
     }
 
-    /// Whether its program is `name`.
-    pub(super) fn runs(&self, name: &str) -> bool {
-        self.words.first().is_some_and(|program| program == name)
+    /// Runs something else in its place.
+    pub(super) fn run<'w>(&mut self, runner: Runner, words: impl IntoIterator<Item = &'w str>) {
+        (self.runner, self.words) = (runner, owned(words));
+        self.line = self.words.join(" ");
+    }
+
+    /// The command in exec form.
+    pub(super) fn command(&self, is_bun: bool) -> Vec<String> {
+        if !self.words.is_empty() {
+            return self.words.clone();
+        }
+        let script = self.script.as_deref().unwrap_or("start");
+        let by_script = || match self.hook {
+            _ if is_bun => owned(["bun", "run", script]),
+            // What the hook builds is built already.
+            Some(_) => owned(["npm", "run", "--ignore-scripts", script]),
+            None => owned(["npm", "run", script]),
+        };
+        self.opened().unwrap_or_else(by_script)
+    }
+
+    /// A command that listens for its own machine alone unless it is told otherwise, told otherwise.
+    fn opened(&self) -> Option<Vec<String>> {
+        let mut words = shell::words(&self.line)?;
+        let says_host = words.iter().any(|word| word == "-H" || word.starts_with("--host"));
+        let is_closed = words.first()? == "json-server" && !says_host;
+        words.insert(0, "npx".to_owned());
+        words.extend(owned(["--host", "0.0.0.0"]));
+        is_closed.then_some(words)
+    }
+
+    /// The port that it sets: `PORT=3000 …`, `-p 3000`, `--port=3000`.
+    pub(super) fn port(&self) -> Option<u16> {
+        let option = || shell::option(&self.line, &["--port", "-p", "-l", "--listen"]);
+        let text = self.variable("PORT").or_else(option)?;
+        text.rsplit(':').next()?.parse().ok().filter(|port| *port > 0)
+    }
+
+    /// The value of a variable that is set before it.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The file that Node.js or a runner of TypeScript is given.
     pub(super) fn file(&self) -> Option<&str> {
-        let (runner, words) = self.words.split_first()?;
-        if !["node", "bun", "tsx", "ts-node", "npx"].contains(&runner.as_str()) {
+        let words = self.words.get(1..)?;
+        if matches!(self.runner, Runner::Npm | Runner::Other) {
             return None;
         }
         let code = words.iter().find(|word| is_code(word) || word.ends_with("bin/www"));
@@ -108,27 +173,11 @@ impl Start {
 /// A `Procfile` beside a `package.json` may be another language's.
 fn is_other_program(line: &str) -> bool {
     let others = [
-        "python",
-        "python3",
-        "gunicorn",
-        "uvicorn",
-        "flask",
-        "bundle",
-        "rails",
-        "puma",
-        "java",
-        "php",
-        "vendor/bin/heroku-php-apache2",
-        "vendor/bin/heroku-php-nginx",
-        "mix",
-        "dotnet",
-        "go",
-        "heroku-php-apache2",
-        "daphne",
-        "celery",
+        "python", "python3", "gunicorn", "uvicorn", "flask", "bundle", "rails", "puma", "java",
+        "php", "heroku-php-apache2", "heroku-php-nginx", "mix", "dotnet", "go", "daphne", "celery",
     ];
     let program = line.split_whitespace().next().unwrap_or_default();
-    others.contains(&program) || is_compiled(program)
+    others.contains(&program.trim_start_matches("vendor/bin/")) || is_compiled(program)
 }
 
 /// A program in the folder that Cargo, sbt and Maven build into.
@@ -153,10 +202,10 @@ pub(super) fn script(package: &Package<'_>) -> Option<Start> {
     let found = STARTS.iter().filter_map(|name| follow(package, name));
     // What shows a build may be the server of production as well, when it is a program of the project's own.
     let shown = follow(package, "preview").filter(|start| !start.words.is_empty());
+    let mut all = found.chain(shown).peekable();
     // One that serves for production, else whatever there is.
-    let mut all: Vec<Start> = found.chain(shown).collect();
-    let production = all.iter().position(|start| !start.is_development()).unwrap_or(0);
-    (!all.is_empty()).then(|| all.swap_remove(production))
+    let first = all.peek().cloned();
+    all.find(|start| !start.is_development()).or(first)
 }
 
 /// What scripts that build have in their lines.
@@ -178,9 +227,11 @@ fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
             continue;
         }
         let builds = hook.is_some_and(|line| BUILDERS.iter().any(|word| line.contains(word)));
-        let words = if hook.is_some() && !builds { None } else { plain(package, bare) };
+        let plain = if hook.is_some() && !builds { None } else { plain(package, bare) };
+        let (runner, words) = plain.unwrap_or((Runner::Npm, Vec::new()));
         return Some(Start {
-            words: words.unwrap_or_default(),
+            runner,
+            words,
             env,
             line: line.to_owned(),
             expanded: expanded(package, without_build(line)),
@@ -224,7 +275,7 @@ fn expanded(package: &Package<'_>, line: &str) -> String {
 const CALLS_MAX: usize = 20;
 
 /// A command that can run without its script: Node.js with a file, and the programs that only watch it.
-fn plain(package: &Package<'_>, line: &str) -> Option<Vec<String>> {
+fn plain(package: &Package<'_>, line: &str) -> Option<(Runner, Vec<String>)> {
     let mut words = shell::words(line)?;
     if words.len() > 1 && words[0] == "npx" {
         words.remove(0);
@@ -237,28 +288,29 @@ fn plain(package: &Package<'_>, line: &str) -> Option<Vec<String>> {
     match first.as_str() {
         "node" => {
             words.retain(|word| word != "--watch" && !word.starts_with("--inspect"));
-            (words.len() > 1).then_some(words)
+            (words.len() > 1).then_some((Runner::Node, words))
         }
         "nodemon" | "node-dev" | "supervisor" | "forever" | "pm2-runtime" | "pm2" => {
             let file = path(&words)?;
             let is_code = [".js", ".mjs", ".cjs", "/www"].iter().any(|end| file.ends_with(end));
             let is_config = [".config.js", ".config.cjs"].iter().any(|end| file.ends_with(end));
             let runs_other = words.iter().any(|word| ["--exec", "-x", "-r"].contains(&&**word));
-            (is_code && !is_config && !runs_other).then(|| vec!["node".to_owned(), file])
+            let is_plain = is_code && !is_config && !runs_other;
+            is_plain.then(|| (Runner::Node, owned(["node", &file])))
         }
         "ts-node-dev" | "tsx" | "ts-node" => {
             // A module that is required first has a path too.
             let file = words.iter().find(|word| is_code(word)).cloned().or_else(|| path(&words))?;
             let at = words.iter().position(|word| *word == file)?;
             let required = words[..at].windows(2).filter(|pair| REQUIRES.contains(&&*pair[0]));
-            let required = required.flat_map(|pair| ["-r".to_owned(), pair[1].clone()]);
+            let required = required.flat_map(|pair| ["-r", &pair[1]]);
             let runner = if first == "tsx" { "tsx" } else { "ts-node" };
-            let command = ["npx", runner].map(str::to_owned).into_iter().chain(required);
-            package.has_any(&[runner, &first]).then(|| command.chain([file]).collect())
+            let command = owned(["npx", runner].into_iter().chain(required).chain([&*file]));
+            package.has_any(&[runner, &first]).then_some((Runner::Npx, command))
         }
         "bun" => {
             words.retain(|word| word != "--watch" && word != "--hot");
-            is_code(&path(&words)?).then_some(words)
+            is_code(&path(&words)?).then_some((Runner::Bun, words))
         }
         _ => None,
     }
@@ -266,47 +318,39 @@ fn plain(package: &Package<'_>, line: &str) -> Option<Vec<String>> {
 
 /// `main`, or a file with one of the names that entry files have; `has_build` tells that files may be made yet.
 pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
-    let start = |path: &str, rule: Fixed, place| {
-        Start::new(vec!["node".to_owned(), path.to_owned()], rule, place)
-    };
     if let Some(main) = package.json.get("main")
         && let Some(path) = main.as_str().map(|path| path.trim_start_matches("./"))
     {
         let candidates = [path, &format!("{path}.js"), &format!("{path}/index.js")];
         // What is not there yet, the build makes.
-        let is_output = ["dist/", "build/", "out/", "lib/", "output/", ".output/"]
-            .iter()
-            .any(|dir| path.starts_with(dir));
-        let built = (has_build && is_output && !path.contains("..")).then_some(path);
-        if let Some(path) = package.at.first_of(&candidates).or(built).filter(|path| is_code(path))
-        {
-            return Some(start(path, Fixed::Main, package.line(Some(main.line))));
+        let outputs = ["dist/", "build/", "out/", "lib/", "output/", ".output/"];
+        let is_output = outputs.iter().any(|dir| path.starts_with(dir)) && !path.contains("..");
+        let found = package.at.first_of(&candidates).or((has_build && is_output).then_some(path));
+        if let Some(path) = found.filter(|path| is_code(path)) {
+            return Some(Start::node(path, Fixed::Main, package.line(Some(main.line))));
         }
     }
     if let Some(bin) = package.json.get("bin") {
         let first = bin.as_str().or_else(|| bin.members().next()?.1.as_str());
         let path = first.map(|path| path.trim_start_matches("./"));
         if let Some(path) = path.filter(|path| package.at.has(path)) {
-            return Some(start(path, Fixed::Bin, package.line(Some(bin.line))));
+            return Some(Start::node(path, Fixed::Bin, package.line(Some(bin.line))));
         }
     }
     let file = entry_file(package.at)?;
     let place = package.at.place(&file, None);
-    Some(start(&file, Fixed::NameOfEntry, place))
+    Some(Start::node(&file, Fixed::NameOfEntry, place))
 }
 
 /// The first entry file of a folder, relative to it.
 pub(super) fn entry_file(at: Folder<'_>) -> Option<String> {
-    FOLDERS.iter().find_map(|folder| {
-        let names =
-            STEMS.iter().flat_map(|stem| EXTENSIONS.iter().map(move |e| format!("{stem}.{e}")));
-        let mut files = names.map(|name| join(folder, &name));
-        files.find(|file| at.has(file))
-    })
+    let all = |stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
+    let in_folder = |folder| STEMS.iter().flat_map(all).map(move |name| join(folder, &name));
+    FOLDERS.iter().flat_map(|folder| in_folder(folder)).find(|file| at.has(file))
 }
 
-fn is_code(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+fn owned<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {
+    words.into_iter().map(str::to_owned).collect()
 }
 
 const HOPS_MAX: usize = 6;

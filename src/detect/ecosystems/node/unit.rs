@@ -3,7 +3,7 @@
 use super::{
     manager::{self, Manager, Tool},
     package::{Package, Packages},
-    start,
+    start::{self, Runner},
     version::{self, BUN, NODE},
 };
 use crate::detect::prelude::*;
@@ -43,14 +43,13 @@ impl<'a> Unit<'a> {
         Self { packages, package, root, manager, node, version, is_bun }
     }
 
-    /// The folder of the package.
     pub(super) fn at(&self) -> Folder<'a> {
         self.package.at
     }
 
-    /// What is known of a service in a folder by what it is installed with.
-    pub(super) fn facts(&self, dir: &str) -> Facts {
-        let mut facts = Facts::new(if self.is_bun { &BUN } else { &NODE }, dir);
+    /// What is known of its service by what it is installed with.
+    pub(super) fn facts(&self) -> Facts {
+        let mut facts = Facts::new(if self.is_bun { &BUN } else { &NODE }, self.at().dir);
         let (id, rule, place) = self.language();
         (facts.id, facts.tool) = (id, self.manager.tool.id());
         facts.name = self.package.name().unwrap_or_default().to_owned();
@@ -115,7 +114,6 @@ impl<'a> Unit<'a> {
         self.package.major(dependency).or_else(|| self.root.major(dependency))
     }
 
-    /// Whether it is a member of a workspace.
     pub(super) fn is_member(&self) -> bool {
         self.package.at.dir != self.root.at.dir
     }
@@ -123,6 +121,11 @@ impl<'a> Unit<'a> {
     /// Whether it is installed in a workspace, as its root or as a member.
     pub(super) fn is_in_workspace(&self) -> bool {
         self.packages.is_root(self.root)
+    }
+
+    /// A folder as seen from the package, relative to the root; that of the package for one outside of the tree.
+    pub(super) fn resolved(&self, folder: &str) -> String {
+        resolve(self.at().dir, folder).unwrap_or_else(|| self.at().dir.to_owned())
     }
 
     /// A folder below that of the workspace; `.` for that itself.
@@ -140,7 +143,8 @@ impl<'a> Unit<'a> {
 fn runs_on_bun(package: &Package<'_>, manager: &Manager) -> bool {
     let script = start::script(package);
     let is_started = script.as_ref().is_some_and(|start| {
-        start.runs("bun") || start.line.starts_with("bun ") && !start.line.contains("--bun ")
+        start.runner == Runner::Bun
+            || start.line.starts_with("bun ") && !start.line.contains("--bun ")
     });
     let is_native = || {
         manager.tool == Tool::Bun

@@ -78,13 +78,14 @@ pub(super) fn set(facts: &mut Facts, major: u32) {
 /// `engines` says what the project runs on, so it decides; what is pinned chooses within it: in the manifest of the package,
 /// by files of version managers in its folder and those above, in the manifest of its workspace.
 pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decision) {
-    let version = |major: u32, rule: Rule, places: Vec<Evidence>| {
-        (major, Decision::new(What::Version, major.to_string(), rule, places))
+    let decision = |major: u32, rule: Rule, places: Vec<Evidence>| {
+        Decision::new(What::Version, major.to_string(), rule, places)
     };
     if let Some(pin) = pins::stated(package.at.project, package.at.dir)
         && let Some(major) = major(&pin.version)
     {
-        return version(major, Fixed::VersionInSettings.into(), vec![pin.evidence]);
+        let rule = Fixed::VersionInSettings.into();
+        return (major, decision(major, rule, vec![pin.evidence]));
     }
     let both = [Some(package), Some(root).filter(|root| root.at.dir != package.at.dir)];
     let both = || both.into_iter().flatten();
@@ -105,23 +106,24 @@ pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decisio
         }
     }
     let suited = suited(package).filter(|(major, _)| allows(*major));
-    let (major, decision) = match (chosen, engines, suited) {
-        (Some((major, pin)), None, _) => version(major, Rule::Named(pin.rule), vec![pin.evidence]),
+    let (major, rule, places) = match (chosen, engines, suited) {
+        (Some((major, pin)), None, _) => (major, Rule::Named(pin.rule), vec![pin.evidence]),
         (Some((major, pin)), Some((_, by)), _) => {
             let rule = Rule::Within(pin.rule, by.rule, by.version);
-            version(major, rule, vec![pin.evidence, by.evidence])
+            (major, rule, vec![pin.evidence, by.evidence])
         }
         (None, Some((range, by)), suited) => {
             let major = suited.map_or_else(|| best(&range), |(major, _)| major);
-            version(major, Rule::Range(by.rule, by.version), vec![by.evidence])
+            (major, Rule::Range(by.rule, by.version), vec![by.evidence])
         }
         (None, None, Some((major, name))) => {
-            version(major, Rule::BuildsWith(name), vec![package.place(name)])
+            (major, Rule::BuildsWith(name), vec![package.place(name)])
         }
-        (None, None, None) => version(DEFAULT, Fixed::NothingPins.into(), Vec::new()),
+        (None, None, None) => (DEFAULT, Fixed::NothingPins.into(), Vec::new()),
     };
-    let lost = lost.into_iter();
-    (major, lost.fold(decision, |all, (pin, why)| all.not(pin.version, Some(pin.evidence), why)))
+    let with_lost =
+        |all: Decision, (pin, why): (Pin, Fixed)| all.not(pin.version, Some(pin.evidence), why);
+    (major, lost.into_iter().fold(decision(major, rule, places), with_lost))
 }
 
 fn allows(range: &Range, major: u32) -> bool {
@@ -138,8 +140,11 @@ fn best(range: &Range) -> u32 {
 }
 
 fn engines(package: &Package<'_>) -> Option<Pin> {
-    let node = package.json.at(&["engines", "node"])?;
-    Some(Pin::new(node.text()?, "engines.node", package.path(), node.line))
+    pin(package, package.json.at(&["engines", "node"])?, "engines.node")
+}
+
+fn pin(package: &Package<'_>, value: &Value, rule: &str) -> Option<Pin> {
+    Some(Pin::new(value.text()?, rule, package.path(), value.line))
 }
 
 /// Rush refuses to run on any other version.
@@ -151,17 +156,14 @@ fn rush(root: &Package<'_>) -> Option<Pin> {
 
 /// What a manifest pins, and Meteor.
 fn pins(package: &Package<'_>) -> Vec<Pin> {
-    let in_manifest = |value: &Value, rule| {
-        Pin::new(value.text().unwrap_or_default(), rule, package.path(), value.line)
-    };
-    let volta = package.json.at(&["volta", "node"]).filter(|node| node.as_str().is_some());
-    let volta = volta.map(|node| in_manifest(node, "volta.node"));
+    let volta = package.json.at(&["volta", "node"]);
+    let volta = volta.and_then(|node| pin(package, node, "volta.node"));
     let runtimes = package.json.at(&["devEngines", "runtime"]).into_iter();
     let runtimes = runtimes.flat_map(|r| std::iter::once(r).chain(r.items()));
     let runtimes = runtimes.filter(|runtime| runtime.str_at(&["name"]) == Some("node"));
-    let developed = runtimes.filter_map(|runtime| runtime.get("version"));
-    let developed = developed.map(|version| in_manifest(version, "devEngines.runtime"));
-    meteor(package.at).into_iter().chain(volta).chain(developed).collect()
+    let runtimes = runtimes.filter_map(|runtime| runtime.get("version"));
+    let runtimes = runtimes.filter_map(|version| pin(package, version, "devEngines.runtime"));
+    meteor(package.at).into_iter().chain(volta).chain(runtimes).collect()
 }
 
 /// Each release of Meteor runs on the Node.js it was made with (docs.meteor.com, changelog).
@@ -200,7 +202,7 @@ fn major(pin: &str) -> Option<u32> {
     codename(pin).or_else(number).or_else(by_range)
 }
 
-/// The newest major that an old tool still builds with: (package, its major below, Node.js).
+/// The newest major that an old tool still builds with: (package, its major below, Node.js), the rows of a package together.
 ///
 /// webpack 4 hashes with MD4, which OpenSSL 3 of Node.js 17 refuses; Angular's and node-sass's own tables say the rest.
 const SUITED: &[(&str, u32, u32)] = &[
@@ -227,11 +229,10 @@ fn suited(package: &Package<'_>) -> Option<(u32, &'static str)> {
     // `^0.0.0` and `latest` say nothing.
     let fits = |name: &str, below: u32| package.major(name).is_some_and(|m| m > 0 && m < below);
     // The first row of a package that fits is its own; of several packages the oldest Node.js counts.
-    let rows = SUITED.iter().filter(|(name, below, _)| fits(name, *below));
-    let first =
-        |name: &str| SUITED.iter().find(|(other, below, _)| *other == name && fits(name, *below));
-    let own = rows.filter(|row| first(row.0) == Some(row));
-    own.map(|(name, _, node)| (*node, *name)).min()
+    let all = SUITED.iter().filter(|(name, below, _)| fits(name, *below));
+    let mut rows: Vec<_> = all.map(|(name, _, node)| (*node, *name)).collect();
+    rows.dedup_by_key(|(_, name)| *name);
+    rows.into_iter().min()
 }
 
 #[cfg(test)]
