@@ -45,6 +45,27 @@ mod tests {
         assert_eq!(value.str_at(&["a", "b"]), Some("y"));
         assert_eq!(value.at(&["a", "c"]), None);
         assert_eq!(value.at(&["a", "b"]).unwrap().texts(), ["y"]);
+        assert_eq!(value["a"]["b"].as_str(), Some("y"));
+        assert_eq!(value["b"]["c"].kind, Kind::Null);
+    }
+
+    #[test]
+    fn too_many_values_are_refused() {
+        let many = format!("[{}0]", "0,".repeat(VALUES_MAX));
+        for refused in [json(&many), toml(&format!("a = {many}")), yaml(&many)] {
+            assert!(refused.unwrap_err().why.contains("more than 500000 values"));
+        }
+    }
+
+    #[test]
+    fn a_small_stack_is_enough() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let read = move || {
+            assert!(json(&nested(DEPTH_MAX)).is_ok());
+            assert!(toml(&format!("a = {}", nested(DEPTH_MAX))).is_ok());
+            assert!(yaml(&nested(DEPTH_MAX)).is_ok());
+        };
+        std::thread::Builder::new().stack_size(512 << 10).spawn(read).unwrap().join().unwrap();
     }
 
     #[test]

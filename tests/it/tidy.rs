@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("detect", &["manifest", "spec"]),
     ("llb", &["pb"]),
     ("os_release", &[]),
-    ("sbom", &["os_release"]),
+    ("sbom", &["manifest", "os_release"]),
     ("plan", &["llb", "os_release", "pb", "spec"]),
     ("pb", &[]),
     ("transport", &[]),
