@@ -12,6 +12,8 @@ pub mod attestation;
 
 pub mod spec;
 
+pub mod manifest;
+
 pub mod sbom;
 
 pub mod os_release;

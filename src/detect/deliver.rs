@@ -314,7 +314,7 @@ mod tests {
     use crate::mutation::mutate;
 
     fn site(dir: &str, output: &str) -> Site {
-        let manifest = crate::detect::manifest::json("{}").unwrap();
+        let manifest = crate::manifest::json("{}").unwrap();
         Site { facts: Facts::new(&NOTHING, dir), output: output.into(), manifest }
     }
 

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use super::{
     Entries, Evidence, Project, Text,
     language::{Language, Pair},
-    manifest::{Properties, Value},
     paths::join,
     pins::{self, Pin},
     procfile::{Process, procfile},
     source,
 };
+use crate::manifest::{Properties, Value};
 
 /// A folder of a project.
 #[derive(Clone, Copy, Debug)]

@@ -30,7 +30,6 @@ pub mod folder;
 mod folders;
 pub mod framework;
 pub mod language;
-pub mod manifest;
 mod overrule;
 pub mod paths;
 pub mod pins;

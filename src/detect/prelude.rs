@@ -14,7 +14,6 @@ pub(super) use super::{
         DEBIAN, Images, Language, Limit, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI,
         newest_for, stage,
     },
-    manifest::Value,
     parent,
     paths::{file_name, join_clean, last_part, relative, resolve, within},
     pins::{self, Found, Pin},
@@ -22,3 +21,4 @@ pub(super) use super::{
     source, upward,
     versions::Version,
 };
+pub(super) use crate::manifest::Value;

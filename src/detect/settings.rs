@@ -3,11 +3,8 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use crate::{
-    detect::{
-        manifest::{self, Kind, Value},
-        paths::join,
-        tree,
-    },
+    detect::{paths::join, tree},
+    manifest::{self, Kind, Value},
     spec,
 };
 

@@ -11,7 +11,10 @@ use std::{
 };
 
 pub(super) use super::paths::is_below;
-use crate::detect::paths::{join, upward};
+use crate::{
+    detect::paths::{join, upward},
+    manifest::{self, Element, Malformed, Properties, Value},
+};
 
 /// Folders that hold what tools made or fetched; never searched, wherever they are.
 pub(super) const VENDORED: &[&str] = &[
@@ -110,6 +113,11 @@ pub struct Text {
 }
 
 impl Text {
+    /// Lines with their numbers (from 1).
+    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(at, line)| (at + 1, line))
+    }
+
     /// Line (from 1) of the first occurrence of `needle`.
     pub fn line_of(&self, needle: &str) -> Option<usize> {
         self.text.find(needle).map(|at| self.line_at(at))
@@ -335,6 +343,38 @@ impl Tree {
     /// Everything that was noted, sorted.
     pub fn notes(&self) -> Vec<String> {
         self.notes.borrow().iter().cloned().collect()
+    }
+}
+
+impl Tree {
+    /// A JSON file; `None` when it is absent or malformed, which is noted.
+    pub fn json(&self, path: &str) -> Option<Value> {
+        self.parsed(path, manifest::json)
+    }
+
+    /// A TOML file, likewise.
+    pub fn toml(&self, path: &str) -> Option<Value> {
+        self.parsed(path, manifest::toml)
+    }
+
+    /// A YAML file, likewise.
+    pub fn yaml(&self, path: &str) -> Option<Value> {
+        self.parsed(path, manifest::yaml)
+    }
+
+    /// An XML file, likewise.
+    pub fn xml(&self, path: &str) -> Option<Element> {
+        self.parsed(path, manifest::xml)
+    }
+
+    /// A `.properties` file, or one of `NAME=value` lines.
+    pub fn properties(&self, path: &str) -> Option<Properties> {
+        Some(Properties::parse(&self.read(path)?.text))
+    }
+
+    fn parsed<T>(&self, path: &str, parse: fn(&str) -> Result<T, Malformed>) -> Option<T> {
+        let text = self.read(path)?;
+        parse(&text.text).map_err(|malformed| self.note(format!("{path}:{malformed}"))).ok()
     }
 }
 

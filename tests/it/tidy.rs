@@ -14,10 +14,11 @@ fn root() -> &'static Path {
 /// Who may use whom, as ARCHITECTURE.md draws it; `cli` may use everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("spec", &[]),
-    ("detect", &["spec"]),
+    ("manifest", &[]),
+    ("detect", &["manifest", "spec"]),
     ("llb", &["pb"]),
     ("os_release", &[]),
-    ("sbom", &["os_release"]),
+    ("sbom", &["manifest", "os_release"]),
     ("plan", &["llb", "os_release", "pb", "spec"]),
     ("pb", &[]),
     ("transport", &[]),

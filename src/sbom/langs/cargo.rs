@@ -1,22 +1,21 @@
 //! `Cargo.lock`, versions 1 to 4.
 
-use super::{
-    found::{Found, Index},
-    tree,
-};
+use std::collections::BTreeMap;
+
+use super::found::{Found, Index, toml};
 
 /// Lists what `cargo metadata` lists: the workspace's own packages too.
 pub(super) fn lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let toml = tree::toml(bytes)?;
+    let toml = toml(bytes)?;
     // Version 1 had all checksums together.
-    let checksums = toml.get("metadata").by_key();
+    let checksums: BTreeMap<_, _> = toml["metadata"].members().collect();
     let mut all = Vec::new();
-    for entry in toml.get("package").list() {
-        let field = |key| entry.get(key).text().unwrap_or_default();
+    for entry in toml["package"].items() {
+        let field = |key| entry[key].as_str().unwrap_or_default();
         let Some(mut found) = Found::new(field("name"), field("version")) else { continue };
         found.set_checksum(field("checksum"));
         let key = format!("checksum {} {} ({})", found.name, found.version, field("source"));
-        if let Some(checksum) = checksums.get(key.as_str()).and_then(|it| it.text()) {
+        if let Some(checksum) = checksums.get(key.as_str()).and_then(|it| it.as_str()) {
             found.set_checksum(checksum);
         }
         all.push((found, entry));
@@ -30,7 +29,7 @@ pub(super) fn lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let needs: Vec<Vec<usize>> = all
         .iter()
         .map(|(_, entry)| {
-            let wanted = entry.get("dependencies").texts();
+            let wanted = entry["dependencies"].texts().into_iter();
             wanted.filter_map(|it| index.get(it.split(" (").next()?).copied()).collect()
         })
         .collect();

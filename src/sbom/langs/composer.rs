@@ -1,40 +1,37 @@
 //! Composer: `vendor/composer/installed.json`, `composer.lock`.
 
-use super::{
-    found::{Found, Index},
-    tree::{self, Tree},
-};
+use super::found::{Found, Index, json};
+use crate::manifest::Value;
 
 /// What Composer has installed: a list (version 1), or an object with `packages` (version 2).
 pub(super) fn installed(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
-    let packages = json.list().iter().chain(json.get("packages").list());
+    let json = json(bytes)?;
+    let packages = json.items().iter().chain(json["packages"].items());
     Ok(read(packages.map(|entry| (entry, false))))
 }
 
 /// `composer.lock`: `packages` and `packages-dev`.
 pub(super) fn lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
-    let packages = json.get("packages").list().iter().map(|entry| (entry, false));
-    Ok(read(packages.chain(json.get("packages-dev").list().iter().map(|entry| (entry, true)))))
+    let json = json(bytes)?;
+    let packages = json["packages"].items().iter().map(|entry| (entry, false));
+    Ok(read(packages.chain(json["packages-dev"].items().iter().map(|entry| (entry, true)))))
 }
 
-fn read<'a>(entries: impl Iterator<Item = (&'a Tree, bool)>) -> Vec<Found> {
+fn read<'a>(entries: impl Iterator<Item = (&'a Value, bool)>) -> Vec<Found> {
     let mut index = Index::new();
     let mut all = Vec::new();
     for (entry, dev) in entries {
-        let name = entry.get("name").text().unwrap_or_default();
-        let version = entry.get("version").text().unwrap_or_default();
+        let name = entry["name"].as_str().unwrap_or_default();
+        let version = entry["version"].as_str().unwrap_or_default();
         let Some(mut found) = Found::new(name, version) else { continue };
         found.dev = dev;
-        let license = entry.get("license");
-        found.set_licenses(license.text().into_iter().chain(license.texts()));
-        found.set_checksum(entry.get("dist").get("shasum").text().unwrap_or_default());
+        found.set_licenses(entry["license"].texts().into_iter());
+        found.set_checksum(entry["dist"]["shasum"].as_str().unwrap_or_default());
         index.insert(name.into(), all.len());
         all.push((found, entry));
     }
-    let with_needs = |(found, entry): (Found, &Tree)| {
-        let needs = entry.get("require").keys().filter_map(|name| index.get(name).copied());
+    let with_needs = |(found, entry): (Found, &Value)| {
+        let needs = entry["require"].keys().filter_map(|name| index.get(name).copied());
         Found { needs: needs.collect(), ..found }
     };
     all.into_iter().map(with_needs).collect()

@@ -4,6 +4,8 @@ use std::{borrow::Cow, collections::BTreeMap, str};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::manifest::{self, Element, Malformed, Value};
+
 /// A package as one file tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
@@ -90,6 +92,33 @@ pub(super) struct Installed {
 
 /// The places of packages by what refers to them.
 pub(super) type Index<'a> = BTreeMap<Cow<'a, str>, usize>;
+
+/// Reads JSON; a comma may stand before a closing bracket, as Bun writes it.
+pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
+    parsed(bytes, "JSON", manifest::json)
+}
+
+/// Reads TOML.
+pub(super) fn toml(bytes: &[u8]) -> Result<Value, String> {
+    parsed(bytes, "TOML", manifest::toml)
+}
+
+/// Reads XML.
+pub(super) fn xml(bytes: &[u8]) -> Result<Element, String> {
+    parsed(bytes, "XML", manifest::xml)
+}
+
+fn parsed<T>(
+    bytes: &[u8],
+    format: &str,
+    parse: fn(&str) -> Result<T, Malformed>,
+) -> Result<T, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = str::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {error}"))?;
+    parse(text).map_err(|Malformed { line, why }| {
+        format!("is not the {format} that was expected: line {line}: {why}")
+    })
+}
 
 /// The text of a file; odd bytes are replaced, as metadata of old packages is not always UTF-8.
 pub(super) fn lossy(bytes: &[u8]) -> Cow<'_, str> {

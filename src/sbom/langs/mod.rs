@@ -40,7 +40,6 @@ mod nuget;
 mod pnpm;
 mod purl;
 mod pypi;
-mod tree;
 mod yarn;
 
 /// What of an image is wanted; `path` is absolute and clean.

@@ -2,32 +2,30 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{
-    found::{Found, Index, Installed},
-    tree::{self, Tree},
-};
+use super::found::{Found, Index, Installed, json};
+use crate::manifest::{Kind, Value};
 
 /// The `package.json` of an installed package; `None` if it names no package (`{"type": "module"}`). Copies that packages bring
 /// along, and applications, are often without a version.
 pub(super) fn package_json(bytes: &[u8]) -> Result<Option<Installed>, String> {
-    let json = tree::json(bytes)?;
-    let Some(name) = json.get("name").text() else { return Ok(None) };
-    let version = json.get("version").text().unwrap_or_default().trim();
+    let json = json(bytes)?;
+    let Some(name) = json["name"].as_str() else { return Ok(None) };
+    let version = json["version"].as_str().unwrap_or_default().trim();
     let Some(mut found) = Found::new(name, version) else { return Ok(None) };
     set_license(&mut found, &json);
-    let requires = RUNTIME.iter().flat_map(|field| json.get(field).keys()).map(str::to_owned);
+    let requires = RUNTIME.iter().flat_map(|field| json[field].keys()).map(str::to_owned);
     Ok(Some(Installed { requires: requires.collect(), found }))
 }
 
 /// `license` is a text, an object with `type`, or a list of these; `licenses` is how it was written before npm 2.
-fn set_license(found: &mut Found, json: &Tree) {
-    let text = |value: &'_ Tree| -> Option<String> {
-        value.text().or_else(|| value.get("type").text()).map(str::to_owned)
+fn set_license(found: &mut Found, json: &Value) {
+    let text = |value: &'_ Value| -> Option<String> {
+        value.as_str().or_else(|| value["type"].as_str()).map(str::to_owned)
     };
-    for field in [json.get("license"), json.get("licenses")] {
+    for field in [&json["license"], &json["licenses"]] {
         let texts: Vec<_> = match text(field) {
             Some(one) => vec![one],
-            None => field.list().iter().filter_map(text).collect(),
+            None => field.items().iter().filter_map(text).collect(),
         };
         found.set_licenses(texts.iter().map(String::as_str));
         if found.license.is_some() {
@@ -40,24 +38,24 @@ fn set_license(found: &mut Found, json: &Tree) {
 struct Place<'a> {
     path: Cow<'a, str>,
     found: Found,
-    entry: &'a Tree,
+    entry: &'a Value,
 }
 
 /// `package-lock.json`, `npm-shrinkwrap.json` and `node_modules/.package-lock.json`, `lockfileVersion` 1 to 3.
 pub(super) fn package_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
+    let json = json(bytes)?;
     let mut places = Vec::new();
     let mut links = BTreeMap::new();
-    if let packages @ Tree::Map(_) = json.get("packages") {
-        for (path, entry) in packages.entries() {
-            if entry.get("link").is_true() {
-                links.insert(path.as_str(), entry.get("resolved").text().unwrap_or_default());
+    if let Kind::Table(packages) = &json["packages"].kind {
+        for (path, entry) in packages {
+            if entry["link"].is_true() {
+                links.insert(path.as_str(), entry["resolved"].as_str().unwrap_or_default());
             } else if let Some(place) = place_of_packages(path, entry) {
                 places.push(place);
             }
         }
     } else {
-        flatten("", json.get("dependencies"), &mut places);
+        flatten("", &json["dependencies"], &mut places);
     }
     let mut index: Index<'_> =
         places.iter().enumerate().map(|(at, place)| (place.path.clone(), at)).collect();
@@ -78,51 +76,54 @@ impl Place<'_> {
 }
 
 /// An entry of `packages` (version 2 and 3): the path is the key, `name` is there if the path says another one.
-fn place_of_packages<'a>(path: &'a str, entry: &'a Tree) -> Option<Place<'a>> {
+fn place_of_packages<'a>(path: &'a str, entry: &'a Value) -> Option<Place<'a>> {
     // The project itself: its own `package.json` speaks for it.
-    if path.is_empty() || path.len() > PATH_BYTES_MAX || not_for_linux(entry.get("os").texts()) {
+    if path.is_empty()
+        || path.len() > PATH_BYTES_MAX
+        || not_for_linux(entry["os"].texts().into_iter())
+    {
         return None;
     }
     let by_path = path.rsplit_once("node_modules/").map(|(_, name)| name);
-    let name = entry.get("name").text().or(by_path)?;
-    let mut found = found_of_entry(name, entry.get("version").text().unwrap_or_default(), entry)?;
-    found.dev = entry.get("dev").is_true();
+    let name = entry["name"].as_str().or(by_path)?;
+    let mut found = found_of_entry(name, entry["version"].as_str().unwrap_or_default(), entry)?;
+    found.dev = entry["dev"].is_true();
     set_license(&mut found, entry);
     Some(Place { path: path.into(), found, entry })
 }
 
 /// Entries of `dependencies` (version 1), which nest as `node_modules` does.
-fn flatten<'a>(parent: &str, entries: &'a Tree, places: &mut Vec<Place<'a>>) {
-    for (name, entry) in entries.entries() {
+fn flatten<'a>(parent: &str, entries: &'a Value, places: &mut Vec<Place<'a>>) {
+    for (name, entry) in entries.members() {
         let path =
             format!("{parent}{}node_modules/{name}", if parent.is_empty() { "" } else { "/" });
         if path.len() > PATH_BYTES_MAX {
             continue;
         }
-        let version = entry.get("version").text().unwrap_or_default();
+        let version = entry["version"].as_str().unwrap_or_default();
         let alias = version.strip_prefix("npm:").and_then(split_at);
         // A Git repository or a file, which is no version.
         let plain = if version.contains([':', '/']) { "" } else { version };
         let (name, version) = alias.unwrap_or((name, plain));
         if let Some(mut found) = found_of_entry(name, version, entry) {
-            found.dev = entry.get("dev").is_true();
+            found.dev = entry["dev"].is_true();
             places.push(Place { path: path.clone().into(), found, entry });
         }
-        flatten(&path, entry.get("dependencies"), places);
+        flatten(&path, &entry["dependencies"], places);
     }
 }
 
-fn found_of_entry(name: &str, version: &str, entry: &Tree) -> Option<Found> {
+fn found_of_entry(name: &str, version: &str, entry: &Value) -> Option<Found> {
     let mut found = Found::new(name, version)?;
-    found.set_integrity(entry.get("integrity").text().unwrap_or_default());
+    found.set_integrity(entry["integrity"].as_str().unwrap_or_default());
     Some(found)
 }
 
 fn needs_of(place: &Place<'_>, index: &Index<'_>) -> Vec<usize> {
     let fields = RUNTIME.iter().chain(["requires"].iter());
-    let names = fields.flat_map(|field| match place.entry.get(field) {
+    let names = fields.flat_map(|field| match &place.entry[field].kind {
         // In version 1 these are packages below this one, and `requires` says what is needed.
-        Tree::Map(entries) if entries.iter().all(|(_, value)| value.text().is_some()) => {
+        Kind::Table(entries) if entries.iter().all(|(_, value)| value.as_str().is_some()) => {
             entries.as_slice()
         }
         _ => &[],
@@ -157,34 +158,33 @@ pub(super) fn resolve<T>(from: &str, name: &str, at: impl Fn(&str) -> Option<T>)
 
 /// `bun.lock`: `packages` has the path in the tree as key and a list as value: `name@version`, registry, details, integrity.
 pub(super) fn bun_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json_with_trailing_commas(bytes)?;
+    let json = json(bytes)?;
     let mut index = Index::new();
     let mut all = Vec::new();
-    for (path, entry) in json.get("packages").entries() {
-        let items = entry.list();
-        let Some((name, version)) = items.first().and_then(Tree::text).and_then(split_at) else {
+    for (path, entry) in json["packages"].members() {
+        let items = entry.items();
+        let Some((name, version)) = items.first().and_then(Value::as_str).and_then(split_at) else {
             continue;
         };
-        let details =
-            items.iter().find(|item| matches!(item, Tree::Map(_))).unwrap_or(&Tree::Other);
-        let os = details.get("os");
+        let details = items.iter().find(|item| matches!(item.kind, Kind::Table(_)));
         if version.starts_with("workspace:") || path.len() > PATH_BYTES_MAX {
             continue;
         }
-        if not_for_linux(os.text().into_iter().chain(os.texts())) {
+        let os = details.and_then(|details| details.get("os")).map(Value::texts);
+        if not_for_linux(os.into_iter().flatten()) {
             continue;
         }
         // A Git repository or a file, which is no version.
         let version = if version.contains([':', '/']) { "" } else { version };
         let Some(mut found) = Found::new(name, version) else { continue };
-        if let [.., Tree::Text(integrity)] = items {
+        if let Some(integrity) = items.last().and_then(Value::as_str) {
             found.set_integrity(integrity);
         }
-        index.insert(Cow::Borrowed(path.as_str()), all.len());
-        all.push((path.as_str(), found, details));
+        index.insert(path.into(), all.len());
+        all.push((path, found, details));
     }
-    let with_needs = |(path, found, details): (&str, Found, &Tree)| {
-        let names = RUNTIME.iter().flat_map(|field| details.get(field).keys());
+    let with_needs = |(path, found, details): (&str, Found, Option<&Value>)| {
+        let names = RUNTIME.iter().filter_map(|field| details?.get(field)).flat_map(Value::keys);
         let needs = names.filter_map(|name| resolve_bun(path, name, &index)).collect();
         Found { needs, ..found }
     };

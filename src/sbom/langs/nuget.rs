@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeSet, mem};
 
-use super::{
-    found::{Found, Index},
-    tree::{self, Tree},
-};
+use super::found::{Found, Index, json};
+use crate::manifest::Value;
 
 /// `*.deps.json` beside an application: `libraries` has its packages as `name/version`, `targets` what they depend on and
 /// which files they brought.
@@ -13,13 +11,13 @@ use super::{
 /// Packages that brought none, nor did what they depend on, only took part in the build (analyzers, references) and are marked
 /// as development's; so are projects that others refer to.
 pub(super) fn deps(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
+    let json = json(bytes)?;
     let mut index = Index::new();
     let mut all: Vec<Found> = Vec::new();
     let mut projects = BTreeSet::new();
-    for (key, entry) in json.get("libraries").entries() {
+    for (key, entry) in json["libraries"].members() {
         // `reference` is a file that no package brought.
-        let of_type = entry.get("type").text();
+        let of_type = entry["type"].as_str();
         if of_type == Some("reference") {
             continue;
         }
@@ -28,19 +26,19 @@ pub(super) fn deps(bytes: &[u8]) -> Result<Vec<Found>, String> {
             continue;
         };
         // `sha512` is that of the package's content without its signature, so of no file.
-        index.insert(key.as_str().into(), all.len());
+        index.insert(key.into(), all.len());
         if of_type == Some("project") {
             projects.insert(all.len());
         }
         all.push(found);
     }
     let mut has_files = vec![false; all.len()];
-    for (_, target) in json.get("targets").entries() {
-        for (key, entry) in target.entries() {
-            let Some(&at) = index.get(key.as_str()) else { continue };
-            has_files[at] |= FILES.iter().any(|field| !entry.get(field).entries().is_empty());
-            for (name, version) in entry.get("dependencies").entries() {
-                let key = format!("{name}/{}", version.text().unwrap_or_default());
+    for (_, target) in json["targets"].members() {
+        for (key, entry) in target.members() {
+            let Some(&at) = index.get(key) else { continue };
+            has_files[at] |= FILES.iter().any(|field| entry[field].members().next().is_some());
+            for (name, version) in entry["dependencies"].members() {
+                let key = format!("{name}/{}", version.as_str().unwrap_or_default());
                 all[at].needs.extend(index.get(key.as_str()));
             }
         }
@@ -80,22 +78,22 @@ const FILES: [&str; 4] = ["runtime", "native", "resources", "runtimeTargets"];
 
 /// `packages.lock.json`: for each framework a table by name.
 pub(super) fn lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
+    let json = json(bytes)?;
     let mut all: Vec<Found> = Vec::new();
-    for (_, framework) in json.get("dependencies").entries() {
+    for (_, framework) in json["dependencies"].members() {
         let mut index = Index::new();
         let first = all.len();
-        let mut entries: Vec<&Tree> = Vec::new();
-        for (name, entry) in framework.entries() {
+        let mut entries: Vec<&Value> = Vec::new();
+        for (name, entry) in framework.members() {
             // A project has no version of its own here.
-            let Some(version) = entry.get("resolved").text() else { continue };
+            let Some(version) = entry["resolved"].as_str() else { continue };
             let Some(found) = Found::new(name, version) else { continue };
             index.insert(name.to_lowercase().into(), all.len());
             all.push(found);
             entries.push(entry);
         }
         for (at, entry) in entries.into_iter().enumerate() {
-            for name in entry.get("dependencies").keys() {
+            for name in entry["dependencies"].keys() {
                 all[first + at].needs.extend(index.get(name.to_lowercase().as_str()));
             }
         }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    found::{Found, Index, Installed, lines, lossy},
-    tree::{self, Tree},
-};
+use super::found::{Found, Index, Installed, json, lines, lossy, toml};
+use crate::manifest::{Kind, Value};
 
 /// `METADATA` and `PKG-INFO` (Core Metadata Specifications): headers as in a mail, then the description, which is not read.
 pub(super) fn metadata(bytes: &[u8]) -> Result<Option<Installed>, String> {
@@ -79,17 +77,16 @@ pub(in crate::sbom) fn normalized(name: &str) -> String {
 
 /// `poetry.lock`, `uv.lock` and `pdm.lock`: a list `package` of the same outlines. `pylock.toml` (PEP 751) calls it `packages`.
 pub(super) fn toml_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let toml = tree::toml(bytes)?;
+    let toml = toml(bytes)?;
     // Until Poetry 1.2 all files stood together.
-    let poetry_files = toml.get("metadata").get("files").by_key();
+    let poetry_files: BTreeMap<_, _> = toml["metadata"]["files"].members().collect();
     let mut entries = Vec::new();
-    for entry in toml.get("package").list().iter().chain(toml.get("packages").list()) {
-        let name = entry.get("name").text().unwrap_or_default();
-        let version = entry.get("version").text().unwrap_or_default();
+    for entry in toml["package"].items().iter().chain(toml["packages"].items()) {
+        let name = entry["name"].as_str().unwrap_or_default();
+        let version = entry["version"].as_str().unwrap_or_default();
         let Some(mut found) = Found::new(name, version) else { continue };
-        found.dev = entry.get("category").text() == Some("dev");
-        let files = poetry_files.get(name).copied().unwrap_or(&Tree::Other);
-        set_only_hash(&mut found, entry, files);
+        found.dev = entry["category"].as_str() == Some("dev");
+        set_only_hash(&mut found, entry, poetry_files.get(name).copied());
         entries.push((found, entry));
     }
     let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -99,7 +96,7 @@ pub(super) fn toml_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let needs: Vec<Vec<usize>> = entries
         .iter()
         .map(|(_, entry)| {
-            let wanted = dependencies(entry.get("dependencies"));
+            let wanted = dependencies(&entry["dependencies"]);
             wanted
                 .filter_map(|(name, version)| {
                     let places = by_name.get(&normalized(name))?;
@@ -119,23 +116,22 @@ pub(super) fn toml_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
 }
 
 /// Names, with a version where there is one. Poetry: a table by name. uv: a list of tables. PDM: a list of requirements.
-fn dependencies(dependencies: &Tree) -> impl Iterator<Item = (&str, &str)> {
+fn dependencies(dependencies: &Value) -> impl Iterator<Item = (&str, &str)> {
     let by_name = dependencies.keys().map(|name| (name, ""));
-    let listed = dependencies.list().iter().filter_map(|item| match item {
-        Tree::Text(requirement) => Some((requirement_name(requirement), "")),
-        table => Some((table.get("name").text()?, table.get("version").text().unwrap_or_default())),
+    let listed = dependencies.items().iter().filter_map(|item| match &item.kind {
+        Kind::String(requirement) => Some((requirement_name(requirement), "")),
+        _ => Some((item["name"].as_str()?, item["version"].as_str().unwrap_or_default())),
     });
     by_name.chain(listed)
 }
 
 /// The checksum, if there is one file only: of several nobody knows which one was installed.
-fn set_only_hash(found: &mut Found, entry: &Tree, poetry_files: &Tree) {
-    let lists = [entry.get("files"), entry.get("wheels"), poetry_files];
-    let tables =
-        lists.iter().flat_map(|list| list.list()).chain([entry.get("sdist"), entry.get("archive")]);
+fn set_only_hash(found: &mut Found, entry: &Value, poetry_files: Option<&Value>) {
+    let lists = [&entry["files"], &entry["wheels"]].into_iter().chain(poetry_files);
+    let tables = lists.flat_map(Value::items).chain([&entry["sdist"], &entry["archive"]]);
     let mut hashes = tables.filter_map(|table| {
-        let hashes = table.get("hashes").get("sha256").text();
-        hashes.or_else(|| table.get("hash").text()?.strip_prefix("sha256:"))
+        let hashes = table["hashes"]["sha256"].as_str();
+        hashes.or_else(|| table["hash"].as_str()?.strip_prefix("sha256:"))
     });
     if let (Some(only), None) = (hashes.next(), hashes.next()) {
         found.set_checksum(only);
@@ -144,17 +140,17 @@ fn set_only_hash(found: &mut Found, entry: &Tree, poetry_files: &Tree) {
 
 /// `Pipfile.lock`: `default` and `develop`, name → `version` with `==`.
 pub(super) fn pipfile_lock(bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let json = tree::json(bytes)?;
+    let json = json(bytes)?;
     let mut all = Vec::new();
     for (group, dev) in [("default", false), ("develop", true)] {
-        for (name, entry) in json.get(group).entries() {
-            let version = entry.get("version").text().unwrap_or_default();
+        for (name, entry) in json[group].members() {
+            let version = entry["version"].as_str().unwrap_or_default();
             let Some(mut found) = Found::new(name, version.trim_start_matches('=')) else {
                 continue;
             };
             found.dev = dev;
             let mut hashes =
-                entry.get("hashes").texts().filter_map(|it| it.strip_prefix("sha256:"));
+                entry["hashes"].texts().into_iter().filter_map(|it| it.strip_prefix("sha256:"));
             if let (Some(only), None) = (hashes.next(), hashes.next()) {
                 found.set_checksum(only);
             }

@@ -223,9 +223,9 @@ fn what_cannot_be_read_is_named_with_its_reason() {
     assert_eq!(packages, []);
     let problems: Vec<_> = problems.iter().map(|it| format!("{} {}", it.path, it.why)).collect();
     let expected = [
-        "/app/node_modules/a/package.json is not the JSON that was expected: EOF",
+        "/app/node_modules/a/package.json is not the JSON that was expected: line 1: ",
         "/site-packages/a.dist-info/METADATA has no `Name`",
-        "/app/package-lock.json is not the JSON that was expected: EOF",
+        "/app/package-lock.json is not the JSON that was expected: line 1: ",
         "/b/bun.lockb is Bun's binary lock file",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::{manifest::Element, prelude::*};
+use crate::{detect::prelude::*, manifest::Element};
 
 /// Extensions of project files.
 pub(super) const EXTENSIONS: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn properties_that_name_each_other_end_somewhere() {
         let text = "<Project><PropertyGroup><A>$(B)</A><B>$(A)</B><C>$(D)</C><D>net8.0</D></PropertyGroup></Project>";
-        let root = crate::detect::manifest::xml(text).unwrap();
+        let root = crate::manifest::xml(text).unwrap();
         let (dir, stem) = (".".to_owned(), "a".to_owned());
         let path = "a.csproj".to_owned();
         let product = Product::Library;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::{manifest::Element, prelude::*};
+use crate::{detect::prelude::*, manifest::Element};
 
 /// One pom of the tree.
 pub(super) struct Pom {

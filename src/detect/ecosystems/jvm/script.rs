@@ -333,7 +333,7 @@ mod tests {
 
     fn catalog() -> Catalog {
         let toml = "[libraries]\nweb-core = { module = \"w.x:core\", version = \"1\" }\n[bundles]\nweb = [\"web-core\"]\n[plugins]\nktor-server = { id = \"io.ktor.plugin\" }\n";
-        Catalog(crate::detect::manifest::toml(toml).ok())
+        Catalog(crate::manifest::toml(toml).ok())
     }
 
     fn names(found: Vec<(String, Evidence)>) -> Vec<String> {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::{manifest, paths::glob, prelude::*};
+use crate::{
+    detect::{paths::glob, prelude::*},
+    manifest,
+};
 
 /// A folder with a `package.json`.
 #[derive(Debug)]

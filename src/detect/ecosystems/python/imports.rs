@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::detect::{Text, manifest, manifest::Value};
+use crate::{
+    detect::Text,
+    manifest::{self, Value},
+};
 
 /// Modules that are imported, with their lines.
 pub(super) fn imports<'t>(text: &'t str) -> Vec<(&'t str, usize)> {

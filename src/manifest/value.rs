@@ -1,9 +1,10 @@
 //! What the readers of JSON, TOML and YAML make: one value with the line of everything, within limits.
 
-use std::fmt;
+use std::{fmt, ops};
 
-/// Values of one file; a manifest with more counts as unreadable.
-pub const VALUES_MAX: usize = 200_000;
+/// Values of one file; one with more counts as unreadable. A lock file of 10,000 packages has about 200,000; a value takes
+/// up to 64 bytes beside its text.
+pub const VALUES_MAX: usize = 500_000;
 /// Values inside each other.
 pub const DEPTH_MAX: usize = 64;
 
@@ -96,9 +97,24 @@ impl Value {
         members.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// The keys of its members in order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.members().map(|(key, _)| key)
+    }
+
     /// Whether a table has this member.
     pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
+    }
+}
+
+/// The member of a table; nothing if it is not there: `value["dist"]["shasum"].as_str()`.
+impl ops::Index<&str> for Value {
+    type Output = Self;
+
+    fn index(&self, key: &str) -> &Self {
+        static NOTHING: Value = Value { line: 1, kind: Kind::Null };
+        self.get(key).unwrap_or(&NOTHING)
     }
 }
 

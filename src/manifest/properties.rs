@@ -11,7 +11,7 @@ impl Properties {
     ///
     /// As `java.util.Properties.load` does: `#` and `!` begin comments, `=`, `:` or a blank ends the key, a backslash at
     /// the end of a line joins the next. Beyond that `export` before a key and quotes around a value are dropped.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut entries = Vec::new();
         let mut lines = text.lines().enumerate();
         while let Some((at, line)) = lines.next() {

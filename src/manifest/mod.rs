@@ -3,8 +3,6 @@
 //! JSON, TOML and YAML become one [`Value`], which knows the line of everything, for evidence. A file that cannot be read
 //! as what it should be is noted (`path:line: why`) and counts as absent.
 
-use crate::detect::tree::{Text, Tree};
-
 mod json;
 mod properties;
 mod toml;
@@ -20,45 +18,6 @@ pub use self::{
     xml::{Element, parse as xml},
     yaml::parse as yaml,
 };
-
-impl Tree {
-    /// A JSON file; `None` when it is absent or malformed, which is noted.
-    pub fn json(&self, path: &str) -> Option<Value> {
-        self.parsed(path, json)
-    }
-
-    /// A TOML file, likewise.
-    pub fn toml(&self, path: &str) -> Option<Value> {
-        self.parsed(path, toml)
-    }
-
-    /// A YAML file, likewise.
-    pub fn yaml(&self, path: &str) -> Option<Value> {
-        self.parsed(path, yaml)
-    }
-
-    /// An XML file, likewise.
-    pub fn xml(&self, path: &str) -> Option<Element> {
-        self.parsed(path, xml)
-    }
-
-    /// A `.properties` file, or one of `NAME=value` lines.
-    pub fn properties(&self, path: &str) -> Option<Properties> {
-        Some(Properties::parse(&self.read(path)?.text))
-    }
-
-    fn parsed<T>(&self, path: &str, parse: fn(&str) -> Result<T, Malformed>) -> Option<T> {
-        let text = self.read(path)?;
-        parse(&text.text).map_err(|malformed| self.note(format!("{path}:{malformed}"))).ok()
-    }
-}
-
-impl Text {
-    /// Lines with their numbers (from 1).
-    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().map(|(at, line)| (at + 1, line))
-    }
-}
 
 /// Reads arbitrary bytes in every format; must not panic.
 #[doc(hidden)]
@@ -86,6 +45,27 @@ mod tests {
         assert_eq!(value.str_at(&["a", "b"]), Some("y"));
         assert_eq!(value.at(&["a", "c"]), None);
         assert_eq!(value.at(&["a", "b"]).unwrap().texts(), ["y"]);
+        assert_eq!(value["a"]["b"].as_str(), Some("y"));
+        assert_eq!(value["b"]["c"].kind, Kind::Null);
+    }
+
+    #[test]
+    fn too_many_values_are_refused() {
+        let many = format!("[{}0]", "0,".repeat(VALUES_MAX));
+        for refused in [json(&many), toml(&format!("a = {many}")), yaml(&many)] {
+            assert!(refused.unwrap_err().why.contains("more than 500000 values"));
+        }
+    }
+
+    #[test]
+    fn a_small_stack_is_enough() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let read = move || {
+            assert!(json(&nested(DEPTH_MAX)).is_ok());
+            assert!(toml(&format!("a = {}", nested(DEPTH_MAX))).is_ok());
+            assert!(yaml(&nested(DEPTH_MAX)).is_ok());
+        };
+        std::thread::Builder::new().stack_size(512 << 10).spawn(read).unwrap().join().unwrap();
     }
 
     #[test]

@@ -4,41 +4,41 @@
 //! The crate `jsonc-parser` takes a line break inside a text, refuses half a surrogate pair, and its limit of 512
 //! values inside each other overflows a stack of 256 KiB (0.34).
 
-use super::value::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value, check_depth};
+use super::value::{Budget, Kind, Malformed, VALUES_MAX, Value, check_depth};
 
 /// Reads JSON; comments and commas before a closing bracket are let pass, as `tsconfig.json` has them.
 ///
 /// # Errors
 /// [`Malformed`].
 pub fn parse(text: &str) -> Result<Value, Malformed> {
-    let mut reader =
-        Reader { text, rest: text, lines: Lines::of(text), budget: Budget(VALUES_MAX) };
+    let mut reader = Reader { text, at: 0, line: 1, budget: Budget(VALUES_MAX) };
     let value = reader.value(0)?;
     reader.skip_blank()?;
-    match reader.rest {
-        "" => Ok(value),
-        _ => Err(reader.fault("text after the end of the value")),
+    match reader.next() {
+        None => Ok(value),
+        Some(_) => Err(reader.fault("text after the end of the value")),
     }
 }
 
 struct Reader<'a> {
     text: &'a str,
-    /// What was not read yet; a part of `text`.
-    rest: &'a str,
-    lines: Lines,
+    /// How far it was read, in bytes; between characters.
+    at: usize,
+    /// Where that is, from 1.
+    line: usize,
     budget: Budget,
 }
 
 impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Value, Malformed> {
         self.skip_blank()?;
-        let line = self.line();
+        let line = self.line;
         self.budget.take(1, line)?;
         check_depth(depth, line)?;
-        let kind = match self.rest.chars().next() {
-            Some('{') => Kind::Table(self.list('}', |reader| reader.member(depth + 1))?),
-            Some('[') => Kind::Array(self.list(']', |reader| reader.value(depth + 1))?),
-            Some('"') => Kind::String(self.string()?),
+        let kind = match self.next() {
+            Some(b'{') => Kind::Table(self.list(b'}', |reader| reader.member(depth + 1))?),
+            Some(b'[') => Kind::Array(self.list(b']', |reader| reader.value(depth + 1))?),
+            Some(b'"') => Kind::String(self.string()?),
             Some(_) => self.word()?,
             None => return Err(self.fault("the text ends too early")),
         };
@@ -48,27 +48,29 @@ impl Reader<'_> {
     /// All between two brackets.
     fn list<T>(
         &mut self,
-        close: char,
+        close: u8,
         one: impl Fn(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
-        self.skip(1);
+        self.at += 1;
         let mut all = Vec::new();
         while !self.take(close)? {
             all.push(one(self)?);
-            if !self.take(',')? && !self.rest.starts_with(close) {
-                return Err(self.fault(format!("expected `,` or `{close}`")));
+            if !self.take(b',')? && self.next() != Some(close) {
+                return Err(self.fault(format!("expected `,` or `{}`", char::from(close))));
             }
         }
+        // Most have one item or two, where a list that grows has room for four.
+        all.shrink_to_fit();
         Ok(all)
     }
 
     fn member(&mut self, depth: usize) -> Result<(String, Value), Malformed> {
-        if !self.rest.starts_with('"') {
+        if self.next() != Some(b'"') {
             return Err(self.fault("expected a key in quotes or `}`"));
         }
-        let line = self.line();
+        let line = self.line;
         let key = self.string()?;
-        if !self.take(':')? {
+        if !self.take(b':')? {
             return Err(self.fault("expected `:` after a key"));
         }
         Ok((key, Value { line, ..self.value(depth)? }))
@@ -76,96 +78,106 @@ impl Reader<'_> {
 
     /// `true`, `false`, `null` or a number.
     fn word(&mut self) -> Result<Kind, Malformed> {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
-        let word = &self.rest[..self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len())];
-        let is_number = !word.starts_with(['+', '.']) && word.parse().is_ok_and(f64::is_finite);
+        let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"+-._".contains(b);
+        let rest = &self.text[self.at..];
+        let word = &rest[..rest.bytes().take_while(is_part).count()];
+        let is_number = || !word.starts_with(['+', '.']) && word.parse().is_ok_and(f64::is_finite);
         let kind = match word {
             "true" => Kind::Bool(true),
             "false" => Kind::Bool(false),
             "null" => Kind::Null,
-            _ if is_number => Kind::Number(word.to_owned()),
+            _ if is_number() => Kind::Number(word.to_owned()),
             _ => return Err(self.fault("expected a value")),
         };
-        self.skip(word.len());
+        self.at += word.len();
         Ok(kind)
     }
 
     fn string(&mut self) -> Result<String, Malformed> {
-        self.skip(1);
+        self.at += 1;
         let mut out = String::new();
         loop {
-            let end = self.rest.find(['"', '\\', '\n']).unwrap_or(self.rest.len());
-            out.push_str(&self.rest[..end]);
-            self.skip(end);
-            let mut signs = self.rest.chars();
-            let plain = match (signs.next(), signs.next()) {
-                (Some('"'), _) => {
-                    self.skip(1);
+            let rest = &self.text[self.at..];
+            let is_plain = |b: &u8| !matches!(b, b'"' | b'\\' | b'\n');
+            let (plain, rest) = rest.split_at(rest.bytes().take_while(is_plain).count());
+            out.push_str(plain);
+            self.at += plain.len();
+            let mut signs = rest.bytes();
+            let sign = match (signs.next(), signs.next()) {
+                (Some(b'"'), _) => {
+                    self.at += 1;
                     return Ok(out);
                 }
-                (Some('\\'), Some('u')) => {
+                (Some(b'\\'), Some(b'u')) => {
                     out.push_str(&self.unicode()?);
                     continue;
                 }
-                (Some('\\'), Some(sign @ ('"' | '\\' | '/'))) => sign,
-                (Some('\\'), Some('b')) => '\u{8}',
-                (Some('\\'), Some('f')) => '\u{c}',
-                (Some('\\'), Some('n')) => '\n',
-                (Some('\\'), Some('r')) => '\r',
-                (Some('\\'), Some('t')) => '\t',
-                (Some('\\'), Some(_)) => return Err(self.fault("an unknown escape")),
+                (Some(b'\\'), Some(sign @ (b'"' | b'\\' | b'/'))) => char::from(sign),
+                (Some(b'\\'), Some(b'b')) => '\u{8}',
+                (Some(b'\\'), Some(b'f')) => '\u{c}',
+                (Some(b'\\'), Some(b'n')) => '\n',
+                (Some(b'\\'), Some(b'r')) => '\r',
+                (Some(b'\\'), Some(b't')) => '\t',
+                (Some(b'\\'), Some(_)) => return Err(self.fault("an unknown escape")),
                 _ => return Err(self.fault("a text does not end on its line")),
             };
-            out.push(plain);
-            self.skip(2);
+            out.push(sign);
+            self.at += 2;
         }
     }
 
     /// UTF-16, `\uXXXX` after `\uXXXX`.
     fn unicode(&mut self) -> Result<String, Malformed> {
         let mut units = Vec::new();
-        while let Some(rest) = self.rest.strip_prefix("\\u") {
+        while let Some(rest) = self.text[self.at..].strip_prefix("\\u") {
             let digits = rest.get(..4).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
             let unit = digits.and_then(|text| u16::from_str_radix(text, 16).ok());
             units.push(unit.ok_or_else(|| self.fault("an unknown escape"))?);
-            self.skip(6);
+            self.at += 6;
         }
         Ok(String::from_utf16_lossy(&units))
     }
 
-    /// Skips blanks and comments.
+    /// Skips blanks and comments, which alone hold the ends of lines.
     fn skip_blank(&mut self) -> Result<(), Malformed> {
         loop {
-            self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
-            let length = if self.rest.starts_with("//") {
-                self.rest.find('\n').unwrap_or(self.rest.len())
-            } else if let Some(body) = self.rest.strip_prefix("/*") {
-                body.find("*/").ok_or_else(|| self.fault("a comment does not end"))? + 4
+            for byte in &self.text.as_bytes()[self.at..] {
+                match byte {
+                    b' ' | b'\t' | b'\r' | 0xb | 0xc => {}
+                    b'\n' => self.line += 1,
+                    b'/' => break,
+                    _ => return Ok(()),
+                }
+                self.at += 1;
+            }
+            let rest = &self.text[self.at..];
+            self.at += if rest.starts_with("//") {
+                rest.find('\n').unwrap_or(rest.len())
+            } else if let Some(body) = rest.strip_prefix("/*") {
+                let end = body.find("*/").ok_or_else(|| self.fault("a comment does not end"))?;
+                self.line += body[..end].matches('\n').count();
+                end + 4
             } else {
                 return Ok(());
             };
-            self.skip(length);
         }
     }
 
-    fn skip(&mut self, bytes: usize) {
-        self.rest = &self.rest[bytes..];
+    /// The byte that comes next.
+    fn next(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
     /// Takes a sign behind blanks, if it comes next.
-    fn take(&mut self, sign: char) -> Result<bool, Malformed> {
+    fn take(&mut self, sign: u8) -> Result<bool, Malformed> {
         self.skip_blank()?;
-        let rest = self.rest.strip_prefix(sign);
-        self.rest = rest.unwrap_or(self.rest);
-        Ok(rest.is_some())
-    }
-
-    fn line(&self) -> usize {
-        self.lines.line_at(self.text.len() - self.rest.len())
+        let is_next = self.next() == Some(sign);
+        self.at += usize::from(is_next);
+        Ok(is_next)
     }
 
     fn fault(&self, why: impl Into<String>) -> Malformed {
-        Malformed::new(self.line(), why)
+        Malformed::new(self.line, why)
     }
 }
 

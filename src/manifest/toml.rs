@@ -12,6 +12,11 @@ use super::value::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value};
 /// # Errors
 /// [`Malformed`].
 pub fn parse(text: &str) -> Result<Value, Malformed> {
+    // The crate holds the whole file before there is a first value, in some 150 bytes for each of these.
+    let marks = text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[' | b'\n')).count();
+    if marks > MARKS_MAX {
+        return Err(Malformed::new(1, format!("more than {MARKS_MAX} lines, keys and values")));
+    }
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| lines.line_at(span.start));
@@ -60,6 +65,9 @@ fn value(
     Ok(Value { line, kind })
 }
 
+/// Signs that stand beside values; a lock file of uv has about ten for each file of a package.
+const MARKS_MAX: usize = 1_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +84,15 @@ mod tests {
         assert!(value.at(&["tool", "x", "z", "w"]).unwrap().is_true());
         let names: Vec<&str> = value.members().map(|(name, _)| name).collect();
         assert_eq!(names, ["project", "tool"]);
+    }
+
+    #[test]
+    fn what_would_take_much_room_is_refused() {
+        assert!(parse(&"\n".repeat(MARKS_MAX + 1)).unwrap_err().why.contains("more than 1000000"));
+        for dotted in ["{}=1", "[{}]", "[[{}]]", "a={{}=1}"] {
+            let text = dotted.replace("{}", &format!("{}a", "a.".repeat(500_000)));
+            assert!(parse(&text).is_err(), "{dotted}");
+        }
     }
 
     #[test]
