@@ -2,7 +2,7 @@
 
 use ::toml::{
     Spanned,
-    de::{DeTable, DeValue},
+    de::{DeString, DeTable, DeValue},
 };
 
 use super::value::{Budget, Kind, Lines, Malformed, VALUES_MAX, Value};
@@ -22,42 +22,41 @@ pub fn parse(text: &str) -> Result<Value, Malformed> {
         let line = error.span().map_or(1, |span| lines.line_at(span.start));
         Malformed::new(line, error.message().lines().next().unwrap_or_default())
     })?;
-    let members = members(table.get_ref(), &lines, &mut Budget(VALUES_MAX))?;
+    let members = members(table.into_inner(), &lines, &mut Budget(VALUES_MAX))?;
     Ok(Value { line: 1, kind: Kind::Table(members) })
 }
 
 /// The crate sorts keys; the order of the file is that of their places.
 fn members(
-    table: &DeTable<'_>,
+    table: DeTable<'_>,
     lines: &Lines,
     budget: &mut Budget,
 ) -> Result<Vec<(String, Value)>, Malformed> {
-    let mut members: Vec<_> = table.iter().collect();
+    let mut members: Vec<_> = table.into_iter().collect();
     members.sort_by_key(|(key, _)| key.span().start);
-    members
-        .into_iter()
-        .map(|(key, item)| {
-            let line = lines.line_at(key.span().start);
-            Ok((key.get_ref().to_string(), Value { line, ..value(item, lines, budget)? }))
-        })
-        .collect()
+    let one = |(key, item): (Spanned<DeString<'_>>, _)| {
+        let line = lines.line_at(key.span().start);
+        Ok((key.into_inner().into_owned(), Value { line, ..value(item, lines, budget)? }))
+    };
+    members.into_iter().map(one).collect()
 }
 
 fn value(
-    item: &Spanned<DeValue<'_>>,
+    item: Spanned<DeValue<'_>>,
     lines: &Lines,
     budget: &mut Budget,
 ) -> Result<Value, Malformed> {
     let line = lines.line_at(item.span().start);
     budget.take(1, line)?;
-    let kind = match item.get_ref() {
-        DeValue::String(text) => Kind::String(text.to_string()),
+    let kind = match item.into_inner() {
+        DeValue::String(text) => Kind::String(text.into_owned()),
         DeValue::Integer(number) => Kind::Number(number.to_string()),
         DeValue::Float(number) => Kind::Number(number.to_string()),
-        DeValue::Boolean(truth) => Kind::Bool(*truth),
+        DeValue::Boolean(truth) => Kind::Bool(truth),
         DeValue::Datetime(time) => Kind::Number(time.to_string()),
         DeValue::Array(items) => {
-            let items: Result<_, _> = items.iter().map(|item| value(item, lines, budget)).collect();
+            let items: Result<_, _> =
+                items.into_iter().map(|item| value(item, lines, budget)).collect();
             Kind::Array(items?)
         }
         DeValue::Table(table) => Kind::Table(members(table, lines, budget)?),

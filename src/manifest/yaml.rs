@@ -33,9 +33,9 @@ pub fn parse(text: &str) -> Result<Value, Malformed> {
                 builder.add(Value { line, kind }, anchor)?;
             }
             Event::Alias(anchor) => {
-                let known = builder.anchors.get(&anchor).cloned();
-                let (kind, size) = known.unwrap_or((Kind::Null, 1));
-                builder.budget.take(size, line)?;
+                let known = builder.anchors.get(&anchor);
+                builder.budget.take(known.map_or(1, |(_, size)| *size), line)?;
+                let kind = known.map_or(Kind::Null, |(kind, _)| kind.clone());
                 builder.add(Value { line, kind }, 0)?;
             }
             Event::DocumentEnd if builder.done.as_ref().is_some_and(|v| v.kind != Kind::Null) => {
@@ -118,13 +118,20 @@ fn merge(members: &mut Vec<(String, Value)>) {
     members.append(&mut own);
 }
 
+/// How many values it is; a long text counts as more, as aliases copy it.
 fn size(value: &Value) -> usize {
     1 + match &value.kind {
+        Kind::String(text) | Kind::Number(text) => text.len() / TEXT_BYTES,
         Kind::Array(items) => items.iter().map(size).sum(),
-        Kind::Table(members) => members.iter().map(|(_, value)| size(value)).sum(),
+        Kind::Table(members) => {
+            members.iter().map(|(key, value)| key.len() / TEXT_BYTES + size(value)).sum()
+        }
         _ => 0,
     }
 }
+
+/// Bytes of text for which a copy counts as a value more, about as much room as a value takes.
+const TEXT_BYTES: usize = 64;
 
 /// The core schema of YAML 1.2, section 10.3; numbers stay as they were written.
 fn plain(text: &str) -> Kind {
@@ -173,6 +180,12 @@ mod tests {
             let item = format!("*a{}", n - 1);
             text += &format!("a{n}: &a{n} [{}]\n", [item.as_str(); 10].join(", "));
         }
+        assert!(parse(&text).unwrap_err().why.contains("values"));
+    }
+
+    #[test]
+    fn aliases_of_a_long_text_end_at_the_budget() {
+        let text = format!("a: &x {}\nb: [{}]\n", "x".repeat(100_000), "*x, ".repeat(1_000));
         assert!(parse(&text).unwrap_err().why.contains("values"));
     }
 
