@@ -96,7 +96,7 @@ pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
             found.entry_listens = found.is_server();
         }
     }
-    found.port = found.port.or(found.fixed.take());
+    found.port = found.port.or_else(|| found.fixed.take());
     found
 }
 
