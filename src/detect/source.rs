@@ -306,7 +306,7 @@ fn begins_word(line: &str, lower: &str, at: usize) -> bool {
 
 /// The first number on the line that can be the program's own port: no size of a buffer, no database's port.
 pub fn own_number(line: &str) -> Option<u16> {
-    numbers(line).find(|number| !SIZES.contains(number) && !FOREIGN.contains(number))
+    numbers(line).find(|number| !SIZES.contains(number) && !is_foreign(*number))
 }
 
 /// The first number on the line that a port can be.
@@ -419,9 +419,16 @@ const BACKGROUND: &[&str] = &[
 /// Numbers that are sizes of buffers more often than ports.
 const SIZES: &[u16] = &[1024, 2048, 4096, 8192, 16384, 32768, 65535];
 
-/// Ports of databases, brokers and proxies, which no application listens on.
-const FOREIGN: &[u16] =
-    &[1080, 1433, 1521, 2181, 3128, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017];
+/// Whether no application listens on a port, because databases, brokers, proxies or mail have it.
+pub fn is_foreign(port: u16) -> bool {
+    FOREIGN.contains(&port)
+}
+
+/// Ports of databases, brokers, proxies and mail.
+const FOREIGN: &[u16] = &[
+    465, 587, 1025, 1080, 1433, 1521, 2181, 2525, 3128, 3306, 5432, 5672, 6379, 8125, 9042, 9092,
+    9200, 11211, 27017,
+];
 
 /// Words of lines that are about a server this program is a client of, or about no port.
 const ELSEWHERE: &[&str] = &[

@@ -223,12 +223,12 @@ impl Manager {
             tool => tool,
         };
         let version = version.or_else(|| version_of_lock(tool, root, &head).map(str::to_owned));
-        let is_lerna = at.has("lerna.json")
-            && !root.json.has("workspaces")
-            && tool != Tool::Pnpm
-            && root.major("lerna").is_none_or(|major| major < 7);
-        let lerna = if root.has("lerna") { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" };
-        let installer = is_lerna.then_some(Installer::Lerna(lerna));
+        let has_workspaces = root.json.has("workspaces") || tool == Tool::Pnpm;
+        let is_old = root.major("lerna").is_none_or(|major| major < 7);
+        let installer = (at.has("lerna.json") && !has_workspaces && is_old).then(|| {
+            let is_there = root.has("lerna");
+            Installer::Lerna(if is_there { "npx lerna bootstrap" } else { "npx lerna@6 bootstrap" })
+        });
         let with_peers = match (&lock, root.has_any(HOSTS)) {
             // npm 6, which let them be, wrote the lock file.
             (Some(_), _) if head.contains("\"lockfileVersion\": 1") => "{} --legacy-peer-deps",
@@ -341,9 +341,7 @@ impl Manager {
             (_, true) => format!("{}{option}", row.frozen),
             (_, false) => format!("{}{option}", row.loose),
         };
-        // npm 6 came with Node.js up to 14.
-        let is_new = self.tool == Tool::Npm && node >= 15;
-        if is_new { self.with_peers.replace("{}", &command) } else { command }
+        self.with_peers(node, &command)
     }
 
     /// Removes what is not needed to run, without running scripts of the project.
@@ -353,17 +351,22 @@ impl Manager {
         let command = match self.tool {
             _ if self.installer.is_some() => return None,
             Tool::Npm if node < 15 => "npm prune --production",
-            Tool::Npm => {
-                let command = "npm prune --omit=dev --no-audit --no-fund";
-                return Some(self.with_peers.replace("{}", command));
-            }
+            Tool::Npm => "npm prune --omit=dev --no-audit --no-fund",
             _ if is_workspace => return None,
             Tool::Classic => "yarn install --production --ignore-scripts --prefer-offline",
             Tool::Berry if is_new_berry => "yarn workspaces focus --all --production",
             Tool::Pnpm => "pnpm prune --prod --ignore-scripts",
             Tool::Berry | Tool::Bun => return None,
         };
-        Some(command.to_owned())
+        Some(self.with_peers(node, command))
+    }
+
+    /// A command of npm with its option for peers; npm 6, which has none, came with Node.js up to 14.
+    fn with_peers(&self, node: u32, command: &str) -> String {
+        match self.tool {
+            Tool::Npm if node >= 15 => self.with_peers.replace("{}", command),
+            _ => command.to_owned(),
+        }
     }
 
     /// Runs a script of the package in the current folder.

@@ -44,7 +44,7 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
         let name = json.str_at(&["name"]).unwrap_or_else(|| file_name(dir)).to_owned();
         let is_application = json.str_at(&["projectType"]) == Some("application");
         let is_deployed = is_application && !name.ends_with("-e2e");
-        App { unit, at, name, json }.facts().filter(|_| is_deployed)
+        if is_deployed { App { unit, at, name, json }.facts() } else { None }
     });
     facts.collect()
 }
@@ -156,11 +156,11 @@ impl App<'_> {
     fn server(&self, start: Start, is_known: bool) -> Plan {
         let source = source::scan(self.at, Some(ENTRY));
         let is_told = source.reads_port.is_some() || source.port.is_none();
-        let number = source.port.as_ref().map(|(port, _)| *port);
-        let number = number.or_else(|| is_known.then_some(3000));
+        let default = is_known.then_some(3000);
+        let number = source.port.as_ref().map(|(port, _)| *port).or(default);
         let rule = Rule::Is(Fixed::CodeListensOrDefault);
         let mut plan = Plan::server(self.unit, start, Some((0, rule.clone())), &source);
-        plan.facts.port(number.map(|number| Port { number, rule, place: None, is_told }));
+        plan.facts.port(number.map(|number| Port { is_told, ..Port::new(number, rule, None) }));
         // Which application of the workspace a route is of, the code does not say.
         plan.facts.decisions.retain(|decision| decision.what != What::Health);
         plan

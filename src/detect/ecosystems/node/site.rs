@@ -44,7 +44,7 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
         "vite" => {
             let config = Config::read(at, &["vite.config"]);
             let root = config.text_of("root").map(|(root, _)| root);
-            let by_root = || root.as_ref().and(config.place()).map(|at| ("dist".to_owned(), at));
+            let by_root = || root.as_ref().and_then(|_| Some(("dist".to_owned(), config.place()?)));
             let (folder, place) = text(&config, "outDir").or_else(by_root)?;
             Some((written(at, root.as_deref().unwrap_or_default(), &folder)?, place))
         }
@@ -109,9 +109,9 @@ pub(super) fn has_page(unit: &Unit<'_>) -> bool {
 /// VitePress and VuePress write into the folder of their pages, which the script names: that folder, and the output.
 pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
     let hidden = format!(".{tool}");
+    let call = format!("{tool} build");
     let script = unit.package.scripts().find_map(|(_, line)| {
-        let after = line.split_once(&format!("{tool} build"))?.1;
-        let word = after.split_whitespace().next();
+        let word = line.split_once(&call)?.1.split_whitespace().next();
         Some(word.filter(|word| !word.starts_with(['-', '&', ';', '|'])).unwrap_or("."))
     });
     let has = |dir: &&str| unit.at().has_dir(&format!("{dir}/{hidden}"));
@@ -146,9 +146,8 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
     let (name, project) = named.or_else(|| applications.next())?;
     let build =
         project.at(&["architect", "build"]).or_else(|| project.at(&["targets", "build"]))?;
-    let options = build.get("options");
     let production = build.at(&["configurations", "production", "outputPath"]);
-    let output = production.or_else(|| options.and_then(|options| options.get("outputPath")));
+    let output = production.or_else(|| build.at(&["options", "outputPath"]));
     let base = output.and_then(|output| output.as_str().or_else(|| output.str_at(&["base"])));
     let base = base.and_then(|base| written(at, "", base));
     let base = base.unwrap_or_else(|| format!("dist/{name}"));
@@ -159,8 +158,8 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
         (true, browser) => format!("{base}/{browser}"),
     };
     let serves = |value: &Value| value.is_true() || value.has("entry");
-    let has_server = options.and_then(|options| options.get("ssr")).is_some_and(serves);
-    let is_static = options.and_then(|o| o.str_at(&["outputMode"])) == Some("static");
+    let has_server = build.at(&["options", "ssr"]).is_some_and(serves);
+    let is_static = build.str_at(&["options", "outputMode"]) == Some("static");
     let server = match is_new {
         true => (has_server && !is_static).then(|| (format!("{base}/server/server.mjs"), true)),
         false => project.at(&["architect", "server"]).map(|_| {

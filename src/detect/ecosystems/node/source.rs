@@ -96,7 +96,7 @@ pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
             found.entry_listens = found.is_server();
         }
     }
-    found.port = found.port.or(found.fixed.take());
+    found.port = found.port.or_else(|| found.fixed.take());
     found
 }
 
@@ -164,7 +164,9 @@ fn port_literal(line: &str) -> Option<u16> {
             true => fallback(value),
             false => number(value.trim_start_matches(['"', '\''])),
         };
-        if let Some(port) = port.filter(|port| is_word && !OTHERS.contains(port)) {
+        if let Some(port) =
+            port.filter(|port| is_word && *port != 443 && !source::is_foreign(*port))
+        {
             return Some(port);
         }
     }
@@ -202,11 +204,6 @@ fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
     paths.iter().take(FILES_MAX).filter_map(|path| at.project.tree.read(path)).collect()
 }
 
-/// Ports of what a service speaks to: databases, queues, mail.
-const OTHERS: &[u16] = &[
-    443, 465, 587, 1025, 1433, 1521, 2525, 3306, 5432, 5672, 6379, 8125, 9042, 9092, 9200, 11211,
-    27017,
-];
 /// Code that people write has neither.
 const LINES_MAX: usize = 20_000;
 const LINE_BYTES_MAX: usize = 2_000;

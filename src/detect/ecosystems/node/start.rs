@@ -280,18 +280,16 @@ fn plain(package: &Package<'_>, line: &str) -> Option<(Runner, Vec<String>)> {
     if words.len() > 1 && words[0] == "npx" {
         words.remove(0);
     }
-    let path = |words: &[String]| {
-        let mut plain = words.iter().skip(1).filter(|word| !word.starts_with('-'));
-        plain.find(|word| word.contains(['.', '/'])).cloned()
-    };
     let first = words.first()?.clone();
+    let mut plain = words.iter().skip(1).filter(|word| !word.starts_with('-'));
+    let path = plain.find(|word| word.contains(['.', '/'])).cloned();
     match first.as_str() {
         "node" => {
             words.retain(|word| word != "--watch" && !word.starts_with("--inspect"));
             (words.len() > 1).then_some((Runner::Node, words))
         }
         "nodemon" | "node-dev" | "supervisor" | "forever" | "pm2-runtime" | "pm2" => {
-            let file = path(&words)?;
+            let file = path?;
             let is_code = [".js", ".mjs", ".cjs", "/www"].iter().any(|end| file.ends_with(end));
             let is_config = [".config.js", ".config.cjs"].iter().any(|end| file.ends_with(end));
             let runs_other = words.iter().any(|word| ["--exec", "-x", "-r"].contains(&&**word));
@@ -300,7 +298,7 @@ fn plain(package: &Package<'_>, line: &str) -> Option<(Runner, Vec<String>)> {
         }
         "ts-node-dev" | "tsx" | "ts-node" => {
             // A module that is required first has a path too.
-            let file = words.iter().find(|word| is_code(word)).cloned().or_else(|| path(&words))?;
+            let file = words.iter().find(|word| is_code(word)).cloned().or(path)?;
             let at = words.iter().position(|word| *word == file)?;
             let required = words[..at].windows(2).filter(|pair| REQUIRES.contains(&&*pair[0]));
             let required = required.flat_map(|pair| ["-r", &pair[1]]);
@@ -310,7 +308,7 @@ fn plain(package: &Package<'_>, line: &str) -> Option<(Runner, Vec<String>)> {
         }
         "bun" => {
             words.retain(|word| word != "--watch" && word != "--hot");
-            is_code(&path(&words)?).then_some((Runner::Bun, words))
+            is_code(&path?).then_some((Runner::Bun, words))
         }
         _ => None,
     }
@@ -325,7 +323,8 @@ pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
         // What is not there yet, the build makes.
         let outputs = ["dist/", "build/", "out/", "lib/", "output/", ".output/"];
         let is_output = outputs.iter().any(|dir| path.starts_with(dir)) && !path.contains("..");
-        let found = package.at.first_of(&candidates).or((has_build && is_output).then_some(path));
+        let built = (has_build && is_output).then_some(path);
+        let found = package.at.first_of(&candidates).or(built);
         if let Some(path) = found.filter(|path| is_code(path)) {
             return Some(Start::node(path, Fixed::Main, package.line(Some(main.line))));
         }
