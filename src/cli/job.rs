@@ -414,7 +414,7 @@ impl Work {
     ) -> Result<(), Error> {
         inspector.document(&self.request, plan, reference, draft, attested).map_err(no_sbom)?;
         for Problem { path, why } in &attested.problems {
-            self.tell(Note::Warning(format!("SBOM: cannot read `{path}`: {why}")));
+            self.tell(Note::Warning(format!("SBOM may lack packages: `{path}` {why}")));
         }
         Ok(())
     }

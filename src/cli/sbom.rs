@@ -67,7 +67,7 @@ fn of_file(args: &SbomArgs, path: &Path, env: &Environment) -> Result<String, Er
     let files = file.gather(manifest, &env.temp_dir).map_err(image_error)?;
     let catalogue = sbom::catalogue(&files, Origin::Image);
     for problem in &catalogue.problems {
-        note(&format!("cannot read `{}`: {}", problem.path, problem.why));
+        note(&format!("packages may be missing: `{}` {}", problem.path, problem.why));
     }
     let created = manifest.config.created.as_deref().and_then(|time| time.parse().ok());
     let subject = Subject {

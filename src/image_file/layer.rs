@@ -78,7 +78,7 @@ impl Change<'_> {
                 self.link(entry, path);
                 Ok(())
             }
-            Kind::HardLink | Kind::Folder | Kind::Other => Ok(()),
+            Kind::HardLink | Kind::SymbolicLink | Kind::Folder | Kind::Other => Ok(()),
         }
     }
 
@@ -176,6 +176,14 @@ pub(super) fn absolute(path: &[u8]) -> String {
         }
     }
     parts.iter().map(|part| format!("/{}", String::from_utf8_lossy(part))).collect()
+}
+
+/// Where the symbolic link at `path` leads: `/var/lib/dpkg` with `../../usr/lib/dpkg` → `/usr/lib/dpkg`.
+pub(super) fn linked(path: &str, target: &[u8]) -> String {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_absolute = target.starts_with(b"/");
+    let from = if is_absolute { b"" } else { folder.as_bytes() };
+    absolute(&[from, target].join(&b'/'))
 }
 
 /// Prefix of a file that hides one of a layer below.

@@ -144,22 +144,40 @@ enum ListProblem {
     Twice(String),
 }
 
-/// Names of the regular files of a tar, with where their content is and how long.
+/// Names of the regular files of a tar and of the links to them, with where their content is and how long.
+///
+/// `docker save` writes a layer that two images share once, and a symbolic link for the other (moby
+/// `image/tarexport/save.go`).
 fn list(whole: &Piece) -> Result<BTreeMap<String, (u64, u64)>, ListProblem> {
     let mut entries = tar::Entries::new(whole.reader(), FILE_ENTRIES_MAX);
-    let mut found = BTreeMap::new();
+    let (mut found, mut links) = (BTreeMap::new(), BTreeMap::new());
     let mut names_left = FILE_NAMES_BYTES_MAX;
     while let Some(entry) = entries.next().map_err(ListProblem::Tar)? {
         // Images are described by plain names; what has another one is not looked at.
-        let (tar::Kind::File, Ok(path)) = (entry.kind, String::from_utf8(entry.path)) else {
-            continue;
-        };
+        let Ok(path) = String::from_utf8(entry.path) else { continue };
         let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
+        let target = match entry.kind {
+            tar::Kind::File => None,
+            tar::Kind::HardLink => Some(layer::absolute(&entry.target)),
+            tar::Kind::SymbolicLink => Some(layer::linked(&path, &entry.target)),
+            tar::Kind::Folder | tar::Kind::Other => continue,
+        };
         let too_many = TarError { offset: entry.offset, fault: tar::Fault::Entries };
-        names_left = names_left.checked_sub(path.len()).ok_or(ListProblem::Tar(too_many))?;
+        let names = path.len() + target.as_ref().map_or(0, String::len);
+        names_left = names_left.checked_sub(names).ok_or(ListProblem::Tar(too_many))?;
         // Two tools could take two of them for the image.
-        if found.insert(path.clone(), (entry.offset, entry.size_bytes)).is_some() {
+        if found.contains_key(&path) || links.contains_key(&path) {
             return Err(ListProblem::Twice(path));
+        }
+        match target {
+            None => drop(found.insert(path, (entry.offset, entry.size_bytes))),
+            Some(target) => drop(links.insert(path, target)),
+        }
+    }
+    // A link leads to a file, not to a further link.
+    for (path, target) in links {
+        if let Some(place) = found.get(target.trim_start_matches('/')).copied() {
+            found.entry(path).or_insert(place);
         }
     }
     Ok(found)

@@ -22,6 +22,7 @@ pub(super) enum Kind {
     Folder,
     /// A further name of a file.
     HardLink,
+    SymbolicLink,
     /// A symbolic link, a device, a FIFO.
     Other,
 }
@@ -132,6 +133,7 @@ impl<S: Source> Entries<S> {
             b'0' | 0 | b'7' if path.ends_with(b"/") => Kind::Folder,
             b'0' | 0 | b'7' => Kind::File,
             b'1' => Kind::HardLink,
+            b'2' => Kind::SymbolicLink,
             b'5' => Kind::Folder,
             _ => Kind::Other,
         };
@@ -454,7 +456,7 @@ pub(super) mod tests {
             ("dir/", Kind::Folder, ""),
             ("a", Kind::File, "hello"),
             ("b", Kind::HardLink, ""),
-            ("s", Kind::Other, ""),
+            ("s", Kind::SymbolicLink, ""),
             (&format!("{long}x"), Kind::File, "1"),
             ("caf\u{e9}", Kind::File, "22"),
             ("a/b/file", Kind::File, ""),

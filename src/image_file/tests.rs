@@ -432,6 +432,60 @@ fn a_tar_of_docker_save_is_compared_too() {
     check_fault(&changed.tar(), "`gone/layer.tar` is missing");
 }
 
+/// A tar of `docker save` with one image: its config and its layers by these names.
+fn saved(
+    config_name: &str,
+    layers: &[&str],
+    tar: &[u8],
+    files: &[(&str, u8, &[u8], &str)],
+) -> Vec<u8> {
+    let diff_ids = vec![digest(tar); layers.len()];
+    let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let saved = json!([{"Config": config_name, "RepoTags": ["app:1"], "Layers": layers}]);
+    let mut archive = entry(config_name, b'0', config.to_string().as_bytes(), "");
+    for (name, kind, content, target) in files {
+        archive.extend(entry(name, *kind, content, target));
+    }
+    archive.extend(entry("manifest.json", b'0', saved.to_string().as_bytes(), ""));
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
+#[test]
+fn layers_that_are_links_to_others_are_read() {
+    let tar = layer(&[("a", b"1")]);
+    let layers = ["aaa/layer.tar", "bbb/layer.tar"];
+    for (kind, target) in
+        [(b'2', "../aaa/layer.tar"), (b'2', "/aaa/layer.tar"), (b'1', "aaa/layer.tar")]
+    {
+        let files = [(layers[1], kind, &b""[..], target), (layers[0], b'0', &tar, "")];
+        let found = report(&saved("c.json", &layers, &tar, &files));
+        assert_eq!(found.faults, [""; 0], "{kind} {target}");
+        let size = |at: usize| found.images[0].manifests[0].layers[at].size_bytes;
+        assert_eq!(size(0), size(1));
+    }
+    let dangling = [(layers[1], b'2', &b""[..], "../gone"), (layers[0], b'0', &tar, "")];
+    check_fault(&saved("c.json", &layers, &tar, &dangling), "`bbb/layer.tar` is missing");
+    let twice = [(layers[0], b'2', &b""[..], "../bbb/layer.tar"), (layers[0], b'0', &tar, "")];
+    check_error(&saved("c.json", &layers[..1], &tar, &twice), "two files `aaa/layer.tar`");
+}
+
+#[test]
+fn files_that_are_called_by_a_digest_are_compared_with_it() {
+    let tar = layer(&[("a", b"1")]);
+    let packed = gzip(&tar);
+    let hex = |bytes: &[u8]| digest(bytes).replace("sha256:", "");
+    let sound = format!("{}.tar.gz", hex(&packed));
+    let found = report(&saved("c.json", &[&sound], &tar, &[(&sound, b'0', &packed, "")]));
+    assert_eq!((found.faults.len(), found.verified_blobs), (0, 2), "the layer and what it holds");
+    let wrong = format!("{}.tar.gz", "0".repeat(64));
+    let archive = saved("c.json", &[&wrong], &tar, &[(&wrong, b'0', &packed, "")]);
+    check_fault(&archive, &format!("`{wrong}` has the digest"));
+    let config = format!("sha256:{}", "0".repeat(64));
+    let archive = saved(&config, &["l.tar"], &tar, &[("l.tar", b'0', &tar, "")]);
+    check_fault(&archive, &format!("`{config}` has the digest"));
+}
+
 #[test]
 fn files_beside_are_read_and_compared() {
     let (made, about) = sound();

@@ -10,26 +10,31 @@ use super::{
     auditable::{self, Crate},
     elf::Elf,
     gobuild::{self, BuildInfo, Module},
-    interest::is_archive,
+    interest::{is_archive, is_yarn_archive},
     jar::{self, Artifact},
     purl::Purl,
     zip::Budget,
 };
 
-/// Reads all programs and archives.
+/// What may be read of all archives of an image together.
+pub(super) fn budget() -> Budget {
+    Budget { bytes: ARCHIVE_BYTES_MAX, archives: ARCHIVES_MAX }
+}
+
+/// Reads all programs and Java archives.
 pub(super) fn catalogue(
     files: &Files,
     origin: Origin,
+    budget: &mut Budget,
     packages: &mut Vec<Package>,
     problems: &mut Vec<Problem>,
 ) {
-    let mut budget = Budget { bytes: ARCHIVE_BYTES_MAX, archives: ARCHIVES_MAX };
     for (path, file) in &files.binaries {
         if packages.len() >= PACKAGES_MAX {
             let why = format!("is beyond the {PACKAGES_MAX} packages that are listed");
             problems.push(Problem { path: path.clone(), why });
         } else if is_archive(path) {
-            let found = jar::read(path, file.as_ref(), &mut budget);
+            let found = jar::read(path, file.as_ref(), budget);
             packages.extend(of_artifacts(found.artifacts, origin));
             let problem = |(path, why)| Problem { path, why };
             problems.extend(found.problems.into_iter().map(problem));
@@ -47,6 +52,7 @@ pub(super) fn catalogue(
 /// Whether there is something to say of the file at `path`, were it only that it cannot be read.
 pub(super) fn tells(path: &str, file: &dyn ReadAt) -> bool {
     is_archive(path)
+        || is_yarn_archive(path)
         || file.size_bytes() >= PROGRAM_BYTES_MIN
             && !matches!(read_program(file), Ok(Program::Other))
 }
@@ -179,7 +185,7 @@ mod tests {
             ..Files::default()
         };
         let (mut packages, mut problems) = (Vec::new(), Vec::new());
-        catalogue(&files, Origin::Image, &mut packages, &mut problems);
+        catalogue(&files, Origin::Image, &mut budget(), &mut packages, &mut problems);
         packages.sort_by(|a, b| a.purl.cmp(&b.purl));
         (packages, problems)
     }

@@ -6,6 +6,7 @@ use super::{
     Catalogue, Distribution, Files, Kind, Origin, Package, Problem, apk, binaries, copyright,
     distribution, dpkg, langs, rpm,
     system::{Database, Record},
+    yarn,
 };
 
 /// All that the files say. What they do not say right is a [`Problem`]; never fails.
@@ -20,9 +21,12 @@ pub fn catalogue(files: &Files, origin: Origin) -> Catalogue {
             let database = read_database(kind, files, &mut problems);
             packages.extend(database.packages(kind, distribution.as_ref()));
         }
+        problems.extend(unlisted_system(distribution.as_ref(), &packages, &problems));
     }
-    langs::catalogue(files, origin, &mut packages, &mut problems);
-    binaries::catalogue(files, origin, &mut packages, &mut problems);
+    let mut budget = binaries::budget();
+    let packed = yarn::package_jsons(files, &mut budget, &mut problems);
+    langs::catalogue(files, &packed, origin, &mut packages, &mut problems);
+    binaries::catalogue(files, origin, &mut budget, &mut packages, &mut problems);
     assemble(packages, problems, distribution)
 }
 
@@ -111,7 +115,7 @@ fn read_database(kind: Kind, files: &Files, problems: &mut Vec<Problem>) -> Data
         let (mut records, why) = match kind {
             Kind::Apk if apk::PATHS.contains(&path.as_str()) => apk::records(bytes),
             Kind::Deb if is_status(path) => dpkg::records(bytes),
-            Kind::Rpm if rpm::PATHS.contains(&path.as_str()) => rpm::records(bytes),
+            Kind::Rpm if rpm::PATHS.contains(&path.as_str()) => rpm::records(path, bytes),
             _ => continue,
         };
         problems.extend(why.map(|why| Problem { path: path.clone(), why }));
@@ -121,6 +125,26 @@ fn read_database(kind: Kind, files: &Files, problems: &mut Vec<Problem>) -> Data
         database.extend(path, records);
     }
     database
+}
+
+/// A system that says what it is, but of whose packages none is known: another package manager, or a database that was removed.
+fn unlisted_system(
+    distribution: Option<&Distribution>,
+    packages: &[Package],
+    problems: &[Problem],
+) -> Option<Problem> {
+    let id = &distribution?.id;
+    let is_of_database = |problem: &Problem| {
+        apk::PATHS.contains(&problem.path.as_str())
+            || is_status(&problem.path)
+            || rpm::PATHS.contains(&problem.path.as_str())
+    };
+    // An unreadable database is told already.
+    let is_silent = packages.is_empty() && !problems.iter().any(is_of_database);
+    is_silent.then(|| Problem {
+        path: distribution::PATHS[0].to_owned(),
+        why: format!("names the system `{id}`, but the image has no database of apk, dpkg or rpm: packages of the system are not listed"),
+    })
 }
 
 fn is_status(path: &str) -> bool {
@@ -147,6 +171,44 @@ mod tests {
     fn files(texts: &[(&str, &str)]) -> Files {
         let text = |(path, text): &(&str, &str)| ((*path).to_owned(), text.as_bytes().to_vec());
         Files { texts: texts.iter().map(text).collect(), ..Files::default() }
+    }
+
+    #[test]
+    fn a_list_that_replaces_the_database_of_rpm_is_read() {
+        let files = files(&[
+            ("/etc/os-release", "ID=mariner\nVERSION_ID=\"2.0\"\n"),
+            (
+                "/var/lib/rpmmanifest/container-manifest-2",
+                "mariner-release\t2.0-49.cm2\t1690000000\t1690000000\tMicrosoft Corporation\t(none)\t580\tnoarch\t0\tmariner-release-2.0-49.cm2.src.rpm\n",
+            ),
+        ]);
+        let found = catalogue(&files, Origin::Image);
+        assert_eq!(found.problems, []);
+        let [package] = found.packages.as_slice() else { panic!("{found:?}") };
+        assert_eq!(package.supplier.as_deref(), Some("Microsoft Corporation"));
+        assert_eq!(
+            package.purl,
+            "pkg:rpm/mariner/mariner-release@2.0-49.cm2?arch=noarch&distro=mariner-2.0&upstream=mariner-release-2.0-49.cm2.src.rpm"
+        );
+    }
+
+    #[test]
+    fn a_system_without_a_known_database_is_told() {
+        let problems = |texts: &[(&str, &str)]| catalogue(&files(texts), Origin::Image).problems;
+        let [problem] = &*problems(&[("/usr/lib/os-release", "ID=arch\n")]) else { panic!() };
+        assert!(problem.why.contains("names the system `arch`"), "{problem:?}");
+        let status = "Package: a\nStatus: install ok installed\nVersion: 1\n";
+        for texts in [
+            &[][..],
+            &[("/app/package.json", r#"{"name":"a","version":"1"}"#)],
+            &[("/etc/os-release", "ID=debian\n"), ("/var/lib/dpkg/status.d/a", status)],
+        ] {
+            assert_eq!(problems(texts), []);
+        }
+        // Told once, by what is wrong with the database.
+        let broken = [("/etc/os-release", "ID=fedora\n"), ("/var/lib/rpm/rpmdb.sqlite", "SQL")];
+        let [problem] = &*problems(&broken) else { panic!() };
+        assert_eq!(problem.path, "/var/lib/rpm/rpmdb.sqlite");
     }
 
     fn package(purl: &str, origin: Origin, location: &str, depends_on: &[&str]) -> Package {

@@ -25,12 +25,21 @@ pub fn interest(path: &str, origin: Origin) -> Interest {
 /// Whether a file of [`Interest::Binary`] that begins with `head` can be one: an archive by its name, an ELF program.
 #[must_use]
 pub fn is_binary(path: &str, head: &[u8]) -> bool {
-    is_archive(path) || head.starts_with(b"\x7fELF")
+    is_archive(path) || is_yarn_archive(path) || head.starts_with(b"\x7fELF")
 }
 
 /// Whether the name is one of a Java archive.
 pub(super) fn is_archive(path: &str) -> bool {
     extension(path).is_some_and(|e| ARCHIVES.iter().any(|known| known.eq_ignore_ascii_case(e)))
+}
+
+/// Whether the name is one of a package that Yarn left packed, from which Plug'n'Play loads it (Yarn,
+/// `enableGlobalCache`): `.yarn/cache/lodash-npm-4.17.21-6382451519-10c0.zip`, `.yarn/berry/cache/…`.
+pub(super) fn is_yarn_archive(path: &str) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return false };
+    let folder = folder.strip_suffix("/cache").unwrap_or_default();
+    let folder = folder.strip_suffix("/berry").unwrap_or(folder);
+    name.ends_with(".zip") && (folder == ".yarn" || folder.ends_with("/.yarn"))
 }
 
 fn may_be_binary(relative: &str) -> bool {
@@ -40,7 +49,7 @@ fn may_be_binary(relative: &str) -> bool {
     }
     let name = relative.rsplit('/').next().unwrap_or_default();
     let is_text = extension(name).is_some_and(|e| NO_PROGRAMS.contains(&e));
-    is_archive(name) || !is_text && !name.contains(".so.")
+    is_archive(name) || is_yarn_archive(relative) || !is_text && !name.contains(".so.")
 }
 
 fn extension(path: &str) -> Option<&str> {
@@ -70,6 +79,7 @@ const TEXTS: &[(&str, u64)] = &[
     (relative(rpm::PATHS[3]), 128 * MIB),
     (relative(rpm::PATHS[4]), 128 * MIB),
     (relative(rpm::PATHS[5]), 128 * MIB),
+    (relative(rpm::PATHS[6]), 16 * MIB),
 ];
 
 /// Without the leading slash.
@@ -108,7 +118,14 @@ mod tests {
         ] {
             assert!(matches!(interest(path, Origin::Image), Interest::Text { .. }), "{path}");
         }
-        for path in ["/app", "/usr/local/bin/kubectl-v1.28", "/a/B.JAR", "/app.war"] {
+        for path in [
+            "/app",
+            "/usr/local/bin/kubectl-v1.28",
+            "/a/B.JAR",
+            "/app.war",
+            "/.yarn/cache/a-npm-1.0.0-0.zip",
+            "/root/.yarn/berry/cache/@a-b-npm-1.zip",
+        ] {
             assert_eq!(interest(path, Origin::Image), Interest::Binary, "{path}");
         }
         for path in [
@@ -118,6 +135,8 @@ mod tests {
             "/usr/lib/libc.so.6",
             "/usr/lib/liba.so",
             "/opt/run.sh",
+            "/app/cache/a.zip",
+            "/app/.yarn/releases/a.zip",
             "/usr/share/doc/a/b/copyright.txt",
         ] {
             assert_eq!(interest(path, Origin::Image), Interest::None, "{path}");

@@ -1,8 +1,9 @@
 //! Java archives, and the archives in them → the artifacts that they are made of.
 //!
-//! Maven leaves `pom.properties`; other builds leave a manifest (JAR File Specification) at best, and the file's name.
+//! Maven leaves `pom.properties` and `pom.xml`; other builds leave a manifest (JAR File Specification) at best, and the file's
+//! name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ReadAt,
@@ -10,6 +11,7 @@ use super::{
     pieces::{Blocks, Part},
     zip::{self, Budget, Entry},
 };
+use crate::manifest;
 
 /// What was found in one archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,14 +66,7 @@ fn read_archive(
             return None;
         }
     };
-    let mut texts = Texts::default();
-    for entry in entries.iter().filter(|entry| !is_archive(&entry.name)) {
-        match zip::content(file, entry, TEXT_BYTES_MAX, budget) {
-            Ok(bytes) if entry.name == MANIFEST => texts.manifest = manifest(&bytes),
-            Ok(bytes) => texts.poms.extend(pom(&bytes)),
-            Err(why) => found.problem(path, why),
-        }
-    }
+    let texts = read_texts(path, file, &entries, budget, found);
     let mut inside = Vec::new();
     for entry in entries.iter().filter(|entry| is_archive(&entry.name)) {
         let location = format!("{path}!/{}", entry.name);
@@ -89,6 +84,33 @@ fn read_archive(
     let main = main?;
     found.artifacts.push(Artifact { location: path.to_owned(), contains: inside, ..main });
     Some(found.artifacts.len() - 1)
+}
+
+/// What an archive says about itself and about what is packed into it.
+fn read_texts(
+    path: &str,
+    file: &dyn ReadAt,
+    entries: &[Entry],
+    budget: &mut Budget,
+    found: &mut Found,
+) -> Texts {
+    let mut texts = Texts::default();
+    // Properties have the version that the build computed; a model may have a variable there, so it is read only without them.
+    let folders = entries.iter().filter_map(|entry| entry.name.strip_suffix(POM_PROPERTIES));
+    let told: BTreeSet<&str> = folders.collect();
+    for entry in entries.iter().filter(|entry| !is_archive(&entry.name)) {
+        let folder_of_model = entry.name.strip_suffix(POM_XML);
+        if folder_of_model.is_some_and(|folder| told.contains(folder)) {
+            continue;
+        }
+        match zip::content(file, entry, TEXT_BYTES_MAX, budget) {
+            Ok(bytes) if entry.name == MANIFEST => texts.manifest = main_section(&bytes),
+            Ok(bytes) if folder_of_model.is_some() => texts.poms.extend(pom_xml(&bytes)),
+            Ok(bytes) => texts.poms.extend(pom(&bytes)),
+            Err(why) => found.problem(path, why),
+        }
+    }
+    texts
 }
 
 fn read_nested(
@@ -125,7 +147,8 @@ impl Found {
 
 fn is_wanted(name: &str) -> bool {
     let is_pom = || {
-        let pom = name.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.properties")?;
+        let inside = name.strip_prefix("META-INF/maven/")?;
+        let pom = inside.strip_suffix(POM_PROPERTIES).or_else(|| inside.strip_suffix(POM_XML))?;
         (pom.split('/').count() == 2).then_some(())
     };
     name == MANIFEST || is_archive(name) || is_pom().is_some()
@@ -155,8 +178,12 @@ fn artifacts(file_name: &str, texts: Texts) -> (Option<Artifact>, Vec<Artifact>)
         (0..poms.len()).filter(|at| names_file(&poms[*at])).max_by_key(|at| poms[*at].name.len());
     let at = best.or_else(|| (poms.len() == 1).then_some(0));
     let license = manifest.get("Bundle-License").map(|text| first_license(text).to_owned());
-    let main = match at {
-        Some(at) => Some(poms.swap_remove(at)),
+    let main = match at.map(|at| poms.swap_remove(at)) {
+        Some(pom) if pom.version.is_empty() => {
+            let version = from_manifest(stem, &manifest).map(|found| found.version);
+            Some(Artifact { version: version.unwrap_or_default(), ..pom })
+        }
+        Some(pom) => Some(pom),
         None => from_manifest(stem, &manifest),
     };
     poms.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
@@ -171,9 +198,13 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<Arti
     };
     let stated =
         || attribute(&["Implementation-Version", "Bundle-Version", "Specification-Version"]);
+    let (group, name) = match bundle((name, version), manifest) {
+        Some((group, name)) => (group.to_owned(), name),
+        None => (group(name, manifest), name),
+    };
     let version = Some(version.to_owned()).filter(|v| !v.is_empty()).or_else(stated);
     let artifact = Artifact {
-        group: group(name, manifest),
+        group,
         name: name.to_owned(),
         version: version.unwrap_or_default(),
         ..Artifact::default()
@@ -181,27 +212,37 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<Arti
     artifact.is_sound().then_some(artifact)
 }
 
-/// `a-b-1.2.3-jre` → `a-b` and `1.2.3-jre`.
+/// `a-b-1.2.3-jre` → `a-b` and `1.2.3-jre`; OSGi repositories write `a.b_1.2.3`.
 fn name_and_version(stem: &str) -> (&str, &str) {
     let begins_version =
         |(at, _): &(usize, &str)| stem.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit);
-    match stem.match_indices('-').find(begins_version) {
+    match stem.match_indices(['-', '_']).find(begins_version) {
         Some((at, _)) => (&stem[..at], &stem[at + 1..]),
         None => (stem, ""),
     }
 }
 
+/// Group and name by which OSGi knows a bundle (OSGi Core, `Bundle-SymbolicName`): Maven makes the symbolic name of both. A
+/// file whose name has a version is called by its artifact; any other may be called anything.
+fn bundle<'a>(
+    (name, version): (&'a str, &str),
+    manifest: &'a BTreeMap<String, String>,
+) -> Option<(&'a str, &'a str)> {
+    let symbolic = manifest.get("Bundle-SymbolicName")?.split(';').next()?.trim();
+    let of_file = symbolic.strip_suffix(name).and_then(|group| group.strip_suffix('.'));
+    let (parent, last) = symbolic.rsplit_once('.')?;
+    let group = of_file.unwrap_or(parent);
+    let name = if of_file.is_some() || !version.is_empty() { name } else { last };
+    (is_word(group) && group.contains('.')).then_some((group, name))
+}
+
 /// What the manifest says, what is known of archives that say nothing, or the name again, as Maven once had it.
 fn group(name: &str, manifest: &BTreeMap<String, String>) -> String {
-    let symbolic = manifest.get("Bundle-SymbolicName").and_then(|text| text.split(';').next());
-    let of_bundle =
-        symbolic.and_then(|symbolic| symbolic.trim().strip_suffix(name)?.strip_suffix('.'));
-    let of_vendor = manifest.get("Implementation-Vendor-Id").map(String::as_str);
-    let is_group = |group: &&str| is_word(group) && group.contains('.');
-    let stated = [of_bundle, of_vendor].into_iter().flatten().find(is_group);
+    let of_vendor = manifest.get("Implementation-Vendor-Id");
+    let stated = of_vendor.filter(|group| is_word(group) && group.contains('.'));
     let known =
         || GROUPS.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, group)| *group);
-    stated.or_else(known).unwrap_or(name).to_owned()
+    stated.map(String::as_str).or_else(known).unwrap_or(name).to_owned()
 }
 
 /// The first of a list with commas, without its parameters (OSGi Core, `Bundle-License`).
@@ -240,8 +281,23 @@ fn pom(bytes: &[u8]) -> Option<Artifact> {
     artifact.is_sound().then_some(artifact)
 }
 
+/// A model of Maven: group and version may be those of its parent. A version with a variable in it is left empty.
+fn pom_xml(bytes: &[u8]) -> Option<Artifact> {
+    let project = manifest::xml(&String::from_utf8_lossy(bytes)).ok()?;
+    let own = |name| project.text_at(&[name]).map(str::to_owned);
+    let inherited =
+        |name| own(name).or_else(|| project.text_at(&["parent", name]).map(str::to_owned));
+    let artifact = Artifact {
+        group: inherited("groupId")?,
+        name: own("artifactId")?,
+        version: inherited("version").filter(|version| is_word(version)).unwrap_or_default(),
+        ..Artifact::default()
+    };
+    artifact.is_sound().then_some(artifact)
+}
+
 /// The main section: `Name: value` lines, which go on in lines that begin with a space.
-fn manifest(bytes: &[u8]) -> BTreeMap<String, String> {
+fn main_section(bytes: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(bytes);
     let mut attributes: Vec<(&str, String)> = Vec::new();
     for line in text.lines().take_while(|line| !line.is_empty()) {
@@ -257,6 +313,8 @@ fn manifest(bytes: &[u8]) -> BTreeMap<String, String> {
     attributes.into_iter().map(named).collect()
 }
 
+const POM_PROPERTIES: &str = "/pom.properties";
+const POM_XML: &str = "/pom.xml";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
 
 /// Groups of archives without any metadata, by how their names begin; the more particular ones come first.
@@ -320,6 +378,71 @@ mod tests {
         );
         let found = read("/l/a-1.0.jar", &jar, &mut budget());
         assert_eq!(found.artifacts.last().unwrap().contains.len(), 1);
+    }
+
+    #[test]
+    fn a_model_counts_where_maven_left_no_properties() {
+        let model = |version: &str| {
+            format!(
+                "<project><parent><groupId>io.micronaut</groupId><version>4.5.0</version></parent><artifactId>core</artifactId>{version}</project>"
+            )
+        };
+        let inherited = model("");
+        let variable = model("<version>${revision}</version>");
+        let of = |path: &str, entries: &[(&str, &[u8], bool)]| names(path, &archive(entries));
+        let place = "META-INF/maven/io.micronaut/core/pom.xml";
+        assert_eq!(
+            of(
+                "/core.jar",
+                &[
+                    (place, inherited.as_bytes(), true),
+                    (MANIFEST, b"Implementation-Title: other\n", true)
+                ]
+            ),
+            ["io.micronaut:core:4.5.0 /core.jar"]
+        );
+        assert_eq!(
+            of("/core-7.jar", &[(place, variable.as_bytes(), true)]),
+            ["io.micronaut:core:7 /core-7.jar"]
+        );
+        let both = "META-INF/maven/com.example/a/pom.xml";
+        let other = b"<project><groupId>com.example</groupId><artifactId>a</artifactId><version>9</version></project>";
+        assert_eq!(
+            of(
+                "/a-1.0.jar",
+                &[(both, other, true), ("META-INF/maven/com.example/a/pom.properties", POM, true)]
+            ),
+            ["com.example:a:1.0 /a-1.0.jar"]
+        );
+        assert_eq!(of("/a-1.0.jar", &[(place, b"<project>", true)]), ["a:a:1.0 /a-1.0.jar"]);
+    }
+
+    #[test]
+    fn bundles_are_known_by_their_symbolic_name() {
+        let of = |path: &str, manifest: &str| {
+            names(path, &archive(&[(MANIFEST, manifest.as_bytes(), true)]))
+        };
+        for (path, symbolic, expected) in [
+            (
+                "/osgi.jar",
+                "org.eclipse.jetty.util;singleton:=true",
+                "org.eclipse.jetty:util:12.0.1",
+            ),
+            (
+                "/log4j-api-2.17.jar",
+                "org.apache.logging.log4j.api",
+                "org.apache.logging.log4j:log4j-api:2.17",
+            ),
+            (
+                "/org.eclipse.osgi_3.18.0.jar",
+                "org.eclipse.osgi",
+                "org.eclipse:org.eclipse.osgi:3.18.0",
+            ),
+            ("/plain.jar", "plain", "plain:plain:12.0.1"),
+        ] {
+            let manifest = format!("Bundle-SymbolicName: {symbolic}\nBundle-Version: 12.0.1\n");
+            assert_eq!(of(path, &manifest), [format!("{expected} {path}")]);
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod purl;
 mod rpm;
 pub mod spdx;
 mod system;
+mod yarn;
 mod zip;
 
 use std::{

@@ -1,4 +1,5 @@
-//! Zip archives (PKWARE `APPNOTE.TXT`), read through their central directory; for Java archives, so only what these use.
+//! Zip archives (PKWARE `APPNOTE.TXT`), read through their central directory; only what Java archives and
+//! those of Yarn use.
 
 use super::{ReadAt, pieces::read_range};
 

@@ -58,7 +58,9 @@ impl Inspection<'_> {
     /// A file that is called by a digest must have it.
     fn compare_name(&mut self, path: &str, sha256: &str) {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let name = name.strip_suffix(".json").unwrap_or(name);
+        let name = name.strip_prefix("sha256:").unwrap_or(name);
+        // `docker save` writes `<hex>.json`, ko and crane `sha256:<hex>` and `<hex>.tar.gz`.
+        let name = name.split_once('.').map_or(name, |(name, _)| name);
         if format!("sha256:{name}").parse::<Digest>().is_err() {
             return;
         }

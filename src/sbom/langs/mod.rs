@@ -59,11 +59,13 @@ fn wanted(path: &str, origin: Origin) -> Interest {
     }
 }
 
-/// Reads all files that [`interest`] (or [`context_interest`]) asks for; others are left.
+/// Reads all files that [`interest`] (or [`context_interest`]) asks for; others are left. `packed` are texts in archives, by
+/// the path of the archive, `!` and the path in it.
 ///
 /// A purl may come more than once, from several files. Packages past 100,000 are left out, with a [`Problem`].
 pub fn catalogue(
     files: &Files,
+    packed: &BTreeMap<String, Vec<u8>>,
     origin: Origin,
     out: &mut Vec<Package>,
     problems: &mut Vec<Problem>,
@@ -71,6 +73,7 @@ pub fn catalogue(
     let wanted: Vec<_> = files
         .texts
         .iter()
+        .chain(packed)
         .filter_map(|(path, bytes)| Some(File { path, bytes, format: formats::of(path)? }))
         .filter(|file| file.format.role.is_for(origin))
         .collect();

@@ -28,7 +28,7 @@ fn files(texts: &[(&str, &str)]) -> Files {
 
 fn read(origin: Origin, texts: &[(&str, &str)]) -> (Vec<Package>, Vec<Problem>) {
     let (mut packages, mut problems) = (Vec::new(), Vec::new());
-    catalogue(&files(texts), origin, &mut packages, &mut problems);
+    catalogue(&files(texts), &BTreeMap::new(), origin, &mut packages, &mut problems);
     assert!(packages.iter().all(|package| package.origin == origin));
     (packages, problems)
 }
@@ -346,7 +346,7 @@ fn mutations_of_a_whole_image_are_read() {
             files.texts.insert(path.to_owned(), texts.next().unwrap_or_default().to_vec());
         }
         let (mut packages, mut problems) = (Vec::new(), Vec::new());
-        catalogue(&files, Origin::Image, &mut packages, &mut problems);
+        catalogue(&files, &BTreeMap::new(), Origin::Image, &mut packages, &mut problems);
         assert!(packages.len() <= 4, "{packages:?}");
     });
 }

@@ -7,18 +7,52 @@ mod sqlite;
 
 use super::system::{RECORDS_MAX, Record};
 
-/// Where they may be: SQLite (Fedora, RHEL 9), ndb (SUSE), Berkeley DB (RHEL 8 and before).
-pub(super) const PATHS: [&str; 6] = [
+/// Where they may be: SQLite (Fedora, RHEL 9), ndb (SUSE), Berkeley DB (RHEL 8 and before), and what `rpm --query` printed where
+/// the database was removed (distroless images of Azure Linux).
+pub(super) const PATHS: [&str; 7] = [
     "/var/lib/rpm/rpmdb.sqlite",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
     "/var/lib/rpm/Packages.db",
     "/usr/lib/sysimage/rpm/Packages.db",
     "/var/lib/rpm/Packages",
     "/usr/lib/sysimage/rpm/Packages",
+    MANIFEST,
 ];
 
+const MANIFEST: &str = "/var/lib/rpmmanifest/container-manifest-2";
+
 /// Packages, and what is wrong with the file.
-pub(super) fn records(bytes: &[u8]) -> (Vec<Record>, Option<String>) {
+pub(super) fn records(path: &str, bytes: &[u8]) -> (Vec<Record>, Option<String>) {
+    if path == MANIFEST { manifest(bytes) } else { database(bytes) }
+}
+
+/// Lines of name, version and release, time of installation, time of build, vendor, epoch, size, architecture, epoch, source
+/// package (Azure Linux, `container-manifest-2`), with tabs between them.
+fn manifest(bytes: &[u8]) -> (Vec<Record>, Option<String>) {
+    let text = String::from_utf8_lossy(bytes);
+    let absent = |field: &&str| !matches!(*field, "" | "(none)" | "0");
+    let record = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let field =
+            |at: usize| fields.get(at).copied().filter(absent).unwrap_or_default().to_owned();
+        let record = Record {
+            name: field(0),
+            version: field(1),
+            supplier: Some(field(4)).filter(|vendor| !vendor.is_empty()),
+            architecture: field(7),
+            epoch: field(8),
+            upstream: field(9),
+            ..Record::default()
+        };
+        record.is_sound().then_some(record)
+    };
+    let mut lines = text.lines().filter(|line| !line.is_empty()).map(record);
+    let records: Vec<Record> = lines.by_ref().take(RECORDS_MAX).flatten().collect();
+    let problem = records.is_empty().then(|| "lists no package".to_owned());
+    (records, problem)
+}
+
+fn database(bytes: &[u8]) -> (Vec<Record>, Option<String>) {
     let mut records = Vec::new();
     let mut odd = None;
     let mut each = |header: &[u8]| match header::record(header) {
@@ -74,7 +108,7 @@ mod tests {
             berkeley::tests::database(&headers),
         ];
         for file in files {
-            let (records, problem) = records(&file);
+            let (records, problem) = database(&file);
             let names: Vec<_> = records.iter().map(|record| record.name.as_str()).collect();
             assert_eq!(names, ["openssl"]);
             assert!(problem.unwrap().contains("headers"));
@@ -84,7 +118,7 @@ mod tests {
     #[test]
     fn other_files_are_said_to_be_none() {
         for bytes in [&b""[..], b"SQL", b"RpmP", b"text"] {
-            let (records, problem) = records(bytes);
+            let (records, problem) = database(bytes);
             assert_eq!((records.len(), problem.is_some()), (0, true));
         }
     }
