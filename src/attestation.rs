@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, error, fmt, str::FromStr, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub mod credential;
+
 /// Type of a predicate that is an SPDX document (in-toto attestation specification, `spec/predicates/spdx.md`).
 pub const SPDX_PREDICATE: &str = "https://spdx.dev/Document";
 /// Types of predicates that are provenances begin so.
@@ -226,61 +228,6 @@ pub fn image_purl(reference: &str, platform: &str) -> String {
     format!("pkg:docker/{}{tag}?platform={}", escape(name, "/:"), escape(platform, ""))
 }
 
-/// Words by which a variable says that it holds a secret.
-const SECRET_WORDS: &[&str] = &[
-    "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "APIKEY", "API_KEY", "ACCESS_KEY",
-    "PRIVATE_KEY", "CREDENTIAL", "AUTH",
-];
-/// How secrets of well-known services begin, and how long they are at least.
-const SECRET_PREFIXES: &[(&str, usize)] = &[
-    ("ghp_", 36),
-    ("gho_", 36),
-    ("ghs_", 36),
-    ("ghu_", 36),
-    ("github_pat_", 40),
-    ("glpat-", 20),
-    ("npm_", 36),
-    ("pypi-", 60),
-    ("xoxb-", 30),
-    ("xoxp-", 30),
-    ("sk_live_", 24),
-    ("rk_live_", 24),
-    ("AKIA", 20),
-    ("ASIA", 20),
-    ("AIza", 35),
-    ("dckr_pat_", 20),
-    ("hvs.", 24),
-    ("sk-ant-", 40),
-    ("eyJhbGciOi", 60),
-    ("-----BEGIN ", 40),
-];
-/// Shortest value that is taken for a secret by its look alone.
-const SECRET_CHARS_MIN: usize = 16;
-
-/// Whether a variable of the build looks like a secret, which a provenance would make public.
-///
-/// Either its value begins like one of a well-known service, or its name says so and its value looks drawn by lot: 16
-/// characters or more without blanks, letters and digits mixed. Placeholders (`changeme`, `dummy`) are none.
-pub fn looks_like_secret(name: &str, value: &str) -> bool {
-    if SECRET_PREFIXES.iter().any(|(begin, len)| value.starts_with(begin) && value.len() >= *len) {
-        return true;
-    }
-    let name = name.to_ascii_uppercase();
-    let lower = value.to_ascii_lowercase();
-    let is_placeholder =
-        ["dummy", "example", "changeme", "placeholder", "test", "xxxx", "insecure"]
-            .iter()
-            .any(|word| lower.contains(word));
-    SECRET_WORDS.iter().any(|word| name.contains(word))
-        && value.len() >= SECRET_CHARS_MIN
-        && !is_placeholder
-        && !value.contains("://")
-        && !value.starts_with(['/', '$', '.'])
-        && !value.contains(char::is_whitespace)
-        && value.contains(|c: char| c.is_ascii_digit())
-        && value.contains(|c: char| c.is_ascii_alphabetic())
-}
-
 /// Parses a predicate; `None` for what is no JSON object.
 pub fn predicate(data: &[u8]) -> Option<Value> {
     serde_json::from_slice::<Map<String, Value>>(data).ok().map(Value::Object)
@@ -371,31 +318,5 @@ mod tests {
         assert_eq!(value["subject"][0]["digest"]["sha256"], "ab");
         assert_eq!(value["predicateType"], SPDX_PREDICATE);
         assert_eq!(value["predicate"]["a"], 1);
-    }
-
-    #[test]
-    fn secrets_are_told_from_settings() {
-        let yes = [
-            ("NPM_TOKEN", "npm_abcdefghijklmnopqrstuvwxyz0123456789"),
-            ("X", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
-            ("X", "AKIAIOSFODNN7EXAMPLE"),
-            ("DB_PASSWORD", "hJ3kd93kDk20dkw9"),
-            ("KEY", "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA"),
-        ];
-        for (name, value) in yes {
-            assert!(looks_like_secret(name, value), "{name}={value}");
-        }
-        let no = [
-            ("NODE_ENV", "production"),
-            ("SECRET_KEY_BASE_DUMMY", "1"),
-            ("SECRET_KEY", "dummy-value-for-build-0"),
-            ("TOKEN_URL", "https://auth.internal/oauth2/token"),
-            ("DB_PASSWORD", "hunter2"),
-            ("PASSWORD_FILE", "/run/secrets/password1234"),
-            ("VERSION", "a1b2c3d4e5f6a7b8c9d0"),
-        ];
-        for (name, value) in no {
-            assert!(!looks_like_secret(name, value), "{name}={value}");
-        }
     }
 }

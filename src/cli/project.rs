@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    attestation::looks_like_secret,
+    attestation::credential,
     cli::{args::ProjectArgs, connect::Reached, env::Environment, secrets},
     control::Daemon,
     error::{Error, Kind},
@@ -23,7 +23,7 @@ use crate::{
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision::{self, Changes},
     session::{content::Stores, filesync, secrets::Values},
-    spec::{self, Base, UniversalBuild},
+    spec::{self, Base, Text, UniversalBuild},
 };
 
 /// What a plan is for.
@@ -212,12 +212,12 @@ impl Project {
         parameters
     }
 
-    /// A provenance is public: what looks like a secret has no place in the build's environment.
+    /// A provenance is public: no credential has a place in what it tells.
     pub(crate) fn refuse_secrets(&self) -> Result<(), Error> {
-        let env = &self.spec.build.env;
-        if let Some(name) = env.iter().find_map(|(k, v)| looks_like_secret(k, v).then_some(k)) {
+        for Text { field, name, text } in self.spec.graph_texts() {
+            let Some(sign) = credential::find(name, &text) else { continue };
             let text = format!(
-                "the value of `build.env.{name}` looks like a secret, and the provenance would make it public"
+                "`{field}` looks like a secret: it {sign}. The provenance would make it public"
             );
             return Err(Error::new(Kind::Usage, text)
                 .hint("take it out of the spec and name it in `build.secrets`, then hand it over with `--secret id=ID,env=VARIABLE`: a secret is in no layer, no cache key and no provenance")

@@ -9,6 +9,7 @@ pub use self::{
     error::{Excerpt, Problem, SpecError},
     json::SPEC_BYTES_MAX,
     nearest::nearest,
+    texts::Text,
 };
 use self::{json::Value, node::Report};
 
@@ -22,6 +23,7 @@ pub mod reference;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 /// Reads a spec file.
 ///

@@ -200,6 +200,22 @@ fn a_secret_in_the_environment_of_the_build_is_refused_with_advice() {
     assert!(!run.stderr.contains(&token) && !run.stderr.contains("#1 "), "{}", run.stderr);
     assert!(!work.path("app.tar").exists());
     drop(work.build().args(OCI).arg("--no-provenance").run().ok());
+    // The same in a command and in a file.
+    spec["build"]["env"] = json!({});
+    spec["build"]["files"] = json!([{"path": "pip.conf", "content": "[global]\nindex-url = https://user:pw@host/simple\n"}]);
+    work.set_spec(&spec);
+    drop(
+        work.build()
+            .args(OCI)
+            .run()
+            .ended(2)
+            .says(&["`build.files[0].content` looks like a secret: it has a password in a URL"]),
+    );
+    spec["build"]["files"] = json!([]);
+    spec["build"]["commands"] =
+        json!(["true", format!("echo //registry/:_authToken={token} > .npmrc")]);
+    work.set_spec(&spec);
+    drop(work.build().args(OCI).run().ended(2).says(&["`build.commands[1]` looks like a secret"]));
 }
 
 #[test]
