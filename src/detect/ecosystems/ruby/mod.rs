@@ -1,5 +1,6 @@
 //! Ruby: Bundler; Rails, Sinatra, Hanami and other applications of Rack, programs.
 
+pub(super) use self::version::OF_WOLFI;
 use self::{gemfile::Gems, version::RUBY};
 use crate::detect::prelude::*;
 
