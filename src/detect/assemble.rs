@@ -9,6 +9,7 @@ use super::{
     facts::{Facts, Files, Kind, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
     language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     paths::literal,
+    source::Port,
     versions::Version,
     why::{Decision, Fixed, Rule, What},
 };
@@ -77,7 +78,11 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     match facts.serves {
         Serves::Process(process) => {
             spec.runtime.command = process.command;
+            if !has_home(&spec.runtime) {
+                spec.runtime.env.entry("HOME".to_owned()).or_insert_with(|| "/tmp".to_owned());
+            }
             if let Some(port) = process.port {
+                let port = allowed(port, &mut spec.runtime);
                 let number = port.number.to_string();
                 spec.runtime.ports = vec![port.number];
                 if port.is_told {
@@ -96,6 +101,31 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     spec.runtime.packages = sorted(spec.runtime.packages);
     Service { dir: facts.dir, spec, weight: facts.weight, decisions: facts.decisions }
 }
+
+/// Whether the user of an image has a folder of its own there: without one `HOME` is `/`, where only root may write.
+fn has_home(runtime: &Runtime) -> bool {
+    match runtime.user.as_deref() {
+        Some(NONROOT) => runtime.base != reference(DEBIAN),
+        // The home of `www-data` is a folder of root.
+        Some(user) => ![NOBODY, "www-data"].contains(&user),
+        None => true,
+    }
+}
+
+/// A port below 1024 is for root: the program gets another where it reads `PORT`, else it runs as root.
+fn allowed(port: Port, runtime: &mut Runtime) -> Port {
+    if port.number >= USER_PORTS {
+        return port;
+    }
+    if port.is_told {
+        return Port { number: FILES_PORT, rule: port.rule.and(Fixed::UserPort), ..port };
+    }
+    runtime.user = Some("0:0".to_owned());
+    Port { rule: port.rule.and(Fixed::PortOfRootUser), ..port }
+}
+
+/// The first port that a user without rights may have everywhere.
+const USER_PORTS: u16 = 1024;
 
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
@@ -213,6 +243,9 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
             }
             Need::Library(library, place) => {
                 let [build, run] = library.wolfi.filter(|_| has_apk).unwrap_or(library.debian);
+                if build.is_empty() && run.is_empty() {
+                    continue;
+                }
                 spec.build.packages.extend(owned(build));
                 spec.runtime.packages.extend(owned(run));
                 let names = [build, run].concat().join(" ");

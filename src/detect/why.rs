@@ -131,6 +131,7 @@ words! {
         NothingSaysOtherwise = "a default: nothing says otherwise",
         NothingElseSays = "nothing says otherwise",
         ConfigFile = "its config file",
+        PortOfRootUser = "a port below 1024, so it runs as root",
         NothingListens = "nothing listens",
         FileServerPort = "the file server's own",
         StaticServerPort = "the static server's",
