@@ -29,8 +29,14 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
     if let Some(name) = &args.service {
         only(&mut detected, name)?;
     }
-    if args.strict {
-        strictly(&detected.services)?;
+    match without_start(&detected.services) {
+        Some(message) if args.strict => {
+            return Err(Error::new(Kind::Usage, message).hint(SAY_START));
+        }
+        Some(message) => {
+            drop(writeln!(std::io::stderr(), "warning: {message}\nhint: {SAY_START}"));
+        }
+        None => {}
     }
     let specs: Vec<_> = detected.services.iter().map(|service| service.spec.clone()).collect();
     let text = emit::emit(&specs);
@@ -43,7 +49,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
         (true, ExplainFormat::Json) => {
             print_stdout(format!("{:#}\n", explain::json(&detected)).as_bytes())
         }
-        (false, _) if args.output.is_some() => Ok(()),
+        (false, _) if args.output.is_some() => print_stdout(told(args, &detected).as_bytes()),
         (false, _) => print_stdout(text.as_bytes()),
     }
 }
@@ -116,15 +122,35 @@ fn only(detected: &mut Detected, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A service that nobody knows how to start is no result for a script.
-fn strictly(services: &[Service]) -> Result<(), Error> {
+/// What was found, and how it is built.
+fn told(args: &DetectArgs, detected: &Detected) -> String {
+    let services = &detected.services;
+    let mut command = "peelbox build".to_owned();
+    let spec = args.output.as_deref().unwrap_or(Path::new(""));
+    for (flag, value, default) in
+        [("--spec", spec, "universalbuild.json"), ("--context", &args.dir, ".")]
+    {
+        if value != Path::new(default) {
+            command += &format!(" {flag} {}", value.display());
+        }
+    }
+    let next = match services.as_slice() {
+        [only] => {
+            let name = only.spec.metadata.project_name.as_deref().unwrap_or("app");
+            format!("next: {command} --tag {name}:latest")
+        }
+        _ => format!("next, for each: {command} --service NAME --tag NAME:latest"),
+    };
+    format!("{}{next}\n", explain::summary(services))
+}
+
+/// Which services nobody knows how to start.
+fn without_start(services: &[Service]) -> Option<String> {
     let without = services.iter().filter(|service| service.spec.runtime.command.is_empty());
     let dirs: Vec<&str> = without.map(|service| service.dir.as_str()).collect();
-    if dirs.is_empty() {
-        return Ok(());
-    }
-    let message = format!("no start command was found for the service in `{}`", dirs.join("`, `"));
-    Err(Error::new(Kind::Usage, message).hint(
-        "say it in peelbox.toml (`[[service]]`, `start = \"…\"`) or in a Procfile (`web: …`)",
-    ))
+    let dirs = Some(dirs).filter(|dirs| !dirs.is_empty())?.join("`, `");
+    Some(format!("no start command was found for the service in `{dirs}`"))
 }
+
+const SAY_START: &str =
+    "say it in peelbox.toml (`[[service]]`, `start = \"…\"`) or in a Procfile (`web: …`)";

@@ -9,11 +9,13 @@ use super::{
     facts::{Facts, Files, Kind, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
     language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
     paths::literal,
+    source::Port,
     versions::Version,
     why::{Decision, Fixed, Rule, What},
 };
 use crate::spec::{
-    Artifact, BUILD_DIR, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime, UniversalBuild,
+    Artifact, BUILD_DIR, Base, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime,
+    UniversalBuild,
 };
 
 /// Where a program and what it reads lie in the image, unless its row says otherwise.
@@ -60,7 +62,7 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
         build: Build::default(),
         runtime: Runtime::default(),
     };
-    images(family, &mut facts, &mut spec);
+    let family = images(family, &mut facts, &mut spec);
     files(&mut facts, &mut spec);
     steps(family, &mut facts, &mut spec.build);
     needs(family, &mut facts, &mut spec);
@@ -76,7 +78,11 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     match facts.serves {
         Serves::Process(process) => {
             spec.runtime.command = process.command;
+            if !has_home(&spec.runtime) {
+                spec.runtime.env.entry("HOME".to_owned()).or_insert_with(|| "/tmp".to_owned());
+            }
             if let Some(port) = process.port {
+                let port = allowed(port, &mut spec.runtime);
                 let number = port.number.to_string();
                 spec.runtime.ports = vec![port.number];
                 if port.is_told {
@@ -96,14 +102,42 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     Service { dir: facts.dir, spec, weight: facts.weight, decisions: facts.decisions }
 }
 
+/// Whether the user of an image has a folder of its own there: without one `HOME` is `/`, where only root may write.
+fn has_home(runtime: &Runtime) -> bool {
+    match runtime.user.as_deref() {
+        Some(NONROOT) => runtime.base != reference(DEBIAN),
+        // The home of `www-data` is a folder of root.
+        Some(user) => ![NOBODY, "www-data"].contains(&user),
+        None => true,
+    }
+}
+
+/// A port below 1024 is for root: the program gets another where it reads `PORT`, else it runs as root.
+fn allowed(port: Port, runtime: &mut Runtime) -> Port {
+    if port.number >= USER_PORTS {
+        return port;
+    }
+    if port.is_told {
+        return Port { number: FILES_PORT, rule: port.rule.and(Fixed::UserPort), ..port };
+    }
+    runtime.user = Some("0:0".to_owned());
+    Port { rule: port.rule.and(Fixed::PortOfRootUser), ..port }
+}
+
+/// The first port that a user without rights may have everywhere.
+const USER_PORTS: u16 = 1024;
+
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
 }
 
-/// Bases, their packages and the user of a family.
-fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
+/// Bases, their packages and the user of a family; the family that they are of, as one without images for the language
+/// has the official ones.
+fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) -> Family {
+    let is_lacking = facts.lacking.contains(&family);
+    let family = if is_lacking { Family::Official } else { family };
     let language = facts.language;
     let build = language.images.of(family);
     let run = facts.runs_on.unwrap_or(language).images.of(family);
@@ -111,9 +145,10 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     if let (Some(_), Some(asked)) = (&language.packaged, asked) {
         let (used, decision) = language.nearest(family, asked);
         facts.decisions.extend(decision);
-        facts.set("major", used.major);
-        if family != Family::Official {
-            facts.set("v", used);
+        for (name, value) in language.versions(used) {
+            if name != "v" || family != Family::Official {
+                facts.set(name, value);
+            }
         }
     }
     if let (false, Some(asked)) = (language.suites.is_empty(), asked) {
@@ -128,7 +163,7 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     (spec.runtime.base, spec.runtime.packages) = stage(&run.run);
     let env = build.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     spec.build.env = env.collect();
-    if let Some(why) = run.why {
+    if let Some(why) = is_lacking.then_some(Fixed::NotPackaged).or(run.why) {
         let base = fill(run.run.base, &facts.vars);
         facts.decisions.push(Decision::new(What::Base, base, why, []));
     }
@@ -138,6 +173,8 @@ fn images(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
         (user, _) => user,
     };
     spec.runtime.user = Some(fill(user, &facts.vars));
+    let is_official = family == Family::Wolfi && spec.build.base != reference(WOLFI);
+    if is_official { Family::Official } else { family }
 }
 
 /// A name whose variables are replaced: `python:{v}-slim-{suite}`.
@@ -183,8 +220,9 @@ fn steps(family: Family, facts: &mut Facts, build: &mut Build) {
 }
 
 fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
-    // A language that Wolfi lacks has an image of Debian there too.
-    let is_wolfi = spec.build.base == reference(WOLFI);
+    let is_alpine = matches!(&spec.build.base, Base::Image(name) if name.contains("/alpine:"));
+    // Alpine's names are those of Wolfi.
+    let has_apk = family == Family::Wolfi || is_alpine;
     let left_out = |names: Vec<&str>| {
         let decision = Decision::new(What::Packages, "", Fixed::NamesOfDebian, []);
         decision.not(names.join(", "), None, Fixed::PackagesOfDebian)
@@ -192,7 +230,7 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     for need in &facts.needs {
         match need {
-            Need::Packages { in_wolfi: false, build, run } if is_wolfi => {
+            Need::Packages { in_wolfi: false, build, run } if has_apk => {
                 let names = run.iter().chain(build).map(String::as_str);
                 facts.decisions.push(left_out(names.collect()));
             }
@@ -200,11 +238,14 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
                 spec.build.packages.extend_from_slice(build);
                 spec.runtime.packages.extend_from_slice(run);
             }
-            Need::Library(Library { debian: [build, run], wolfi: None, .. }, _) if is_wolfi => {
+            Need::Library(Library { debian: [build, run], wolfi: None, .. }, _) if has_apk => {
                 facts.decisions.push(left_out([*run, *build].concat()));
             }
             Need::Library(library, place) => {
-                let [build, run] = library.wolfi.filter(|_| is_wolfi).unwrap_or(library.debian);
+                let [build, run] = library.wolfi.filter(|_| has_apk).unwrap_or(library.debian);
+                if build.is_empty() && run.is_empty() {
+                    continue;
+                }
                 spec.build.packages.extend(owned(build));
                 spec.runtime.packages.extend(owned(run));
                 let names = [build, run].concat().join(" ");
@@ -214,28 +255,32 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
             }
             Need::Compiler => {
                 let names: &[&str] = match family {
-                    Family::Wolfi => &["build-base", "python-3.13"],
+                    Family::Wolfi => &["build-base", "python3"],
                     _ => &["g++", "make", "python3"],
                 };
                 spec.build.packages.extend(names.iter().map(|name| (*name).to_owned()));
             }
             Need::Tools(language, version) => {
-                spec.build.packages.extend(tools(family, language, *version));
+                let (names, decision) = tools(family, language, *version);
+                spec.build.packages.extend(names);
+                facts.decisions.extend(decision);
             }
         }
     }
 }
 
 /// Packages of the build stage with the tools of a language, for a stage that starts from another language's image.
-pub(super) fn tools(family: Family, language: &Language, asked: Version) -> Vec<String> {
+fn tools(family: Family, language: &Language, asked: Version) -> (Vec<String>, Option<Decision>) {
     // Official images are made from Debian.
     let (family, stage) = match family {
         Family::Wolfi => (family, &language.images.wolfi.build),
         _ => (Family::Debian, &language.images.debian.build),
     };
-    let (used, _) = language.nearest(family, asked);
-    let vars = [("v", used.to_string()), ("major", used.major.to_string())].into();
-    stage.packages.iter().map(|name| fill(name, &vars)).collect()
+    let (used, decision) = language.nearest(family, asked);
+    // Elsewhere a step fetches the one that is wanted.
+    let decision = decision.filter(|_| family == Family::Wolfi);
+    let vars = language.versions(used).into();
+    (stage.packages.iter().map(|name| fill(name, &vars)).collect(), decision)
 }
 
 /// A path of the build: absolute, or below the folder where the context is.
@@ -258,9 +303,11 @@ fn artifact(language: &Language, take: &Take) -> Artifact {
 // Files for a browser.
 //
 // Caddy serves them: an official image of 20 MB that needs no configuration to serve a folder and ten lines to let one
-// page answer for all paths, runs as any user, reads its port from `PORT`, and is a package of Wolfi and of Debian too.
+// page answer for all paths, runs as any user, reads its port from `PORT`, and is a package of Debian too.
 // nginx needs a writable `/var/cache` and a rewritten main configuration to run without root.
 
+/// The image of the file server.
+const CADDY: &str = "caddy:2-alpine";
 /// Where the files are in the image.
 const ROOT: &str = "/srv";
 /// The port of the file server unless `PORT` says otherwise.
@@ -276,9 +323,11 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
         files.place.clone(),
     ));
     let UniversalBuild { build, runtime, .. } = spec;
+    if family == Family::Wolfi {
+        decisions.push(Decision::new(What::Base, CADDY, Fixed::NotPackaged, []));
+    }
     let (base, packages, user) = match family {
-        Family::Official => (reference("caddy:2-alpine"), Vec::new(), NOBODY),
-        Family::Wolfi => (reference(WOLFI), vec!["caddy".to_owned()], NONROOT),
+        Family::Official | Family::Wolfi => (reference(CADDY), Vec::new(), NOBODY),
         Family::Debian => (reference(DEBIAN), vec!["caddy".to_owned()], NOBODY),
     };
     *runtime = Runtime {

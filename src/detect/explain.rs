@@ -22,6 +22,22 @@ pub fn text(detected: &Detected) -> String {
     out
 }
 
+/// A line for each service: name, folder, language, framework, how it starts, where it listens.
+pub fn summary(services: &[Service]) -> String {
+    let line = |service: &Service| {
+        let (metadata, runtime) = (&service.spec.metadata, &service.spec.runtime);
+        let start = match runtime.command.is_empty() {
+            true => "no start command".to_owned(),
+            false => format!("starts `{}`", runtime.command.join(" ")),
+        };
+        let ports = runtime.ports.iter().map(|port| format!("port {port}"));
+        let known = [metadata.language.clone(), metadata.framework.clone()].into_iter().flatten();
+        let parts: Vec<String> = known.chain([start]).chain(ports).collect();
+        format!("{} ({}): {}\n", name(service), service.dir, parts.join(", "))
+    };
+    services.iter().map(line).collect()
+}
+
 fn name(service: &Service) -> &str {
     service.spec.metadata.project_name.as_deref().unwrap_or_default()
 }

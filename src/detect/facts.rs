@@ -69,6 +69,8 @@ pub struct Facts {
     pub files: Vec<WrittenFile>,
     /// Libraries and programs of the system.
     pub needs: Vec<Need>,
+    /// Families that have no package of something it needs: the official images take their place.
+    pub lacking: &'static [Family],
     /// Environment of the steps.
     pub build_env: BTreeMap<String, String>,
     /// Environment of the program.
@@ -270,6 +272,7 @@ impl Facts {
             takes: Vec::new(),
             files: Vec::new(),
             needs: Vec::new(),
+            lacking: &[],
             build_env: BTreeMap::new(),
             env: BTreeMap::new(),
             cache: Vec::new(),

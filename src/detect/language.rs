@@ -41,8 +41,6 @@ pub struct Language {
     pub suites: &'static [Suite],
     /// Versions that Wolfi and Debian have as packages.
     pub packaged: Option<Packaged>,
-    /// Majors between those that Wolfi leaves out; the one before serves.
-    pub skipped: &'static [u32],
 }
 
 /// Name of a Debian, and the versions (major and minor) whose official images are built on it.
@@ -65,8 +63,8 @@ pub struct Images {
 
 /// The two stages of one build.
 ///
-/// Names of images and packages may hold variables: `{v}` is the version, `{major}` the major that the family has of it, others
-/// are set by [`super::Facts::set`]; a package whose name becomes empty is left out.
+/// Names of images and packages may hold variables: `{v}` is the version, `{major}` the major that the family has of it,
+/// `{least}` the least version that does (`>=1.24`, empty for the default of the row), others are set by [`super::Facts::set`]; a package whose name becomes empty is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// Where it is built.
@@ -186,9 +184,16 @@ impl Language {
     /// The version of the family's packages that is used for the one that is asked for; the decision when it is another.
     pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
         match &self.packaged {
-            Some(packaged) => packaged.nearest_but(self.skipped, family, asked),
+            Some(packaged) => packaged.nearest(family, asked, Version::parse(self.default)),
             None => (asked, None),
         }
+    }
+
+    /// The variables that the version of the family's packages gives to their names.
+    pub fn versions(&self, used: Version) -> [(&'static str, String); 3] {
+        let is_default = Version::parse(self.default) == Some(used);
+        let least = if is_default { String::new() } else { format!(">={used}") };
+        [("v", used.to_string()), ("major", used.major.to_string()), ("least", least)]
     }
 }
 
@@ -213,7 +218,6 @@ pub const NOTHING: Language = Language {
     },
     suites: &[],
     packaged: None,
-    skipped: &[],
 };
 
 /// The versions of a language that the families without an image for each have as packages.
@@ -221,40 +225,50 @@ pub const NOTHING: Language = Language {
 pub struct Packaged {
     /// Name of the language as people write it.
     pub language: &'static str,
-    /// The oldest and the newest of Wolfi, and all between.
-    pub wolfi: ((u32, u32), (u32, u32)),
+    /// Those of Wolfi.
+    pub wolfi: Kept,
     /// The one of Debian 12.
     pub debian: (u32, u32),
 }
 
-impl Packaged {
-    /// The version of the family that is used for the one that is asked for; the decision when that is another.
-    pub fn nearest(&self, family: Family, asked: Version) -> (Version, Option<Decision>) {
-        self.nearest_but(&[], family, asked)
-    }
+/// The versions of a language that Wolfi keeps; a release that is out of support leaves it within weeks.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept {
+    /// A package for each of these, oldest first.
+    Each(&'static [(u32, u32)]),
+    /// The newest, which builds what was written for older ones: its package is named without a version.
+    Newest,
+}
 
-    fn nearest_but(
+impl Packaged {
+    /// The version of the family that is used for the one that is asked for, the next that there is, else the newest; the
+    /// decision when that is another.
+    fn nearest(
         &self,
-        skipped: &[u32],
         family: Family,
         asked: Version,
+        default: Option<Version>,
     ) -> (Version, Option<Decision>) {
-        let (base, (first, last)) = match family {
-            Family::Official => return (asked, None),
-            Family::Wolfi => (WOLFI, self.wolfi),
-            Family::Debian => (DEBIAN, (self.debian, self.debian)),
+        let numbers = (asked.major, asked.minor.unwrap_or(0));
+        let told = |base: &str, rule| Some(Decision::new(What::Base, base, rule, []));
+        let (base, kept) = match (family, self.wolfi) {
+            (Family::Official, _) => return (asked, None),
+            (Family::Wolfi, Kept::Newest) => {
+                let rule = Rule::Newest(self.language, asked.to_string());
+                return (asked, told(WOLFI, rule).filter(|_| default != Some(asked)));
+            }
+            (Family::Wolfi, Kept::Each(kept)) => (WOLFI, kept),
+            (Family::Debian, _) => (DEBIAN, &[self.debian][..]),
         };
-        let mut used = asked.clamped(first, last);
-        if family == Family::Wolfi && skipped.contains(&used.major) {
-            used.major -= 1;
-        }
-        let numbers = |version: Version| (version.major, version.minor.unwrap_or(0));
-        if numbers(used) == numbers(asked) {
+        let next = kept.iter().find(|version| **version >= numbers).or_else(|| kept.last());
+        let (major, minor) = *next.unwrap_or(&numbers);
+        let used = Version::of(major, minor);
+        if (major, minor) == numbers {
             return (used, None);
         }
-        let rule = Rule::Nearest(self.language, used.to_string());
-        let decision = Decision::new(What::Base, base, rule, []);
-        (used, Some(decision.not(asked.to_string(), None, Fixed::NoSuchVersion)))
+        let decision = told(base, Rule::Nearest(self.language, used.to_string()));
+        let not = |d: Decision| d.not(asked.to_string(), None, Fixed::NoSuchVersion);
+        (used, decision.map(not))
     }
 }
 
@@ -284,19 +298,34 @@ pub fn reference(name: &str) -> Base {
 mod tests {
     use super::*;
 
+    fn check(packaged: Packaged, family: Family, asked: &str, used: &str, tells: bool) {
+        let row = Language { default: "1.26", packaged: Some(packaged), ..NOTHING };
+        let (version, decision) = row.nearest(family, Version::parse(asked).unwrap());
+        assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells), "{asked}");
+    }
+
     #[test]
-    fn a_version_that_a_family_lacks_gives_the_nearest_and_says_so() {
-        let language = Packaged { language: "X", wolfi: ((3, 2), (4, 0)), debian: (3, 1) };
-        let check = |family, asked: &str, used: &str, tells: bool| {
-            let asked = Version::parse(asked).unwrap();
-            let (version, decision) = language.nearest(family, asked);
-            assert_eq!((version.to_string().as_str(), decision.is_some()), (used, tells));
-        };
-        check(Family::Official, "2.7.1", "2.7.1", false);
-        check(Family::Wolfi, "3.3.6", "3.3", false);
-        check(Family::Wolfi, "2.7", "3.2", true);
-        check(Family::Debian, "3.4", "3.1", true);
-        check(Family::Debian, "3.1", "3.1", false);
+    fn a_version_that_a_family_lacks_gives_the_next_and_says_so() {
+        let wolfi = Kept::Each(&[(3, 2), (3, 3), (4, 0)]);
+        let language = Packaged { language: "X", wolfi, debian: (3, 1) };
+        check(language, Family::Official, "2.7.1", "2.7.1", false);
+        check(language, Family::Wolfi, "3.3.6", "3.3", false);
+        check(language, Family::Wolfi, "2.7", "3.2", true);
+        check(language, Family::Wolfi, "3.9", "4.0", true);
+        check(language, Family::Wolfi, "5.1", "4.0", true);
+        check(language, Family::Debian, "3.4", "3.1", true);
+        check(language, Family::Debian, "3.1", "3.1", false);
+    }
+
+    #[test]
+    fn a_language_whose_newest_builds_all_is_asked_for_by_the_least_that_does() {
+        let language = Packaged { language: "X", wolfi: Kept::Newest, debian: (1, 19) };
+        check(language, Family::Wolfi, "1.22", "1.22", true);
+        check(language, Family::Wolfi, "1.26", "1.26", false);
+        check(language, Family::Debian, "1.22", "1.19", true);
+        let row = Language { default: "1.26", packaged: Some(language), ..NOTHING };
+        let least = |minor| row.versions(Version::of(1, minor)).map(|(_, value)| value)[2].clone();
+        assert_eq!((least(22).as_str(), least(26).as_str()), (">=1.22", ""));
     }
 
     #[test]
@@ -311,20 +340,6 @@ mod tests {
         };
         assert_eq!(best(&[7, 8]).as_deref(), Some("7.4"));
         assert_eq!((best(&[8]).as_deref(), best(&[9])), (Some("8.1"), None));
-    }
-
-    #[test]
-    fn a_major_that_wolfi_leaves_out_gives_the_one_before() {
-        let packaged = Packaged { language: "X", wolfi: ((18, 0), (25, 0)), debian: (18, 0) };
-        let row = Language { packaged: Some(packaged), skipped: &[23], ..NOTHING };
-        let check = |family, asked: &str, used: &str, tells: bool| {
-            let (version, decision) = row.nearest(family, Version::parse(asked).unwrap());
-            assert_eq!((version.major.to_string().as_str(), decision.is_some()), (used, tells));
-        };
-        check(Family::Wolfi, "23", "22", true);
-        check(Family::Wolfi, "24", "24", false);
-        check(Family::Debian, "18", "18", false);
-        check(Family::Official, "23", "23", false);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod pins;
 mod prelude;
 pub mod procfile;
 mod project;
+mod scripts;
 pub mod settings;
 pub mod shell;
 pub mod source;
@@ -93,7 +94,8 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
     let chosen = choose::choose(&project, found).into_iter();
-    let services = chosen.filter_map(|facts| {
+    let services = chosen.filter_map(|mut facts| {
+        scripts::needs(&project, &mut facts);
         let mut service = assemble::assemble(bases, facts);
         if let Some(set) = settings.service(&service.dir) {
             overrule::overrule(&mut service, set);

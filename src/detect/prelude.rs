@@ -2,7 +2,6 @@
 
 pub(super) use std::rc::Rc;
 
-#[expect(unused_imports, reason = "until all ecosystems use it")]
 pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Step,
     Text, Weight, What, compiled,
@@ -11,7 +10,7 @@ pub(super) use super::{
     framework::{self, Framework, Known, Makes, framework},
     is_below, join,
     language::{
-        DEBIAN, Images, Language, Limit, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI,
+        DEBIAN, Images, Kept, Language, Limit, NOBODY, NONROOT, NOTHING, Packaged, Pair, WOLFI,
         newest_for, stage,
     },
     parent,

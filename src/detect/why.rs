@@ -131,6 +131,7 @@ words! {
         NothingSaysOtherwise = "a default: nothing says otherwise",
         NothingElseSays = "nothing says otherwise",
         ConfigFile = "its config file",
+        PortOfRootUser = "a port below 1024, so it runs as root",
         NothingListens = "nothing listens",
         FileServerPort = "the file server's own",
         StaticServerPort = "the static server's",
@@ -143,6 +144,7 @@ words! {
         NamesOfDebian = "names are known for Debian alone",
         PackagesOfDebian = "packages of Debian",
         PeelboxTomlWins = "peelbox.toml wins",
+        NotPackaged = "the family has no package of what is needed: the official image",
         NoSuchVersion = "no such version there; the build may need `--base official`",
         WhereItWrites = "where it writes",
         // Which of several.
@@ -153,6 +155,7 @@ words! {
         TargetThatIsRun = "the target that is run",
         // Crystal.
         OptimisedTarget = "the target, optimised",
+        NoCrystal = "Wolfi has no Crystal: its official image",
         NoCrystalMain = "no target and no main file: a library",
         // Go.
         MainWithoutModule = "a package main without go.mod",
@@ -198,6 +201,7 @@ words! {
         CodeListens = "what the code listens on",
         DefaultOfDeno = "default of Deno or the framework",
         // Elixir.
+        NoElixir = "Wolfi has no Elixir: its official images",
         OneElixir = "the only Elixir of Debian 12 is 1.14",
         NoRelease = "no release is declared",
         ScriptOfRelease = "script of the release",
@@ -412,6 +416,8 @@ pub enum Rule {
     And(Box<[Self; 2]>),
     /// The nearest version of a language that a base has: (language, version).
     Nearest(&'static str, String),
+    /// The newest version of a language that a base has, which does for this one: (language, version).
+    Newest(&'static str, String),
     /// The front end in that folder, and how its server gets it.
     FrontEnd(String, Fixed),
     /// A route in the sources.
@@ -473,6 +479,9 @@ impl fmt::Display for Rule {
             }
             Self::Alias(name) => {
                 write!(f, "the alias {name} names no namespace that could be found")
+            }
+            Self::Newest(language, version) => {
+                write!(f, "the newest {language} that this base has: {version} or later")
             }
             Self::Nearest(language, version) => {
                 write!(f, "the nearest {language} that this base has: {version}")

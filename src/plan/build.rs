@@ -276,8 +276,8 @@ fn copy_context(context: State, include: Vec<String>, owner: Option<Owner>) -> F
     })
 }
 
-/// Who the work tree belongs to, if not to root. The daemon looks names up in `root`.
-fn owner(user: &str, root: State) -> Option<Owner> {
+/// Whom a folder for a user belongs to, if not to root. The daemon looks names up in `root`.
+pub(super) fn owner(user: &str, root: State) -> Option<Owner> {
     if is_root(user) {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::{
     PlanError, Planner,
     base::{Image, Stage},
-    build::Built,
+    build::{Built, owner},
     script,
 };
 use crate::{
@@ -63,9 +63,10 @@ impl Planner<'_> {
         state = written;
         layers.extend(what);
         let per_layer = artifacts.len().div_ceil(ARTIFACT_LAYERS_MAX).max(1);
+        let mut workdir = self.own_workdir(base, root);
         for group in artifacts.chunks(per_layer) {
-            let actions: Vec<FileAction> =
-                group.iter().map(|artifact| self.copy(built, artifact)).collect();
+            let copies = group.iter().map(|artifact| self.copy(built, artifact));
+            let actions: Vec<FileAction> = workdir.take().into_iter().chain(copies).collect();
             let names: Vec<String> = group.iter().map(arrow).collect();
             let what = format!("copy {}", names.join(", "));
             state = self.graph.file(state, &actions, &self.options.step(script::headline(&what)));
@@ -75,6 +76,18 @@ impl Planner<'_> {
         layers.extend(what);
         let parts = self.parts(base, root, layers.len());
         Ok(Runtime { state, layers, parts })
+    }
+
+    /// Makes the working directory the user's, who may write in it then, though not change what is copied there. One that
+    /// the base has stays as it is.
+    fn own_workdir(&self, base: &Image<'_>, root: State) -> Option<FileAction> {
+        let runtime = &self.spec.runtime;
+        let path = runtime.workdir.clone().filter(|dir| dir != "/")?;
+        let owner = owner(runtime.user.as_deref().unwrap_or(base.user()), root);
+        // From scratch there are no names.
+        let is_known = |owner: &Owner| base.config().is_some() || owner.names == State::SCRATCH;
+        let owner = Some(owner.filter(is_known)?);
+        Some(FileAction::Mkdir { path, mode: 0o755, owner, time_ns: Some(FILE_TIME_NS) })
     }
 
     fn parts(&self, base: &Image<'_>, root: State, layers: usize) -> Option<Parts> {

@@ -54,6 +54,23 @@ fn go_tools_beside_a_server_are_no_services() {
 }
 
 #[test]
+fn a_port_below_1024_is_another_where_the_program_asks_else_the_user_is_root() {
+    let server = |body: &str| {
+        let main = format!("package main\nimport \"net/http\"\nfunc main() {{ {body} }}\n");
+        only(&[("go.mod", "module example.com/shop\ngo 1.22\n"), ("main.go", &main)])
+    };
+    let fixed = server("http.ListenAndServe(\":80\", nil)");
+    let user = |service: &Service| service.spec.runtime.user.clone().unwrap();
+    assert_eq!((fixed.spec.runtime.ports.as_slice(), user(&fixed).as_str()), (&[80][..], "0:0"));
+    let told = server(
+        "port := os.Getenv(\"PORT\")\nif port == \"\" {\n port = \"80\"\n}\nhttp.ListenAndServe(\":\"+port, nil)",
+    );
+    assert_eq!(told.spec.runtime.ports, [8080]);
+    assert_eq!(told.spec.runtime.env["PORT"], "8080");
+    assert_eq!(user(&told), "65532:65532");
+}
+
+#[test]
 fn several_go_servers_of_a_module_are_services_of_their_own() {
     let found = services(&[
         ("go.mod", "module example.com/shop\ngo 1.22\n"),
@@ -368,4 +385,20 @@ fn saved_queries_of_sqlx_are_used_where_there_is_no_database() {
         (".sqlx/query-1.json", "{}"),
     ]);
     assert_eq!(found.spec.build.env["SQLX_OFFLINE"], "true");
+}
+
+#[test]
+fn an_interpreter_that_a_script_names_is_in_the_image_that_runs_it() {
+    let found = only(&[
+        (
+            "package.json",
+            "{\"scripts\": {\"start\": \"./bin/start\"}, \"dependencies\": {\"express\": \"5\"}}",
+        ),
+        ("server.js", "require('express')().listen(3000);\n"),
+        ("bin/start", "#!/usr/bin/env python3\nimport os\n"),
+    ]);
+    assert_eq!(found.spec.runtime.packages, ["python3"]);
+    let script = only(&[("run.sh", "#!/usr/bin/zsh\nnc -l -p 8070\n")]);
+    assert_eq!(script.spec.runtime.command, ["zsh", "run.sh"]);
+    assert_eq!(script.spec.runtime.packages, ["netcat-openbsd", "zsh"]);
 }

@@ -12,7 +12,11 @@ static CRYSTAL: Language = Language {
     listens: &["bind_tcp", ".listen", "Kemal.run", "port ="],
     reads: &["public", "views", "config", "db", "locales"],
     cache: &["/root/.cache/crystal", "/root/.cache/shards"],
-    images: Images { official: ON_DEBIAN, wolfi: ON_WOLFI, debian: ON_DEBIAN },
+    images: Images {
+        official: ON_DEBIAN,
+        wolfi: ON_DEBIAN.why(Fixed::NoCrystal),
+        debian: ON_DEBIAN,
+    },
     ..NOTHING
 };
 
@@ -25,14 +29,6 @@ const ON_DEBIAN: Pair = Pair::of(
             "libyaml-0-2", "zlib1g", "libgmp10", "libxml2",
         ],
     ),
-);
-
-const ON_WOLFI: Pair = Pair::wolfi(
-    &[
-        "crystal", "shards", "build-base", "openssl-dev", "zlib-dev", "libyaml-dev", "gc-dev",
-        "pcre2-dev", "libevent-dev",
-    ],
-    &["libgcc", "libssl3", "libcrypto3", "zlib", "yaml", "gc", "pcre2", "libevent"],
 );
 
 static FRAMEWORKS: &[Framework] = &[

@@ -12,12 +12,8 @@ static ELIXIR: Language = Language {
     listens: &["Plug.Cowboy", "Bandit", "cowboy", "port:"],
     cache: &["/root/.hex"],
     images: Images {
-        // A release brings Erlang along, which is linked to the libraries of this very Debian.
-        official: Pair::of(stage("elixir:{tag}", &[]), stage("elixir:{tag}-slim", &[])),
-        wolfi: Pair::wolfi(
-            &["elixir-{v}", "erlang-{otp}", "build-base", "git"],
-            &["libgcc", "libstdc++", "ncurses", "openssl"],
-        ),
+        official: OFFICIAL,
+        wolfi: OFFICIAL.why(Fixed::NoElixir),
         debian: Pair::debian(
             &["build-essential", "ca-certificates", "elixir", "erlang", "git"],
             &["ca-certificates", "libncurses6", "libstdc++6", "openssl"],
@@ -26,6 +22,9 @@ static ELIXIR: Language = Language {
     },
     ..NOTHING
 };
+
+/// A release brings Erlang along, which is linked to the libraries of this very Debian.
+const OFFICIAL: Pair = Pair::of(stage("elixir:{tag}", &[]), stage("elixir:{tag}-slim", &[]));
 
 /// Minors of Elixir 1 with the Erlang/OTP that their images are tagged with, by
 /// <https://hexdocs.pm/elixir/compatibility-and-deprecations.html>; 0 where tags name none.

@@ -1,6 +1,7 @@
 //! Generators of sites that are one program, or gems: Hugo, Jekyll and Middleman, Zola, mdBook.
 
 use super::MANIFESTS;
+use super::ruby::OF_WOLFI as RUBY_OF_WOLFI;
 use crate::detect::prelude::*;
 
 /// Alpine has the newest of the generators that are one program (pkgs.alpinelinux.org, community); Debian bookworm has an
@@ -19,6 +20,8 @@ static HUGO: Language = Language {
     },
     ..NOTHING
 };
+
+static GO: Library = library("go", &["git", "golang-go"], &[]).wolfi(&["git", "go"], &[]);
 
 static ZOLA: Language = Language {
     id: "static",
@@ -52,7 +55,7 @@ static RUBY: Language = Language {
         wolfi: Pair::wolfi(&["build-base", "ruby-{v}", "ruby{v}-bundler", "ruby-{v}-dev"], &[]),
         debian: Pair::debian(&["build-essential", "ruby-dev", "bundler"], &[]),
     },
-    packaged: Some(Packaged { language: "Ruby", wolfi: ((3, 2), (4, 0)), debian: (3, 1) }),
+    packaged: Some(Packaged { language: "Ruby", wolfi: RUBY_OF_WOLFI, debian: (3, 1) }),
     ..NOTHING
 };
 
@@ -121,7 +124,7 @@ pub(super) fn hugo(at: Folder<'_>) -> Option<Facts> {
     let mut facts = generator(at, (&HUGO, "none"), "hugo", &place);
     if at.has("go.mod") {
         // Themes as modules are fetched by Go, from git.
-        facts.packages_everywhere(&["git", "go"], &[]);
+        facts.library(&GO, at.place("go.mod", None));
     }
     let output = text_at(config.as_ref(), &["publishDir"], "public");
     writes(at, &mut facts, "hugo --minify", &output, place);

@@ -16,6 +16,8 @@ pub mod go;
 pub mod haskell;
 pub mod jvm;
 #[cfg(test)]
+mod names_tests;
+#[cfg(test)]
 mod nim_tests;
 pub mod node;
 pub mod php;

@@ -1,7 +1,7 @@
 //! A script and nothing else: `start.sh`.
 
 use super::has_manifest;
-use crate::detect::prelude::*;
+use crate::detect::{prelude::*, scripts::interpreter};
 
 static SHELL: Language = Language {
     id: "shell",
@@ -48,14 +48,9 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     facts.decide(What::Language, "shell", Rule::Named(name.to_owned()), [place.clone()]);
     facts.exclude = vec![".git".to_owned()];
     facts.take(at.dir, "");
-    let first = text.text.lines().next().unwrap_or_default();
-    let is_bash = first.strip_prefix("#!").is_some_and(|shebang| shebang.contains("bash"));
     let words: Vec<&str> = text.text.split(|c: char| !c.is_alphanumeric()).collect();
     let called = PROGRAMS.iter().filter(|(names, _)| names.iter().any(|n| words.contains(n)));
-    let mut packages: Vec<&str> = called.map(|(_, package)| *package).collect();
-    if is_bash && at.project.bases == Family::Wolfi {
-        packages.push("bash");
-    }
+    let packages: Vec<&str> = called.map(|(_, package)| *package).collect();
     facts.packages_everywhere(&[], &packages);
     match process {
         Some(process) => {
@@ -63,8 +58,8 @@ fn service(at: Folder<'_>) -> Option<Facts> {
             facts.weight = Weight::Starts;
         }
         None => {
-            // The file may have lost its mode on the way, so the shell is named.
-            let shell = if is_bash { "bash" } else { "sh" };
+            // The file may have lost its mode on the way, so the interpreter is named.
+            let shell = interpreter(&text.text).unwrap_or("sh");
             facts.start([shell, name], Fixed::NameOfScript, [place]);
             facts.weight = Weight::Files;
         }

@@ -51,13 +51,6 @@ impl Version {
         Self { patch: None, ..self }
     }
 
-    /// This version, or the nearest from `first` to `last`, as far as major and minor go.
-    pub fn clamped(self, first: (u32, u32), last: (u32, u32)) -> Self {
-        let own = (self.major, self.minor.unwrap_or(0));
-        let (major, minor) = own.clamp(first, last);
-        Self::of(major, minor)
-    }
-
     /// All three numbers; what was not written counts as 0.
     pub fn triple(self) -> (u32, u32, u32) {
         (self.major, self.minor.unwrap_or(0), self.patch.unwrap_or(0))
@@ -83,17 +76,6 @@ impl fmt::Display for Version {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_that_is_not_to_be_had_gives_the_nearest() {
-        let check = |text: &str, expected: &str| {
-            let version = Version::parse(text).unwrap().clamped((3, 10), (4, 0));
-            assert_eq!(version.to_string(), expected, "{text}");
-        };
-        check("3.7", "3.10");
-        check("3.12.1", "3.12");
-        check("4.2", "4.0");
-    }
 
     #[test]
     fn versions_are_read_as_far_as_they_go() {

@@ -54,6 +54,13 @@ static FRAMEWORKS: &[Framework] = &[
 static CMAKE: Library =
     library("cmake", &["cmake", "ninja-build"], &[]).wolfi(&["cmake", "ninja"], &[]);
 
+static MESON: Library =
+    library("meson", &["meson", "pkg-config"], &[]).wolfi(&["meson", "pkgconf"], &[]);
+static PIP: Library = library("conan", &["python3-pip"], &[]).wolfi(&["py3-pip"], &[]);
+static VCPKG: Library =
+    library("vcpkg", &["curl", "zip", "unzip", "tar", "git", "pkg-config"], &[])
+        .wolfi(&["curl", "zip", "unzip", "git", "pkgconf"], &[]);
+
 /// Text that a build file has, and what that means on Debian 12.
 static LIBRARIES: &[Library] = &[
     library(
@@ -192,7 +199,7 @@ fn dependencies(at: Folder<'_>, facts: &mut Facts) -> String {
     let mut option = String::new();
     let conan = at.first_of(&["conanfile.txt", "conanfile.py"]);
     if conan.is_some() {
-        facts.packages_everywhere(&["python3-pip"], &[]);
+        facts.library(&PIP, at.place(conan.unwrap_or_default(), None));
         facts.cache.push("/root/.conan2".to_owned());
         facts.build(at.dir, format!(
             "pip3 install --break-system-packages conan && conan profile detect --exist-ok && conan install . --output-folder={OUT}-build --build=missing -s build_type=Release"
@@ -202,7 +209,7 @@ fn dependencies(at: Folder<'_>, facts: &mut Facts) -> String {
     let vcpkg = at.json("vcpkg.json");
     if vcpkg.is_some_and(|file| file.get("dependencies").is_some_and(|all| !all.items().is_empty()))
     {
-        facts.packages_everywhere(&["curl", "zip", "unzip", "tar", "git", "pkg-config"], &[]);
+        facts.library(&VCPKG, at.place("vcpkg.json", None));
         facts.cache.push("/root/.cache/vcpkg".to_owned());
         facts.build(".", "git clone --depth 1 https://github.com/microsoft/vcpkg /opt/vcpkg && /opt/vcpkg/bootstrap-vcpkg.sh -disableMetrics");
         option = " -DCMAKE_TOOLCHAIN_FILE=/opt/vcpkg/scripts/buildsystems/vcpkg.cmake".to_owned();
@@ -213,7 +220,7 @@ fn dependencies(at: Folder<'_>, facts: &mut Facts) -> String {
 fn meson(at: Folder<'_>) -> Option<Facts> {
     const FILE: &str = "meson.build";
     let mut facts = base(at, "meson", &at.path(FILE))?;
-    facts.packages_everywhere(&["meson", "pkg-config"], &[]);
+    facts.library(&MESON, at.place(FILE, None));
     let (mut targets, text, project) = declared(at, FILE, "executable");
     targets.retain(|(name, _)| !name.contains("test"));
     let target = prefer(&mut facts, targets, project.as_deref());

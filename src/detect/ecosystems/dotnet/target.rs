@@ -19,11 +19,14 @@ pub(super) static DOTNET: Language = Language {
     cache: &["/root/.nuget/packages"],
     images: Images {
         official: MICROSOFT,
-        wolfi: Pair::wolfi(&["dotnet-{sdk}-sdk"], &["{package}-{major}-runtime", "icu-libs"]),
+        wolfi: Pair::wolfi(&["dotnet-{sdk}-sdk"], &["{package}-{major}-runtime"]),
         debian: MICROSOFT.why(Fixed::NoDotnet),
     },
     ..NOTHING
 };
+
+/// Majors that Wolfi keeps.
+const OF_WOLFI: &[u32] = &[9, 10];
 
 const MICROSOFT: Pair = Pair::of(
     stage("mcr.microsoft.com/{sdk-image}", &[]),
@@ -38,6 +41,9 @@ pub(super) fn images(facts: &mut Facts, sdk: Version, runtime: Version, is_web: 
         (2, 2, _) | (3, 0, _) => format!("dotnet/core/{name}:{version}"),
         _ => format!("dotnet/{name}:{version}"),
     };
+    if !OF_WOLFI.contains(&sdk.major) || !OF_WOLFI.contains(&runtime.major) {
+        facts.lacking = &[Family::Wolfi];
+    }
     facts.set("sdk", sdk.major);
     facts.set("major", runtime.major);
     facts.set("package", if is_web { "aspnet" } else { "dotnet" });

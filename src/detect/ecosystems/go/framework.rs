@@ -52,13 +52,18 @@ static WITH_C: &[Library] = &[
     library(SQLITE, &[], &[]),
     library("gorm.io/driver/sqlite", &[], &[]),
     library("github.com/confluentinc/confluent-kafka-go", &[], &[]),
-    library("github.com/h2non/bimg", &["libvips-dev"], &["libvips42"]),
-    library("github.com/davidbyttow/govips", &["libvips-dev"], &["libvips42"]),
-    library("gopkg.in/gographics/imagick.v3", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
-    library("github.com/pebbe/zmq4", &["libzmq3-dev", "pkg-config"], &["libzmq5"]),
-    library("github.com/google/gopacket/pcap", &["libpcap-dev"], &["libpcap0.8"]),
+    library("github.com/h2non/bimg", &["libvips-dev"], &["libvips42"])
+        .wolfi(&["libvips-dev", "pkgconf"], &["libvips"]),
+    library("github.com/davidbyttow/govips", &["libvips-dev"], &["libvips42"])
+        .wolfi(&["libvips-dev", "pkgconf"], &["libvips"]),
+    library("gopkg.in/gographics/imagick.v3", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"])
+        .wolfi(&["imagemagick-dev", "pkgconf"], &["imagemagick"]),
+    library("github.com/pebbe/zmq4", &["libzmq3-dev", "pkg-config"], &["libzmq5"])
+        .wolfi(&["pkgconf", "zeromq-dev"], &["zeromq"]),
+    library("github.com/google/gopacket/pcap", &["libpcap-dev"], &["libpcap0.8"])
+        .wolfi(&["libpcap-dev"], &["libpcap"]),
     library("github.com/chai2010/webp", &[], &[]),
-    library("github.com/marcboeker/go-duckdb", &[], &["libstdc++6"]),
+    library("github.com/marcboeker/go-duckdb", &[], &["libstdc++6"]).wolfi(&[], &["libstdc++"]),
 ];
 
 const SQLITE: &str = "github.com/mattn/go-sqlite3";

@@ -11,7 +11,7 @@ use crate::detect::prelude::*;
 /// A static program needs certificates, time zones and a user alone.
 pub(super) static STATIC: Language = ROW;
 /// A program with C in it is linked with the C library.
-pub(super) static WITH_C: Language = on_debian(Fixed::NeedsLibc);
+pub(super) static WITH_C: Language = with_c();
 /// What a `Procfile` says may need a shell.
 pub(super) static WITH_SHELL: Language = on_debian(Fixed::NeedsShell);
 /// A library gives the image nothing.
@@ -45,7 +45,7 @@ const ROW: Language = Language {
         )
         .user(NONROOT)
         .why(Fixed::StaticGo),
-        wolfi: Pair::wolfi(&["go-{v}"], &["ca-certificates-bundle", "tzdata"]).env(GOPATH),
+        wolfi: Pair::wolfi(&["go{least}"], OF_WOLFI).env(GOPATH),
         debian: Pair::debian(&["golang-go", "ca-certificates", "git"], CERTIFICATES)
             .user(NONROOT)
             .env(GOPATH),
@@ -54,12 +54,12 @@ const ROW: Language = Language {
         ("buster", &[(1, 11), (1, 12), (1, 13), (1, 14), (1, 15)]),
         ("bullseye", &[(1, 16), (1, 17), (1, 18)]),
     ],
-    // Wolfi has a package of each version, and of those to come.
-    packaged: Some(Packaged { language: "Go", wolfi: ((1, 18), (1, u32::MAX)), debian: (1, 19) }),
+    packaged: Some(Packaged { language: "Go", wolfi: Kept::Newest, debian: (1, 19) }),
     ..NOTHING
 };
 
 const CERTIFICATES: &[&str] = &["ca-certificates", "tzdata"];
+const OF_WOLFI: &[&str] = &["ca-certificates-bundle", "tzdata"];
 
 /// Where the official images keep modules.
 const GOPATH: &[(&str, &str)] = &[("GOPATH", "/go")];
@@ -68,6 +68,16 @@ const fn on_debian(why: Fixed) -> Language {
     let Images { official, wolfi, debian } = ROW.images;
     let official = Pair { run: stage(DEBIAN, CERTIFICATES), ..official }.why(why);
     Language { images: Images { official, wolfi, debian }, ..ROW }
+}
+
+/// The official image has a C compiler.
+const fn with_c() -> Language {
+    let row = on_debian(Fixed::NeedsLibc);
+    let Images { official, wolfi, debian } = row.images;
+    let wolfi = Pair { build: stage(WOLFI, &["build-base", "go{least}"]), ..wolfi };
+    let packages = &["ca-certificates", "gcc", "git", "golang-go", "libc6-dev"];
+    let debian = Pair { build: stage(DEBIAN, packages), ..debian };
+    Language { images: Images { official, wolfi, debian }, ..row }
 }
 
 /// The version that is used: of all pins the highest, because each is the least that is needed (go.dev/doc/toolchain).

@@ -34,6 +34,8 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     let tool = if is_lein { LEIN } else { CLOJURE };
     let why = (Fixed::ItsManifest, place());
     let (mut facts, _) = java::facts(at, tool, language, why, Wanted::default());
+    // Debian has no Clojure that reads `deps.edn`.
+    facts.lacking = if is_lein { &[Family::Wolfi] } else { &[Family::Wolfi, Family::Debian] };
     let known = framework::find(FRAMEWORKS, |name| {
         Some(Evidence::line(&text.path, Some(text.line_of(name)?)))
     });

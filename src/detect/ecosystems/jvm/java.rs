@@ -24,7 +24,11 @@ pub(super) const JAVA: Language = Language {
             &["openjdk-{major}-jre-headless"],
         ),
     },
-    packaged: Some(Packaged { language: "Java", wolfi: ((8, 0), (99, 0)), debian: (17, 0) }),
+    packaged: Some(Packaged {
+        language: "Java",
+        wolfi: Kept::Each(&[(8, 0), (11, 0), (17, 0), (21, 0), (25, 0), (26, 0)]),
+        debian: (17, 0),
+    }),
     ..NOTHING
 };
 /// What runs nothing.
@@ -54,7 +58,7 @@ pub(super) const SBT: Tool =
     ("sbt", TEMURIN, "", &["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
 pub(super) const LEIN: Tool = ("lein", "clojure:temurin-{v}-lein", "leiningen", &[M2]);
 pub(super) const CLOJURE: Tool =
-    ("none", "clojure:temurin-{v}-tools-deps", "clojure", &[M2, "/root/.gitlibs"]);
+    ("none", "clojure:temurin-{v}-tools-deps", "", &[M2, "/root/.gitlibs"]);
 
 /// Language of a service, the rule that tells it, and where it is seen.
 pub(super) type KnownLanguage = (&'static str, Fixed, Option<Evidence>);

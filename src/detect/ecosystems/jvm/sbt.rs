@@ -115,7 +115,7 @@ impl<'a> Sbt<'a> {
         let language = program.sources.language("scala");
         let (mut facts, _) = java::facts(program.at, SBT, language, why, wanted);
         facts.name = self.name(module).unwrap_or_default();
-        facts.packages_everywhere(&["curl", "ca-certificates"], &[]);
+        facts.library(&TOOLS, root.place("build.sbt", None));
         let mut files = root.those(&[
             "build.sbt", "project/build.properties", "version.sbt", ".jvmopts", ".sbtopts",
         ]);
@@ -247,6 +247,10 @@ fn play(facts: &mut Facts, script: &Layout) {
     facts.env.remove("PLAY_HTTP_PORT");
     facts.start(command.chain(options.map(str::to_owned)), Fixed::PlayScript, []);
 }
+
+/// The launcher, and the scripts of packed programs, are scripts of bash.
+static TOOLS: Library = library("sbt", &["ca-certificates", "curl"], &[])
+    .wolfi(&["bash", "ca-certificates", "curl"], &["bash"]);
 
 /// The launcher that is fetched; it runs any sbt from 0.13 on.
 const LAUNCHER: &str = "1.10.7";

@@ -392,7 +392,8 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
         facts.packages_everywhere(&["openssl"], if runs { &["openssl"] } else { &[] });
     }
     if runs && has_any(&[PUPPETEER]) {
-        facts.packages_everywhere(&[], &["chromium"]);
+        facts.packages(&[], &["chromium"]);
+        facts.lacking = &[Family::Wolfi];
     }
 }
 

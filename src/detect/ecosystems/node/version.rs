@@ -18,10 +18,9 @@ const fn node(wolfi: &'static [&'static str], debian: &'static [&'static str]) -
         },
         packaged: Some(Packaged {
             language: "Node.js",
-            wolfi: ((18, 0), (25, 0)),
+            wolfi: Kept::Each(&[(24, 0), (26, 0)]),
             debian: (18, 0),
         }),
-        skipped: &[19, 21, 23],
         ..NOTHING
     }
 }

@@ -45,9 +45,11 @@ pub(super) static PHP: Language = Language {
         ("bullseye", &[(7, 3), (7, 4), (8, 0)]),
         ("bookworm", &[(8, 1), (8, 2), (8, 3), (8, 4), (8, 5)]),
     ],
-    packaged: Some(Packaged { language: "PHP", wolfi: ((8, 2), (8, 5)), debian: (8, 2) }),
+    packaged: Some(Packaged { language: "PHP", wolfi: OF_WOLFI, debian: (8, 2) }),
     ..NOTHING
 };
+
+const OF_WOLFI: Kept = Kept::Each(&[(8, 2), (8, 3), (8, 4), (8, 5)]);
 
 /// Images that bring Apache, with its settings where Debian has them.
 pub(super) const APACHE: &str = "apache2";

@@ -44,9 +44,11 @@ const ROW: Language = Language {
         ("bullseye", &[(3, 6)]),
         ("bookworm", &[(3, 7), (3, 8), (3, 9), (3, 10), (3, 11), (3, 12), (3, 13), (3, 14)]),
     ],
-    packaged: Some(Packaged { language: "Python", wolfi: ((3, 10), (3, 14)), debian: (3, 11) }),
+    packaged: Some(Packaged { language: "Python", wolfi: OF_WOLFI, debian: (3, 11) }),
     ..NOTHING
 };
+
+const OF_WOLFI: Kept = Kept::Each(&[(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)]);
 
 /// The full image has compilers and headers, the slim one has the same interpreter at the same place.
 const ON_OFFICIAL: Pair =

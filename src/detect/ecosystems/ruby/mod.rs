@@ -1,5 +1,6 @@
 //! Ruby: Bundler; Rails, Sinatra, Hanami and other applications of Rack, programs.
 
+pub(super) use self::version::OF_WOLFI;
 use self::{gemfile::Gems, version::RUBY};
 use crate::detect::prelude::*;
 
@@ -12,14 +13,18 @@ const BUNDLE: &str = "/usr/local/bundle";
 /// Gems and the libraries of the system that they load.
 static NEEDS: &[Library] = &[
     library("charlock_holmes", &["libicu-dev"], &["libicu72"]),
-    library("curb", &["libcurl4-openssl-dev"], &["libcurl4"]),
-    library("image_processing", &[], &["libvips42"]),
-    library("mini_magick", &[], &["imagemagick"]),
-    library("mysql2", &["default-libmysqlclient-dev"], &["libmariadb3"]),
-    library("pg", &["libpq-dev"], &["libpq5"]),
-    library("rmagick", &["libmagickwand-dev"], &["imagemagick"]),
-    library("ruby-vips", &[], &["libvips42"]),
-    library("sqlite3", &["libsqlite3-dev"], &["libsqlite3-0"]),
+    library("curb", &["libcurl4-openssl-dev"], &["libcurl4"])
+        .wolfi(&["curl-dev"], &["libcurl-openssl4"]),
+    library("image_processing", &[], &["libvips42"]).wolfi(&[], &["libvips"]),
+    library("mini_magick", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
+    library("mysql2", &["default-libmysqlclient-dev"], &["libmariadb3"])
+        .wolfi(&["mariadb-connector-c-dev"], &["mariadb-connector-c"]),
+    library("pg", &["libpq-dev"], &["libpq5"]).wolfi(&["postgresql-dev"], &["libpq"]),
+    library("rmagick", &["libmagickwand-dev"], &["imagemagick"])
+        .wolfi(&["imagemagick-dev", "pkgconf"], &["imagemagick"]),
+    library("ruby-vips", &[], &["libvips42"]).wolfi(&[], &["libvips"]),
+    library("sqlite3", &["libsqlite3-dev"], &["libsqlite3-0"])
+        .wolfi(&["sqlite-dev"], &["sqlite-libs"]),
     library("streamio-ffmpeg", &[], &["ffmpeg"]),
 ];
 

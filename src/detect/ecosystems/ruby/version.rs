@@ -30,9 +30,13 @@ pub(super) static RUBY: Language = Language {
         ("bullseye", &[(2, 6), (2, 7), (3, 0)]),
         ("bookworm", &[(3, 1), (3, 2), (3, 3), (3, 4), (4, 0)]),
     ],
-    packaged: Some(Packaged { language: "Ruby", wolfi: ((3, 2), (4, 0)), debian: (3, 1) }),
+    packaged: Some(Packaged { language: "Ruby", wolfi: OF_WOLFI, debian: (3, 1) }),
     ..NOTHING
 };
+
+/// Rubies that Wolfi keeps.
+pub(in crate::detect::ecosystems) const OF_WOLFI: Kept =
+    Kept::Each(&[(3, 2), (3, 3), (3, 4), (4, 0)]);
 
 const DEFAULT: Version = Version::of(3, 4);
 

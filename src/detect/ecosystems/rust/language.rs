@@ -36,7 +36,7 @@ const ROW: Language = Language {
             stage(DEBIAN, &["ca-certificates"]),
         )
         .why(Fixed::LinkedRust),
-        wolfi: Pair::wolfi(&["build-base", "rust-{v}"], &["ca-certificates-bundle", "libgcc"])
+        wolfi: Pair::wolfi(&["build-base", "rust{least}"], &["ca-certificates-bundle", "libgcc"])
             .env(CARGO_HOME),
         debian: Pair::debian(
             &["cargo", "rustc", "gcc", "libc6-dev", "ca-certificates"],
@@ -44,10 +44,12 @@ const ROW: Language = Language {
         )
         .env(CARGO_HOME),
     },
-    // Wolfi has a package of each version, and of those to come.
-    packaged: Some(Packaged { language: "Rust", wolfi: ((1, 72), (1, u32::MAX)), debian: (1, 63) }),
+    packaged: Some(Packaged { language: "Rust", wolfi: Kept::Newest, debian: (1, 63) }),
     ..NOTHING
 };
+
+/// Families without rustup, which adds targets and fetches toolchains.
+pub(super) const NO_RUSTUP: &[Family] = &[Family::Wolfi, Family::Debian];
 
 /// Where the official images keep crates.
 const CARGO_HOME: &[(&str, &str)] = &[("CARGO_HOME", "/usr/local/cargo")];
@@ -65,6 +67,11 @@ pub(super) fn facts(packages: &Packages<'_>, package: &Package<'_>) -> Facts {
         _ => "bookworm",
     };
     facts.set("suite", suite);
+    let is_unstable =
+        |pin: &Pin| ["nightly", "beta"].iter().any(|name| pin.version.starts_with(name));
+    if toolchains(package.at).first().is_some_and(is_unstable) {
+        facts.lacking = NO_RUSTUP;
+    }
     facts.version((version, decision));
     facts
 }

@@ -229,6 +229,7 @@ impl<'a> Program<'a> {
         if let Some(triple) = text("target").filter(|triple| !triple.ends_with(".json")) {
             command = format!("rustup target add {} && {command}", quote(triple));
             release = format!("{target}/{triple}/release");
+            facts.lacking = language::NO_RUSTUP;
             if triple.contains("musl") {
                 facts.packages(&["musl-tools"], &[]);
             }

@@ -17,7 +17,7 @@ static NATIVE: &[Library] = &[
     library("alsa-sys", &["libasound2-dev", "pkg-config"], &["libasound2"])
         .wolfi(&["alsa-lib-dev", "pkgconf"], &["alsa-lib"]),
     library("libudev-sys", &["libudev-dev", "pkg-config"], &["libudev1"])
-        .wolfi(&["eudev-dev", "pkgconf"], &["eudev-libs"]),
+        .wolfi(&["libudev-dev", "pkgconf"], &["libudev"]),
     library(
         "rdkafka-sys",
         &["cmake", "g++", "make", "pkg-config", "libssl-dev", "libsasl2-dev", "zlib1g-dev"],
@@ -34,7 +34,7 @@ static NATIVE: &[Library] = &[
     library("link-cplusplus", &["g++"], &["libstdc++6"]).wolfi(&["build-base"], &["libstdc++"]),
     library("prost-build", &["protobuf-compiler", "libprotobuf-dev"], &[])
         .wolfi(&["protobuf-dev", "protoc"], &[]),
-    library("bindgen", &["clang", "libclang-dev"], &[]).wolfi(&["clang", "clang-dev"], &[]),
+    library("bindgen", &["clang", "libclang-dev"], &[]).wolfi(&["clang"], &[]),
     library("cmake", &["cmake", "g++", "make"], &[]).wolfi(&["cmake", "build-base"], &[]),
     library("tikv-jemalloc-sys", &["make"], &[]).wolfi(&["build-base"], &[]),
     library("jemalloc-sys", &["make"], &[]).wolfi(&["build-base"], &[]),

@@ -30,6 +30,7 @@ pub(super) fn page(packages: &Packages<'_>, package: &Package<'_>) -> Facts {
             facts.framework("trunk", Fixed::PageBesideManifest, [place]);
         }
     }
+    facts.lacking = language::NO_RUSTUP;
     facts.packages_everywhere(&["ca-certificates", "curl"], &[]);
     facts.build(".", "rustup target add wasm32-unknown-unknown");
     facts.build(".", "cargo install --locked trunk");
@@ -52,6 +53,7 @@ pub(super) fn leptos(
     let own = package.manifest.at(&["package", "metadata", "leptos"]);
     let Some(settings) = own.or_else(of_workspace) else { return };
     facts.steps.clear();
+    facts.lacking = language::NO_RUSTUP;
     facts.build(".", "rustup target add wasm32-unknown-unknown");
     facts.build(".", "cargo install --locked cargo-leptos");
     facts.build(package.root.dir, "cargo leptos build --release");
@@ -67,5 +69,4 @@ pub(super) fn leptos(
 
 /// What installing cargo-leptos needs.
 static LEPTOS: Library =
-    library("leptos", &["ca-certificates", "curl", "pkg-config", "libssl-dev", "g++", "make"], &[])
-        .wolfi(&["ca-certificates", "curl", "pkgconf", "openssl-dev", "build-base"], &[]);
+    library("leptos", &["ca-certificates", "curl", "pkg-config", "libssl-dev", "g++", "make"], &[]);
