@@ -11,6 +11,7 @@ use super::{
     versions::Version,
     why::{Decision, Evidence, Fixed, Rule, What},
 };
+use crate::spec::Secret;
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
 pub const OUT: &str = "/out";
@@ -71,6 +72,8 @@ pub struct Facts {
     pub needs: Vec<Need>,
     /// Environment of the steps.
     pub build_env: BTreeMap<String, String>,
+    /// What the steps must be handed: variables and files with credentials.
+    pub secrets: Vec<Secret>,
     /// Environment of the program.
     pub env: BTreeMap<String, String>,
     /// Folders of tools that are kept between builds, beside those of the row.
@@ -271,6 +274,7 @@ impl Facts {
             files: Vec::new(),
             needs: Vec::new(),
             build_env: BTreeMap::new(),
+            secrets: Vec::new(),
             env: BTreeMap::new(),
             cache: Vec::new(),
             exclude: Vec::new(),
@@ -507,6 +511,20 @@ impl Facts {
     /// Environment of the steps.
     pub fn build_env(&mut self, name: &str, value: impl Into<String>) {
         self.build_env.insert(name.to_owned(), value.into());
+    }
+
+    /// A credential that the steps are handed, and where it is named.
+    pub fn secret(&mut self, secret: Secret, place: Evidence) {
+        if let Some(known) = self.secrets.iter_mut().find(|known| known.target == secret.target) {
+            known.required |= secret.required;
+            return;
+        }
+        let rule = match secret.required {
+            true => Fixed::RegistryAsks,
+            false => Fixed::RegistryMayAsk,
+        };
+        self.decide(What::Secret, &*secret.id, rule, [place]);
+        self.secrets.push(secret);
     }
 
     /// Packages of Debian, for the build and for the image.

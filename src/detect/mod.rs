@@ -34,6 +34,9 @@ mod overrule;
 pub mod paths;
 pub mod pins;
 mod prelude;
+mod private;
+#[cfg(test)]
+mod private_tests;
 pub mod procfile;
 mod project;
 pub mod settings;
@@ -92,8 +95,9 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
-    let chosen = choose::choose(&project, found).into_iter();
-    let services = chosen.filter_map(|facts| {
+    let mut chosen = choose::choose(&project, found);
+    private::find(&project, &mut chosen);
+    let services = chosen.into_iter().filter_map(|facts| {
         let mut service = assemble::assemble(bases, facts);
         if let Some(set) = settings.service(&service.dir) {
             overrule::overrule(&mut service, set);

@@ -76,6 +76,7 @@ words! {
         Framework = "framework",
         Base = "base",
         Packages = "packages",
+        Secret = "secret",
         InstallCommand = "install command",
         BuildCommand = "build command",
         Artifacts = "artifacts",
@@ -145,6 +146,8 @@ words! {
         PeelboxTomlWins = "peelbox.toml wins",
         NoSuchVersion = "no such version there; the build may need `--base official`",
         WhereItWrites = "where it writes",
+        RegistryAsks = "a registry that is not public asks for it",
+        RegistryMayAsk = "a registry may ask for it; the build goes on without it",
         // Which of several.
         HeavierMatch = "the heavier match has the folder",
         AsGood = "as good a match, but later in the order of ecosystems",
