@@ -35,8 +35,6 @@ pub mod paths;
 pub mod pins;
 mod prelude;
 mod private;
-#[cfg(test)]
-mod private_tests;
 pub mod procfile;
 mod project;
 pub mod settings;

@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use super::{Detected, Family, detect};
-use crate::spec::{Secret, SecretTarget};
+use crate::{
+    detect::{Detected, Family, detect, emit},
+    spec::{Secret, SecretTarget},
+};
 
 fn found(files: &[(&str, &str)]) -> Detected {
     let dir = tempfile::tempdir().unwrap();
@@ -68,7 +70,7 @@ fn a_token_that_stands_in_the_tree_is_told_and_never_copied() {
     let npmrc = (".npmrc", "//npm.acme.dev/:_authToken=abc123def\n");
     let found = found(&[PACKAGE, SERVER, npmrc]);
     assert!(found.notes.iter().any(|note| note.starts_with(".npmrc:1: holds a credential")));
-    let text = super::emit::emit(&[found.services[0].spec.clone()]);
+    let text = emit::emit(&[found.services[0].spec.clone()]);
     assert!(!text.contains("abc123def"));
 }
 
