@@ -88,6 +88,10 @@ pub struct Facts {
     pub workspace: String,
     /// Whether what is stated to start is a program of no tool of its language.
     pub starts_another: bool,
+    /// Processes of the same image that the manifests show.
+    pub workers: Vec<Worker>,
+    /// Which of them this is; empty: the one that they stand beside.
+    pub process: String,
     /// Decisions, in any order.
     pub decisions: Vec<Decision>,
 }
@@ -214,6 +218,21 @@ pub struct Process {
     pub port: Option<Port>,
 }
 
+/// A process of the same image beside the one that serves.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// `worker`, `clock`, …
+    pub name: String,
+    /// In exec form.
+    pub command: Vec<String>,
+    /// Why there is one.
+    pub rule: Rule,
+    /// Where that is seen.
+    pub place: Evidence,
+    /// Whether it runs the program of the one that serves, with other arguments.
+    pub is_of_same_program: bool,
+}
+
 /// Files for a browser.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -282,6 +301,8 @@ impl Facts {
             run_in: String::new(),
             workspace: String::new(),
             starts_another: false,
+            workers: Vec::new(),
+            process: String::new(),
             decisions: Vec::new(),
         }
     }

@@ -43,6 +43,9 @@ pub mod source;
 mod tree;
 pub mod versions;
 pub mod why;
+mod workers;
+#[cfg(test)]
+mod workers_tests;
 
 /// What was found in a tree.
 #[derive(Debug)]
@@ -95,7 +98,8 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     deliver::deliver(&project, &mut found);
     let mut chosen = choose::choose(&project, found);
     private::find(&project, &mut chosen);
-    let services = chosen.into_iter().filter_map(|facts| {
+    let all = workers::beside(&project, chosen);
+    let services = all.into_iter().filter_map(|facts| {
         let mut service = assemble::assemble(bases, facts);
         if let Some(set) = settings.service(&service.dir) {
             overrule::overrule(&mut service, set);

@@ -81,6 +81,7 @@ words! {
         BuildCommand = "build command",
         Artifacts = "artifacts",
         StartCommand = "start command",
+        ReleaseCommand = "release command",
         Port = "port",
         Health = "health",
         Service = "service",
@@ -90,8 +91,11 @@ words! {
 impl What {
     /// Whether `metadata.reasoning` tells of it; `--explain` tells of all.
     pub fn is_in_reasoning(self) -> bool {
-        use What::{BuildSystem, Framework, Health, Language, Port, StartCommand, Version};
-        matches!(self, Language | BuildSystem | Version | Framework | StartCommand | Port | Health)
+        use What::{
+            BuildSystem, Framework, Health, Language, Port, ReleaseCommand, StartCommand, Version,
+        };
+        let starts = matches!(self, StartCommand | ReleaseCommand | Port | Health);
+        starts || matches!(self, Language | BuildSystem | Version | Framework)
     }
 }
 
@@ -148,6 +152,13 @@ words! {
         WhereItWrites = "where it writes",
         RegistryAsks = "a registry that is not public asks for it",
         RegistryMayAsk = "a registry may ask for it; the build goes on without it",
+        // Workers.
+        QueueOfGem = "the worker of the gem's queue",
+        CeleryApplication = "the application of Celery",
+        CelerySchedule = "the schedule of Celery",
+        WorkerOfDjango = "the command that the application adds to manage.py",
+        WorkerOfLaravel = "a worker for the queue of Laravel",
+        ScriptOfWorker = "the script for a worker",
         // Which of several.
         HeavierMatch = "the heavier match has the folder",
         AsGood = "as good a match, but later in the order of ecosystems",
