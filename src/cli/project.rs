@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attestation::credential,
-    cli::{args::ProjectArgs, connect::Reached, env::Environment, secrets},
+    cli::{args::ProjectArgs, connect::Reached, env::Environment, note, secrets},
     control::Daemon,
     error::{Error, Kind},
     frontend::{self, ResolveError},
@@ -83,6 +83,8 @@ impl Project {
         let local_digests = open_layouts(&spec, &context, &mut stores)?;
         let name = spec.metadata.project_name.clone().unwrap_or_else(|| folder_name(&context));
         let usage = |e: PlanError| plan_error(&e);
+        let mut values = secrets::load(&args.secret, env)?;
+        secrets::from_environment(&spec.build.secrets, &mut values, env);
         Ok(Self {
             name,
             root: Arc::new(root),
@@ -103,7 +105,7 @@ impl Project {
                 .transpose()
                 .map_err(usage)?,
             no_cache: args.no_cache,
-            secrets: Arc::new(secrets::load(&args.secret, env)?),
+            secrets: Arc::new(values),
             epoch: env.source_date_epoch.as_deref().map(parse_epoch).transpose()?,
             spec,
         })
@@ -226,9 +228,13 @@ impl Project {
         Ok(())
     }
 
-    /// Whether all that it needs was given.
+    /// Whether all that it needs was given; says what it goes on without.
     pub(crate) fn has_secrets(&self) -> Result<(), Error> {
-        secrets::check(&self.spec.build.secrets, &self.secrets)
+        let without = secrets::check(&self.spec.build.secrets, &self.secrets)?;
+        if !without.is_empty() {
+            note(&format!("the build goes on without the secrets `{}`", without.join("`, `")));
+        }
+        Ok(())
     }
 
     /// Whether that daemon can have all bases.

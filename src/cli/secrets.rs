@@ -1,13 +1,13 @@
 //! `--secret`: read before anything is built.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     cli::{env::Environment, kept::read},
     error::{Error, Kind},
     output::split_record,
     session::secrets::{SECRET_BYTES_MAX, Values},
-    spec::Secret,
+    spec::{Secret, SecretTarget},
 };
 
 /// Where the value of a secret is.
@@ -37,14 +37,37 @@ pub(crate) fn load(flags: &[String], env: &Environment) -> Result<Values, Error>
     Ok(values)
 }
 
-/// Refuses a build without a secret that it needs.
-pub(crate) fn check(needed: &[Secret], values: &Values) -> Result<(), Error> {
-    let missing = |secret: &&Secret| secret.required && !values.0.contains_key(&secret.id);
-    let Some(secret) = needed.iter().find(missing) else { return Ok(()) };
-    let id = &secret.id;
-    Err(Error::new(Kind::Usage, format!("the build needs the secret `{id}`")).hint(format!(
-        "hand it over with `--secret id={id},src=FILE` or `--secret id={id},env=VARIABLE`"
-    )))
+/// Takes what the flags do not give from variables of the same names.
+pub(crate) fn from_environment(needed: &[Secret], values: &mut Values, env: &Environment) {
+    for secret in needed.iter() {
+        let named = match &secret.target {
+            SecretTarget::Env(name) => env.variable(name),
+            SecretTarget::File(_) => None,
+        };
+        let value = named.or_else(|| env.variable(&secret.id));
+        if let (false, Some(value)) = (values.0.contains_key(&secret.id), value) {
+            values.0.insert(secret.id.clone(), value);
+        }
+    }
+}
+
+/// Refuses a build without secrets that it needs, all at once; gives the ids of those that it goes on without.
+pub(crate) fn check(needed: &[Secret], values: &Values) -> Result<Vec<String>, Error> {
+    let missing = |is_required: bool| {
+        let secrets = needed.iter().filter(|secret| !values.0.contains_key(&secret.id));
+        let ids = secrets.filter(|secret| secret.required == is_required);
+        let ids: BTreeSet<&str> = ids.map(|secret| secret.id.as_str()).collect();
+        ids.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let ids = missing(true);
+    let Some(id) = ids.first() else { return Ok(missing(false)) };
+    let plural = if ids.len() > 1 { "s" } else { "" };
+    let names = ids.join("`, `");
+    Err(Error::new(Kind::Usage, format!("the build needs the secret{plural} `{names}`"))
+        .hint(format!(
+            "hand it over with `--secret id={id},src=FILE` or `--secret id={id},env=VARIABLE`"
+        ))
+        .hint("a variable that has the secret's own name is taken from the environment without a flag"))
 }
 
 fn parse(flag: &str) -> Result<(String, Source), String> {
@@ -119,6 +142,25 @@ mod tests {
         ] {
             assert_eq!(parse(flag), Ok(("a".to_owned(), source)), "{flag}");
         }
+    }
+
+    #[test]
+    fn all_secrets_that_are_missing_are_named_at_once() {
+        let secret = |id: &str, required| Secret {
+            id: id.to_owned(),
+            target: SecretTarget::Env(id.to_owned()),
+            required,
+        };
+        let mut needed = vec![secret("B", true), secret("A", true), secret("C", false)];
+        let mut values = Values::default();
+        let told = check(&needed, &values).unwrap_err().to_string();
+        assert!(told.contains("the build needs the secrets `A`, `B`\n"), "{told}");
+        for id in ["A", "B"] {
+            values.0.insert(id.to_owned(), Vec::new());
+        }
+        assert_eq!(check(&needed, &values).unwrap(), ["C"]);
+        needed.pop();
+        assert!(check(&needed, &values).unwrap().is_empty());
     }
 
     #[test]

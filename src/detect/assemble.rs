@@ -14,8 +14,8 @@ use super::{
     why::{Decision, Fixed, Rule, What},
 };
 use crate::spec::{
-    Artifact, BUILD_DIR, Base, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime,
-    UniversalBuild,
+    Artifact, BUILD_DIR, Base, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime, Secret,
+    SecretTarget, UniversalBuild,
 };
 
 /// Where a program and what it reads lie in the image, unless its row says otherwise.
@@ -71,6 +71,8 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     spec.build.cache = sorted(cache.map(|path| in_build(&path)).collect());
     spec.build.exclude = facts.exclude;
     spec.build.env.extend(facts.build_env);
+    let is_set = |secret: &Secret| matches!(&secret.target, SecretTarget::Env(name) if spec.build.env.contains_key(name));
+    spec.build.secrets = facts.secrets.into_iter().filter(|secret| !is_set(secret)).collect();
     spec.runtime.env = facts.env;
     spec.runtime.copy = facts.takes.iter().map(|take| artifact(run, take)).collect();
     spec.runtime.workdir = Some(run.in_home(&facts.run_in)).filter(|dir| dir != "/");

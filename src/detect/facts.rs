@@ -11,6 +11,7 @@ use super::{
     versions::Version,
     why::{Decision, Evidence, Fixed, Rule, What},
 };
+use crate::spec::Secret;
 
 /// Where build commands put what the image takes: outside of the context, so that it meets no file of the project.
 pub const OUT: &str = "/out";
@@ -73,6 +74,8 @@ pub struct Facts {
     pub lacking: &'static [Family],
     /// Environment of the steps.
     pub build_env: BTreeMap<String, String>,
+    /// What the steps must be handed: variables and files with credentials.
+    pub secrets: Vec<Secret>,
     /// Environment of the program.
     pub env: BTreeMap<String, String>,
     /// Folders of tools that are kept between builds, beside those of the row.
@@ -87,6 +90,10 @@ pub struct Facts {
     pub workspace: String,
     /// Whether what is stated to start is a program of no tool of its language.
     pub starts_another: bool,
+    /// Processes of the same image that the manifests show.
+    pub workers: Vec<Worker>,
+    /// Which of them this is; empty: the one that they stand beside.
+    pub process: String,
     /// Decisions, in any order.
     pub decisions: Vec<Decision>,
 }
@@ -213,6 +220,21 @@ pub struct Process {
     pub port: Option<Port>,
 }
 
+/// A process of the same image beside the one that serves.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// `worker`, `clock`, …
+    pub name: String,
+    /// In exec form.
+    pub command: Vec<String>,
+    /// Why there is one.
+    pub rule: Rule,
+    /// Where that is seen.
+    pub place: Evidence,
+    /// Whether it runs the program of the one that serves, with other arguments.
+    pub is_of_same_program: bool,
+}
+
 /// Files for a browser.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -274,6 +296,7 @@ impl Facts {
             needs: Vec::new(),
             lacking: &[],
             build_env: BTreeMap::new(),
+            secrets: Vec::new(),
             env: BTreeMap::new(),
             cache: Vec::new(),
             exclude: Vec::new(),
@@ -281,6 +304,8 @@ impl Facts {
             run_in: String::new(),
             workspace: String::new(),
             starts_another: false,
+            workers: Vec::new(),
+            process: String::new(),
             decisions: Vec::new(),
         }
     }
@@ -510,6 +535,20 @@ impl Facts {
     /// Environment of the steps.
     pub fn build_env(&mut self, name: &str, value: impl Into<String>) {
         self.build_env.insert(name.to_owned(), value.into());
+    }
+
+    /// A credential that the steps are handed, and where it is named.
+    pub fn secret(&mut self, secret: Secret, place: Evidence) {
+        if let Some(known) = self.secrets.iter_mut().find(|known| known.target == secret.target) {
+            known.required |= secret.required;
+            return;
+        }
+        let rule = match secret.required {
+            true => Fixed::RegistryAsks,
+            false => Fixed::RegistryMayAsk,
+        };
+        self.decide(What::Secret, &*secret.id, rule, [place]);
+        self.secrets.push(secret);
     }
 
     /// Packages of Debian, for the build and for the image.

@@ -34,6 +34,7 @@ mod overrule;
 pub mod paths;
 pub mod pins;
 mod prelude;
+mod private;
 pub mod procfile;
 mod project;
 mod scripts;
@@ -43,6 +44,9 @@ pub mod source;
 mod tree;
 pub mod versions;
 pub mod why;
+mod workers;
+#[cfg(test)]
+mod workers_tests;
 
 /// What was found in a tree.
 #[derive(Debug)]
@@ -93,8 +97,10 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
-    let chosen = choose::choose(&project, found).into_iter();
-    let services = chosen.filter_map(|mut facts| {
+    let mut chosen = choose::choose(&project, found);
+    private::find(&project, &mut chosen);
+    let all = workers::beside(&project, chosen);
+    let services = all.into_iter().filter_map(|mut facts| {
         scripts::needs(&project, &mut facts);
         let mut service = assemble::assemble(bases, facts);
         if let Some(set) = settings.service(&service.dir) {

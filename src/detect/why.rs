@@ -76,10 +76,12 @@ words! {
         Framework = "framework",
         Base = "base",
         Packages = "packages",
+        Secret = "secret",
         InstallCommand = "install command",
         BuildCommand = "build command",
         Artifacts = "artifacts",
         StartCommand = "start command",
+        ReleaseCommand = "release command",
         Port = "port",
         Health = "health",
         Service = "service",
@@ -89,8 +91,11 @@ words! {
 impl What {
     /// Whether `metadata.reasoning` tells of it; `--explain` tells of all.
     pub fn is_in_reasoning(self) -> bool {
-        use What::{BuildSystem, Framework, Health, Language, Port, StartCommand, Version};
-        matches!(self, Language | BuildSystem | Version | Framework | StartCommand | Port | Health)
+        use What::{
+            BuildSystem, Framework, Health, Language, Port, ReleaseCommand, StartCommand, Version,
+        };
+        let starts = matches!(self, StartCommand | ReleaseCommand | Port | Health);
+        starts || matches!(self, Language | BuildSystem | Version | Framework)
     }
 }
 
@@ -147,6 +152,15 @@ words! {
         NotPackaged = "the family has no package of what is needed: the official image",
         NoSuchVersion = "no such version there; the build may need `--base official`",
         WhereItWrites = "where it writes",
+        RegistryAsks = "a registry that is not public asks for it",
+        RegistryMayAsk = "a registry may ask for it; the build goes on without it",
+        // Workers.
+        QueueOfGem = "the worker of the gem's queue",
+        CeleryApplication = "the application of Celery",
+        CelerySchedule = "the schedule of Celery",
+        WorkerOfDjango = "the command that the application adds to manage.py",
+        WorkerOfLaravel = "a worker for the queue of Laravel",
+        ScriptOfWorker = "the script for a worker",
         // Which of several.
         HeavierMatch = "the heavier match has the folder",
         AsGood = "as good a match, but later in the order of ecosystems",

@@ -68,6 +68,9 @@ fn steps_see_a_secret_in_a_file_and_a_variable_and_the_image_does_not() {
         let work = work(&format!("secret-{at}")).on(&daemon);
         let run = build(&work, &[OCI, FROM_FILE].concat()).run().ok();
         check_nowhere(&work, &run);
+        // The variable that the steps see is taken from the environment.
+        let args = [&OCI[..], &["--no-cache"]].concat();
+        check_nowhere(&work, &build(&work, &args).env("TOKEN", VALUE).run().ok());
         // From a variable, which need not be named when it has the secret's name.
         for flag in ["id=token,env=CI_TOKEN", "id=CI_TOKEN"] {
             let args = ["--no-cache", "--secret", flag];

@@ -99,8 +99,20 @@ fn service(unit: &Unit<'_>) -> Option<Facts> {
     if weight >= Weight::Starts {
         facts.claims = claims;
     }
+    // A script that calls a tool may need what is for development only.
+    let is_program = |line: &str| line.starts_with("node ") && !line.contains("--watch");
+    let worker = unit.package.first_script(WORKERS);
+    let line = worker.and_then(|name| unit.package.script(name)).filter(|line| is_program(line));
+    if let (Serves::Process(_), Some(name), Some(line)) = (&facts.serves, worker, line) {
+        let place = unit.package.script_place(name);
+        facts.worker("worker", line, Fixed::ScriptOfWorker, place);
+    }
     Some(facts)
 }
+
+/// Scripts that start a worker.
+const WORKERS: &[&str] =
+    &["worker:prod", "start:worker", "worker:start", "worker", "start:queue", "queue"];
 
 /// A workspace with more members has services, or nobody wants to read of each of its libraries.
 const MEMBERS_MANY: usize = 100;

@@ -120,6 +120,7 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
     }
     facts.set("kind", if is_apache { "apache" } else { "cli" });
     build(&composer, site, roadrunner.is_some(), &mut facts);
+    workers(&composer, &mut facts);
     let is_foreign = |line: &str| line.contains("heroku-php") || line.contains("vendor/bin/");
     match (process.filter(|process| !is_foreign(&process.line)), roadrunner, server, root) {
         (Some(process), ..) => {
@@ -269,6 +270,29 @@ fn serve(at: Folder<'_>, root: &str, has_framework: bool, facts: &mut Facts) {
     );
     facts.start(["apache2-foreground"], Fixed::ApacheOfImage, [place]);
     facts.port(Port::told(PORT, Fixed::UserPort, None));
+}
+
+/// Workers for the queue of Laravel, and what starts its scheduled tasks.
+fn workers(composer: &Composer<'_>, facts: &mut Facts) {
+    let at = composer.at;
+    let Some(laravel) = composer.require("laravel/framework").filter(|_| at.has("artisan")) else {
+        return;
+    };
+    let place = composer.place(laravel);
+    match composer.require("laravel/horizon").map(|value| composer.place(value)) {
+        Some(place) => facts.worker("worker", "php artisan horizon", Fixed::WorkerOfLaravel, place),
+        None if at.has_dir("app/Jobs") => {
+            facts.worker("worker", "php artisan queue:work", Fixed::WorkerOfLaravel, place);
+        }
+        None => {}
+    }
+    let files = ["routes/console.php", "bootstrap/app.php", "app/Console/Kernel.php"];
+    let files: Vec<_> = files.iter().filter_map(|name| at.read(name)).collect();
+    let schedule =
+        ["Schedule::", "$schedule->"].iter().find_map(|sign| source::mention(&files, sign));
+    if let Some(place) = schedule {
+        facts.worker("clock", "php artisan schedule:work", Fixed::WorkerOfLaravel, place);
+    }
 }
 
 /// Laravel 11 declares the path it answers on when it is well.

@@ -17,6 +17,7 @@ mod manifest;
 mod server;
 mod system;
 mod version;
+mod workers;
 
 /// Services of Python.
 pub fn find(project: &Project<'_>) -> Vec<Facts> {
@@ -82,6 +83,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
         start_process(&mut c, process);
     }
+    workers::find(&mut c);
     if manager.is_none() {
         add_imported(&mut c, inline.as_ref().and_then(|(_, stated)| stated.get("dependencies")));
         if !c.adds.is_empty() {

@@ -76,6 +76,21 @@ const JAVASCRIPT: &[&str] =
 const BUILDERS: &[&str] =
     &["webpacker", "shakapacker", "vite_rails", "jsbundling-rails", "cssbundling-rails"];
 
+/// Gems of queues, the file that their worker needs, and how it is started.
+const WORKERS: &[(&str, &str, &str)] = &[
+    ("sidekiq", "config/environment.rb", "bundle exec sidekiq"),
+    ("good_job", "", "bundle exec good_job start"),
+    ("solid_queue", "bin/jobs", "bundle exec ruby bin/jobs"),
+    ("resque", "Rakefile", "QUEUE='*' bundle exec rake resque:work"),
+    ("delayed_job_active_record", "Rakefile", "bundle exec rake jobs:work"),
+    ("shoryuken", "config/shoryuken.yml", "bundle exec shoryuken -R -C config/shoryuken.yml"),
+    ("que", "config/environment.rb", "bundle exec que"),
+];
+
+/// Settings that let the server itself run the jobs of a queue: (gem, text).
+const IN_SERVER: &[(&str, &str)] =
+    &[("solid_queue", "SOLID_QUEUE_IN_PUMA: true"), ("good_job", ":async")];
+
 /// What starts programs of other languages.
 const FOREIGN: &[&str] = &["node ", "npm ", "yarn ", "pnpm ", "python ", "gunicorn ", "java "];
 
@@ -135,6 +150,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         Some(own) => own(&mut app),
         None => app.rack(known.as_ref()),
     }
+    app.workers();
     let mut facts = app.facts;
     let is_ours = |line: &str| !FOREIGN.iter().any(|word| line.starts_with(word));
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
@@ -196,6 +212,21 @@ impl App<'_> {
             let path = path.filter(|path| source::is_plain_path(path)).unwrap_or("up");
             let place = Evidence::line(&routes.path, Some(line));
             self.facts.health(format!("/{path}"), Fixed::RouteOfHealth, [place]);
+        }
+    }
+
+    /// Workers of the queues that the `Gemfile` has.
+    fn workers(&mut self) {
+        let at = self.at;
+        let files =
+            ["config/deploy.yml", "config/application.rb", "config/environments/production.rb"];
+        let settings: Vec<_> = files.iter().filter_map(|name| at.read(name)).collect();
+        for (gem, file, line) in WORKERS.iter().filter(|(gem, ..)| self.gems.has(gem)) {
+            let mut in_server = IN_SERVER.iter().filter(|(of, _)| of == gem);
+            let is_there = file.is_empty() || at.has(file);
+            if is_there && !in_server.any(|(_, text)| source::mention(&settings, text).is_some()) {
+                self.facts.worker("worker", line, Fixed::QueueOfGem, self.gems.place(gem));
+            }
         }
     }
 
