@@ -18,6 +18,8 @@ pub mod jvm;
 #[cfg(test)]
 mod nim_tests;
 pub mod node;
+#[cfg(test)]
+mod node_tests;
 pub mod php;
 pub mod python;
 pub mod ruby;

@@ -7,6 +7,7 @@ use super::{
     manager::{Installer, Tool},
     package::Package,
     plan::Plan,
+    programs::{self, Program, Provider},
     unit::Unit,
 };
 use crate::detect::{facts::Need, prelude::*};
@@ -133,34 +134,18 @@ fn member_steps(unit: &Unit<'_>, own: Option<&str>) -> Vec<Step> {
     unit.packages.order(unit.package, true).into_iter().filter_map(step).collect()
 }
 
-/// Programs whose package has another name.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("nest", "@nestjs/cli"),
-    ("remix-serve", "@remix-run/serve"),
-    ("react-router-serve", "@react-router/serve"),
-    ("tsc", "typescript"),
-    ("ng", "@angular/cli"),
-    ("strapi", "@strapi/strapi"),
-    ("modern", "@modern-js/app-tools"),
-    ("vike", "vite"),
-];
-
 /// Whether what runs needs something that is a development dependency.
 fn needs_dev(unit: &Unit<'_>, plan: &Plan) -> bool {
     let Some(start) = &plan.start else { return true };
     let is_dev = |name: &str| {
         unit.package.is_dev(name).or_else(|| unit.root.is_dev(name)).unwrap_or_default()
     };
-    let is_part = |c: char| c.is_alphanumeric() || "-_@/.".contains(c);
-    let needs = |word: &str| {
-        let known = PROGRAMS.iter().find(|(program, _)| *program == word);
-        let module = word.split('/').next().unwrap_or(word);
-        is_dev(word) || is_dev(module) || known.is_some_and(|(_, package)| is_dev(package))
+    let keeps = |program: &Program| {
+        matches!(program.from, Provider::Package { is_dev: true } | Provider::Unknown)
     };
-    let line = format!("{} {}", start.line, start.words.join(" "));
     let mut hosts = SERVERS.iter().filter(|row| Some(row.id) == plan.facts.framework);
     plan.needs_dev
-        || line.split(|c| !is_part(c)).any(needs)
+        || programs::of(unit, start).iter().any(keeps)
         || hosts.any(|row| row.marks.iter().any(|name| is_dev(name)))
 }
 

@@ -23,6 +23,7 @@ mod nx;
 mod outcome;
 mod package;
 mod plan;
+mod programs;
 mod site;
 mod source;
 mod start;

@@ -163,6 +163,8 @@ impl<'a> Packages<'a> {
         let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("package.json"));
         let mut all: BTreeMap<&str, Package<'_>> =
             dirs.filter_map(|(dir, _)| Some((dir, Package::load(project, dir)?))).collect();
+        // One that says nothing is none.
+        all.retain(|_, package| package.has_manifest());
         for (dir, _) in project.tree.dirs().filter(|(_, entries)| entries.has(RUSH)) {
             // Rush needs no manifest at its root.
             all.entry(dir).or_insert_with(|| Package::without_manifest(project, dir));
