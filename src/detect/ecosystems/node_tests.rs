@@ -99,3 +99,120 @@ fn a_procfile_may_name_programs_of_dependencies() {
     assert!(found.spec.runtime.env["PATH"].starts_with("/app/node_modules/.bin:"));
     assert_eq!(services(&[("package.json", "{}"), SERVER]).len(), 1);
 }
+
+fn install(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let found = only(&[files, &[SERVER]].concat());
+    (found.spec.build.dependencies[0].files.clone(), found.spec.build.packages)
+}
+
+#[test]
+fn the_install_sees_all_that_manifests_and_settings_refer_to() {
+    let check = |files: &[(&str, &str)], expected: &[&str]| {
+        let (seen, _) = install(files);
+        assert!(
+            expected.iter().all(|path| seen.iter().any(|s| s == path)),
+            "{seen:?} {expected:?}"
+        );
+    };
+    let with =
+        |members: &str| format!("{{\"scripts\": {{\"start\": \"node server.js\"}}, {members}}}");
+    let archive =
+        with("\"dependencies\": {\"x\": \"file:./vendor/lib/x.tgz\", \"y\": \"link:../y\"}");
+    check(&[("package.json", &archive), ("vendor/lib/x.tgz", "")], &["vendor/lib/x.tgz"]);
+    let patched = with(
+        "\"dependencies\": {\"x\": \"1\"}, \"pnpm\": {\"patchedDependencies\": {\"x\": \"fixes/x.patch\"}}",
+    );
+    check(&[("package.json", &patched), ("fixes/x.patch", "")], &["fixes/x.patch"]);
+    let plain = with("\"dependencies\": {\"x\": \"1\"}");
+    let settings = "packages:\n  - p\npatchedDependencies:\n  x: fixes/y.patch\n";
+    check(
+        &[("package.json", &plain), ("pnpm-workspace.yaml", settings), ("fixes/y.patch", "")],
+        &["fixes/y.patch", "pnpm-workspace.yaml"],
+    );
+    check(
+        &[
+            ("package.json", &plain),
+            ("yarn.lock", "# yarn lockfile v1\n"),
+            (".yarnrc", "yarn-path \".yarn/releases/yarn.js\"\nyarn-offline-mirror \"./mirror\"\n"),
+            (".yarn/releases/yarn.js", ""),
+            ("mirror/x.tgz", ""),
+        ],
+        &[".yarn/releases/yarn.js", "mirror"],
+    );
+    check(
+        &[("package.json", &plain), (".npmrc", "cafile=certs/ca.pem\n"), ("certs/ca.pem", "")],
+        &["certs/ca.pem"],
+    );
+    let script =
+        with("\"dependencies\": {\"x\": \"1\"}, \"overrides\": {\"y\": {\"z\": \"file:z.tgz\"}}");
+    check(&[("package.json", &script), ("z.tgz", "")], &["z.tgz"]);
+}
+
+#[test]
+fn a_reference_that_only_its_manager_knows_gives_the_install_the_whole_tree() {
+    let manifest =
+        r#"{"scripts": {"start": "node server.js"}, "dependencies": {"x": "exec:./x.js"}}"#;
+    let found =
+        only(&[("package.json", manifest), ("yarn.lock", "__metadata:\n  version: 8\n"), SERVER]);
+    assert!(
+        found.spec.build.dependencies.is_empty() && commands(&found)[1].contains("yarn install")
+    );
+}
+
+#[test]
+fn git_is_there_where_something_refers_to_a_repository() {
+    let check = |members: &str, lock: (&str, &str), expected: bool| {
+        let manifest = format!("{{\"scripts\": {{\"start\": \"node server.js\"}}, {members}}}");
+        let (_, packages) = install(&[("package.json", &manifest), lock]);
+        assert_eq!(packages.contains(&"git".to_owned()), expected, "{members} {lock:?}");
+    };
+    let (plain, none) = ("\"dependencies\": {\"x\": \"1\"}", ("README.md", ""));
+    check(plain, none, false);
+    check("\"dependencies\": {\"x\": \"someone/x\"}", none, true);
+    check(
+        "\"dependencies\": {\"x\": \"1\"}, \"overrides\": {\"y\": {\".\": \"git+ssh://git@h/y\"}}",
+        none,
+        true,
+    );
+    check(
+        "\"dependencies\": {\"x\": \"1\"}, \"resolutions\": {\"y\": \"https://h/y.git\"}",
+        none,
+        true,
+    );
+    check(plain, ("package-lock.json", "{\n\"resolved\": \"git+https://h/y.git#1\"\n}"), true);
+    check(plain, ("package-lock.json", "{\n\"resolved\": \"https://h/y.tgz\"\n}"), false);
+    check(
+        plain,
+        (
+            "pnpm-lock.yaml",
+            "lockfileVersion: '9.0'\npackages:\n  y:\n    resolution: {type: git, repo: x}\n",
+        ),
+        true,
+    );
+    check(
+        plain,
+        ("yarn.lock", "# yarn lockfile v1\ny@x:\n  resolved \"https://h/y.git#1\"\n"),
+        true,
+    );
+}
+
+#[test]
+fn a_package_that_another_depends_on_by_its_path_is_a_library_and_lies_beside_it() {
+    let found = only(&[
+        (
+            "app/package.json",
+            r#"{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4", "lib": "file:../lib"}}"#,
+        ),
+        ("app/server.js", SERVER.1),
+        (
+            "lib/package.json",
+            r#"{"name": "lib", "main": "index.js", "scripts": {"start": "node index.js"}, "dependencies": {"ms": "2"}}"#,
+        ),
+        ("lib/index.js", "module.exports = 1\n"),
+    ]);
+    let copied: Vec<&str> = found.spec.runtime.copy.iter().map(|copy| copy.to.as_str()).collect();
+    assert_eq!(
+        (copied.as_slice(), found.spec.runtime.workdir.as_deref()),
+        (&["/app/lib", "/app/app"][..], Some("/app/app"))
+    );
+}

@@ -8,9 +8,10 @@ use super::{
     package::Package,
     plan::Plan,
     programs::{self, Program, Provider},
+    references,
     unit::Unit,
 };
-use crate::detect::{facts::Need, prelude::*};
+use crate::detect::{facts::Need, paths::literal, prelude::*};
 
 /// All that is known of a package whose plan is made.
 pub(super) fn facts(unit: &Unit<'_>, mut plan: Plan) -> Facts {
@@ -159,13 +160,19 @@ fn process(unit: &Unit<'_>, plan: &mut Plan, has_modules: bool) {
     if unit.package.has(PUPPETEER) {
         facts.env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
     }
-    let is_inside = unit.is_member() && !plan.is_contained;
-    if is_inside {
-        facts.run_in = unit.below_root(unit.at().dir);
+    let run_in = unit.run_in();
+    if unit.is_member() && !plan.is_contained {
+        facts.run_in = run_in;
         facts.takes.clear();
         member_files(unit, facts, has_modules);
     } else if facts.takes.is_empty() {
         match writes {
+            _ if run_in != "." => {
+                for dir in unit.linked().chain([run_in.clone()]) {
+                    facts.take(&dir, &dir);
+                }
+                facts.run_in = run_in;
+            }
             Some(place) => facts.take_writable(unit.at().dir, "node_modules", place),
             None => facts.take(unit.at().dir, ""),
         }
@@ -249,6 +256,7 @@ pub(super) fn plan_install(unit: &Unit<'_>, may_omit: bool) -> Install {
         // A native module of the package's own is made when it is installed.
         package.json.get("gypfile").is_some_and(Value::is_true)
             || lifecycle(package).any(|line| !is_harmless(package, line, 0))
+            || references::is_unknown(package)
     });
     let has_dev = installed.iter().any(|package| package.has_dev_dependencies());
     let may_omit = may_omit && has_dev && !has_hooks && !unit.is_member();
@@ -315,10 +323,13 @@ fn files(unit: &Unit<'_>, installed: &[&Package<'_>]) -> Vec<String> {
             files.extend(programs(package));
         }
         files.extend(schema(package));
-        files.extend(local(package));
+        files.extend(references::paths(package).iter().map(|path| literal(path)));
     }
     let mut seen = BTreeSet::new();
-    files.retain(|file| seen.insert(file.clone()));
+    // Of a folder that is there all of it is.
+    files.retain(|file| {
+        !upward(file).any(|above| seen.contains(above)) && seen.insert(file.clone())
+    });
     files
 }
 
@@ -349,17 +360,6 @@ fn schema(package: &Package<'_>) -> Option<String> {
     found.map(|path| package.at.path(path))
 }
 
-/// Folders that dependencies name as `file:` or `link:`.
-fn local(package: &Package<'_>) -> impl Iterator<Item = String> {
-    let tree = package.at.project.tree;
-    let named = package.dependencies().filter_map(|(_, range)| {
-        range.strip_prefix("file:").or_else(|| range.strip_prefix("link:"))
-    });
-    // Those that begin with `/` are meant from here, too.
-    let paths = named.filter_map(|path| resolve(package.at.dir, &format!("./{path}")));
-    paths.filter(move |path| path != "." && (tree.has_dir(path) || tree.has(path)))
-}
-
 /// Packages of the system for the build stage and, where something runs, for the image.
 fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     let order = unit.packages.order(unit.package, true);
@@ -367,9 +367,7 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);
     }
-    let mut ranges = order.iter().flat_map(|package| package.dependencies());
-    let git = ["git+", "git:", "github:", "git@"];
-    if ranges.any(|(_, range)| git.iter().any(|sign| range.starts_with(sign))) {
+    if unit.manager.fetches_repositories || installed(unit).any(references::needs_git) {
         facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
     if has_any(&["prisma", "@prisma/client"]) {

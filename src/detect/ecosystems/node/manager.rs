@@ -2,6 +2,7 @@
 
 use super::{
     package::{Package, RUSH},
+    references::is_repository,
     start,
 };
 use crate::detect::prelude::*;
@@ -100,6 +101,8 @@ pub(super) struct Manager {
     version: Option<String>,
     /// Path of the lock file.
     pub(super) lock: Option<String>,
+    /// The lock file names repositories.
+    pub(super) fetches_repositories: bool,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
     /// How npm is called: since 7 it installs peers too, and it is an error when their versions do not fit.
@@ -236,7 +239,18 @@ impl Manager {
             (None, true) => "{} || {} --legacy-peer-deps",
             _ => "{}",
         };
-        Self { tool, version, lock, has_own_yarn, with_peers, installer, decision }
+        let fetches_repositories =
+            lock.as_ref().is_some_and(|lock| tree.any_line(lock, is_repository));
+        Self {
+            tool,
+            version,
+            lock,
+            fetches_repositories,
+            has_own_yarn,
+            with_peers,
+            installer,
+            decision,
+        }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
@@ -260,6 +274,7 @@ impl Manager {
             tool,
             version: version.text(),
             lock: root.at.has(lock).then(|| root.at.path(lock)),
+            fetches_repositories: false,
             has_own_yarn: false,
             with_peers: "{}",
             installer: Some(Installer::Rush(command)),

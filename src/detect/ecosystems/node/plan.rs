@@ -193,7 +193,7 @@ fn port(start: &Start, framework: Option<(u16, Rule)>, source: &Source) -> Optio
 
 /// The search path with the programs of dependencies, of the package and of its workspace.
 fn path(unit: &Unit<'_>) -> String {
-    let below = unit.below_root(unit.at().dir);
+    let below = unit.run_in();
     let mut folders = vec!["node_modules".to_owned()];
     if below != "." {
         folders.insert(0, join(&below, "node_modules"));

@@ -3,6 +3,7 @@
 use super::{
     manager::{self, Manager, Tool},
     package::{Package, Packages},
+    references,
     start::{self, Runner},
     version::{self, BUN, NODE},
 };
@@ -131,6 +132,22 @@ impl<'a> Unit<'a> {
     /// A folder below that of the workspace; `.` for that itself.
     pub(super) fn below_root(&self, dir: &str) -> String {
         relative(self.root.at.dir, dir)
+    }
+
+    /// Folders beside the package that its dependencies are links to.
+    pub(super) fn linked(&self) -> impl Iterator<Item = String> {
+        let own = self.at().dir;
+        references::linked(self.package)
+            .filter(move |dir| !is_below(dir, own) && !is_below(own, dir))
+    }
+
+    /// Folder of the package in the image, below its home; `.` for that itself.
+    pub(super) fn run_in(&self) -> String {
+        match self.is_member() {
+            true => self.below_root(self.at().dir),
+            false if self.linked().next().is_some() => self.at().dir.to_owned(),
+            false => ".".to_owned(),
+        }
     }
 
     /// A step of the build that runs in the folder of the package.
