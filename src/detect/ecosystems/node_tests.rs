@@ -216,3 +216,49 @@ fn a_package_that_another_depends_on_by_its_path_is_a_library_and_lies_beside_it
         (&["/app/lib", "/app/app"][..], Some("/app/app"))
     );
 }
+
+#[test]
+fn ranges_of_a_package_manager_count_in_all_places() {
+    let check = |members: &str, lock: (&str, &str), expected: &str| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node server.js\"}}, \"dependencies\": {{\"x\": \"1\"}}, {members}}}"
+        );
+        let found = only(&[("package.json", &manifest), lock, SERVER]);
+        assert_eq!(commands(&found)[0], expected, "{members}");
+    };
+    let pnpm = ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    check("\"packageManager\": \"pnpm@^11.8.0\"", pnpm, "npm install -g 'pnpm@^11.8.0'");
+    check("\"packageManager\": \"pnpm@9.1.0+sha512.0a\"", pnpm, "npm install -g pnpm@9.1.0");
+    check("\"engines\": {\"pnpm\": \">=10.2\"}", pnpm, "npm install -g 'pnpm@>=10.2'");
+    check("\"engines\": {\"pnpm\": \">=8\"}", pnpm, "npm install -g pnpm@9");
+    let dev =
+        "\"devEngines\": {\"packageManager\": {\"name\": \"pnpm\", \"version\": \"^10.0.0\"}}";
+    check(dev, pnpm, "npm install -g 'pnpm@^10.0.0'");
+    let old = ("yarn.lock", "# THIS\n__metadata:\n  version: 4\n");
+    check("\"private\": true", old, "npm install -g --force @yarnpkg/cli-dist@2");
+    let npm = ("package-lock.json", "{}");
+    check("\"packageManager\": \"npm@^10.2\"", npm, "npm install -g 'npm@^10.2'");
+    check("\"engines\": {\"npm\": \">=10\"}", npm, "npm ci --no-audit --no-fund");
+}
+
+#[test]
+fn a_pin_that_is_not_understood_is_told() {
+    let found = only(&[("package.json", "{\"name\": \"a\"}"), (".nvmrc", "the-newest\n"), SERVER]);
+    let is_version = |d: &&crate::detect::Decision| d.what == crate::detect::What::Version;
+    let decision = found.decisions.iter().find(is_version).unwrap();
+    assert_eq!(decision.rule.to_string(), "default, `the-newest` is no version of Node.js");
+    assert_eq!(decision.rejected[0].value, "the-newest");
+}
+
+#[test]
+fn bun_is_of_the_version_that_is_pinned() {
+    let check = |files: &[(&str, &str)], expected: &str| {
+        let start = ("package.json", "{\"scripts\": {\"start\": \"bun server.ts\"}}");
+        let server = ("server.ts", "Bun.serve({ port: 3000, fetch: f })\n");
+        let found = only(&[files, &[start, server]].concat());
+        assert!(super::compiled_tests::build_base(&found).ends_with(expected), "{files:?}");
+    };
+    check(&[(".bun-version", "1.1.30\n")], "bun:1.1.30");
+    check(&[(".tool-versions", "bun 1.2\n")], "bun:1.2");
+    check(&[], "bun:1");
+}

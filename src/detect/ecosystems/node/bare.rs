@@ -93,7 +93,7 @@ fn service(packages: &Packages<'_>, at: Folder<'_>) -> Option<Facts> {
     } else {
         let package = Package::without_manifest(at.project, at.dir);
         let (node, version) = version::decide(&package, &package);
-        version::set(&mut facts, node);
+        version::set(&mut facts, node, at.project.bases);
         facts.decisions.push(version);
     }
     facts.decide(What::BuildSystem, facts.tool, Fixed::NoPackageJson, []);
