@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     error, fmt,
     fs::{self, File},
-    io::{self, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -284,6 +284,21 @@ impl Tree {
         let Some((dir, _)) = path.rsplit_once('/') else { return false };
         let is_file = || self.root.join(path).symlink_metadata().is_ok_and(|found| found.is_file());
         self.skipped.contains(dir) && is_file()
+    }
+
+    /// Whether a file or folder is there, in a folder that is not searched too.
+    pub fn is_there(&self, path: &str) -> bool {
+        let is_hidden = || upward(path).any(|dir| self.skipped.contains(dir));
+        let is_on_disk = || self.root.join(path).symlink_metadata().is_ok();
+        self.has(path) || self.has_dir(path) || is_hidden() && is_on_disk()
+    }
+
+    /// Whether a long file has such a line; it is read piece by piece and not kept.
+    pub fn any_line(&self, path: &str, is_it: impl Fn(&str) -> bool) -> bool {
+        let file = self.has(path).then(|| File::open(self.root.join(path)).ok()).flatten();
+        let Some(file) = file else { return false };
+        let mut lines = BufReader::new(file.take(FILE_BYTES_MAX)).split(b'\n');
+        lines.any(|line| line.is_ok_and(|line| str::from_utf8(&line).is_ok_and(&is_it)))
     }
 
     /// Whether a folder was searched.

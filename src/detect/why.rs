@@ -260,6 +260,7 @@ words! {
         PathOfStreamlit = "path of Streamlit",
         // Node.js.
         VersionInSettings = "version in peelbox.toml",
+        NoVersion = "it is no version that is known",
         RangeForbids = "the range of versions does not allow it",
         OtherPinFirst = "the other is looked at first",
         NoBun = "the family has no Bun: its own image",

@@ -20,6 +20,8 @@ mod names_tests;
 #[cfg(test)]
 mod nim_tests;
 pub mod node;
+#[cfg(test)]
+mod node_tests;
 pub mod php;
 pub mod python;
 pub mod ruby;

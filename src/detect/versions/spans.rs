@@ -139,6 +139,25 @@ impl<D: Dialect> Range<D> {
         })
     }
 
+    /// Whether the newest version that begins so is allowed.
+    pub fn allows_newest(&self, version: Version) -> bool {
+        let (first, last) = span(version);
+        self.alternatives.iter().any(|one| {
+            let is_hole = one.holes.iter().any(|(start, end)| *start < last && last <= *end);
+            one.from.max(first) < last && last <= one.to && !is_hole
+        })
+    }
+
+    /// The newest that is allowed, as far as it is written: `<20.10` gives 20.9, `<=20.11.1` that, `<21` nothing.
+    pub fn newest(&self) -> Option<Version> {
+        let (major, minor, patch) = self.end()?.triple();
+        match (minor, patch) {
+            (0, 0) => None,
+            (_, 0) => Some(Version::of(major, minor - 1)),
+            _ => Some(Version::from((major, minor, patch - 1))),
+        }
+    }
+
     /// The lowest version that is named as a lower bound.
     pub fn lowest(&self) -> Option<Version> {
         let lowest = self.alternatives.iter().map(|one| one.from).min();

@@ -39,7 +39,7 @@ impl Facts {
             Some(_) if is_yarn => Step::new(Kind::Setup, ".", "npm install -g yarn@1"),
             _ => step,
         });
-        let install = self.node(unit.node).into_iter().chain(install).collect();
+        let install = self.node(unit.version).into_iter().chain(install).collect();
         self.cache.push(unit.manager.cache().to_owned());
         self.exclude.push("**/node_modules".to_owned());
         let mut build = Vec::new();
@@ -65,8 +65,8 @@ impl Facts {
     pub fn with_node(&mut self, project: &Project<'_>, dir: &str) {
         let package = Package::load(project, dir);
         let package = package.filter(|package| package.first_script(BUILDS).is_some());
-        let major = package.map(|package| version::decide(&package, &package).0);
-        let setup = self.node(major.unwrap_or(DEBIAN_HAS));
+        let version = package.map(|package| version::decide(&package, &package).0);
+        let setup = self.node(version.unwrap_or(Version::of(DEBIAN_HAS, 0).major_only()));
         self.steps.splice(0..0, setup);
     }
 
@@ -74,11 +74,11 @@ impl Facts {
     ///
     /// Debian's is too old for most bundlers of today, so npm then fetches the one that the project wants, as a package of
     /// its own registry (`node`), into `/usr/local`.
-    fn node(&mut self, major: u32) -> Option<Step> {
-        let version = Version { major, minor: None, patch: None };
+    fn node(&mut self, version: Version) -> Option<Step> {
         self.needs.push(Need::Tools(&NODE, version));
-        let step = Step::new(Kind::Setup, ".", format!("npm install -g node@{major}"));
-        (major != DEBIAN_HAS).then(|| step.not_on(Family::Wolfi))
+        let step = Step::new(Kind::Setup, ".", format!("npm install -g node@{version}"));
+        let is_other = version.major != DEBIAN_HAS || version.minor.is_some();
+        is_other.then(|| step.not_on(Family::Wolfi))
     }
 
     /// Lets the build make a front end as its own build does, with the tools of its workspace; the steps that build it.

@@ -18,16 +18,21 @@ pub(super) fn services(project: &Project<'_>, packages: &Packages<'_>) -> Vec<Fa
         let has_pages = entries.first_of(&["index.html", "index.htm"]).is_some();
         // `src/` of a folder that was found.
         let is_found = services.iter().any(|service| is_below(dir, &service.dir));
-        let is_known = || upward(dir).any(|dir| has_manifest(project, dir));
+        let is_known = || upward(dir).any(|dir| has_manifest(packages, project, dir));
         if !has_pages && !is_found && !packages.all.contains_key(dir) && !is_known() {
-            services.extend(service(Folder::new(project, dir)));
+            services.extend(service(packages, Folder::new(project, dir)));
         }
     }
     services
 }
 
-fn has_manifest(project: &Project<'_>, dir: &str) -> bool {
-    Folder::new(project, dir).first_of(MANIFESTS).is_some()
+/// Whether a folder has a manifest that says something.
+fn has_manifest(packages: &Packages<'_>, project: &Project<'_>, dir: &str) -> bool {
+    let at = Folder::new(project, dir);
+    let is_empty = || at.json("package.json").is_some_and(|json| json.members().next().is_none());
+    let says = |name: &&&str| at.has(name) && (**name != "package.json" || !is_empty());
+    packages.all.get(dir).is_some_and(Package::has_manifest)
+        || MANIFESTS.iter().any(|name| says(&name))
 }
 
 /// Packages of a registry that a file imports; `None` when one has a name that none can have.
@@ -66,10 +71,10 @@ const SIGNS: &[&str] = &[
     "from \"http\"",
 ];
 
-fn service(at: Folder<'_>) -> Option<Facts> {
+fn service(packages: &Packages<'_>, at: Folder<'_>) -> Option<Facts> {
     let entry = entry_file(at)?;
     let text = at.read(&entry)?;
-    if has_manifest(at.project, parent(&text.path)) {
+    if has_manifest(packages, at.project, parent(&text.path)) {
         return None;
     }
     let is_bun = text.text.lines().any(manager::is_for_bun);
@@ -88,7 +93,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     } else {
         let package = Package::without_manifest(at.project, at.dir);
         let (node, version) = version::decide(&package, &package);
-        version::set(&mut facts, node);
+        version::set(&mut facts, node, at.project.bases);
         facts.decisions.push(version);
     }
     facts.decide(What::BuildSystem, facts.tool, Fixed::NoPackageJson, []);

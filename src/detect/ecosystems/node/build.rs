@@ -7,9 +7,11 @@ use super::{
     manager::{Installer, Tool},
     package::Package,
     plan::Plan,
+    programs::{self, Program, Provider},
+    references,
     unit::Unit,
 };
-use crate::detect::{facts::Need, prelude::*};
+use crate::detect::{facts::Need, paths::literal, prelude::*};
 
 /// All that is known of a package whose plan is made.
 pub(super) fn facts(unit: &Unit<'_>, mut plan: Plan) -> Facts {
@@ -133,34 +135,18 @@ fn member_steps(unit: &Unit<'_>, own: Option<&str>) -> Vec<Step> {
     unit.packages.order(unit.package, true).into_iter().filter_map(step).collect()
 }
 
-/// Programs whose package has another name.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("nest", "@nestjs/cli"),
-    ("remix-serve", "@remix-run/serve"),
-    ("react-router-serve", "@react-router/serve"),
-    ("tsc", "typescript"),
-    ("ng", "@angular/cli"),
-    ("strapi", "@strapi/strapi"),
-    ("modern", "@modern-js/app-tools"),
-    ("vike", "vite"),
-];
-
 /// Whether what runs needs something that is a development dependency.
 fn needs_dev(unit: &Unit<'_>, plan: &Plan) -> bool {
     let Some(start) = &plan.start else { return true };
     let is_dev = |name: &str| {
         unit.package.is_dev(name).or_else(|| unit.root.is_dev(name)).unwrap_or_default()
     };
-    let is_part = |c: char| c.is_alphanumeric() || "-_@/.".contains(c);
-    let needs = |word: &str| {
-        let known = PROGRAMS.iter().find(|(program, _)| *program == word);
-        let module = word.split('/').next().unwrap_or(word);
-        is_dev(word) || is_dev(module) || known.is_some_and(|(_, package)| is_dev(package))
+    let keeps = |program: &Program| {
+        matches!(program.from, Provider::Package { is_dev: true } | Provider::Unknown)
     };
-    let line = format!("{} {}", start.line, start.words.join(" "));
     let mut hosts = SERVERS.iter().filter(|row| Some(row.id) == plan.facts.framework);
     plan.needs_dev
-        || line.split(|c| !is_part(c)).any(needs)
+        || programs::of(unit, start).iter().any(keeps)
         || hosts.any(|row| row.marks.iter().any(|name| is_dev(name)))
 }
 
@@ -174,13 +160,19 @@ fn process(unit: &Unit<'_>, plan: &mut Plan, has_modules: bool) {
     if unit.package.has(PUPPETEER) {
         facts.env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
     }
-    let is_inside = unit.is_member() && !plan.is_contained;
-    if is_inside {
-        facts.run_in = unit.below_root(unit.at().dir);
+    let run_in = unit.run_in();
+    if unit.is_member() && !plan.is_contained {
+        facts.run_in = run_in;
         facts.takes.clear();
         member_files(unit, facts, has_modules);
     } else if facts.takes.is_empty() {
         match writes {
+            _ if run_in != "." => {
+                for dir in unit.linked().chain([run_in.clone()]) {
+                    facts.take(&dir, &dir);
+                }
+                facts.run_in = run_in;
+            }
             Some(place) => facts.take_writable(unit.at().dir, "node_modules", place),
             None => facts.take(unit.at().dir, ""),
         }
@@ -264,6 +256,7 @@ pub(super) fn plan_install(unit: &Unit<'_>, may_omit: bool) -> Install {
         // A native module of the package's own is made when it is installed.
         package.json.get("gypfile").is_some_and(Value::is_true)
             || lifecycle(package).any(|line| !is_harmless(package, line, 0))
+            || references::is_unknown(package)
     });
     let has_dev = installed.iter().any(|package| package.has_dev_dependencies());
     let may_omit = may_omit && has_dev && !has_hooks && !unit.is_member();
@@ -330,10 +323,13 @@ fn files(unit: &Unit<'_>, installed: &[&Package<'_>]) -> Vec<String> {
             files.extend(programs(package));
         }
         files.extend(schema(package));
-        files.extend(local(package));
+        files.extend(references::paths(package).iter().map(|path| literal(path)));
     }
     let mut seen = BTreeSet::new();
-    files.retain(|file| seen.insert(file.clone()));
+    // Of a folder that is there all of it is.
+    files.retain(|file| {
+        !upward(file).any(|above| seen.contains(above)) && seen.insert(file.clone())
+    });
     files
 }
 
@@ -364,17 +360,6 @@ fn schema(package: &Package<'_>) -> Option<String> {
     found.map(|path| package.at.path(path))
 }
 
-/// Folders that dependencies name as `file:` or `link:`.
-fn local(package: &Package<'_>) -> impl Iterator<Item = String> {
-    let tree = package.at.project.tree;
-    let named = package.dependencies().filter_map(|(_, range)| {
-        range.strip_prefix("file:").or_else(|| range.strip_prefix("link:"))
-    });
-    // Those that begin with `/` are meant from here, too.
-    let paths = named.filter_map(|path| resolve(package.at.dir, &format!("./{path}")));
-    paths.filter(move |path| path != "." && (tree.has_dir(path) || tree.has(path)))
-}
-
 /// Packages of the system for the build stage and, where something runs, for the image.
 fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     let order = unit.packages.order(unit.package, true);
@@ -382,9 +367,7 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);
     }
-    let mut ranges = order.iter().flat_map(|package| package.dependencies());
-    let git = ["git+", "git:", "github:", "git@"];
-    if ranges.any(|(_, range)| git.iter().any(|sign| range.starts_with(sign))) {
+    if unit.manager.fetches_repositories || installed(unit).any(references::needs_git) {
         facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
     if has_any(&["prisma", "@prisma/client"]) {

@@ -184,10 +184,7 @@ const DOJO: Names = &["@dojo/cli", "@dojo/framework"];
 pub(super) fn used(unit: &Unit<'_>, table: &'static [Framework<Own>]) -> Option<Known<Own>> {
     table.iter().find_map(|framework| {
         let of = |package: &Package<'_>| {
-            let groups = ["dependencies", "devDependencies"];
-            let has =
-                |name: &&str| groups.iter().any(|group| package.json.at(&[group, name]).is_some());
-            framework.marks.iter().copied().find(has)
+            framework.marks.iter().copied().find(|name| package.has_own(name))
         };
         let own = of(unit.package);
         let mark = own.or_else(|| of(unit.root).filter(|_| unit.is_member()))?;

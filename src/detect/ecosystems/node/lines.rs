@@ -1,5 +1,7 @@
 //! Command lines of scripts: what they call, what they set, whether they only serve while somebody develops.
 
+use crate::detect::paths::glob;
+
 /// Programs that serve while somebody develops; what they show is built for production.
 const DEVELOPMENT: &[&str] = &[
     "vite", "vite dev", "vite serve", "react-scripts start", "react-app-rewired start",
@@ -19,9 +21,27 @@ const DEVELOPMENT: &[&str] = &[
     "gridsome develop", "meteor", "sst", "netlify", "vercel", "serverless", "sls", "func",
 ];
 
+/// The commands of a line, wherever a shell tells them apart.
+pub(super) fn commands(line: &str) -> Vec<&str> {
+    let (mut all, mut start, mut quote) = (Vec::new(), 0, None);
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '&' | '|' | ';' | '\n') => {
+                all.push(&line[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    all.push(&line[start..]);
+    all.into_iter().map(str::trim).filter(|command| !command.is_empty()).collect()
+}
+
 /// A chain of commands is what its last one is.
 pub(super) fn is_development(line: &str) -> bool {
-    let last = line.rsplit("&&").next().unwrap_or(line).rsplit(';').next().unwrap_or(line).trim();
+    let last = line.rsplit(['&', ';']).next().unwrap_or(line).trim();
     serves_development(if last.is_empty() { line } else { last })
 }
 
@@ -104,20 +124,67 @@ pub(super) fn called_script(line: &str) -> Option<&str> {
     }
 }
 
-/// A script that is called, and what it is given.
+/// A script or a program of a dependency that is called, and what it is given.
 pub(super) fn call(line: &str) -> Option<(&str, Vec<&str>)> {
     let words = line.split_whitespace().filter(|word| !SILENT.contains(word));
     let words: Vec<&str> = words.collect();
     match words[..] {
+        ["pnpm" | "yarn", "exec", name, ref rest @ ..]
+        | ["bun", "x", name, ref rest @ ..]
+        | ["bunx" | "pnpx", name, ref rest @ ..]
+            if !name.starts_with('-') =>
+        {
+            Some((name, rest.to_vec()))
+        }
         ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ref rest @ ..] => {
             Some((name, rest.to_vec()))
         }
-        ["npm", "start", ref rest @ ..] => Some(("start", rest.to_vec())),
+        ["npm" | "bun", "start", ref rest @ ..] => Some(("start", rest.to_vec())),
         ["yarn" | "pnpm", name, ref rest @ ..] if !name.starts_with('-') => {
             Some((name, rest.to_vec()))
         }
         _ => None,
     }
+}
+
+/// The scripts that a line runs by a program for that (`run-s a b:*`, `concurrently npm:a npm:b`): its commands, and
+/// whether one comes after the other.
+pub(super) fn several<'p>(
+    line: &'p str,
+    scripts: &[(&'p str, &'p str)],
+) -> Option<(Vec<String>, bool)> {
+    let (first, rest) = line.split_once(char::is_whitespace)?;
+    if first == "concurrently" {
+        let words: Vec<&str> =
+            match ['"', '\''].into_iter().find(|quote: &char| rest.contains(*quote)) {
+                Some(quote) => rest.split(quote).skip(1).step_by(2).collect(),
+                None => rest.split_whitespace().filter(|word| word.starts_with("npm:")).collect(),
+            };
+        let all = words.into_iter().flat_map(|word| match word.strip_prefix("npm:") {
+            Some(pattern) => matching(scripts, pattern),
+            None => vec![word.to_owned()],
+        });
+        let all: Vec<String> = all.collect();
+        return (!all.is_empty()).then_some((all, false));
+    }
+    let is_parallel = |word: &str| ["-p", "--parallel"].contains(&word);
+    let in_order = match first {
+        "run-s" => true,
+        "run-p" => false,
+        "npm-run-all" | "npm-run-all2" => !rest.split_whitespace().any(is_parallel),
+        _ => return None,
+    };
+    let names = rest.split_whitespace().filter(|word| !word.starts_with('-'));
+    let all: Vec<Vec<String>> = names.map(|pattern| matching(scripts, pattern)).collect();
+    let is_known = !all.is_empty() && all.iter().all(|part| !part.is_empty());
+    is_known.then(|| (all.concat(), in_order))
+}
+
+/// The lines of the scripts that a pattern names: `*` stands for a part between colons, `**` for any.
+fn matching(scripts: &[(&str, &str)], pattern: &str) -> Vec<String> {
+    let path = |name: &str| name.replace(':', "/");
+    let named = scripts.iter().filter(|(name, _)| glob(&path(pattern), &path(name)));
+    named.map(|(_, line)| (*line).to_owned()).collect()
 }
 
 /// Options that say no more of what is called.

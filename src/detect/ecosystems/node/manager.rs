@@ -2,9 +2,10 @@
 
 use super::{
     package::{Package, RUSH},
+    references::is_repository,
     start,
 };
-use crate::detect::prelude::*;
+use crate::detect::{prelude::*, versions::npm::Range};
 
 /// A package manager, told apart as far as it is called differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub(super) struct Manager {
     version: Option<String>,
     /// Path of the lock file.
     pub(super) lock: Option<String>,
+    /// The lock file names repositories.
+    pub(super) fetches_repositories: bool,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
     /// How npm is called: since 7 it installs peers too, and it is an error when their versions do not fit.
@@ -163,16 +166,13 @@ fn sign(root: &Package<'_>, lock: Option<&(&str, Tool)>) -> Sign {
         && let Some(tool) = tool(name)
     {
         let version = version.split('+').next().unwrap_or_default();
-        let is_exact = Version::parse(version).is_some() && version.chars().all(is_version_char);
-        let version = is_exact.then(|| version.to_owned());
-        return (tool, version, named("packageManager"), at(field));
+        return (tool, version_of(version), named("packageManager"), at(field));
     }
     if let Some(field) = root.json.at(&["devEngines", "packageManager"])
         && let field = field.items().first().unwrap_or(field)
         && let Some(tool) = field.str_at(&["name"]).and_then(tool)
     {
-        let version = field.str_at(&["version"]).and_then(Version::parse);
-        let version = version.map(|version| version.to_string());
+        let version = field.str_at(&["version"]).and_then(version_of);
         return (tool, version, named("devEngines.packageManager"), at(field));
     }
     if let Some((name, tool)) = lock {
@@ -214,7 +214,7 @@ impl Manager {
         let has_own_yarn = yarnrc.as_ref().is_some_and(|rc| rc.has("yarnPath"));
         let head = lock.as_ref().and_then(|lock| tree.head(lock, HEAD_BYTES)).unwrap_or_default();
         let is_berry = match &version {
-            Some(version) => Version::parse(version).is_some_and(|v| v.major >= 2),
+            Some(version) => major(version).is_some_and(|major| major >= 2),
             None => head.contains("__metadata:") || lock.is_none() && yarnrc.is_some(),
         };
         let tool = match named {
@@ -222,7 +222,21 @@ impl Manager {
             Tool::Berry => Tool::Classic,
             tool => tool,
         };
-        let version = version.or_else(|| version_of_lock(tool, root, &head).map(str::to_owned));
+        let by_lock = version_of_lock(tool, root, &head);
+        let engine = root.json.str_at(&["engines", tool.id()]).and_then(version_of);
+        let settings = at.properties(".npmrc");
+        let is_strict = || {
+            settings
+                .as_ref()
+                .is_some_and(|s| s.get("engine-strict").is_some_and(|(v, _)| v == "true"))
+        };
+        // What wrote the lock file, unless the project forbids it.
+        let is_forbidden = |range: &String| match (Range::parse(range), by_lock) {
+            (Some(range), Some(lock)) => Version::parse(lock).is_some_and(|v| !range.allows(v)),
+            _ => tool != Tool::Npm || is_strict(),
+        };
+        let version =
+            version.or_else(|| engine.filter(is_forbidden).or(by_lock.map(str::to_owned)));
         let has_workspaces = root.json.has("workspaces") || tool == Tool::Pnpm;
         let is_old = root.major("lerna").is_none_or(|major| major < 7);
         let installer = (at.has("lerna.json") && !has_workspaces && is_old).then(|| {
@@ -236,7 +250,18 @@ impl Manager {
             (None, true) => "{} || {} --legacy-peer-deps",
             _ => "{}",
         };
-        Self { tool, version, lock, has_own_yarn, with_peers, installer, decision }
+        let fetches_repositories =
+            lock.as_ref().is_some_and(|lock| tree.any_line(lock, is_repository));
+        Self {
+            tool,
+            version,
+            lock,
+            fetches_repositories,
+            has_own_yarn,
+            with_peers,
+            installer,
+            decision,
+        }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
@@ -260,6 +285,7 @@ impl Manager {
             tool,
             version: version.text(),
             lock: root.at.has(lock).then(|| root.at.path(lock)),
+            fetches_repositories: false,
             has_own_yarn: false,
             with_peers: "{}",
             installer: Some(Installer::Rush(command)),
@@ -293,19 +319,20 @@ impl Manager {
         let version = self.version.as_deref().unwrap_or("latest");
         // The images of Node.js up to 25 have Yarn 1, which hands over to the program that `.yarnrc.yml` names.
         let has_yarn = node < 26;
-        let install = |what: &str| Step::new(Kind::Setup, ".", format!("npm install -g {what}"));
+        let install = |options: &str, name: &str, version: &str| {
+            let package = quote(&format!("{name}@{version}"));
+            Step::new(Kind::Setup, ".", format!("npm install -g {options}{package}"))
+        };
         Some(match self.tool {
             // It fetches the package manager itself.
             _ if self.is_rush() => return None,
-            Tool::Npm => return None,
+            Tool::Npm => install("", "npm", self.version.as_deref()?),
             Tool::Bun if is_bun_image => return None,
-            Tool::Bun => install(&format!("bun@{version}")),
-            Tool::Pnpm => install(&format!("pnpm@{}", self.pnpm_for(node))),
-            Tool::Berry if !self.has_own_yarn => {
-                install(&format!("--force @yarnpkg/cli-dist@{version}"))
-            }
-            _ if has_yarn => install("--force yarn@1").not_on(Family::Official),
-            _ => install("--force yarn@1"),
+            Tool::Bun => install("", "bun", version),
+            Tool::Pnpm => install("", "pnpm", self.pnpm_for(node)),
+            Tool::Berry if !self.has_own_yarn => install("--force ", "@yarnpkg/cli-dist", version),
+            _ if has_yarn => install("--force ", "yarn", "1").not_on(Family::Official),
+            _ => install("--force ", "yarn", "1"),
         })
     }
 
@@ -346,8 +373,7 @@ impl Manager {
 
     /// Removes what is not needed to run, without running scripts of the project.
     pub(super) fn prune(&self, node: u32, is_workspace: bool) -> Option<String> {
-        let version = self.version.as_deref().and_then(Version::parse);
-        let is_new_berry = version.is_some_and(|version| version.major >= 4);
+        let is_new_berry = self.version.as_deref().and_then(major).is_some_and(|v| v >= 4);
         let command = match self.tool {
             _ if self.installer.is_some() => return None,
             Tool::Npm if node < 15 => "npm prune --production",
@@ -401,11 +427,9 @@ impl Manager {
         if self.is_rush() { "/root/.rush" } else { self.tool.row().cache }
     }
 
-    /// Bun's exact version, when one is pinned.
-    pub(super) fn bun_tag(&self) -> String {
-        let exact = self.version.as_deref().filter(|_| self.tool == Tool::Bun);
-        let exact = exact.and_then(Version::parse).filter(|version| version.patch.is_some());
-        exact.map_or_else(|| "1".to_owned(), |version| version.to_string())
+    /// The version of Bun that the manifest names.
+    pub(super) fn bun(&self) -> Option<&str> {
+        self.version.as_deref().filter(|_| self.tool == Tool::Bun)
     }
 }
 
@@ -423,6 +447,17 @@ impl Tool {
 fn tool(name: &str) -> Option<Tool> {
     use Tool::{Bun, Classic, Npm, Pnpm};
     [Npm, Classic, Pnpm, Bun].into_iter().find(|tool| tool.id() == name)
+}
+
+/// A version or a range, as npm installs it.
+fn version_of(text: &str) -> Option<String> {
+    let is_filled = !text.is_empty() && Range::parse(text).is_some();
+    is_filled.then(|| text.to_owned())
+}
+
+/// The lowest major of a version or a range.
+fn major(text: &str) -> Option<u32> {
+    Range::parse(text)?.lowest_major()
 }
 
 fn is_version_char(c: char) -> bool {
@@ -452,9 +487,11 @@ fn version_of_lock(tool: Tool, root: &Package<'_>, head: &str) -> Option<&'stati
     match tool {
         Tool::Npm => None,
         Tool::Classic | Tool::Bun => Some("1"),
-        Tool::Berry => {
-            Some(if version("version:").is_some_and(|v| v.major <= 6) { "3" } else { "4" })
-        }
+        Tool::Berry => Some(match version("version:").map(|version| version.major) {
+            Some(..=4) => "2",
+            Some(5 | 6) => "3",
+            _ => "4",
+        }),
         Tool::Pnpm => Some(match version("lockfileVersion:").map(Version::triple) {
             Some((5, ..=3, _)) => "6",
             Some((5, ..)) => "7",

@@ -23,6 +23,8 @@ mod nx;
 mod outcome;
 mod package;
 mod plan;
+mod programs;
+mod references;
 mod site;
 mod source;
 mod start;
@@ -51,6 +53,7 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         services.extend(own);
     }
     lighten_roots(&packages, &mut services);
+    lighten_linked(&packages, &mut services);
     services.extend(bare::services(project, &packages));
     services
 }
@@ -67,6 +70,16 @@ fn lighten_roots(packages: &Packages<'_>, services: &mut [Facts]) {
             && service.weight < Weight::Stated;
         if is_light && packages.members(&service.dir).any(|m| deployed.contains(m.at.dir)) {
             service.weight = service.weight.min(Weight::Manifest);
+        }
+    }
+}
+
+/// What other packages depend on by its path is a library, unless it listens.
+fn lighten_linked(packages: &Packages<'_>, services: &mut [Facts]) {
+    let linked: BTreeSet<String> = packages.all.values().flat_map(references::linked).collect();
+    for service in services.iter_mut().filter(|service| linked.contains(&service.dir)) {
+        if service.port_number().is_none() && service.weight < Weight::Stated {
+            service.weight = service.weight.min(Weight::Library);
         }
     }
 }

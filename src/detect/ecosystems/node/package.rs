@@ -13,6 +13,19 @@ pub(super) struct Package<'a> {
     pub(super) at: Folder<'a>,
     /// The manifest; empty where there is none.
     pub(super) json: Value,
+    dependencies: BTreeMap<String, Dependency>,
+}
+
+/// A dependency by its name; of two with one name, the one that is needed to run.
+#[derive(Debug)]
+struct Dependency {
+    /// `None` for what is no text.
+    range: Option<String>,
+    line: usize,
+    /// Needed only to develop and build.
+    is_dev: bool,
+    /// Installed for the package itself: no peer, and not optional.
+    is_own: bool,
 }
 
 const MANIFEST: &str = "package.json";
@@ -22,13 +35,28 @@ const GROUPS: [&str; 4] =
 impl<'a> Package<'a> {
     pub(super) fn load(project: &'a Project<'a>, dir: &'a str) -> Option<Self> {
         let at = Folder::new(project, dir);
-        Some(Self { at, json: at.json(MANIFEST)? })
+        Some(Self::new(at, at.json(MANIFEST)?))
+    }
+
+    fn new(at: Folder<'a>, json: Value) -> Self {
+        let mut dependencies: BTreeMap<String, Dependency> = BTreeMap::new();
+        for group in GROUPS {
+            let (is_dev, is_own) = (group == GROUPS[3], [GROUPS[0], GROUPS[3]].contains(&group));
+            for (name, range) in json.get(group).into_iter().flat_map(Value::members) {
+                let new = Dependency { range: range.text(), line: range.line, is_dev, is_own };
+                match dependencies.get_mut(name) {
+                    Some(known) if known.range.is_some() => known.is_own |= is_own,
+                    _ => drop(dependencies.insert(name.to_owned(), new)),
+                }
+            }
+        }
+        Self { at, json, dependencies }
     }
 
     /// A folder that has none.
     pub(super) fn without_manifest(project: &'a Project<'a>, dir: &'a str) -> Self {
         let json = Value { line: 1, kind: manifest::Kind::Table(Vec::new()) };
-        Self { at: Folder::new(project, dir), json }
+        Self::new(Folder::new(project, dir), json)
     }
 
     pub(super) fn has_manifest(&self) -> bool {
@@ -71,15 +99,13 @@ impl<'a> Package<'a> {
         members.filter_map(|(name, script)| Some((name, script.as_str()?)))
     }
 
-    /// The range of a dependency, and whether it is needed only to develop; of two, the one that is needed to run.
-    fn dependency(&self, name: &str) -> Option<(&Value, bool)> {
-        let ranges = GROUPS.iter().map(|group| (self.json.at(&[group, name]), *group == GROUPS[3]));
-        let mut ranges = ranges.filter_map(|(range, is_dev)| Some((range?, is_dev)));
-        ranges.find(|(range, _)| range.text().is_some())
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.dependencies.contains_key(name)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        GROUPS.iter().any(|group| self.json.at(&[group, name]).is_some())
+    /// Whether a dependency is installed for the package itself.
+    pub(super) fn has_own(&self, name: &str) -> bool {
+        self.dependencies.get(name).is_some_and(|dependency| dependency.is_own)
     }
 
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
@@ -88,17 +114,17 @@ impl<'a> Package<'a> {
 
     /// Whether a dependency is needed only to develop and build; `None` where there is none.
     pub(super) fn is_dev(&self, name: &str) -> Option<bool> {
-        self.dependency(name).map(|(_, is_dev)| is_dev)
+        self.dependencies.get(name).map(|dependency| dependency.is_dev)
     }
 
     /// Where a dependency stands.
     pub(super) fn place(&self, name: &str) -> Evidence {
-        self.line(self.dependency(name).map(|(range, _)| range.line))
+        self.line(self.dependencies.get(name).map(|dependency| dependency.line))
     }
 
     /// The first number of a dependency's range.
     pub(super) fn major(&self, name: &str) -> Option<u32> {
-        let range = self.dependency(name)?.0.text()?;
+        let range = self.dependencies.get(name)?.range.as_ref()?;
         let rest = &range[range.find(|c: char| c.is_ascii_digit())?..];
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..end].parse().ok()
@@ -137,6 +163,8 @@ impl<'a> Packages<'a> {
         let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("package.json"));
         let mut all: BTreeMap<&str, Package<'_>> =
             dirs.filter_map(|(dir, _)| Some((dir, Package::load(project, dir)?))).collect();
+        // One that says nothing is none.
+        all.retain(|_, package| package.has_manifest());
         for (dir, _) in project.tree.dirs().filter(|(_, entries)| entries.has(RUSH)) {
             // Rush needs no manifest at its root.
             all.entry(dir).or_insert_with(|| Package::without_manifest(project, dir));

@@ -1,6 +1,7 @@
 //! What becomes of a package, before it is known how it is installed and built.
 
 use super::{
+    programs::{self, Program, Provider},
     site,
     source::{self, Source},
     start::{Runner, Start, script},
@@ -134,10 +135,18 @@ impl Plan {
     }
 
     fn command(&mut self, unit: &Unit<'_>, start: &Start) {
-        if matches!(start.runner, Runner::Npm | Runner::Npx) && !unit.is_bun {
+        let command = start.command(unit.is_bun);
+        let programs = programs::of(unit, start);
+        let is_npm = |name: &str| ["npm", "npx"].contains(&name);
+        let by_npm = is_npm(&command[0]) || programs.iter().any(|p| p.is_called && is_npm(&p.name));
+        if by_npm && !unit.is_bun {
             self.facts.language = &NODE_BY_NPM;
         }
-        self.facts.start(start.command(unit.is_bun), start.rule.clone(), [start.place.clone()]);
+        let is_tool = |p: &Program| p.is_called && matches!(p.from, Provider::Package { .. });
+        if !is_npm(&command[0]) && programs.iter().any(is_tool) {
+            self.facts.env("PATH", path(unit));
+        }
+        self.facts.start(command, start.rule.clone(), [start.place.clone()]);
     }
 
     /// Starts nothing after all, and why.
@@ -149,11 +158,11 @@ impl Plan {
     }
 
     /// Starts what a `Procfile` says in place of a framework's server; it may need anything of the package.
-    pub(super) fn restart(&mut self, unit: &Unit<'_>, stated: Start) {
+    pub(super) fn restart(&mut self, unit: &Unit<'_>, mut stated: Start) {
         let Some(start) = self.start.take() else { return };
         self.command(unit, &stated);
-        let Start { rule, place, line, .. } = stated;
-        self.start = Some(Start { rule, place, line, ..start });
+        (stated.hook, stated.env) = (start.hook, start.env);
+        self.start = Some(stated);
         self.facts.takes.clear();
         self.is_contained = false;
     }
@@ -180,6 +189,18 @@ fn port(start: &Start, framework: Option<(u16, Rule)>, source: &Source) -> Optio
         }
     };
     Some(Port { number, rule, place, is_told })
+}
+
+/// The search path with the programs of dependencies, of the package and of its workspace.
+fn path(unit: &Unit<'_>) -> String {
+    let below = unit.run_in();
+    let mut folders = vec!["node_modules".to_owned()];
+    if below != "." {
+        folders.insert(0, join(&below, "node_modules"));
+    }
+    let bins = folders.iter().map(|folder| NODE_BY_NPM.in_home(&format!("{folder}/.bin")));
+    let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    bins.chain([system.to_owned()]).collect::<Vec<_>>().join(":")
 }
 
 fn of_framework() -> Rule {

@@ -3,10 +3,11 @@
 use super::{
     config::{EXTENSIONS, is_code},
     lines::{
-        call, called_script, delegates, is_development, served_folder, without_build,
-        without_environment,
+        call, called_script, commands, delegates, is_development, served_folder, several,
+        without_build, without_environment,
     },
     package::Package,
+    programs::MANAGERS,
 };
 use crate::detect::{prelude::*, shell};
 
@@ -32,8 +33,14 @@ pub(super) struct Start {
     pub(super) env: Vec<(String, String)>,
     /// The command as written.
     pub(super) line: String,
-    /// The same with the scripts it calls in place of the calls.
+    /// The same with the scripts it calls in place of the calls, without what builds.
     pub(super) expanded: String,
+    /// All that its script runs; what is run in place of it where that calls what an image need not have.
+    full: String,
+    /// Commands that a program runs at the same time.
+    parts: Vec<String>,
+    /// Whether `expanded` is run in place of `words` or the script.
+    is_rewritten: bool,
     /// The script that holds it.
     pub(super) script: Option<String>,
     /// A script that runs before it and builds.
@@ -59,8 +66,22 @@ impl Start {
     /// One that is in no script.
     fn new(runner: Runner, words: Vec<String>, rule: Rule, place: Evidence) -> Self {
         let (env, line) = (Vec::new(), words.join(" "));
-        let expanded = line.clone();
-        Self { runner, words, env, line, expanded, script: None, hook: None, rule, place }
+        let (expanded, full, parts) = (line.clone(), line.clone(), Vec::new());
+        let (is_rewritten, script, hook) = (false, None, None);
+        Self {
+            runner,
+            words,
+            env,
+            line,
+            expanded,
+            full,
+            parts,
+            is_rewritten,
+            script,
+            hook,
+            rule,
+            place,
+        }
     }
 
     /// A file for Node.js.
@@ -77,7 +98,8 @@ impl Start {
     /// The process of the package's `Procfile`; one of another language is not for us.
     pub(super) fn stated(package: &Package<'_>) -> Option<Self> {
         let process = package.at.procfile().filter(|process| !is_other_program(&process.line))?;
-        let expanded = expanded(package, without_build(&process.line));
+        let Expanded { line: expanded, is_replaced, parts } =
+            expand(package, without_build(&process.line));
         let runner = match process.command.first()?.as_str() {
             "node" => Runner::Node,
             "bun" => Runner::Bun,
@@ -88,7 +110,9 @@ impl Start {
         };
         let rule = Rule::Procfile(process.name);
         let start = Self::new(runner, process.command, rule, process.evidence);
-        Some(Self { line: process.line, expanded, ..start })
+        let is_rewritten = is_replaced && !calls_manager(&expanded);
+        let full = expanded.clone();
+        Some(Self { line: process.line, expanded, full, parts, is_rewritten, ..start })
     }
 
     /// Whether a `Procfile` says so.
@@ -102,12 +126,30 @@ impl Start {
     }
 
     pub(super) fn is_development(&self) -> bool {
-        is_development(&self.expanded)
+        match self.parts.is_empty() {
+            true => is_development(&self.expanded),
+            false => self.parts.iter().any(|part| is_development(part)),
+        }
     }
 
     /// Whether it starts a program of production: it is for no members of a workspace, and serves no folder of files.
     pub(super) fn is_production(&self) -> bool {
-        !self.is_development() && self.served_folder().is_none() && !delegates(&self.expanded)
+        let is_own = match self.parts.is_empty() {
+            true => !delegates(&self.expanded),
+            false => !self.parts.iter().any(|part| delegates(part)),
+        };
+        is_own && !self.is_development() && self.served_folder().is_none()
+    }
+
+    /// The line that is run in the end, with all that it calls.
+    pub(super) fn run_line(&self) -> String {
+        let is_shell = self.words.first().is_some_and(|word| word == "/bin/sh");
+        match self.words.is_empty() {
+            _ if self.is_rewritten => self.expanded.clone(),
+            false if !is_shell => self.words.join(" "),
+            false => self.expanded.clone(),
+            true => self.full.clone(),
+        }
     }
 
     /// The folder it serves, when it does nothing else, and whether one page answers for all paths.
@@ -123,6 +165,9 @@ impl Start {
 
     /// The command in exec form.
     pub(super) fn command(&self, is_bun: bool) -> Vec<String> {
+        if self.is_rewritten {
+            return exec_form(&with_exec(&self.expanded));
+        }
         if !self.words.is_empty() {
             return self.words.clone();
         }
@@ -167,6 +212,23 @@ impl Start {
         let code = words.iter().find(|word| is_code(word) || word.ends_with("bin/www"));
         let file = code.or_else(|| words.iter().find(|word| !word.starts_with('-')));
         file.map(|file| file.trim_start_matches("./"))
+    }
+}
+
+/// Whether a line calls a package manager that the image need not have.
+fn calls_manager(line: &str) -> bool {
+    let firsts =
+        commands(line).into_iter().filter_map(|c| without_environment(c).1.split(' ').next());
+    firsts.into_iter().any(|word| MANAGERS.contains(&word))
+}
+
+/// A chain whose last program takes the place of the shell, so that it gets the signals.
+fn with_exec(line: &str) -> String {
+    match line.rsplit_once(" && ") {
+        Some((head, last)) if !last.contains(['=', '&', '|', ';', '(']) => {
+            format!("{head} && exec {last}")
+        }
+        _ => line.to_owned(),
     }
 }
 
@@ -229,12 +291,21 @@ fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
         let builds = hook.is_some_and(|line| BUILDERS.iter().any(|word| line.contains(word)));
         let plain = if hook.is_some() && !builds { None } else { plain(package, bare) };
         let (runner, words) = plain.unwrap_or((Runner::Npm, Vec::new()));
+        let Expanded { line: expanded, is_replaced, parts } = expand(package, without_build(line));
+        let before_it = hook.filter(|_| !builds).map(|hook| format!("{hook} && "));
+        let full = format!("{}{line}", before_it.unwrap_or_default());
         return Some(Start {
             runner,
-            words,
             env,
             line: line.to_owned(),
-            expanded: expanded(package, without_build(line)),
+            full: expand(package, &full).line,
+            is_rewritten: words.is_empty()
+                && is_replaced
+                && hook.is_none()
+                && !calls_manager(&expanded),
+            words,
+            expanded,
+            parts,
             hook: builds.then_some(before),
             rule: Rule::Named(format!("scripts.{name}")),
             place: package.script_place(&name),
@@ -245,8 +316,18 @@ fn follow(package: &Package<'_>, name: &str) -> Option<Start> {
 }
 
 /// A line with the scripts it calls in place of the calls.
-fn expanded(package: &Package<'_>, line: &str) -> String {
-    let (mut left, mut done) = (CALLS_MAX, Vec::new());
+#[derive(Default)]
+struct Expanded {
+    line: String,
+    /// Whether it called them by a program that an image need not have.
+    is_replaced: bool,
+    /// What a program runs at the same time.
+    parts: Vec<String>,
+}
+
+fn expand(package: &Package<'_>, line: &str) -> Expanded {
+    let scripts: Vec<(&str, &str)> = package.scripts().collect();
+    let (mut left, mut done, mut all) = (CALLS_MAX, Vec::new(), Expanded::default());
     // A stack of our own: scripts may call each other.
     let mut pending = vec![line.to_owned()];
     while let Some(next) = pending.pop() {
@@ -254,21 +335,44 @@ fn expanded(package: &Package<'_>, line: &str) -> String {
         // Elsewhere, scripts are another package's.
         let is_here = !next.starts_with("cd ");
         let chain = next.split_once("&&").or_else(|| next.split_once(';'));
+        let bare = without_environment(next).1;
+        let program = bare.split_whitespace().next().unwrap_or_default();
         let called = || {
-            let (name, rest) = call(without_environment(next).1)?;
-            Some((package.script(name)?, rest))
+            let (name, rest) = call(bare)?;
+            let is_program = MANAGERS.contains(&program) && !name.contains(':');
+            let script = package.script(name).or_else(|| is_program.then_some(name))?;
+            Some((script, rest))
         };
         if let Some((first, rest)) = chain.filter(|_| is_here) {
             pending.extend([rest.to_owned(), first.to_owned()]);
+        } else if let Some((lines, in_order)) = several(bare, &scripts).filter(|_| left > 0) {
+            left -= 1;
+            if in_order {
+                all.is_replaced = true;
+                pending.extend(lines.into_iter().rev());
+            } else {
+                let part = |line: String| {
+                    call(&line)
+                        .and_then(|(name, _)| package.script(name))
+                        .map_or(line.clone(), str::to_owned)
+                };
+                all.parts = lines.into_iter().map(part).collect();
+                done.push(next.to_owned());
+            }
         } else if let Some((script, rest)) = called().filter(|_| is_here && left > 0) {
             left -= 1;
+            all.is_replaced |= MANAGERS.contains(&program);
             let rest = rest.into_iter().filter(|word| *word != "--");
-            pending.push(std::iter::once(script).chain(rest).collect::<Vec<_>>().join(" "));
+            let set = next[..next.len() - bare.len()].trim();
+            let set = Some(set).filter(|set| !set.is_empty());
+            let words = set.into_iter().chain([script]).chain(rest);
+            pending.push(words.collect::<Vec<_>>().join(" "));
         } else {
             done.push(next.to_owned());
         }
     }
-    done.join(" && ")
+    all.line = done.join(" && ");
+    all
 }
 
 /// Calls of scripts that are followed in one line.

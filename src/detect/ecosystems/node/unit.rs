@@ -3,6 +3,7 @@
 use super::{
     manager::{self, Manager, Tool},
     package::{Package, Packages},
+    references,
     start::{self, Runner},
     version::{self, BUN, NODE},
 };
@@ -15,9 +16,11 @@ pub(super) struct Unit<'a> {
     /// Where its dependencies are installed: itself, or the root of its workspace.
     pub(super) root: &'a Package<'a>,
     pub(super) manager: Manager,
-    /// The major of Node.js, and why.
+    /// The major of Node.js.
     pub(super) node: u32,
-    version: Decision,
+    /// What is known of its version, and why.
+    pub(super) version: Version,
+    decision: Decision,
     /// Bun runs it, not only installs it.
     pub(super) is_bun: bool,
 }
@@ -38,9 +41,10 @@ impl<'a> Unit<'a> {
         manager: Manager,
     ) -> Self {
         let root = packages.root_of(package);
-        let (node, version) = version::decide(package, root);
+        let (version, decision) = version::decide(package, root);
         let is_bun = runs_on_bun(package, &manager);
-        Self { packages, package, root, manager, node, version, is_bun }
+        let node = version.major;
+        Self { packages, package, root, manager, node, version, decision, is_bun }
     }
 
     pub(super) fn at(&self) -> Folder<'a> {
@@ -54,18 +58,30 @@ impl<'a> Unit<'a> {
         (facts.id, facts.tool) = (id, self.manager.tool.id());
         facts.name = self.package.name().unwrap_or_default().to_owned();
         facts.decide(What::Language, id, rule, [place]);
-        facts.decisions.extend([self.manager.decision.clone(), self.version.clone()]);
+        facts.decisions.extend([self.manager.decision.clone(), self.decision.clone()]);
         if self.is_bun {
-            facts.set("v", self.manager.bun_tag());
+            facts.set("v", self.bun_tag());
             facts.set("stage", "");
         } else {
-            version::set(&mut facts, self.node);
+            version::set(&mut facts, self.version, self.at().project.bases);
         }
         if self.is_member() {
             facts.workspace = self.root.at.dir.to_owned();
         }
         facts.exclude = EXCLUDED.map(str::to_owned).to_vec();
         facts
+    }
+
+    /// The version of Bun that is pinned, as far as it is.
+    fn bun_tag(&self) -> String {
+        let engine = self.package.json.str_at(&["engines", "bun"]).map(str::to_owned);
+        let stated = self.manager.bun().map(str::to_owned).into_iter();
+        let managed = self.at().managed(&BUN).into_iter().map(|pin| pin.version);
+        let all = stated.chain(managed).chain(engine);
+        let mut versions = all.filter_map(|text| Version::parse(&text));
+        versions
+            .find(|version| version.minor.is_some())
+            .map_or_else(|| "1".to_owned(), |version| version.to_string())
     }
 
     /// TypeScript where there is a `tsconfig.json`, or files and a compiler for them.
@@ -131,6 +147,22 @@ impl<'a> Unit<'a> {
     /// A folder below that of the workspace; `.` for that itself.
     pub(super) fn below_root(&self, dir: &str) -> String {
         relative(self.root.at.dir, dir)
+    }
+
+    /// Folders beside the package that its dependencies are links to.
+    pub(super) fn linked(&self) -> impl Iterator<Item = String> {
+        let own = self.at().dir;
+        references::linked(self.package)
+            .filter(move |dir| !is_below(dir, own) && !is_below(own, dir))
+    }
+
+    /// Folder of the package in the image, below its home; `.` for that itself.
+    pub(super) fn run_in(&self) -> String {
+        match self.is_member() {
+            true => self.below_root(self.at().dir),
+            false if self.linked().next().is_some() => self.at().dir.to_owned(),
+            false => ".".to_owned(),
+        }
     }
 
     /// A step of the build that runs in the folder of the package.

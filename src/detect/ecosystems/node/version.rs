@@ -27,6 +27,8 @@ const fn node(wolfi: &'static [&'static str], debian: &'static [&'static str]) -
 
 /// Bun; `{stage}` is the end of the tag of the image that builds.
 pub(super) static BUN: Language = Language {
+    version_files: &[".bun-version"],
+    version_tools: &["bun"],
     images: Images { official: WITH_BUN, wolfi: BUN_FOR_ALL, debian: BUN_FOR_ALL },
     ..NOTHING
 };
@@ -53,12 +55,25 @@ const CODENAMES: &[&str] = &[
     "jod", "krypton",
 ];
 
-/// The end of the official image's tag for a major.
+/// The end of the official image's tag.
 ///
 /// From 12 on it is the newest Debian their last release was built for (github.com/nodejs/docker-node); older ones are on
-/// Debian releases that are gone, where the tag without a suite is the surest.
-fn suite(major: u32) -> &'static str {
+/// Debian releases that are gone, where the tag without a suite is the surest. So it is for releases before that Debian.
+fn suite(version: Version) -> &'static str {
+    let (major, minor, patch) = version.triple();
+    let first = match (version.patch, major) {
+        (None, _) => 0,
+        (_, 12) => 23,
+        (_, 14) => 18,
+        (_, 17 | 19) => 0,
+        (_, 18) => 17,
+        (_, 20) => 4,
+        (_, 16) if patch < 2 => 21,
+        (_, 16) => 20,
+        _ => 0,
+    };
     match major {
+        _ if minor < first => "slim",
         4 | 6 | 9 | 11 => "slim",
         8 | 10 | 13 | 15 => "buster-slim",
         12 | 14 | 17 | 19 => "bullseye-slim",
@@ -66,76 +81,99 @@ fn suite(major: u32) -> &'static str {
     }
 }
 
-/// Names the images and packages of a major.
-pub(super) fn set(facts: &mut Facts, major: u32) {
-    facts.set("v", major);
-    facts.set("suite", suite(major));
+/// Names the images and packages of a version; packages are of a major.
+pub(super) fn set(facts: &mut Facts, version: Version, family: Family) {
+    let is_exact = family == Family::Official;
+    facts.set("v", if is_exact { version } else { version.major_only() });
+    facts.set("suite", suite(version));
 }
 
-/// The major to build and run with, and why.
+/// The version to build and run with, and why: a major, or what a pin narrows it down to.
 ///
 /// `engines` says what the project runs on, so it decides; what is pinned chooses within it: in the manifest of the package,
 /// by files of version managers in its folder and those above, in the manifest of its workspace.
-pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (u32, Decision) {
-    let decision = |major: u32, rule: Rule, places: Vec<Evidence>| {
-        Decision::new(What::Version, major.to_string(), rule, places)
+pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (Version, Decision) {
+    let decision = |version: Version, rule: Rule, places: Vec<Evidence>| {
+        Decision::new(What::Version, version.to_string(), rule, places)
     };
     if let Some(pin) = pins::stated(package.at.project, package.at.dir)
-        && let Some(major) = major(&pin.version)
+        && let Some(version) = pinned(&pin.version)
     {
         let rule = Fixed::VersionInSettings.into();
-        return (major, decision(major, rule, vec![pin.evidence]));
+        return (version, decision(version, rule, vec![pin.evidence]));
     }
     let both = [Some(package), Some(root).filter(|root| root.at.dir != package.at.dir)];
     let both = || both.into_iter().flatten();
-    let engines = both().find_map(engines).or_else(|| rush(root));
-    let engines = engines.and_then(|pin| Some((Range::parse(&pin.version)?, pin)));
-    let allows = |major: u32| engines.as_ref().is_none_or(|(range, _)| allows(range, major));
     let (mut chosen, mut lost) = (None, Vec::new());
+    let engines = both().find_map(engines).or_else(|| rush(root));
+    let engines = engines.and_then(|pin| match Range::parse(&pin.version) {
+        Some(range) => Some((range, pin)),
+        None => {
+            lost.push((pin, Fixed::NoVersion));
+            None
+        }
+    });
+    let allows = |v: Version| engines.as_ref().is_none_or(|(range, _)| range.allows(v));
     let stated = pins(package).into_iter().chain(package.at.managed(&NODE));
     let shared = both().skip(1).flat_map(pins);
     for pin in stated.chain(shared) {
-        match (major(&pin.version), &chosen) {
-            (Some(major), None) if allows(major) => chosen = Some((major, pin)),
+        match (pinned(&pin.version), &chosen) {
+            (Some(version), None) if allows(version) => chosen = Some((version, pin)),
+            (None, None) => lost.push((pin, Fixed::NoVersion)),
             (_, None) if engines.is_some() => lost.push((pin, Fixed::RangeForbids)),
-            (Some(other), Some((major, _))) if engines.is_none() && other != *major => {
+            (Some(other), Some((version, _))) if engines.is_none() && other != *version => {
                 lost.push((pin, Fixed::OtherPinFirst));
             }
             _ => {}
         }
     }
-    let suited = suited(package).filter(|(major, _)| allows(*major));
-    let (major, rule, places) = match (chosen, engines, suited) {
-        (Some((major, pin)), None, _) => (major, Rule::Named(pin.rule), vec![pin.evidence]),
-        (Some((major, pin)), Some((_, by)), _) => {
+    let suited = suited(package).map(|(major, name)| (of_major(major), name));
+    let suited = suited.filter(|(version, _)| allows(*version));
+    let (version, rule, places) = match (chosen, engines, suited) {
+        (Some((version, pin)), None, _) => (version, Rule::Named(pin.rule), vec![pin.evidence]),
+        (Some((version, pin)), Some((range, by)), _) => {
             let rule = Rule::Within(pin.rule, by.rule, by.version);
-            (major, rule, vec![pin.evidence, by.evidence])
+            (narrowed(&range, version), rule, vec![pin.evidence, by.evidence])
         }
         (None, Some((range, by)), suited) => {
-            let major = suited.map_or_else(|| best(&range), |(major, _)| major);
-            (major, Rule::Range(by.rule, by.version), vec![by.evidence])
+            let version = suited.map_or_else(|| best(&range), |(v, _)| narrowed(&range, v));
+            (version, Rule::Range(by.rule, by.version), vec![by.evidence])
         }
-        (None, None, Some((major, name))) => {
-            (major, Rule::BuildsWith(name), vec![package.place(name)])
+        (None, None, Some((version, name))) => {
+            (version, Rule::BuildsWith(name), vec![package.place(name)])
         }
-        (None, None, None) => (DEFAULT, Fixed::NothingPins.into(), Vec::new()),
+        (None, None, None) => {
+            let unknown = lost.first().map(|(pin, _)| pin.version.clone());
+            let told = |text| Rule::NotUnderstood(text, "version of Node.js");
+            let rule = unknown.map_or(Fixed::NothingPins.into(), told);
+            (of_major(DEFAULT), rule, Vec::new())
+        }
     };
     let with_lost =
         |all: Decision, (pin, why): (Pin, Fixed)| all.not(pin.version, Some(pin.evidence), why);
-    (major, lost.into_iter().fold(decision(major, rule, places), with_lost))
+    (version, lost.into_iter().fold(decision(version, rule, places), with_lost))
 }
 
-fn allows(range: &Range, major: u32) -> bool {
-    range.allows(Version { major, minor: None, patch: None })
+fn of_major(major: u32) -> Version {
+    Version { major, minor: None, patch: None }
 }
 
-/// The default if the range allows it, else the highest long-term release in it, else the highest, else the lowest named.
-fn best(range: &Range) -> u32 {
-    let known = || MAJORS.iter().rev().copied().filter(|major| allows(range, *major));
-    let default = Some(DEFAULT).filter(|major| allows(range, *major));
-    let named = range.lowest_major().filter(|major| *major > 0);
-    let found = default.or_else(|| known().find(|major| major % 2 == 0));
-    found.or_else(|| known().next()).or(named).unwrap_or(DEFAULT)
+/// A version whose newest release the range allows: the one that is asked for, else the newest of that major in the range.
+fn narrowed(range: &Range, version: Version) -> Version {
+    let newest = || range.newest().filter(|newest| newest.major == version.major);
+    if range.allows_newest(version) { version } else { newest().unwrap_or(version) }
+}
+
+/// The default if the range allows its newest release, else the highest long-term release of which it does, else the highest,
+/// else the newest that the range names, else the lowest.
+fn best(range: &Range) -> Version {
+    let all = || MAJORS.iter().rev().copied();
+    let fits = |major: &u32| range.allows_newest(of_major(*major));
+    let majors = || std::iter::once(DEFAULT).chain(all().filter(|major| major % 2 == 0));
+    let found = majors().chain(all()).find(fits).map(of_major);
+    let newest = || range.newest().filter(|newest| range.allows(*newest));
+    let named = || range.lowest_major().filter(|major| *major > 0).map(of_major);
+    found.or_else(newest).or_else(named).unwrap_or(of_major(DEFAULT))
 }
 
 fn engines(package: &Package<'_>) -> Option<Pin> {
@@ -179,24 +217,26 @@ fn meteor(at: Folder<'_>) -> Option<Pin> {
     Some(Pin::new(node, METEOR, at.path(METEOR), 1))
 }
 
-/// The major that a pin stands for: a version, a range, or a name such as `lts/hydrogen`.
-fn major(pin: &str) -> Option<u32> {
+/// The version that a pin stands for: a version, a range, or a name such as `lts/hydrogen`.
+fn pinned(pin: &str) -> Option<Version> {
     let pin = pin.trim().trim_matches(['"', '\'']).to_lowercase();
     let pin = pin.strip_prefix("node@").or_else(|| pin.strip_prefix("node-")).unwrap_or(&pin);
     match pin {
-        "node" | "latest" | "current" | "stable" | "*" => return Some(NEWEST),
-        "lts" | "lts/*" | "--lts" => return Some(DEFAULT),
+        "node" | "latest" | "current" | "stable" | "*" => return Some(of_major(NEWEST)),
+        "lts" | "lts/*" | "--lts" => return Some(of_major(DEFAULT)),
         _ => {}
     }
     let codename = |name: &str| (4..).step_by(2).zip(CODENAMES).find(|(_, known)| **known == name);
-    let codename = |name| codename(name).map(|(major, _)| major);
+    let codename = |name| codename(name).map(|(major, _)| of_major(major));
     if let Some(name) = pin.strip_prefix("lts/").or_else(|| pin.strip_prefix("lts-")) {
         if let Some(back) = name.strip_prefix('-').and_then(|n| n.parse::<u32>().ok()) {
-            return DEFAULT.checked_sub(back.checked_mul(2)?).filter(|major| *major >= 4);
+            let major = DEFAULT.checked_sub(back.checked_mul(2)?);
+            return major.filter(|major| *major >= 4).map(of_major);
         }
         return codename(name);
     }
-    let number = || Version::parse(pin).map(|version| version.major).filter(|major| *major > 0);
+    let is_one = !pin.contains(['|', ' ']);
+    let number = || Version::parse(pin).filter(|version| version.major > 0 && is_one);
     let by_range = || Range::parse(pin).map(|range| best(&range));
     codename(pin).or_else(number).or_else(by_range)
 }
@@ -240,32 +280,41 @@ mod tests {
 
     #[test]
     fn pins_of_every_form_stand_for_a_major() {
-        let check = |pin: &str, expected: Option<u32>| assert_eq!(major(pin), expected, "{pin}");
-        check("v18.19.0", Some(18));
-        check("20", Some(20));
-        check("lts/*", Some(DEFAULT));
-        check("lts/-1", Some(22));
-        check("lts/hydrogen", Some(18));
-        check("Iron", Some(20));
-        check("node", Some(NEWEST));
-        check("^16.13.0", Some(16));
-        check(">=14", Some(DEFAULT));
-        check("18.x", Some(18));
+        let check = |pin: &str, expected: Option<&str>| {
+            assert_eq!(pinned(pin).map(|v| v.to_string()).as_deref(), expected, "{pin}")
+        };
+        check("v18.19.0", Some("18.19.0"));
+        check("20", Some("20"));
+        check("20.11", Some("20.11"));
+        check("lts/*", Some("24"));
+        check("lts/-1", Some("22"));
+        check("lts/hydrogen", Some("18"));
+        check("Iron", Some("20"));
+        check("node", Some("26"));
+        check("^16.13.0", Some("16"));
+        check(">=14", Some("24"));
+        check("18.x", Some("18"));
+        check("18 || 20", Some("20"));
         check("system", None);
         check("lts/-99", None);
     }
 
     #[test]
     fn ranges_resolve_to_the_default_or_the_nearest_long_term_release() {
-        let check = |range: &str, expected: u32| {
-            assert_eq!(best(&Range::parse(range).unwrap()), expected, "{range}");
+        let check = |range: &str, expected: &str| {
+            assert_eq!(best(&Range::parse(range).unwrap()).to_string(), expected, "{range}");
         };
-        check(">=18", DEFAULT);
-        check(">=16 <20", 18);
-        check("19.x", 19);
-        check("<=16", 16);
-        check("^28.0.0", 28);
-        check(">=12 <13 || 14.x", 14);
+        check(">=18", "24");
+        check(">=16 <20", "18");
+        check("19.x", "19");
+        check("<=16", "16");
+        check("^28.0.0", "28");
+        check(">=12 <13 || 14.x", "14");
+        check("20.11.1", "20.11.1");
+        check("~20.11.0", "20.11");
+        check(">=18.0.0 <20.10.0", "18");
+        check(">=20.5 <=20.11.1", "20.11.1");
+        check(">=20 <20.10", "20.9");
     }
 
     #[test]
@@ -280,23 +329,39 @@ mod tests {
         write("a/package.json", "{}");
         write("b/package.json", r#"{"volta": {"node": "22.1.0"}}"#);
         write("c/package.json", r#"{"engines": {"node": ">=22"}}"#);
+        let both = r#"{"engines": {"node": "<=20.9.0"}, "volta": {"node": "20"}}"#;
+        write("d/package.json", both);
+        write("e/package.json", r#"{"engines": {"node": "my own"}}"#);
+        write("e/.tool-versions", "nodejs 24\n");
         let tree = crate::detect::Tree::walk(dir.path(), &[]).unwrap();
         let settings = crate::detect::settings::Settings::default();
         let project = Project { tree: &tree, bases: Family::Official, settings: &settings };
-        let check = |dir, major: u32, rule: &str| {
+        let check = |dir, version: &str, rule: &str| {
             let package = Package::load(&project, dir).unwrap();
             let (found, decision) = decide(&package, &package);
-            assert_eq!((found, decision.rule.to_string().as_str()), (major, rule));
+            let rule_of = decision.rule.to_string();
+            assert_eq!((found.to_string().as_str(), rule_of.as_str()), (version, rule));
+            decision.rejected
         };
-        check("a", 20, ".tool-versions");
-        check("b", 22, "volta.node");
-        check("c", 24, "engines.node `>=22`");
+        check("a", "20.11.0", ".tool-versions");
+        check("b", "22.1.0", "volta.node");
+        check("c", "24", "engines.node `>=22`");
+        check("d", "20.9.0", "volta.node, within engines.node `<=20.9.0`");
+        let lost = check("e", "24", ".tool-versions");
+        assert_eq!(lost[0].value, "my own");
     }
 
     #[test]
     fn tags_are_of_a_suite_that_the_major_was_built_for() {
-        assert_eq!(suite(22), "bookworm-slim");
-        assert_eq!(suite(14), "bullseye-slim");
-        assert_eq!(suite(28), "bookworm-slim");
+        let check = |version: &str, expected: &str| {
+            assert_eq!(suite(Version::parse(version).unwrap()), expected, "{version}");
+        };
+        check("22", "bookworm-slim");
+        check("14", "bullseye-slim");
+        check("28", "bookworm-slim");
+        check("22.1.0", "bookworm-slim");
+        check("18.12.1", "slim");
+        check("18.20.4", "bookworm-slim");
+        check("16.20.1", "slim");
     }
 }

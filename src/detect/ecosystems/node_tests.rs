@@ -1,0 +1,264 @@
+//! Small trees of Node.js: what is started, what that needs, what of it is told.
+
+use super::compiled_tests::{only, services};
+use crate::detect::Service;
+
+fn commands(service: &Service) -> Vec<&str> {
+    let build = &service.spec.build;
+    let early = build.dependencies.iter().flat_map(|step| &step.commands);
+    early.chain(&build.commands).map(String::as_str).collect()
+}
+
+const SERVER: (&str, &str) =
+    ("server.js", "require('http').createServer(f).listen(process.env.PORT || 3000)\n");
+
+/// The command of a package with these scripts and these other members.
+#[track_caller]
+fn started(scripts: &str, members: &str) -> (String, bool) {
+    let manifest = format!("{{\"name\": \"a\", \"scripts\": {scripts}{members}}}");
+    let lock = "{\"lockfileVersion\": 3}";
+    let found = only(&[("package.json", &manifest), ("package-lock.json", lock), SERVER]);
+    let is_pruned = commands(&found).iter().any(|command| command.contains("--omit=dev"));
+    (found.spec.runtime.command.join(" "), is_pruned)
+}
+
+#[test]
+fn every_program_that_the_start_names_is_in_the_image() {
+    let check = |scripts: &str, expected: &str| {
+        let (command, _) = started(scripts, ", \"dependencies\": {\"express\": \"4\"}");
+        assert_eq!(command, expected, "{scripts}");
+    };
+    check(r#"{"start": "pnpm serve", "serve": "node server.js"}"#, "node server.js");
+    check(
+        r#"{"start": "yarn migrate && A=b bun run serve", "migrate": "node m.js", "serve": "node server.js"}"#,
+        "/bin/sh -c node m.js && A=b node server.js",
+    );
+    check(
+        r#"{"start": "npm-run-all db:* serve", "db:a": "node a", "db:b": "node b", "serve": "node server.js"}"#,
+        "/bin/sh -c node a && node b && exec node server.js",
+    );
+    check(
+        r#"{"start": "run-s db serve", "db": "npm run m && node s", "m": "node m", "serve": "node server.js"}"#,
+        "/bin/sh -c node m && node s && exec node server.js",
+    );
+    check(
+        r#"{"start": "run-p web:*", "web:a": "node server.js", "web:b": "node b.js"}"#,
+        "npm run start",
+    );
+    check(r#"{"start": "concurrently \"npm:dev\" \"vite\"", "dev": "vite"}"#, "node server.js");
+}
+
+#[test]
+fn what_the_start_runs_is_not_pruned() {
+    let check = |start: &str, dev: &str, is_pruned: bool| {
+        let scripts = format!("{{\"start\": \"{start}\"}}");
+        let members = format!(
+            ", \"dependencies\": {{\"express\": \"4\", \"sequelize\": \"6\"}}, \"devDependencies\": {{\"{dev}\": \"1\"}}"
+        );
+        assert_eq!(started(&scripts, &members).1, is_pruned, "{start}");
+    };
+    check("dotenv -- node server.js", "dotenv-cli", false);
+    check("sequelize db:migrate && node server.js", "sequelize-cli", false);
+    check("node -r dotenv/config server.js", "dotenv", false);
+    check("node --import @swc-node/register server.js", "@swc-node/register", false);
+    check("node node_modules/.bin/tool server.js", "tool", false);
+    check("cross-env A=b mkdir x && node server.js", "cross-env", false);
+    check("cross-env A=b node server.js", "cross-env", true);
+    check("knowsnobody serve", "jest", false);
+    check("mkdir -p data && node server.js", "jest", true);
+    check("node server.js", "dotenv-cli", true);
+}
+
+#[test]
+fn the_lock_file_tells_whose_program_it_is() {
+    let lock = |dev: &str| {
+        format!(
+            "{{\"lockfileVersion\": 3, \"packages\": {{\"node_modules/@x/tools\": {{{dev}\"bin\": {{\"serve-it\": \"c.js\"}}}}}}}}"
+        )
+    };
+    let manifest = r#"{"scripts": {"start": "serve-it server.js"}, "dependencies": {"express": "4"}, "devDependencies": {"jest": "1"}}"#;
+    let check = |dev: &str, is_pruned: bool| {
+        let lock = lock(dev);
+        let found = only(&[("package.json", manifest), ("package-lock.json", &lock), SERVER]);
+        assert_eq!(commands(&found)[0].contains("--omit=dev"), is_pruned);
+    };
+    check("", true);
+    check("\"dev\": true, ", false);
+}
+
+#[test]
+fn a_procfile_may_name_programs_of_dependencies() {
+    let manifest = r#"{"scripts": {"start": "node server.js"}, "dependencies": {"pm2": "5"}}"#;
+    let found = only(&[
+        ("package.json", manifest),
+        ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n"),
+        ("Procfile", "web: pm2-runtime server.js\n"),
+        SERVER,
+    ]);
+    assert_eq!(found.spec.runtime.command, ["pm2-runtime", "server.js"]);
+    assert!(found.spec.runtime.env["PATH"].starts_with("/app/node_modules/.bin:"));
+    assert_eq!(services(&[("package.json", "{}"), SERVER]).len(), 1);
+}
+
+fn install(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let found = only(&[files, &[SERVER]].concat());
+    (found.spec.build.dependencies[0].files.clone(), found.spec.build.packages)
+}
+
+#[test]
+fn the_install_sees_all_that_manifests_and_settings_refer_to() {
+    let check = |files: &[(&str, &str)], expected: &[&str]| {
+        let (seen, _) = install(files);
+        assert!(
+            expected.iter().all(|path| seen.iter().any(|s| s == path)),
+            "{seen:?} {expected:?}"
+        );
+    };
+    let with =
+        |members: &str| format!("{{\"scripts\": {{\"start\": \"node server.js\"}}, {members}}}");
+    let archive =
+        with("\"dependencies\": {\"x\": \"file:./vendor/lib/x.tgz\", \"y\": \"link:../y\"}");
+    check(&[("package.json", &archive), ("vendor/lib/x.tgz", "")], &["vendor/lib/x.tgz"]);
+    let patched = with(
+        "\"dependencies\": {\"x\": \"1\"}, \"pnpm\": {\"patchedDependencies\": {\"x\": \"fixes/x.patch\"}}",
+    );
+    check(&[("package.json", &patched), ("fixes/x.patch", "")], &["fixes/x.patch"]);
+    let plain = with("\"dependencies\": {\"x\": \"1\"}");
+    let settings = "packages:\n  - p\npatchedDependencies:\n  x: fixes/y.patch\n";
+    check(
+        &[("package.json", &plain), ("pnpm-workspace.yaml", settings), ("fixes/y.patch", "")],
+        &["fixes/y.patch", "pnpm-workspace.yaml"],
+    );
+    check(
+        &[
+            ("package.json", &plain),
+            ("yarn.lock", "# yarn lockfile v1\n"),
+            (".yarnrc", "yarn-path \".yarn/releases/yarn.js\"\nyarn-offline-mirror \"./mirror\"\n"),
+            (".yarn/releases/yarn.js", ""),
+            ("mirror/x.tgz", ""),
+        ],
+        &[".yarn/releases/yarn.js", "mirror"],
+    );
+    check(
+        &[("package.json", &plain), (".npmrc", "cafile=certs/ca.pem\n"), ("certs/ca.pem", "")],
+        &["certs/ca.pem"],
+    );
+    let script =
+        with("\"dependencies\": {\"x\": \"1\"}, \"overrides\": {\"y\": {\"z\": \"file:z.tgz\"}}");
+    check(&[("package.json", &script), ("z.tgz", "")], &["z.tgz"]);
+}
+
+#[test]
+fn a_reference_that_only_its_manager_knows_gives_the_install_the_whole_tree() {
+    let manifest =
+        r#"{"scripts": {"start": "node server.js"}, "dependencies": {"x": "exec:./x.js"}}"#;
+    let found =
+        only(&[("package.json", manifest), ("yarn.lock", "__metadata:\n  version: 8\n"), SERVER]);
+    assert!(
+        found.spec.build.dependencies.is_empty() && commands(&found)[1].contains("yarn install")
+    );
+}
+
+#[test]
+fn git_is_there_where_something_refers_to_a_repository() {
+    let check = |members: &str, lock: (&str, &str), expected: bool| {
+        let manifest = format!("{{\"scripts\": {{\"start\": \"node server.js\"}}, {members}}}");
+        let (_, packages) = install(&[("package.json", &manifest), lock]);
+        assert_eq!(packages.contains(&"git".to_owned()), expected, "{members} {lock:?}");
+    };
+    let (plain, none) = ("\"dependencies\": {\"x\": \"1\"}", ("README.md", ""));
+    check(plain, none, false);
+    check("\"dependencies\": {\"x\": \"someone/x\"}", none, true);
+    check(
+        "\"dependencies\": {\"x\": \"1\"}, \"overrides\": {\"y\": {\".\": \"git+ssh://git@h/y\"}}",
+        none,
+        true,
+    );
+    check(
+        "\"dependencies\": {\"x\": \"1\"}, \"resolutions\": {\"y\": \"https://h/y.git\"}",
+        none,
+        true,
+    );
+    check(plain, ("package-lock.json", "{\n\"resolved\": \"git+https://h/y.git#1\"\n}"), true);
+    check(plain, ("package-lock.json", "{\n\"resolved\": \"https://h/y.tgz\"\n}"), false);
+    check(
+        plain,
+        (
+            "pnpm-lock.yaml",
+            "lockfileVersion: '9.0'\npackages:\n  y:\n    resolution: {type: git, repo: x}\n",
+        ),
+        true,
+    );
+    check(
+        plain,
+        ("yarn.lock", "# yarn lockfile v1\ny@x:\n  resolved \"https://h/y.git#1\"\n"),
+        true,
+    );
+}
+
+#[test]
+fn a_package_that_another_depends_on_by_its_path_is_a_library_and_lies_beside_it() {
+    let found = only(&[
+        (
+            "app/package.json",
+            r#"{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4", "lib": "file:../lib"}}"#,
+        ),
+        ("app/server.js", SERVER.1),
+        (
+            "lib/package.json",
+            r#"{"name": "lib", "main": "index.js", "scripts": {"start": "node index.js"}, "dependencies": {"ms": "2"}}"#,
+        ),
+        ("lib/index.js", "module.exports = 1\n"),
+    ]);
+    let copied: Vec<&str> = found.spec.runtime.copy.iter().map(|copy| copy.to.as_str()).collect();
+    assert_eq!(
+        (copied.as_slice(), found.spec.runtime.workdir.as_deref()),
+        (&["/app/lib", "/app/app"][..], Some("/app/app"))
+    );
+}
+
+#[test]
+fn ranges_of_a_package_manager_count_in_all_places() {
+    let check = |members: &str, lock: (&str, &str), expected: &str| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node server.js\"}}, \"dependencies\": {{\"x\": \"1\"}}, {members}}}"
+        );
+        let found = only(&[("package.json", &manifest), lock, SERVER]);
+        assert_eq!(commands(&found)[0], expected, "{members}");
+    };
+    let pnpm = ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    check("\"packageManager\": \"pnpm@^11.8.0\"", pnpm, "npm install -g 'pnpm@^11.8.0'");
+    check("\"packageManager\": \"pnpm@9.1.0+sha512.0a\"", pnpm, "npm install -g pnpm@9.1.0");
+    check("\"engines\": {\"pnpm\": \">=10.2\"}", pnpm, "npm install -g 'pnpm@>=10.2'");
+    check("\"engines\": {\"pnpm\": \">=8\"}", pnpm, "npm install -g pnpm@9");
+    let dev =
+        "\"devEngines\": {\"packageManager\": {\"name\": \"pnpm\", \"version\": \"^10.0.0\"}}";
+    check(dev, pnpm, "npm install -g 'pnpm@^10.0.0'");
+    let old = ("yarn.lock", "# THIS\n__metadata:\n  version: 4\n");
+    check("\"private\": true", old, "npm install -g --force @yarnpkg/cli-dist@2");
+    let npm = ("package-lock.json", "{}");
+    check("\"packageManager\": \"npm@^10.2\"", npm, "npm install -g 'npm@^10.2'");
+    check("\"engines\": {\"npm\": \">=10\"}", npm, "npm ci --no-audit --no-fund");
+}
+
+#[test]
+fn a_pin_that_is_not_understood_is_told() {
+    let found = only(&[("package.json", "{\"name\": \"a\"}"), (".nvmrc", "the-newest\n"), SERVER]);
+    let is_version = |d: &&crate::detect::Decision| d.what == crate::detect::What::Version;
+    let decision = found.decisions.iter().find(is_version).unwrap();
+    assert_eq!(decision.rule.to_string(), "default, `the-newest` is no version of Node.js");
+    assert_eq!(decision.rejected[0].value, "the-newest");
+}
+
+#[test]
+fn bun_is_of_the_version_that_is_pinned() {
+    let check = |files: &[(&str, &str)], expected: &str| {
+        let start = ("package.json", "{\"scripts\": {\"start\": \"bun server.ts\"}}");
+        let server = ("server.ts", "Bun.serve({ port: 3000, fetch: f })\n");
+        let found = only(&[files, &[start, server]].concat());
+        assert!(super::compiled_tests::build_base(&found).ends_with(expected), "{files:?}");
+    };
+    check(&[(".bun-version", "1.1.30\n")], "bun:1.1.30");
+    check(&[(".tool-versions", "bun 1.2\n")], "bun:1.2");
+    check(&[], "bun:1");
+}
