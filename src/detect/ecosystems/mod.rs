@@ -20,6 +20,8 @@ mod nim_tests;
 pub mod node;
 pub mod php;
 pub mod python;
+#[cfg(test)]
+mod python_tests;
 pub mod ruby;
 pub mod rust;
 #[cfg(test)]

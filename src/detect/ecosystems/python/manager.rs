@@ -173,11 +173,13 @@ pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version
     };
     if !c.adds.is_empty() {
         let adds: Vec<String> = c.adds.iter().map(|name| quote(name)).collect();
-        // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added.
-        let pip = if manager.is_uv() { "uv pip" } else { "pip" };
+        // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added; `UV_PYTHON` would
+        // win over `VIRTUAL_ENV`.
+        let uv_pip = format!("uv pip install --python {VENV}");
+        let install = if manager.is_uv() { &uv_pip } else { "pip install" };
         let is_late = first.is_empty() || manager.is_uv() && !build.is_empty();
         let steps = if is_late { &mut build } else { &mut first };
-        steps.push(step(".", format!("{pip} install {}", adds.join(" "))));
+        steps.push(step(".", format!("{install} {}", adds.join(" "))));
     }
     if c.is_in_place() {
         // What links to the work tree can't be installed without it.

@@ -17,6 +17,15 @@ pub(super) struct Dependency {
     pub(super) place: Evidence,
 }
 
+/// A program that a project offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) name: String,
+    /// What it calls: `shop.main:run`.
+    pub(super) target: String,
+    pub(super) place: Evidence,
+}
+
 /// All manifests of one folder.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
@@ -35,7 +44,9 @@ pub(super) struct Manifest {
     /// File of a conda environment.
     pub(super) conda: Option<String>,
     /// Programs that the project offers when it is installed, and where they are declared.
-    pub(super) scripts: Vec<(String, Evidence)>,
+    pub(super) scripts: Vec<Script>,
+    /// Scripts that PDM or Pipenv runs by name.
+    aliases: BTreeMap<String, String>,
     /// What is said of the version of Python.
     pub(super) pythons: Vec<Pin>,
 }
@@ -55,6 +66,10 @@ const REQUIREMENTS: &[&str] = &[
     "requirements.lock",
     "requirements.in",
 ];
+
+/// Commands that run another in the environment of a manager.
+const RUNNERS: &[&str] =
+    &["poetry run ", "pipenv run ", "pdm run ", "uv run ", "hatch run ", "rye run "];
 
 const CONDA: &[&str] = &["environment.yml", "environment.yaml"];
 
@@ -101,6 +116,7 @@ impl Manifest {
         if let Some(toml) = at.toml("Pipfile") {
             let path = at.path("Pipfile");
             found.add_members(toml.get("packages"), &path, "");
+            found.add_aliases(toml.get("scripts"));
             for key in ["python_full_version", "python_version"] {
                 found.add_python(toml.at(&["requires", key]), &format!("Pipfile {key}"), &path);
             }
@@ -134,6 +150,28 @@ impl Manifest {
     /// A value of `pyproject.toml`.
     pub(super) fn project_at(&self, keys: &[&str]) -> Option<&Value> {
         self.pyproject.as_ref()?.at(keys)
+    }
+
+    /// A command line without the managers that would only run it in their environment: `poetry run x`. A script of the
+    /// manager's own settings is what it stands for.
+    pub(super) fn unwrapped(&self, line: &str) -> String {
+        RUNNERS.iter().fold(line.to_owned(), |line, runner| {
+            let mut parts = line.split(runner);
+            let mut whole = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                // `--frozen`, `--no-sync`: only those that take no value.
+                let mut rest = part.trim_start();
+                while rest.starts_with("--") {
+                    rest = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
+                }
+                let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
+                match self.aliases.get(name) {
+                    Some(script) => whole += format!("{script} {arguments}").trim_end(),
+                    None => whole += rest,
+                }
+            }
+            whole
+        })
     }
 
     /// Whether the project can be built as a package.
@@ -229,10 +267,25 @@ impl Manifest {
         }
         let dependencies = poetry.and_then(|poetry| poetry.get("dependencies"));
         self.add_members(dependencies, path, "tool.poetry.dependencies.python");
+        self.add_aliases(toml.at(&["tool", "pdm", "scripts"]));
         for tool in [toml.get("project"), poetry] {
             let scripts = members(tool.and_then(|tool| tool.get("scripts")));
-            self.scripts.extend(scripts.map(|(name, at)| (name.to_owned(), here(at))));
+            let target =
+                |at: &Value| at.as_str().or_else(|| at.str_at(&["reference"])).map(str::to_owned);
+            self.scripts.extend(scripts.map(|(name, at)| Script {
+                name: name.to_owned(),
+                target: target(at).unwrap_or_default(),
+                place: here(at),
+            }));
         }
+    }
+
+    fn add_aliases(&mut self, table: Option<&Value>) {
+        let line =
+            |value: &Value| Some(value.as_str().or_else(|| value.str_at(&["cmd"]))?.to_owned());
+        let lines =
+            members(table).filter_map(|(name, value)| Some((name.to_owned(), line(value)?)));
+        self.aliases.extend(lines);
     }
 
     /// `setup.py` is a program; only what is written down in it as texts is read.

@@ -11,10 +11,14 @@ mod bare;
 mod candidate;
 mod django;
 mod frameworks;
+mod health;
 mod imports;
 mod manager;
 mod manifest;
+mod migrate;
+mod script;
 mod server;
+mod settings;
 mod system;
 mod version;
 
@@ -89,6 +93,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
             decision = Decision::new(What::BuildSystem, "pip", Fixed::ForImports, []);
         }
     }
+    migrate::first(&mut c);
     c.facts.tool = manager.map_or("none", |manager| manager.id);
     c.facts.decisions.push(decision);
     let built = manager.map(|manager| manager::install(&mut c, manager, version));
@@ -134,7 +139,9 @@ fn application(c: &mut Candidate<'_>) -> Option<()> {
         // An example beside a project of another language, rather than a service.
         c.facts.weight = Weight::Files;
     }
-    app.start(c);
+    if script::start(c, &app).is_none() {
+        app.start(c);
+    }
     Some(())
 }
 
@@ -149,10 +156,11 @@ fn is_ours(line: &str) -> bool {
 
 /// Starts what a Procfile says.
 fn start_process(c: &mut Candidate<'_>, process: Process) {
-    let Process { name, line, command, evidence } = process;
-    c.needs_project |= c.manifest.scripts.iter().any(|(script, _)| line.starts_with(script));
+    let Process { name, line, evidence, .. } = process;
+    let line = c.manifest.unwrapped(&line);
+    c.needs_project |= c.manifest.scripts.iter().any(|script| line.starts_with(&script.name));
     c.adds.retain(|name| line.contains(name));
-    c.facts.start(command, Rule::Procfile(name), [evidence.clone()]);
+    c.facts.start_line(&line, Rule::Procfile(name), [evidence.clone()]);
     c.facts.run_in = c.in_home(c.at.dir);
     c.facts.weight = Weight::Stated;
     if let Some(port) = fixed_port(&line) {
@@ -222,7 +230,7 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
     let front_end = facts.front_end(at.project, at.dir, None).unwrap_or_default();
     let steps = [front_end.build, front_end.clean, built.unwrap_or_default(), last];
     facts.steps.extend(steps.into_iter().flatten());
-    match writes_beside_itself(&files) {
+    match writes_beside_itself(at.dir, &files) {
         // Links of the environment lead to where the work tree is in the build.
         _ if is_in_place => facts.take(".", ""),
         Some(place) => facts.take_writable(at.dir, "", place),
@@ -240,14 +248,19 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
 
 const PATH: &str = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A database in a file lies beside the program, mostly.
-fn writes_beside_itself(files: &[Rc<Text>]) -> Option<Evidence> {
-    let needles = [
-        "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
-        "sqlite+aiosqlite:///",
-    ];
-    needles.iter().find_map(|needle| source::mention(files, needle))
+/// A database in a file, uploads and logs lie beside the program, mostly.
+fn writes_beside_itself(dir: &str, files: &[Rc<Text>]) -> Option<Evidence> {
+    let own = files.iter().filter(|file| !apps::is_aside(dir, &file.path)).cloned();
+    let own: Vec<Rc<Text>> = own.collect();
+    WRITES.iter().find_map(|needle| source::mention(&own, needle))
 }
+
+const WRITES: &[&str] = &[
+    "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
+    "sqlite+aiosqlite:///", "MEDIA_ROOT", "UPLOAD_FOLDER", "UPLOAD_DIR", "FileHandler",
+    "makedirs(", ".mkdir(", ".write_text(", ".write_bytes(", "\"w\")", "'w')", "\"wb\")", "'wb')",
+    "\"a\")", "'a')", "shelve.open(", "TinyDB(",
+];
 
 /// What a work tree holds that no build needs. Some projects read their version from the history of git.
 fn exclude(manifest: &Manifest) -> Vec<String> {
