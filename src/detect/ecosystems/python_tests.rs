@@ -219,3 +219,88 @@ fn migrations_of_a_database_in_a_file_run_before_the_program() {
         "flask --app shop db upgrade && exec gunicorn --bind 0.0.0.0:$PORT 'shop:create_app()'"
     );
 }
+
+fn packages(service: &Service) -> Vec<&str> {
+    service.spec.runtime.packages.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn libraries_of_the_system_follow_what_gets_installed() {
+    const LIB: &str =
+        "[project]\nname = \"db-package\"\nversion = \"1\"\ndependencies = [\"psycopg\"]\n";
+    let root = "[project]\nname = \"root\"\nversion = \"1\"\ndependencies = [\"db-package\"]\n";
+    let member = format!(
+        "{root}[tool.uv.workspace]\nmembers = [\"db\"]\n[tool.uv.sources]\ndb-package = {{workspace = true}}\n"
+    );
+    let path = format!("{root}[tool.uv.sources]\ndb-package = {{path = \"db\"}}\n");
+    for manifest in [&member, &path] {
+        let found = services(&[
+            ("pyproject.toml", manifest),
+            ("main.py", "import db\n"),
+            ("db/pyproject.toml", LIB),
+        ]);
+        let found = found.iter().find(|service| service.dir == ".").unwrap();
+        assert_eq!(packages(found), ["libpq5"], "{manifest}");
+    }
+    let lock = "[[package]]\nname = \"acme\"\nversion = \"1\"\n[package.dependencies]\npsycopg2 = \"*\"\n[[package]]\nname = \"psycopg2\"\nversion = \"2.9.10\"\n[[package]]\nname = \"selenium\"\nversion = \"4\"\n";
+    let poetry =
+        "[tool.poetry]\nname = 'a'\n[tool.poetry.dependencies]\npython = '^3.11'\nacme = '*'\n";
+    let found =
+        only(&[("pyproject.toml", poetry), ("poetry.lock", lock), ("main.py", "import acme\n")]);
+    assert_eq!(packages(&found), ["libpq5"]);
+    let found =
+        only(&[("requirements.txt", "sqlalchemy[postgresql]\n"), ("main.py", "print(1)\n")]);
+    assert_eq!(packages(&found), ["libpq5"]);
+}
+
+#[test]
+fn a_pin_gets_its_image_and_one_that_is_not_understood_is_told() {
+    let check = |pin: &str, base: &str, told: &str| {
+        let found = only(&[
+            ("requirements.txt", "flask\n"),
+            (".python-version", pin),
+            ("main.py", "print(1)\n"),
+        ]);
+        assert_eq!(super::compiled_tests::build_base(&found), base, "{pin}");
+        let decision = found.decisions.iter().find(|one| one.what == crate::detect::What::Version);
+        assert_eq!(decision.unwrap().rule.to_string(), told, "{pin}");
+    };
+    check("3.12.4\n", "python:3.12.4-bookworm", ".python-version");
+    check("3.8.2\n", "python:3.8-bookworm", ".python-version `3.8.2`");
+    check("myenv\n", "python:3.13-bookworm", "default, `myenv` is no version of Python");
+}
+
+#[test]
+fn a_step_of_dependencies_sees_the_archives_that_it_installs() {
+    let layer = |files: &[(&str, &str)]| {
+        let found = only(files);
+        found.spec.build.dependencies.first().map(|step| step.files.clone()).unwrap_or_default()
+    };
+    let pip = |line| {
+        [
+            ("requirements.txt", line),
+            ("vendor/x-1-py3-none-any.whl", ""),
+            ("wheels/y.whl", ""),
+            ("main.py", "print(1)\n"),
+        ]
+    };
+    assert_eq!(
+        layer(&pip("flask\nvendor/x-1-py3-none-any.whl\n")),
+        ["requirements.txt", "vendor/x-1-py3-none-any.whl"]
+    );
+    assert_eq!(
+        layer(&pip("x @ file:./vendor/x-1-py3-none-any.whl\n")),
+        ["requirements.txt", "vendor/x-1-py3-none-any.whl"]
+    );
+    assert_eq!(layer(&pip("--find-links ./wheels\ny\n")), ["requirements.txt", "wheels"]);
+    // One that is not there is nothing that can be told: the step sees everything.
+    assert!(layer(&pip("./lib\n")).is_empty());
+    let uv = "[project]\nname = 'a'\nversion = '1'\ndependencies = ['x']\n[tool.uv.sources]\nx = {path = 'vendor/x-1-py3-none-any.whl'}\n";
+    let files = [
+        ("pyproject.toml", uv),
+        ("uv.lock", ""),
+        ("vendor/x-1-py3-none-any.whl", ""),
+        ("main.py", "print(1)\n"),
+    ];
+    assert_eq!(layer(&files), ["pyproject.toml", "uv.lock", "vendor/x-1-py3-none-any.whl"]);
+}

@@ -121,9 +121,7 @@ fn manage_files(c: &mut Candidate<'_>, root: &str, settings: &Settings, served: 
     };
     // What lies with a provider needs the key of the account.
     let lies_elsewhere = settings.says("storages.backends") || settings.says("Boto3Storage");
-    let collects = settings.says("STATIC_ROOT")
-        && !lies_elsewhere
-        && STATIC.iter().any(is_served);
+    let collects = settings.says("STATIC_ROOT") && !lies_elsewhere && STATIC.iter().any(is_served);
     // Tables of a database that is there from the first start on, where it is never anything but a file.
     for (is_run, command) in [(settings.keeps_a_file(), "migrate"), (collects, "collectstatic")] {
         let line = format!("{values}python manage.py {command} --noinput");

@@ -222,6 +222,8 @@ fn in_venv(c: &Candidate<'_>, manager: &Manager, version: Version) -> Install {
         true => manifest.is_package().then_some("pip install ."),
         false => c.needs_project.then_some("pip install --no-deps ."),
     };
+    let archives = manifest.archives.iter().filter(|_| !files.is_empty());
+    let files: Vec<String> = files.iter().chain(archives).cloned().collect();
     // Without files there is nothing yet that could be installed without the sources.
     let mut build = if files.is_empty() { std::mem::take(&mut first) } else { Vec::new() };
     build.extend(own.map(|command| step(at.dir, command)));
@@ -293,6 +295,7 @@ fn uv(c: &Candidate<'_>) -> Install {
     let is_workspace = settings.is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());
     let mut files = vec![root.path("pyproject.toml")];
     files.extend(root.those(UV.files));
+    files.extend_from_slice(&manifest.archives);
     let mut without = "--no-install-project";
     if is_workspace {
         without = "--no-install-workspace";
@@ -311,7 +314,11 @@ fn uv(c: &Candidate<'_>) -> Install {
         || manifest.local.is_some();
     let own = is_package.then(|| sync("--no-editable"));
     let mut first = vec![step(".", format!("pip install {}", UV.tool))];
-    if manifest.local.is_some() && !is_workspace {
+    let is_dynamic = manifest
+        .project_at(&["project", "dynamic"])
+        .is_some_and(|dynamic| dynamic.texts().iter().any(|field| field.contains("dependencies")));
+    let links = manifest.local.is_some() && !is_workspace || !manifest.locals.is_empty();
+    if links || is_dynamic && frozen.is_empty() {
         // Folders that are sources are built with the rest; until they are there nothing can be resolved.
         first.extend(own);
         return (Vec::new(), Vec::new(), first);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::imports::quoted;
+use super::{imports::quoted, local::is_path, lock::Lock};
 use crate::detect::{
     paths::{below, glob},
     prelude::*,
@@ -37,6 +37,12 @@ pub(super) struct Manifest {
     pub(super) requirements: Vec<String>,
     /// Where a dependency is a folder of the tree.
     pub(super) local: Option<Evidence>,
+    /// Those folders, and names of members of the workspace that are dependencies.
+    pub(super) locals: Vec<String>,
+    pub(super) members: Vec<String>,
+    /// Archives of the tree that are installed, and folders of such.
+    pub(super) archives: Vec<String>,
+    pub(super) lock: Option<Lock>,
     pub(super) pyproject: Option<Value>,
     /// Root of the workspace of uv that has the folder as a member, and where it says so.
     pub(super) workspace: Option<(String, Evidence)>,
@@ -72,6 +78,14 @@ const RUNNERS: &[&str] =
     &["poetry run ", "pipenv run ", "pdm run ", "uv run ", "hatch run ", "rye run "];
 
 const CONDA: &[&str] = &["environment.yml", "environment.yaml"];
+
+/// Packages, extras of them, and what these bring that needs the system's libraries.
+const EXTRAS: &[(&str, &str, &str)] = &[
+    ("sqlalchemy", "postgresql", "psycopg2"),
+    ("sqlalchemy", "postgresql-psycopg", "psycopg"),
+    ("sqlalchemy", "mysql", "mysqlclient"),
+    ("psycopg", "c", "psycopg-c"),
+];
 
 /// Files included by files; more are not followed.
 const INCLUDES_MAX: usize = 40;
@@ -109,13 +123,13 @@ impl Manifest {
             found.read_requirements(at.project, at.path(name));
         }
         if let Some(toml) = at.toml("pyproject.toml") {
-            found.read_pyproject(&toml, &at.path("pyproject.toml"));
+            found.read_pyproject(at, &toml, &at.path("pyproject.toml"));
             found.pyproject = Some(toml);
             found.workspace = workspace(at);
         }
         if let Some(toml) = at.toml("Pipfile") {
             let path = at.path("Pipfile");
-            found.add_members(toml.get("packages"), &path, "");
+            found.add_members(at, toml.get("packages"), &path, "");
             found.add_aliases(toml.get("scripts"));
             for key in ["python_full_version", "python_version"] {
                 found.add_python(toml.at(&["requires", key]), &format!("Pipfile {key}"), &path);
@@ -127,7 +141,10 @@ impl Manifest {
         }
         if let Some((root, _)) = &found.workspace {
             // A workspace runs on one Python.
-            found.pythons.extend(Self::load(Folder::new(at.project, root)).pythons);
+            let root = Self::load(Folder::new(at.project, root));
+            found.pythons.extend(root.pythons);
+            found.locals.extend(root.locals);
+            found.archives.extend(root.archives);
         }
         found
     }
@@ -198,7 +215,14 @@ impl Manifest {
         if let Some((name, spec)) = requirement(text) {
             // `uvicorn[standard]` is uvicorn.
             let (name, extras) = name.split_once('[').unwrap_or((name, ""));
-            self.add(name, spec, !extras.is_empty(), Evidence::line(path, Some(line)));
+            let place = Evidence::line(path, Some(line));
+            for (package, extra, brings) in EXTRAS {
+                let mut extras = extras.split([',', ']']).map(normalized);
+                if normalized(name) == *package && extras.any(|one| one == *extra) {
+                    self.add(brings, "", false, place.clone());
+                }
+            }
+            self.add(name, spec, !extras.is_empty(), place);
         }
     }
 
@@ -214,15 +238,17 @@ impl Manifest {
     }
 
     /// A table of Poetry or Pipenv: each member is a specifier, or a table or list of tables with more.
-    fn add_members(&mut self, table: Option<&Value>, path: &str, python: &str) {
+    fn add_members(&mut self, at: Folder<'_>, table: Option<&Value>, path: &str, python: &str) {
         for (name, value) in members(table) {
             let value = value.items().first().unwrap_or(value);
             let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
             let place = Evidence::line(path, Some(value.line));
             if name == "python" && !python.is_empty() {
                 self.pythons.push(Pin::new(&spec, python, path, value.line));
-            } else if value.has("path") {
-                self.local.get_or_insert_with(|| place.clone());
+            } else if let Some(local) = value.str_at(&["path"]).or_else(|| value.str_at(&["file"]))
+                && !local.contains("://")
+            {
+                self.refer(at, local, place.clone());
             }
             self.add(name, &spec, value.has("extras"), place);
         }
@@ -237,36 +263,61 @@ impl Manifest {
             }
             let Some(text) = project.tree.read(&path) else { continue };
             self.requirements.push(path.clone());
-            let dir = parent(&path);
+            let at_dir = parent(&path).to_owned();
+            let here = Folder::new(project, &at_dir);
             for (at, line) in text.lines() {
                 let line = line.split(" #").next().unwrap_or(line).trim();
                 if let Some(file) = option(line, &["-r", "--requirement", "-c", "--constraint"]) {
-                    pending.extend(resolve(dir, file));
-                } else if option(line, &["-e", "--editable"]).is_some_and(is_path)
-                    || !line.starts_with('-') && is_path(line)
-                {
-                    self.local.get_or_insert_with(|| Evidence::line(&path, Some(at)));
+                    pending.extend(resolve(here.dir, file));
+                    continue;
+                }
+                if let Some(links) = option(line, &["-f", "--find-links"]) {
+                    self.find_links(here, links);
+                    continue;
+                }
+                let installed = option(line, &["-e", "--editable"]).unwrap_or(line);
+                if !installed.starts_with(['-', '#']) && is_path(installed) {
+                    self.refer(here, installed, Evidence::line(&path, Some(at)));
                 } else if !line.starts_with(['-', '#']) {
+                    self.refer_direct(here, line, &path, at);
                     self.add_requirement(line, &path, at);
                 }
             }
         }
     }
 
-    fn read_pyproject(&mut self, toml: &Value, path: &str) {
+    /// `name @ file:…`
+    fn refer_direct(&mut self, at: Folder<'_>, text: &str, path: &str, line: usize) {
+        let address = text.split_once('@').map(|(_, address)| address.trim());
+        if let Some(address) = address.filter(|address| address.starts_with("file:")) {
+            self.refer(at, address, Evidence::line(path, Some(line)));
+        }
+    }
+
+    fn read_pyproject(&mut self, at: Folder<'_>, toml: &Value, path: &str) {
         let here = |value: &Value| Evidence::line(path, Some(value.line));
         let poetry = toml.at(&["tool", "poetry"]);
         let name = || poetry?.str_at(&["name"]);
         self.name = toml.str_at(&["project", "name"]).or_else(name).map(str::to_owned);
-        self.add_texts(toml.at(&["project", "dependencies"]), path);
+        let dependencies = toml.at(&["project", "dependencies"]);
+        self.add_texts(dependencies, path);
+        for item in dependencies.map_or(&[][..], Value::items) {
+            self.refer_direct(at, item.as_str().unwrap_or_default(), path, item.line);
+        }
+        for links in toml.at(&["tool", "uv", "find-links"]).map_or(Vec::new(), Value::texts) {
+            self.find_links(at, links);
+        }
         self.add_python(toml.at(&["project", "requires-python"]), "requires-python", path);
-        for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
-            if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
+        for (name, source) in members(toml.at(&["tool", "uv", "sources"])) {
+            if let Some(local) = source.str_at(&["path"]) {
+                self.refer(at, local, here(source));
+            } else if source.get("workspace").is_some_and(Value::is_true) {
+                self.members.push(normalized(name));
                 self.local.get_or_insert_with(|| here(source));
             }
         }
         let dependencies = poetry.and_then(|poetry| poetry.get("dependencies"));
-        self.add_members(dependencies, path, "tool.poetry.dependencies.python");
+        self.add_members(at, dependencies, path, "tool.poetry.dependencies.python");
         self.add_aliases(toml.at(&["tool", "pdm", "scripts"]));
         for tool in [toml.get("project"), poetry] {
             let scripts = members(tool.and_then(|tool| tool.get("scripts")));
@@ -396,12 +447,6 @@ fn option<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
         let fits = !name.starts_with("--") || rest.starts_with(separators);
         fits.then(|| rest.trim_start_matches(separators))
     })
-}
-
-fn is_path(text: &str) -> bool {
-    let text = text.split('[').next().unwrap_or(text).trim();
-    [".", ".."].contains(&text)
-        || ["./", "../", "file:"].iter().any(|start| text.starts_with(start))
 }
 
 /// The texts in the first brackets, with their offsets.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use self::{candidate::Candidate, frameworks::FRAMEWORKS, manager::VENV, manifest::Manifest};
+use self::{
+    candidate::Candidate, frameworks::FRAMEWORKS, lock::Lock, manager::VENV, manifest::Manifest,
+};
 pub(super) use self::{imports::quoted, version::PYTHON};
 use crate::detect::{prelude::*, procfile::Process, shell::option};
 
@@ -13,6 +15,8 @@ mod django;
 mod frameworks;
 mod health;
 mod imports;
+mod local;
+mod lock;
 mod manager;
 mod manifest;
 mod migrate;
@@ -54,6 +58,8 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
 fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     let mut manifest = Manifest::load(at);
     let files = at.sources(PYTHON.sources, &|path| path != at.dir && dirs.contains(path));
+    let home = manifest.workspace.as_ref().map_or(at.dir, |(root, _)| root);
+    manifest.lock = Lock::load(Folder::new(at.project, home));
     let (mut manager, mut decision) = manager::decide(at, &manifest);
     let mut programs = files.iter().filter(|_| manager.is_none());
     let inline = programs.find_map(|file| Some((file.clone(), imports::inline(&file.text)?)));
@@ -224,7 +230,7 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
         }
         facts.take(VENV, VENV);
     }
-    system::needs(&manifest, &mut facts);
+    system::needs(at, &manifest, &mut facts);
     facts.exclude = exclude(&manifest);
     // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
     let front_end = facts.front_end(at.project, at.dir, None).unwrap_or_default();
