@@ -461,6 +461,27 @@ impl Facts {
         self.serves = Serves::Process(Process { command, port });
     }
 
+    /// Runs a line for a shell before the program, each time it starts.
+    pub fn start_after(&mut self, line: &str, why: Fixed, place: Evidence) {
+        let Serves::Process(process) = &mut self.serves else { return };
+        let program = match &process.command[..] {
+            [shell, option, line] if shell == "/bin/sh" && option == "-c" => line.clone(),
+            words => {
+                let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+                format!("exec {}", words.join(" "))
+            }
+        };
+        process.command =
+            ["/bin/sh", "-c", &format!("{line} && {program}")].map(str::to_owned).to_vec();
+        let command = process.command.join(" ");
+        let decision = self.decisions.iter_mut().find(|known| known.what == What::StartCommand);
+        if let Some(decision) = decision {
+            decision.value = command;
+            decision.rule = decision.rule.clone().and(why);
+            decision.evidence.push(place);
+        }
+    }
+
     /// Starts what a line for a shell says.
     pub fn start_line(
         &mut self,

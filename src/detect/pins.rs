@@ -48,6 +48,11 @@ impl Pin {
     pub fn found(self, parse: impl Fn(&str) -> Option<Version>) -> Option<Found> {
         Some((parse(&self.version)?, Rule::Named(self.rule), self.evidence))
     }
+
+    /// The default in place of a version that nothing is known of.
+    pub fn not_understood(self, default: Version, wanted: &'static str) -> Found {
+        (default, Rule::NotUnderstood(self.version, wanted), self.evidence)
+    }
 }
 
 /// What was found, else the default, and the decision.

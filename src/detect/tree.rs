@@ -103,7 +103,7 @@ impl Entries {
     }
 }
 
-/// A text file: UTF-8 without its byte order mark; bytes that are none are replaced.
+/// A text file: UTF-8 or UTF-16 without its byte order mark; bytes that are none are replaced.
 #[derive(Debug)]
 pub struct Text {
     /// Relative to the root.
@@ -411,8 +411,20 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
     if found.len().max(bytes.len() as u64) > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(decoded(&bytes))
+}
+
+/// Text of UTF-8, or of UTF-16 where its byte order mark says so: tools of Windows write that, pip reads it.
+fn decoded(bytes: &[u8]) -> String {
+    let units = |unit: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        String::from_utf16_lossy(&units.collect::<Vec<_>>())
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] | text => String::from_utf8_lossy(text).into_owned(),
+    }
 }
 
 fn is_vendored(name: &str, files_beside: &[String]) -> bool {
@@ -448,6 +460,17 @@ mod tests {
 
     fn dirs(tree: &Tree) -> Vec<&str> {
         tree.dirs().map(|(dir, _)| dir).collect()
+    }
+
+    #[test]
+    fn text_is_read_in_the_encoding_of_its_mark() {
+        let check = |bytes: &[u8], want: &str| assert_eq!(decoded(bytes), want);
+        check(b"a\xc3\xa9", "a\u{e9}");
+        check(b"\xef\xbb\xbfa", "a");
+        check(b"\xff\xfea\0\xe9\0", "a\u{e9}");
+        check(b"\xfe\xff\0a", "a");
+        check(b"\xff\xfe", "");
+        check(b"\xff\xfea", "");
     }
 
     #[test]

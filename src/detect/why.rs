@@ -258,6 +258,7 @@ words! {
         AddressInSource = "address in the source",
         ServerDefault = "default of the server",
         PathOfStreamlit = "path of Streamlit",
+        MigratesFirst = "migrations of a database in a file run first",
         // Node.js.
         VersionInSettings = "version in peelbox.toml",
         NoVersion = "it is no version that is known",

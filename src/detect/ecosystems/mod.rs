@@ -24,6 +24,8 @@ pub mod node;
 mod node_tests;
 pub mod php;
 pub mod python;
+#[cfg(test)]
+mod python_tests;
 pub mod ruby;
 pub mod rust;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Python is not parsed: imports, assignments at the start of a line and calls of known classes are looked for.
 
 use super::{
-    frameworks::{App, FRAMEWORKS, Serve},
+    frameworks::{App, FRAMEWORKS, Own, Serve},
     imports::{assignment, imports, is_name},
 };
 use crate::detect::{paths::below, prelude::*};
@@ -27,12 +27,52 @@ pub(super) fn find(dir: &str, files: &[Rc<Text>]) -> Option<App> {
     let own: Vec<&Rc<Text>> = files.iter().filter(|file| !is_aside(dir, &file.path)).collect();
     let best = |apps: Vec<App>| apps.into_iter().min_by_key(|app| rank(dir, app, files));
     let found = best(own.iter().filter_map(|file| in_file(file)).collect())?;
+    if let Some(launched) = own.iter().find_map(|file| launched(dir, file, &found)) {
+        return Some(launched);
+    }
     if !matches!(found.own.serve, Serve::Wsgi | Serve::Asgi | Serve::Brings(_)) {
         return Some(found);
     }
     // `wsgi.py` takes the application from elsewhere.
     let passed_on = own.iter().filter_map(|file| passes_on(file, &found));
     best(passed_on.chain([found.clone()]).collect())
+}
+
+/// The application as a file of the folder itself runs it that takes it from its module: `from shop.web import app`.
+fn launched(dir: &str, file: &Text, found: &App) -> Option<App> {
+    let inner = below(dir, &found.file);
+    let stem = inner.strip_prefix("src/").unwrap_or(inner).trim_end_matches(".py");
+    let module = stem.trim_end_matches("/__init__").replace('/', ".");
+    let package = module.rsplit_once('.').map_or("", |(package, _)| package);
+    let takes = || {
+        let mut imported = imports(&file.text).into_iter().map(|(name, _)| name);
+        file.text.contains(&format!("{module}:"))
+            || imported.any(|name| name == module || name == package)
+    };
+    let is_one = parent(&file.path) == dir
+        && file.path != found.file
+        && file.text.contains("__main__")
+        && takes();
+    let calls: &[&str] = match found.own.serve {
+        _ if !is_one => &[],
+        Serve::Script | Serve::Line("{script}") => &[".run(", ".launch(", "run_app(", ".start("],
+        // The server of Flask is for development.
+        Serve::Wsgi if listens_to_all(file) => &["serve(", "WSGIServer(", "socketio.run("],
+        Serve::Asgi if listens_to_all(file) => ASGI_CALLS,
+        _ => &[],
+    };
+    let (line, _) = file.lines().find(|(_, line)| calls.iter().any(|call| line.contains(call)))?;
+    let own = Own { serve: Serve::Script, code: None, ..found.own };
+    Some(App { file: file.path.clone(), line, object: String::new(), own, ..found.clone() })
+}
+
+/// Calls that serve an application of ASGI.
+pub(super) const ASGI_CALLS: &[&str] = &["uvicorn.run(", "hypercorn", "granian", "Server("];
+
+/// Whether a program that serves is reached from elsewhere, and is not run for development.
+pub(super) fn listens_to_all(file: &Text) -> bool {
+    ["0.0.0.0", "\"::\""].iter().any(|host| file.text.contains(host))
+        && !file.text.contains("reload=True")
 }
 
 type Rank = (bool, bool, bool, usize, usize, Option<usize>, String);
@@ -54,6 +94,13 @@ fn rank(dir: &str, app: &App, files: &[Rc<Text>]) -> Rank {
     )
 }
 
+/// Files that tools run: builds, tests, tasks, servers that read their settings.
+pub(super) const HOOKS: &[&str] = &[
+    "__init__.py", "conftest.py", "dodo.py", "fabfile.py", "gunicorn.conf.py",
+    "gunicorn_config.py", "gunicorn_conf.py", "hatch_build.py", "noxfile.py", "pavement.py",
+    "pdm_build.py", "setup.py", "versioneer.py",
+];
+
 /// Tests and tools have applications of their own.
 pub(super) fn is_aside(dir: &str, path: &str) -> bool {
     let below = below(dir, path);
@@ -61,8 +108,7 @@ pub(super) fn is_aside(dir: &str, path: &str) -> bool {
     let asides = ["scripts", "migrations", "notebooks", "alembic"];
     name.starts_with("test_")
         || name.ends_with("_test.py")
-        || name == "conftest.py"
-        || name == "setup.py"
+        || name != "__init__.py" && HOOKS.contains(&name)
         || folders::is_beside_product(folder)
         || folder.split('/').any(|part| asides.contains(&part))
 }

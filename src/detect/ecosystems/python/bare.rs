@@ -3,7 +3,7 @@
 use super::{
     apps,
     candidate::{Candidate, Module},
-    imports::{assignment, is_name},
+    imports::{assignment, imports_module, is_name},
     server,
     version::PYTHON,
 };
@@ -127,10 +127,10 @@ pub(super) fn program(c: &mut Candidate<'_>) -> Option<()> {
         }
         None => {
             let scripts = &c.manifest.scripts;
-            let own = scripts.iter().find(|(name, _)| Some(name) == c.manifest.name.as_ref());
-            let (name, place) = own.or_else(|| scripts.first())?.clone();
+            let own = scripts.iter().find(|one| Some(&one.name) == c.manifest.name.as_ref());
+            let own = own.or_else(|| scripts.first())?.clone();
             c.needs_project = true;
-            (name, Fixed::ProjectScript, place, Module::of(c.at.dir))
+            (own.name, Fixed::ProjectScript, own.place, Module::of(c.at.dir))
         }
     };
     c.start(&line, rule, [place.clone()], &module);
@@ -168,21 +168,32 @@ fn entry(c: &Candidate<'_>) -> Option<String> {
         let paths = c.files.iter().map(|file| file.path.as_str()).filter(is_one);
         paths.min_by_key(|path| (path.matches('/').count(), *path)).map(str::to_owned)
     };
-    let lone = || {
-        let others = ["setup.py", "conftest.py", "noxfile.py", "__init__.py"];
-        only(c.at.entries()?.ending(".py").filter(|name| !others.contains(name)))
-    };
+    let lone = || only(c.at.entries()?.ending(".py").filter(|name| !apps::HOOKS.contains(name)));
     let runs = |file: &&Rc<Text>| {
         let name = file_name(&file.path);
         parent(&file.path) == dir
             && file.text.contains("__name__")
             && file.text.contains("__main__")
+            && !apps::HOOKS.contains(&name)
             && !["setup.py", "manage.py"].iter().any(|other| name.ends_with(other))
             && !name.starts_with("test_")
     };
     let lone_that_runs = || only(c.files.iter().filter(runs).map(|file| file_name(&file.path)));
     let of_folder = c.at.first_of(ENTRIES).map(|name| c.at.path(name));
+    let serves = |file: &&Rc<Text>| LISTENS.iter().any(|word| file.text.contains(word));
+    let server = only(c.files.iter().filter(|file| runs(file) && serves(file)).map(|f| &*f.path));
+    // Clients and tools come behind the program that serves, unless they start it.
+    let is_before = |path: &String| {
+        let module = server.map(|path| file_name(path.trim_end_matches(".py")));
+        let text = c.at.project.tree.read(path);
+        let starts = |module| text.is_some_and(|text| imports_module(&text.text, module));
+        module.is_none_or(starts)
+    };
     of_folder
+        .clone()
+        .filter(|path| Some(path.as_str()) == server || is_before(path))
+        .or_else(|| server.map(str::to_owned))
+        .or(of_folder)
         .or_else(|| in_package(&"__main__.py"))
         .or_else(|| ENTRIES[..4].iter().find_map(in_package))
         .or_else(|| lone().or_else(lone_that_runs).map(|name| c.at.path(name)))

@@ -21,6 +21,8 @@ pub(super) struct Candidate<'a> {
     pub(super) last: Vec<Step>,
     /// The program is one of the project's own.
     pub(super) needs_project: bool,
+    /// Module that makes the application, as seen from where it is run.
+    pub(super) app: Option<String>,
     /// The file that is run has no name that tells of an entry.
     pub(super) is_guess: bool,
 }
@@ -49,7 +51,8 @@ impl<'a> Candidate<'a> {
         facts: Facts,
     ) -> Self {
         let (adds, last) = (Vec::new(), Vec::new());
-        Self { at, manifest, files, facts, adds, last, needs_project: false, is_guess: false }
+        let (app, needs_project, is_guess) = (None, false, false);
+        Self { at, manifest, files, facts, adds, last, needs_project, app, is_guess }
     }
 
     /// Adds a package that the manifest does not have.
@@ -133,38 +136,4 @@ impl<'a> Candidate<'a> {
             _ => format!("python {}", quote(below(&module.run_dir, file))),
         }
     }
-
-    /// Takes a path that is mostly there to ask whether a service is well, where the source has it as a route.
-    pub(super) fn health(&mut self) {
-        let is_route = |line: &str| {
-            ROUTES.iter().any(|word| line.contains(word)) && !line.trim_start().starts_with('#')
-        };
-        let route = |path: &str| {
-            ["\"", "'"].iter().find_map(|quote| {
-                let written = format!("{quote}{path}{quote}");
-                self.files.iter().find_map(|file| {
-                    file.text.contains(&written).then_some(())?;
-                    let mut lines = file.lines();
-                    let (at, _) = lines.find(|(_, l)| l.contains(&written) && is_route(l))?;
-                    Some(Evidence::line(&file.path, Some(at)))
-                })
-            })
-        };
-        let found = HEALTH.iter().find_map(|path| Some((*path, route(path)?)));
-        if let Some((path, place)) = found.filter(|_| self.facts.health.is_none()) {
-            self.facts.health(path, Rule::RouteAt(place), []);
-        }
-    }
 }
-
-/// Paths of questions whether a service is well.
-const HEALTH: &[&str] = &[
-    "/healthz", "/health", "/healthz/", "/health/", "/api/health", "/api/health/", "/api/healthz",
-    "/healthcheck", "/health-check", "/health_check", "/livez", "/readyz", "/ping",
-];
-
-/// What a line that declares a route holds.
-const ROUTES: &[&str] = &[
-    "@", "route(", "Route(", "add_get(", "add_route(", "add_api_route(", "path(", "add_url_rule(",
-    "add_view(", "@get(",
-];

@@ -1,11 +1,11 @@
 //! Django: `manage.py`, the settings it names, and what serves the project.
 
-use std::collections::BTreeMap;
-
 use super::{
     candidate::{Candidate, Module},
+    health::HEALTH,
     imports::quoted,
     server,
+    settings::Settings,
 };
 use crate::detect::{paths::below, prelude::*};
 
@@ -16,38 +16,49 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
             && file.text.contains("DJANGO_SETTINGS_MODULE")
             && !folders::is_beside_product(parent(below(c.at.dir, &file.path)))
     };
-    let manage = c.files.iter().filter(is_manage).min_by_key(|file| depth(&file.path))?;
+    let manage = c.files.iter().filter(is_manage).min_by_key(|file| depth(&file.path))?.clone();
     // The root of its modules.
     let root = parent(&manage.path).to_owned();
     let place = Evidence::line(&manage.path, manage.line_of("DJANGO_SETTINGS_MODULE"));
-    let package = settings_module(&manage.text).and_then(|module| module.split('.').next());
+    let managed = settings_module(&manage.text);
+    let package = managed.and_then(|module| module.split('.').next());
     let served = |name: &str| served(c, &root, package, name);
     let (wsgi, asgi) = (served("wsgi"), served("asgi"));
     let dependency = c.manifest.place("django").unwrap_or_else(|| place.clone());
     c.facts.framework("django", Fixed::ManageAndSettings, [dependency, place.clone()]);
 
     let is_named = |server: &&str| c.manifest.has(server) && !c.manifest.has("gunicorn");
-    let named = ["daphne", "uvicorn", "waitress"].into_iter().filter(is_named);
+    let named = ["daphne", "uvicorn", "waitress", "uwsgi"].into_iter().filter(is_named);
     let found = named.chain(["gunicorn", "uvicorn"]).find_map(|server| {
-        let is_wsgi = ["gunicorn", "waitress"].contains(&server);
+        let is_wsgi = ["gunicorn", "waitress", "uwsgi"].contains(&server);
         let (name, place) = if is_wsgi { wsgi.clone() } else { asgi.clone() }?;
         Some((server, name, place))
     });
     let mut module = Module::of(&root);
-    let (line, place) = match found {
-        Some((server, name, place)) => {
+    let served = found.as_ref().and_then(|(.., place)| c.at.project.tree.read(&place.file));
+    let served = served.as_ref().and_then(|file| settings_module(&file.text));
+    let (line, place) = match (found, managed) {
+        (Some((server, name, place)), _) => {
             c.needs(server);
             module.name = name;
             // gunicorn takes `application` by itself.
             let line = server::of(server).replace("{call}", "{module}");
             (server::line(&line, &module, "application", false), place)
         }
-        None => ("python manage.py runserver 0.0.0.0:$PORT".to_owned(), place),
+        (None, Some(settings)) => {
+            c.needs("gunicorn");
+            c.facts.env("DJANGO_SETTINGS_MODULE", settings);
+            let own = Module { name: "django.core.wsgi".to_owned(), ..Module::of(&root) };
+            (server::line(server::of("gunicorn"), &own, "get_wsgi_application", true), place)
+        }
+        (None, None) => ("python manage.py runserver 0.0.0.0:$PORT".to_owned(), place),
     };
     c.start(&line, Fixed::DjangoProject, [place], &module);
     c.facts.port(Port::told(8000, Rule::DefaultOf("Django".to_owned()), None));
-    c.health();
-    manage_files(c, &root);
+    let settings = Settings::of(c, &root, served.or(managed));
+    let others = served.filter(|served| Some(*served) != managed);
+    health(c, &root, &settings);
+    manage_files(c, &root, &settings, others);
     Some(())
 }
 
@@ -89,62 +100,73 @@ fn settings_module(text: &str) -> Option<&str> {
     (!module.is_empty() && module.chars().all(fits)).then_some(module)
 }
 
-/// Lets `manage.py` make what has to be there before the first start.
-fn manage_files(c: &mut Candidate<'_>, root: &str) {
-    let mut settings = c.files.clone();
-    settings.retain(|file| {
-        let name = file_name(&file.path);
-        name.starts_with("settings")
-            || ["production.py", "prod.py"].contains(&name)
-            || file.path.split('/').any(|part| part == "settings")
-    });
-    let says = |needle: &str| source::mention(&settings, needle).is_some();
-    let values = stand_ins(&settings);
-    let values: String =
-        values.iter().map(|(name, value)| format!("{name}={} ", quote(value))).collect();
+/// What serves the static files of a project, by package; the last are of Django itself, in the settings or the routes.
+const STATIC: &[&str] = &[
+    "whitenoise", "servestatic", "dj-static", "ManifestStaticFilesStorage", "django.views.static",
+    "staticfiles.views",
+];
+
+/// Makes what has to be there before the first start; `served` are the settings of the server where `manage.py` has others.
+fn manage_files(c: &mut Candidate<'_>, root: &str, settings: &Settings, served: Option<&str>) {
+    let missing = settings.missing_folders(c.at.project, root);
+    if !missing.is_empty() {
+        let list: Vec<String> = missing.iter().map(|folder| quote(folder)).collect();
+        c.last.push(Step::new(Kind::Build, ".", format!("mkdir -p {}", list.join(" "))));
+    }
+    let served = served.map(|module| ("DJANGO_SETTINGS_MODULE", module));
+    let values = served.into_iter().chain(settings.stand_ins());
+    let values: String = values.map(|(name, value)| format!("{name}={} ", quote(value))).collect();
+    let is_served = |name: &&str| {
+        c.manifest.has(name) || settings.says(name) || source::mention(&c.files, name).is_some()
+    };
+    // What lies with a provider needs the key of the account.
+    let lies_elsewhere = settings.says("storages.backends") || settings.says("Boto3Storage");
+    let collects = settings.says("STATIC_ROOT") && !lies_elsewhere && STATIC.iter().any(is_served);
     // Tables of a database that is there from the first start on, where it is never anything but a file.
-    let others = ["postgres", "mysql", "oracle", "DATABASE_URL", "dj_database_url", "env.db("];
-    let keeps_a_file =
-        says("django.db.backends.sqlite3") && !others.iter().any(|other| says(other));
-    // Static files are collected when something serves them.
-    let collects = (c.manifest.has("whitenoise") || says("whitenoise")) && says("STATIC_ROOT");
-    for (is_run, command) in [(keeps_a_file, "migrate"), (collects, "collectstatic")] {
+    for (is_run, command) in [(settings.keeps_a_file(), "migrate"), (collects, "collectstatic")] {
         let line = format!("{values}python manage.py {command} --noinput");
         c.last.extend(is_run.then(|| Step::new(Kind::Build, root, line)));
     }
 }
 
-/// Variables that the settings can't be loaded without, with values that will do while files are collected.
-fn stand_ins(settings: &[Rc<Text>]) -> BTreeMap<&str, &'static str> {
-    let calls =
-        ["os.environ[", "environ[", "getenv(", "environ.get(", "env(", "env.str(", "config("];
-    let mut found = BTreeMap::new();
-    for line in settings.iter().flat_map(|file| file.text.lines()) {
-        for call in calls {
-            let Some(name) = argument(line, call) else { continue };
-            let value = match name {
-                name if name.contains("SECRET") => "build",
-                "DATABASE_URL" => "sqlite:////tmp/build.sqlite3",
-                // Behind a condition it may well be missing.
-                _ if call.ends_with('[') && !line.starts_with([' ', '\t']) => "build",
-                _ => continue,
-            };
-            if found.len() < STAND_INS_MAX {
-                found.entry(name).or_insert(value);
-            }
-        }
+/// Takes a route of the project that is mostly there to ask whether it is well, unless only other hosts may ask.
+fn health(c: &mut Candidate<'_>, root: &str, settings: &Settings) {
+    let hosts = settings.statements("ALLOWED_HOSTS");
+    let is_closed = hosts.contains(['"', '\''])
+        && !["*", "localhost", "127.0.0.1", "env", "config("]
+            .iter()
+            .any(|word| hosts.contains(word));
+    let read = |module: &str| {
+        c.at.project.tree.read(&join(root, &format!("{}.py", module.replace('.', "/"))))
+    };
+    let Some(urls) = settings.value("ROOT_URLCONF").filter(|_| !is_closed).and_then(read) else {
+        return;
+    };
+    let included = urls.lines().filter_map(|(_, line)| {
+        let module = quoted(line.split_once("include(")?.1)?;
+        Some((route(line)?.to_owned(), read(module)?))
+    });
+    let all: Vec<_> = [(String::new(), urls.clone())].into_iter().chain(included).collect();
+    let found = all.iter().find_map(|(prefix, urls)| {
+        urls.lines().find_map(|(at, line)| {
+            let route = route(line).filter(|_| !line.contains("include("))?;
+            let is_known = HEALTH.iter().any(|path| path.trim_start_matches('/') == route);
+            let path = format!("/{prefix}{route}");
+            let is_one = is_known && source::is_plain_path(&path);
+            is_one.then(|| (path, Evidence::line(&urls.path, Some(at))))
+        })
+    });
+    if let Some((path, place)) = found {
+        c.facts.health(path, Rule::RouteAt(place), []);
     }
-    found
 }
 
-/// The name of a variable that is the first argument of a call.
-fn argument<'l>(line: &'l str, call: &str) -> Option<&'l str> {
-    let name = quoted(&line[line.find(call)? + call.len()..])?;
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    (!name.is_empty() && name.len() < 80 && name.chars().all(fits)).then_some(name)
+/// The route of a line: `path("health/", …)`, `re_path(r"^health/$", …)`.
+fn route(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("path(").or_else(|| line.split_once("url("))?;
+    let text = quoted(rest.trim_start().trim_start_matches('r'))?;
+    Some(text.trim_start_matches('^').trim_end_matches('$'))
 }
-
-const STAND_INS_MAX: usize = 30;
 
 #[cfg(test)]
 mod tests {
@@ -159,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_read_from_calls() {
-        assert_eq!(argument("X = os.environ['KEY_1']", "os.environ["), Some("KEY_1"));
-        assert_eq!(argument("X = env(\"KEY\", default=1)", "env("), Some("KEY"));
-        assert_eq!(argument("X = env(name)", "env("), None);
+    fn routes_are_read_in_their_forms() {
+        assert_eq!(route("    path('health/', view),"), Some("health/"));
+        assert_eq!(route("re_path(r\"^health/$\", view),"), Some("health/"));
+        assert_eq!(route("x = path(name)"), None);
     }
 }

@@ -19,9 +19,9 @@ pub(super) struct Own {
     pub(super) uses: &'static [&'static str],
     pub(super) serve: Serve,
     /// Command line for a file that makes no object which a server could take.
-    bare: &'static str,
+    pub(super) bare: &'static str,
     /// For what a row cannot say; it gives the command line, or nothing where that of the row is right.
-    code: Option<Code>,
+    pub(super) code: Option<Code>,
 }
 
 type Code = fn(&mut Candidate<'_>, &App, &mut Module) -> Option<String>;
@@ -114,6 +114,9 @@ pub(super) static FRAMEWORKS: &[Framework<Own>] = &[
         .env(&[("HOME", "/tmp")]),
     framework("taipy", &["taipy", "taipy-gui"], 5000)
         .own(own(Line("taipy run {file} {listen} --no-reloader"), &["Gui("])),
+    // One without `manage.py`.
+    framework("django", &["django"], 8000)
+        .own(own(Wsgi, &["get_wsgi_application(", "get_asgi_application("])),
     framework("celery", &["celery"], 0)
         .own(own(Work("celery --app {module} worker --loglevel info"), &["Celery("])),
     framework("discord.py", &["discord-py", "discord", "py-cord", "nextcord", "disnake"], 0)
@@ -166,6 +169,12 @@ impl App {
             .replace("{script}", &c.script(&self.file, &module))
             .replace("{file}", &file);
         c.start(&line, Rule::ApplicationOf(self.framework.id), [self.place()], &module);
+        c.app = Some(module.name);
+        self.started(c);
+    }
+
+    /// Takes its port, its health and what its framework wants.
+    pub(super) fn started(&self, c: &mut Candidate<'_>) {
         if !self.is_worker() {
             c.facts.port(self.port(c));
             c.health();

@@ -173,11 +173,13 @@ pub(super) fn install(c: &mut Candidate<'_>, manager: &Manager, version: Version
     };
     if !c.adds.is_empty() {
         let adds: Vec<String> = c.adds.iter().map(|name| quote(name)).collect();
-        // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added.
-        let pip = if manager.is_uv() { "uv pip" } else { "pip" };
+        // The virtual environment of uv has no pip, and a later `uv sync` would remove what is added; `UV_PYTHON` would
+        // win over `VIRTUAL_ENV`.
+        let uv_pip = format!("uv pip install --python {VENV}");
+        let install = if manager.is_uv() { &uv_pip } else { "pip install" };
         let is_late = first.is_empty() || manager.is_uv() && !build.is_empty();
         let steps = if is_late { &mut build } else { &mut first };
-        steps.push(step(".", format!("{pip} install {}", adds.join(" "))));
+        steps.push(step(".", format!("{install} {}", adds.join(" "))));
     }
     if c.is_in_place() {
         // What links to the work tree can't be installed without it.
@@ -220,6 +222,8 @@ fn in_venv(c: &Candidate<'_>, manager: &Manager, version: Version) -> Install {
         true => manifest.is_package().then_some("pip install ."),
         false => c.needs_project.then_some("pip install --no-deps ."),
     };
+    let archives = manifest.archives.iter().filter(|_| !files.is_empty());
+    let files: Vec<String> = files.iter().chain(archives).cloned().collect();
     // Without files there is nothing yet that could be installed without the sources.
     let mut build = if files.is_empty() { std::mem::take(&mut first) } else { Vec::new() };
     build.extend(own.map(|command| step(at.dir, command)));
@@ -291,6 +295,7 @@ fn uv(c: &Candidate<'_>) -> Install {
     let is_workspace = settings.is_some_and(|toml| toml.at(&["tool", "uv", "workspace"]).is_some());
     let mut files = vec![root.path("pyproject.toml")];
     files.extend(root.those(UV.files));
+    files.extend_from_slice(&manifest.archives);
     let mut without = "--no-install-project";
     if is_workspace {
         without = "--no-install-workspace";
@@ -309,7 +314,11 @@ fn uv(c: &Candidate<'_>) -> Install {
         || manifest.local.is_some();
     let own = is_package.then(|| sync("--no-editable"));
     let mut first = vec![step(".", format!("pip install {}", UV.tool))];
-    if manifest.local.is_some() && !is_workspace {
+    let is_dynamic = manifest
+        .project_at(&["project", "dynamic"])
+        .is_some_and(|dynamic| dynamic.texts().iter().any(|field| field.contains("dependencies")));
+    let links = manifest.local.is_some() && !is_workspace || !manifest.locals.is_empty();
+    if links || is_dynamic && frozen.is_empty() {
         // Folders that are sources are built with the rest; until they are there nothing can be resolved.
         first.extend(own);
         return (Vec::new(), Vec::new(), first);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::imports::quoted;
+use super::{imports::quoted, local::is_path, lock::Lock};
 use crate::detect::{
     paths::{below, glob},
     prelude::*,
@@ -17,6 +17,15 @@ pub(super) struct Dependency {
     pub(super) place: Evidence,
 }
 
+/// A program that a project offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) name: String,
+    /// What it calls: `shop.main:run`.
+    pub(super) target: String,
+    pub(super) place: Evidence,
+}
+
 /// All manifests of one folder.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
@@ -28,6 +37,12 @@ pub(super) struct Manifest {
     pub(super) requirements: Vec<String>,
     /// Where a dependency is a folder of the tree.
     pub(super) local: Option<Evidence>,
+    /// Those folders, and names of members of the workspace that are dependencies.
+    pub(super) locals: Vec<String>,
+    pub(super) members: Vec<String>,
+    /// Archives of the tree that are installed, and folders of such.
+    pub(super) archives: Vec<String>,
+    pub(super) lock: Option<Lock>,
     pub(super) pyproject: Option<Value>,
     /// Root of the workspace of uv that has the folder as a member, and where it says so.
     pub(super) workspace: Option<(String, Evidence)>,
@@ -35,7 +50,9 @@ pub(super) struct Manifest {
     /// File of a conda environment.
     pub(super) conda: Option<String>,
     /// Programs that the project offers when it is installed, and where they are declared.
-    pub(super) scripts: Vec<(String, Evidence)>,
+    pub(super) scripts: Vec<Script>,
+    /// Scripts that PDM or Pipenv runs by name.
+    aliases: BTreeMap<String, String>,
     /// What is said of the version of Python.
     pub(super) pythons: Vec<Pin>,
 }
@@ -56,7 +73,19 @@ const REQUIREMENTS: &[&str] = &[
     "requirements.in",
 ];
 
+/// Commands that run another in the environment of a manager.
+const RUNNERS: &[&str] =
+    &["poetry run ", "pipenv run ", "pdm run ", "uv run ", "hatch run ", "rye run "];
+
 const CONDA: &[&str] = &["environment.yml", "environment.yaml"];
+
+/// Packages, extras of them, and what these bring that needs the system's libraries.
+const EXTRAS: &[(&str, &str, &str)] = &[
+    ("sqlalchemy", "postgresql", "psycopg2"),
+    ("sqlalchemy", "postgresql-psycopg", "psycopg"),
+    ("sqlalchemy", "mysql", "mysqlclient"),
+    ("psycopg", "c", "psycopg-c"),
+];
 
 /// Files included by files; more are not followed.
 const INCLUDES_MAX: usize = 40;
@@ -94,13 +123,14 @@ impl Manifest {
             found.read_requirements(at.project, at.path(name));
         }
         if let Some(toml) = at.toml("pyproject.toml") {
-            found.read_pyproject(&toml, &at.path("pyproject.toml"));
+            found.read_pyproject(at, &toml, &at.path("pyproject.toml"));
             found.pyproject = Some(toml);
             found.workspace = workspace(at);
         }
         if let Some(toml) = at.toml("Pipfile") {
             let path = at.path("Pipfile");
-            found.add_members(toml.get("packages"), &path, "");
+            found.add_members(at, toml.get("packages"), &path, "");
+            found.add_aliases(toml.get("scripts"));
             for key in ["python_full_version", "python_version"] {
                 found.add_python(toml.at(&["requires", key]), &format!("Pipfile {key}"), &path);
             }
@@ -111,7 +141,10 @@ impl Manifest {
         }
         if let Some((root, _)) = &found.workspace {
             // A workspace runs on one Python.
-            found.pythons.extend(Self::load(Folder::new(at.project, root)).pythons);
+            let root = Self::load(Folder::new(at.project, root));
+            found.pythons.extend(root.pythons);
+            found.locals.extend(root.locals);
+            found.archives.extend(root.archives);
         }
         found
     }
@@ -134,6 +167,28 @@ impl Manifest {
     /// A value of `pyproject.toml`.
     pub(super) fn project_at(&self, keys: &[&str]) -> Option<&Value> {
         self.pyproject.as_ref()?.at(keys)
+    }
+
+    /// A command line without the managers that would only run it in their environment: `poetry run x`. A script of the
+    /// manager's own settings is what it stands for.
+    pub(super) fn unwrapped(&self, line: &str) -> String {
+        RUNNERS.iter().fold(line.to_owned(), |line, runner| {
+            let mut parts = line.split(runner);
+            let mut whole = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                // `--frozen`, `--no-sync`: only those that take no value.
+                let mut rest = part.trim_start();
+                while rest.starts_with("--") {
+                    rest = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
+                }
+                let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
+                match self.aliases.get(name) {
+                    Some(script) => whole += format!("{script} {arguments}").trim_end(),
+                    None => whole += rest,
+                }
+            }
+            whole
+        })
     }
 
     /// Whether the project can be built as a package.
@@ -160,7 +215,14 @@ impl Manifest {
         if let Some((name, spec)) = requirement(text) {
             // `uvicorn[standard]` is uvicorn.
             let (name, extras) = name.split_once('[').unwrap_or((name, ""));
-            self.add(name, spec, !extras.is_empty(), Evidence::line(path, Some(line)));
+            let place = Evidence::line(path, Some(line));
+            for (package, extra, brings) in EXTRAS {
+                let mut extras = extras.split([',', ']']).map(normalized);
+                if normalized(name) == *package && extras.any(|one| one == *extra) {
+                    self.add(brings, "", false, place.clone());
+                }
+            }
+            self.add(name, spec, !extras.is_empty(), place);
         }
     }
 
@@ -176,15 +238,17 @@ impl Manifest {
     }
 
     /// A table of Poetry or Pipenv: each member is a specifier, or a table or list of tables with more.
-    fn add_members(&mut self, table: Option<&Value>, path: &str, python: &str) {
+    fn add_members(&mut self, at: Folder<'_>, table: Option<&Value>, path: &str, python: &str) {
         for (name, value) in members(table) {
             let value = value.items().first().unwrap_or(value);
             let spec = value.text().or_else(|| value.get("version")?.text()).unwrap_or_default();
             let place = Evidence::line(path, Some(value.line));
             if name == "python" && !python.is_empty() {
                 self.pythons.push(Pin::new(&spec, python, path, value.line));
-            } else if value.has("path") {
-                self.local.get_or_insert_with(|| place.clone());
+            } else if let Some(local) = value.str_at(&["path"]).or_else(|| value.str_at(&["file"]))
+                && !local.contains("://")
+            {
+                self.refer(at, local, place.clone());
             }
             self.add(name, &spec, value.has("extras"), place);
         }
@@ -199,40 +263,80 @@ impl Manifest {
             }
             let Some(text) = project.tree.read(&path) else { continue };
             self.requirements.push(path.clone());
-            let dir = parent(&path);
+            let at_dir = parent(&path).to_owned();
+            let here = Folder::new(project, &at_dir);
             for (at, line) in text.lines() {
                 let line = line.split(" #").next().unwrap_or(line).trim();
                 if let Some(file) = option(line, &["-r", "--requirement", "-c", "--constraint"]) {
-                    pending.extend(resolve(dir, file));
-                } else if option(line, &["-e", "--editable"]).is_some_and(is_path)
-                    || !line.starts_with('-') && is_path(line)
-                {
-                    self.local.get_or_insert_with(|| Evidence::line(&path, Some(at)));
+                    pending.extend(resolve(here.dir, file));
+                    continue;
+                }
+                if let Some(links) = option(line, &["-f", "--find-links"]) {
+                    self.find_links(here, links);
+                    continue;
+                }
+                let installed = option(line, &["-e", "--editable"]).unwrap_or(line);
+                if !installed.starts_with(['-', '#']) && is_path(installed) {
+                    self.refer(here, installed, Evidence::line(&path, Some(at)));
                 } else if !line.starts_with(['-', '#']) {
+                    self.refer_direct(here, line, &path, at);
                     self.add_requirement(line, &path, at);
                 }
             }
         }
     }
 
-    fn read_pyproject(&mut self, toml: &Value, path: &str) {
+    /// `name @ file:…`
+    fn refer_direct(&mut self, at: Folder<'_>, text: &str, path: &str, line: usize) {
+        let address = text.split_once('@').map(|(_, address)| address.trim());
+        if let Some(address) = address.filter(|address| address.starts_with("file:")) {
+            self.refer(at, address, Evidence::line(path, Some(line)));
+        }
+    }
+
+    fn read_pyproject(&mut self, at: Folder<'_>, toml: &Value, path: &str) {
         let here = |value: &Value| Evidence::line(path, Some(value.line));
         let poetry = toml.at(&["tool", "poetry"]);
         let name = || poetry?.str_at(&["name"]);
         self.name = toml.str_at(&["project", "name"]).or_else(name).map(str::to_owned);
-        self.add_texts(toml.at(&["project", "dependencies"]), path);
+        let dependencies = toml.at(&["project", "dependencies"]);
+        self.add_texts(dependencies, path);
+        for item in dependencies.map_or(&[][..], Value::items) {
+            self.refer_direct(at, item.as_str().unwrap_or_default(), path, item.line);
+        }
+        for links in toml.at(&["tool", "uv", "find-links"]).map_or(Vec::new(), Value::texts) {
+            self.find_links(at, links);
+        }
         self.add_python(toml.at(&["project", "requires-python"]), "requires-python", path);
-        for (_, source) in members(toml.at(&["tool", "uv", "sources"])) {
-            if source.has("path") || source.get("workspace").is_some_and(Value::is_true) {
+        for (name, source) in members(toml.at(&["tool", "uv", "sources"])) {
+            if let Some(local) = source.str_at(&["path"]) {
+                self.refer(at, local, here(source));
+            } else if source.get("workspace").is_some_and(Value::is_true) {
+                self.members.push(normalized(name));
                 self.local.get_or_insert_with(|| here(source));
             }
         }
         let dependencies = poetry.and_then(|poetry| poetry.get("dependencies"));
-        self.add_members(dependencies, path, "tool.poetry.dependencies.python");
+        self.add_members(at, dependencies, path, "tool.poetry.dependencies.python");
+        self.add_aliases(toml.at(&["tool", "pdm", "scripts"]));
         for tool in [toml.get("project"), poetry] {
             let scripts = members(tool.and_then(|tool| tool.get("scripts")));
-            self.scripts.extend(scripts.map(|(name, at)| (name.to_owned(), here(at))));
+            let target =
+                |at: &Value| at.as_str().or_else(|| at.str_at(&["reference"])).map(str::to_owned);
+            self.scripts.extend(scripts.map(|(name, at)| Script {
+                name: name.to_owned(),
+                target: target(at).unwrap_or_default(),
+                place: here(at),
+            }));
         }
+    }
+
+    fn add_aliases(&mut self, table: Option<&Value>) {
+        let line =
+            |value: &Value| Some(value.as_str().or_else(|| value.str_at(&["cmd"]))?.to_owned());
+        let lines =
+            members(table).filter_map(|(name, value)| Some((name.to_owned(), line(value)?)));
+        self.aliases.extend(lines);
     }
 
     /// `setup.py` is a program; only what is written down in it as texts is read.
@@ -343,12 +447,6 @@ fn option<'l>(line: &'l str, names: &[&str]) -> Option<&'l str> {
         let fits = !name.starts_with("--") || rest.starts_with(separators);
         fits.then(|| rest.trim_start_matches(separators))
     })
-}
-
-fn is_path(text: &str) -> bool {
-    let text = text.split('[').next().unwrap_or(text).trim();
-    [".", ".."].contains(&text)
-        || ["./", "../", "file:"].iter().any(|start| text.starts_with(start))
 }
 
 /// The texts in the first brackets, with their offsets.

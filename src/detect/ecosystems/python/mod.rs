@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use self::{candidate::Candidate, frameworks::FRAMEWORKS, manager::VENV, manifest::Manifest};
+use self::{
+    candidate::Candidate, frameworks::FRAMEWORKS, lock::Lock, manager::VENV, manifest::Manifest,
+};
 pub(super) use self::{imports::quoted, version::PYTHON};
 use crate::detect::{prelude::*, procfile::Process, shell::option};
 
@@ -11,10 +13,16 @@ mod bare;
 mod candidate;
 mod django;
 mod frameworks;
+mod health;
 mod imports;
+mod local;
+mod lock;
 mod manager;
 mod manifest;
+mod migrate;
+mod script;
 mod server;
+mod settings;
 mod system;
 mod version;
 mod workers;
@@ -51,6 +59,8 @@ fn folders(project: &Project<'_>) -> BTreeSet<String> {
 fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     let mut manifest = Manifest::load(at);
     let files = at.sources(PYTHON.sources, &|path| path != at.dir && dirs.contains(path));
+    let home = manifest.workspace.as_ref().map_or(at.dir, |(root, _)| root);
+    manifest.lock = Lock::load(Folder::new(at.project, home));
     let (mut manager, mut decision) = manager::decide(at, &manifest);
     let mut programs = files.iter().filter(|_| manager.is_none());
     let inline = programs.find_map(|file| Some((file.clone(), imports::inline(&file.text)?)));
@@ -91,6 +101,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
             decision = Decision::new(What::BuildSystem, "pip", Fixed::ForImports, []);
         }
     }
+    migrate::first(&mut c);
     c.facts.tool = manager.map_or("none", |manager| manager.id);
     c.facts.decisions.push(decision);
     let built = manager.map(|manager| manager::install(&mut c, manager, version));
@@ -136,7 +147,9 @@ fn application(c: &mut Candidate<'_>) -> Option<()> {
         // An example beside a project of another language, rather than a service.
         c.facts.weight = Weight::Files;
     }
-    app.start(c);
+    if script::start(c, &app).is_none() {
+        app.start(c);
+    }
     Some(())
 }
 
@@ -151,10 +164,11 @@ fn is_ours(line: &str) -> bool {
 
 /// Starts what a Procfile says.
 fn start_process(c: &mut Candidate<'_>, process: Process) {
-    let Process { name, line, command, evidence } = process;
-    c.needs_project |= c.manifest.scripts.iter().any(|(script, _)| line.starts_with(script));
+    let Process { name, line, evidence, .. } = process;
+    let line = c.manifest.unwrapped(&line);
+    c.needs_project |= c.manifest.scripts.iter().any(|script| line.starts_with(&script.name));
     c.adds.retain(|name| line.contains(name));
-    c.facts.start(command, Rule::Procfile(name), [evidence.clone()]);
+    c.facts.start_line(&line, Rule::Procfile(name), [evidence.clone()]);
     c.facts.run_in = c.in_home(c.at.dir);
     c.facts.weight = Weight::Stated;
     if let Some(port) = fixed_port(&line) {
@@ -218,13 +232,13 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
         }
         facts.take(VENV, VENV);
     }
-    system::needs(&manifest, &mut facts);
+    system::needs(at, &manifest, &mut facts);
     facts.exclude = exclude(&manifest);
     // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
     let front_end = facts.front_end(at.project, at.dir, None).unwrap_or_default();
     let steps = [front_end.build, front_end.clean, built.unwrap_or_default(), last];
     facts.steps.extend(steps.into_iter().flatten());
-    match writes_beside_itself(&files) {
+    match writes_beside_itself(at.dir, &files) {
         // Links of the environment lead to where the work tree is in the build.
         _ if is_in_place => facts.take(".", ""),
         Some(place) => facts.take_writable(at.dir, "", place),
@@ -242,14 +256,19 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
 
 const PATH: &str = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A database in a file lies beside the program, mostly.
-fn writes_beside_itself(files: &[Rc<Text>]) -> Option<Evidence> {
-    let needles = [
-        "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
-        "sqlite+aiosqlite:///",
-    ];
-    needles.iter().find_map(|needle| source::mention(files, needle))
+/// A database in a file, uploads and logs lie beside the program, mostly.
+fn writes_beside_itself(dir: &str, files: &[Rc<Text>]) -> Option<Evidence> {
+    let own = files.iter().filter(|file| !apps::is_aside(dir, &file.path)).cloned();
+    let own: Vec<Rc<Text>> = own.collect();
+    WRITES.iter().find_map(|needle| source::mention(&own, needle))
 }
+
+const WRITES: &[&str] = &[
+    "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
+    "sqlite+aiosqlite:///", "MEDIA_ROOT", "UPLOAD_FOLDER", "UPLOAD_DIR", "FileHandler",
+    "makedirs(", ".mkdir(", ".write_text(", ".write_bytes(", "\"w\")", "'w')", "\"wb\")", "'wb')",
+    "\"a\")", "'a')", "shelve.open(", "TinyDB(",
+];
 
 /// What a work tree holds that no build needs. Some projects read their version from the history of git.
 fn exclude(manifest: &Manifest) -> Vec<String> {

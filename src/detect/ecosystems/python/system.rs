@@ -2,7 +2,7 @@
 //!
 //! Names are those of Debian. The full image of Python, in which is built, has compilers and the headers of most libraries.
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, normalized};
 use crate::detect::prelude::*;
 
 /// Named like packages of PyPI.
@@ -43,10 +43,17 @@ static NEEDS: &[Library] = &[
     library("xmlsec", &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
 ];
 
-/// Takes what dependencies need that are written down.
-pub(super) fn needs(manifest: &Manifest, facts: &mut Facts) {
+/// Takes what the packages need that are installed: those that are written down, and those that they bring along.
+pub(super) fn needs(at: Folder<'_>, manifest: &Manifest, facts: &mut Facts) {
+    let own = manifest.name.as_deref().map(normalized);
+    let wanted = manifest.dependencies.keys().chain(&own).map(String::as_str);
+    let brought = match &manifest.lock {
+        Some(lock) => lock.installed(wanted),
+        None => manifest.brought(at),
+    };
     for library in NEEDS {
-        if let Some(place) = manifest.place(library.name) {
+        let place = manifest.place(library.name);
+        if let Some(place) = place.or_else(|| brought.get(library.name).cloned()) {
             facts.library(library, place);
         }
     }

@@ -110,11 +110,13 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision)
     if let Some((version, pin)) = stated.and_then(|pin| Some((exact(&pin.version)?, pin))) {
         return (version, decision(version, &pin));
     }
-    let suited = suited(at, manifest).filter(|(version, ..)| *version < DEFAULT);
+    let suited = suited(manifest).filter(|(version, ..)| *version < DEFAULT);
     let top = suited.as_ref().map_or(DEFAULT, |(version, ..)| *version);
     let range = |pin: &Pin| Specifiers::parse(&pin.version);
     let pins = at.managed(&PYTHON).into_iter().chain(manifest.pythons.iter().cloned());
-    let mut pins = pins.filter_map(|pin| {
+    let pins: Vec<Pin> = pins.collect();
+    let strange = pins.first().cloned();
+    let mut pins = pins.into_iter().filter_map(|pin| {
         let version = exact(&pin.version).or_else(|| Some(best(&range(&pin)?, top)))?;
         Some((version, pin))
     });
@@ -128,7 +130,8 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision)
         }
         return (first, found);
     }
-    pins::decided(suited, DEFAULT)
+    let strange = strange.map(|pin| pin.not_understood(DEFAULT, "version of Python"));
+    pins::decided(suited.or(strange), DEFAULT)
 }
 
 fn decision(version: Version, pin: &Pin) -> Decision {
@@ -140,7 +143,12 @@ fn decision(version: Version, pin: &Pin) -> Decision {
     Decision::new(What::Version, version, rule, [pin.evidence.clone()])
 }
 
-/// A lone version (`3.12.1`, `python-3.8`); the images are chosen by major and minor.
+/// The first releases of Python 3 with images of Debian 12, by minor and patch; for an older one the newest of its minor
+/// stands in.
+const PATCHES: &[(u32, u32)] =
+    &[(7, 17), (8, 17), (9, 17), (10, 12), (11, 4), (12, 0), (13, 0), (14, 0)];
+
+/// A lone version (`3.12.1`, `python-3.8`), as exact as there are images for it.
 fn exact(text: &str) -> Option<Version> {
     let text = text.trim().trim_matches(['"', '\'']);
     let starts = ["python-", "cpython-", "cpython@", "=="];
@@ -150,7 +158,15 @@ fn exact(text: &str) -> Option<Version> {
     if !numbers.starts_with(|c: char| c.is_ascii_digit()) || !numbers.chars().all(fits) {
         return None;
     }
-    let version = Version::parse(numbers)?.major_minor();
+    let version = Version::parse(numbers)?;
+    let has_image = |patch: u32| {
+        let fits = |(minor, first): &&(u32, u32)| version.minor == Some(*minor) && patch >= *first;
+        version.major == 3 && numbers == text.trim() && PATCHES.iter().any(|row| fits(&row))
+    };
+    let version = match version.patch.is_some_and(has_image) {
+        true => version,
+        false => version.major_minor(),
+    };
     match (version.major, version.minor) {
         (_, Some(_)) => Some(version),
         (3, None) => Some(DEFAULT),
@@ -168,15 +184,14 @@ fn best(range: &Specifiers, top: Version) -> Version {
 }
 
 /// The newest Python 3 that all dependencies install on whose version is known, and the one that sets it.
-fn suited(at: Folder<'_>, manifest: &Manifest) -> Option<Found> {
-    let locked = locked(at);
+fn suited(manifest: &Manifest) -> Option<Found> {
     let limits = LIMITS.iter().filter_map(|(name, bounds)| {
         let written = || {
             let dependency = manifest.dependencies.get(*name)?;
             Some((newest_of(&dependency.spec)?, dependency.place.clone()))
         };
-        let in_lock = locked.iter().find(|(locked, ..)| locked == name);
-        let (version, place) = in_lock.map(|(_, v, p)| (*v, p.clone())).or_else(written)?;
+        let in_lock = manifest.lock.as_ref().and_then(|lock| lock.version(name));
+        let (version, place) = in_lock.or_else(written)?;
         let (_, minor) = bounds.iter().find(|(below, _)| {
             Version::parse(below).is_some_and(|below| version.triple() < below.triple())
         })?;
@@ -201,31 +216,6 @@ fn newest_of(spec: &str) -> Option<Version> {
     })
 }
 
-/// Versions of packages with limits that a lock file has; its lines are looked through, as it may be long.
-fn locked(at: Folder<'_>) -> Vec<(String, Version, Evidence)> {
-    let mut found = Vec::new();
-    let name = at.first_of(&["uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"]);
-    let Some(text) = name.and_then(|name| at.read(name)) else { return found };
-    let mut package = None;
-    for (number, line) in text.lines() {
-        let line = line.trim();
-        let name = line.strip_prefix("name = ").or_else(|| line.strip_suffix(": {"));
-        if let Some(name) = name {
-            package = Some(name.trim_matches('"').to_ascii_lowercase());
-        }
-        let version = ["version = ", "\"version\": "].iter().find_map(|key| line.strip_prefix(key));
-        let Some((version, package)) = version.and_then(|v| Some((v, package.take()?))) else {
-            continue;
-        };
-        let version = version.trim_matches([',', '"', ' ']).trim_start_matches('=');
-        let is_limited = LIMITS.iter().any(|(name, _)| *name == package);
-        if let Some(version) = Version::parse(version).filter(|_| is_limited) {
-            found.push((package, version, Evidence::line(&text.path, Some(number))));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +225,9 @@ mod tests {
         let check = |text: &str, want: &str| {
             assert_eq!(exact(text).map(|v| v.to_string()).unwrap_or_default(), want, "{text}");
         };
-        check("3.12.1", "3.12");
+        check("3.12.1", "3.12.1");
+        check("3.11.3", "3.11");
+        check("python-3.11.4", "3.11.4");
         check("python-3.8.10", "3.8");
         check("3", "3.13");
         check("2", "2.7");
