@@ -42,6 +42,7 @@ pub mod settings;
 pub mod shell;
 pub mod source;
 mod tree;
+mod unknown;
 pub mod versions;
 pub mod why;
 mod workers;
@@ -113,7 +114,11 @@ pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
         }
         Some(service)
     });
-    Ok(Detected { services: services.collect(), notes: tree.notes() })
+    let services: Vec<Service> = services.collect();
+    if services.is_empty() {
+        unknown::tell(&tree);
+    }
+    Ok(Detected { services, notes: tree.notes() })
 }
 
 #[cfg(test)]

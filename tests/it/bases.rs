@@ -1,6 +1,6 @@
 //! Bases: from a layout on disk, with packages, with a user of their own.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
 
 use serde_json::{Value, json};
 
@@ -212,4 +212,18 @@ fn the_user_of_a_base_runs_the_commands_and_owns_what_they_make() {
     let root = unpack(&work.path("app.tar"));
     assert_eq!(fs::read_to_string(root.join("srv/who")).unwrap(), "worker\n");
     assert_eq!(Image::read(&work.path("app.tar")).config()["config"]["User"], "worker");
+}
+
+#[test]
+fn the_working_directory_is_the_users_and_what_lies_in_it_is_not() {
+    let mut spec = debian("workdir", &["mkdir dist && echo x >dist/file"]);
+    spec["runtime"]["copy"] =
+        json!([{ "from": ".", "to": "/app" }, { "from": "dist", "to": "/app/dist" }]);
+    spec["runtime"]["user"] = json!("1000:1000");
+    spec["runtime"]["workdir"] = json!("/app");
+    let work = Workdir::with_spec(&spec);
+    drop(work.build().args(FILE).run().ok());
+    let root = unpack(&work.path("app.tar"));
+    let owner = |path: &str| fs::metadata(root.join(path)).unwrap().uid();
+    assert_eq!(["app", "app/dist", "app/dist/file"].map(owner), [1000, 0, 0]);
 }

@@ -157,6 +157,16 @@ fn a_project_of_php_answers() {
 }
 
 #[test]
+fn a_project_of_perl_answers_and_writes_beside_itself() {
+    check("runs-perl", "Hello from perl");
+}
+
+#[test]
+fn a_project_of_lua_answers() {
+    check("runs-lua", "Hello from lua");
+}
+
+#[test]
 fn files_for_a_browser_are_served() {
     check("runs-static", "Hello from files");
 }

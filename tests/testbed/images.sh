@@ -9,7 +9,7 @@ MACHINE_CA=/etc/ssl/certs/ca-certificates.crt
 # has a Dockerfile of its own, so that a change of one makes no other anew.
 BASE_IMAGES=(debian python node golang)
 # shellcheck disable=SC2034 # install reads it
-LANGUAGE_IMAGES=(rust php temurin maven gradle ruby ruby-full python-full bun caddy distroless)
+LANGUAGE_IMAGES=(rust php temurin maven gradle ruby ruby-full python-full bun caddy distroless perl)
 declare -A IMAGE_NAME=(
   [debian]=library/debian:bookworm-slim
   [python]=library/python:3.11-slim-bookworm
@@ -25,6 +25,7 @@ declare -A IMAGE_NAME=(
   [python-full]=library/python:3.11-bookworm
   [bun]='oven/bun:1 oven/bun:1-slim'
   [caddy]=library/caddy:2-alpine
+  [perl]='library/perl:5.36-bookworm library/perl:5.36-slim-bookworm'
   [distroless]=distroless/static-debian12:nonroot
 )
 declare -A IMAGE_FILE=(

@@ -14,20 +14,27 @@ mod generators;
 pub mod gleam;
 pub mod go;
 pub mod haskell;
+mod julia;
 pub mod jvm;
+mod lua;
 #[cfg(test)]
 mod names_tests;
+mod nim;
 #[cfg(test)]
 mod nim_tests;
 pub mod node;
 #[cfg(test)]
 mod node_tests;
+mod ocaml;
+mod perl;
 pub mod php;
 pub mod python;
 #[cfg(test)]
 mod python_tests;
+mod r;
 pub mod ruby;
 pub mod rust;
+mod scripted;
 #[cfg(test)]
 mod shape_tests;
 pub mod shell_script;
@@ -79,6 +86,12 @@ pub static ALL: &[Ecosystem] = &[
     Ecosystem { name: "haskell", looks_for: "stack.yaml, *.cabal", find: haskell::find },
     Ecosystem { name: "crystal", looks_for: "shard.yml", find: crystal::find },
     Ecosystem { name: "zig", looks_for: "build.zig", find: zig::find },
+    Ecosystem { name: "nim", looks_for: "*.nimble", find: nim::find },
+    Ecosystem { name: "ocaml", looks_for: "dune-project", find: ocaml::find },
+    Ecosystem { name: "perl", looks_for: "cpanfile, *.psgi, app.pl", find: perl::find },
+    Ecosystem { name: "r", looks_for: "app.R, plumber.R, renv.lock", find: r::find },
+    Ecosystem { name: "julia", looks_for: "Project.toml", find: julia::find },
+    Ecosystem { name: "lua", looks_for: "*.rockspec, main.lua", find: lua::find },
     Ecosystem { name: "deno", looks_for: "deno.json", find: deno::find },
     Ecosystem { name: "node", looks_for: "package.json", find: node::find },
     Ecosystem { name: "cpp", looks_for: "CMakeLists.txt, meson.build, Makefile", find: cpp::find },
@@ -115,5 +128,6 @@ const MANIFESTS: &[&str] = &[
     "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt",
     "project.clj", "deps.edn", "Gemfile", "config.ru", "composer.json", "index.php", "mix.exs",
     "rebar.config", "gleam.toml", "Package.swift", "pubspec.yaml", "stack.yaml", "package.yaml",
-    "cabal.project", "build.zig", "shard.yml", "CMakeLists.txt", "meson.build", "global.json",
+    "cabal.project", "build.zig", "shard.yml", "CMakeLists.txt", "cpanfile", "dune-project",
+    "renv.lock", "Project.toml", "meson.build", "global.json",
 ];

@@ -158,6 +158,12 @@ fn looked_up(names: &mut Names) {
     collect_files(&[("hugo.toml", ""), ("go.mod", "module m\n"), ("content/a.md", "")], names);
     let script = "#!/bin/bash\ncurl; jq; git; nc; socat\n";
     collect_files(&[("start.sh", script)], names);
+    let requires = ["cjson", "copas", "http.server", "lfs", "lpeg", "posix", "socket", "ssl"];
+    let lua: String = requires.map(|name| format!("require('{name}')\n")).concat();
+    for version in ["5.1", "5.2", "5.3", "5.4", "5.9"] {
+        let spec = ("a-1-1.rockspec", "dependencies = { 'lua >= 5.1', 'pegasus' }\n");
+        collect_files(&[("main.lua", &lua), (".lua-version", version), spec], names);
+    }
     for version in ["7.4", "8.2", "8.4"] {
         let extensions = [
             "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "imagick", "intl", "ldap", "mbstring",

@@ -1,0 +1,7 @@
+local greeting = {}
+
+function greeting.text()
+  return "Hello from lua"
+end
+
+return greeting
