@@ -26,8 +26,8 @@ pub(crate) enum Command {
     Sbom(Box<SbomArgs>),
     /// Show every place where a build could run, and which one it would take
     Doctor(Box<DoctorArgs>),
-    /// Print the JSON Schema of the spec
-    Schema,
+    /// Print the JSON Schema of the spec, or of `peelbox.toml`
+    Schema(SchemaArgs),
     /// Removed: use `peelbox build`
     #[command(hide = true, disable_help_flag = true)]
     Frontend(RemovedArgs),
@@ -59,6 +59,47 @@ pub(crate) struct DetectArgs {
     /// Fail when a service has no start command
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write nothing: fail, with the difference, when a spec is not what is detected now [default: DIR/universalbuild.json]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["output", "explain"])]
+    pub(crate) check: Option<Option<PathBuf>>,
+    /// Settings in place of DIR/peelbox.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) set: SetArgs,
+}
+
+/// What a person sets for one service.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// What runs, in place of what was found [env: PEELBOX_START_CMD]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) start_cmd: Option<String>,
+    /// Command that builds, in place of those found; `...` stands for them; may be given several times [env: PEELBOX_BUILD_CMD]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) build_cmd: Vec<String>,
+    /// Command that installs dependencies, likewise [env: PEELBOX_INSTALL_CMD]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) install_cmd: Vec<String>,
+    /// Variable of the image; may be given several times [env: PEELBOX_ENV, one on each line]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Packages of the image, on top of those found [env: PEELBOX_PACKAGES]
+    #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
+    pub(crate) packages: Vec<String>,
+    /// Packages of the build stage, likewise [env: PEELBOX_BUILD_PACKAGES]
+    #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
+    pub(crate) build_packages: Vec<String>,
+    /// Port it listens on [env: PEELBOX_PORT]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which file
+    #[arg(value_enum, value_name = "FILE", default_value_t = SchemaOf::Spec)]
+    pub(crate) of: SchemaOf,
 }
 
 /// Which spec of which project.
@@ -292,6 +333,14 @@ pub(crate) enum Bases {
     Wolfi,
     /// Debian, tools as apt packages
     Debian,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// `universalbuild.json`
+    Spec,
+    /// `peelbox.toml`
+    Settings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

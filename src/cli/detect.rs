@@ -1,24 +1,36 @@
 //! `peelbox detect`: a source tree → its spec. No daemon, no network; nothing of the project is executed.
 
-use std::{io::Write as _, path::Path};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use crate::{
     cli::{
-        args::{Bases, DetectArgs, ExplainFormat},
-        print_stdout,
+        args::{Bases, DetectArgs, ExplainFormat, SetArgs},
+        env::{Environment, SetVariables},
+        print_stdout, stale,
     },
-    detect::{self, DetectError, Detected, Family, Service, emit, explain},
+    detect::{
+        self, DetectError, Detected, Family, Service, emit, explain,
+        settings::{ServiceSettings, Settings},
+        shell,
+    },
     error::{Error, Kind},
     output, spec,
 };
 
 /// The spec goes to standard output, or to the file of `--output`; notes go to standard error.
-pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
+pub(crate) fn run(args: &DetectArgs, env: &Environment) -> Result<(), Error> {
     if let Some(path) = &args.output {
         must_not_be_lost(path, args.force)?;
     }
-    let mut detected =
-        detect::detect(&args.dir, family(args.base)).map_err(|e| failed(&args.dir, e))?;
+    let set = set(&args.set, &env.set)?;
+    let settings = match &args.config {
+        Some(file) => Settings::read(file, &file.display().to_string()),
+        None => Settings::load(&args.dir),
+    };
+    let mut detected = settings
+        .map_err(DetectError::Settings)
+        .and_then(|settings| detect::detect_with(&args.dir, family(args.base), &settings))
+        .map_err(|e| failed(&args.dir, e))?;
     for note in &detected.notes {
         // Without a standard error there is nobody to tell.
         drop(writeln!(std::io::stderr(), "note: {note}"));
@@ -28,6 +40,9 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
     }
     if let Some(name) = &args.service {
         only(&mut detected, name)?;
+    }
+    if set != ServiceSettings::default() {
+        set_by_command_line(&mut detected.services, &set)?;
     }
     match without_start(&detected.services) {
         Some(message) if args.strict => {
@@ -39,6 +54,10 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
         None => {}
     }
     let specs: Vec<_> = detected.services.iter().map(|service| service.spec.clone()).collect();
+    if let Some(file) = &args.check {
+        let file = file.clone().unwrap_or_else(|| args.dir.join("universalbuild.json"));
+        return stale::check(&file, &specs);
+    }
     let text = emit::emit(&specs);
     if let Some(path) = &args.output {
         output::write_atomically(path, text.as_bytes())
@@ -52,6 +71,63 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Error> {
         (false, _) if args.output.is_some() => print_stdout(told(args, &detected).as_bytes()),
         (false, _) => print_stdout(text.as_bytes()),
     }
+}
+
+/// What options and variables set for one service; an option wins.
+fn set(args: &SetArgs, env: &SetVariables) -> Result<ServiceSettings, Error> {
+    let commands = |typed: &[String], variable: &Option<String>| match typed {
+        [] => variable.clone().map(|line| vec![line]),
+        typed => Some(typed.to_vec()),
+    };
+    let packages = |typed: &[String], variable: &Option<String>| {
+        let given = if typed.is_empty() { variable.as_slice() } else { typed };
+        let names = given.iter().flat_map(|names| names.split([',', ' ']));
+        names.filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let usage = |text: String| Error::new(Kind::Usage, text);
+    let number = |text: &String| {
+        let number = text.parse().ok().filter(|port: &u16| *port > 0);
+        number
+            .ok_or_else(|| usage(format!("`PEELBOX_PORT={text}`: expected a port from 1 to 65535")))
+    };
+    let lines = env.env.iter().flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty());
+    let mut variables = BTreeMap::new();
+    for line in lines.chain(args.env.iter().map(String::as_str)) {
+        let pair = line.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+        let (name, value) = pair.ok_or_else(|| {
+            usage(format!("`--env {line}`: expected `NAME=VALUE`"))
+                .hint("a value that nobody may see belongs into the environment of the container")
+        })?;
+        variables.insert(name.trim().to_owned(), value.to_owned());
+    }
+    let start = args.start_cmd.as_ref().or(env.start_cmd.as_ref());
+    Ok(ServiceSettings {
+        start: start.map(|line| shell::exec_form(line)),
+        build: commands(&args.build_cmd, &env.build_cmd),
+        install: commands(&args.install_cmd, &env.install_cmd),
+        env: variables,
+        runtime_packages: packages(&args.packages, &env.packages),
+        build_packages: packages(&args.build_packages, &env.build_packages),
+        port: args
+            .port
+            .map_or_else(|| env.port.as_ref().map(number).transpose(), |port| Ok(Some(port)))?,
+        ..ServiceSettings::default()
+    })
+}
+
+fn set_by_command_line(services: &mut [Service], set: &ServiceSettings) -> Result<(), Error> {
+    let [service] = services else {
+        let names =
+            services.iter().filter_map(|service| service.spec.metadata.project_name.clone());
+        let names: Vec<String> = names.collect();
+        let text = "commands, packages, a port and variables are set for one service, and there are several";
+        return Err(Error::new(Kind::Usage, text)
+            .hint(format!("`--service NAME` takes one of {}", names.join(", ")))
+            .hint("peelbox.toml has an entry for each (`[[service]]`)"));
+    };
+    detect::by_command_line(service, set).map_err(|error| {
+        Error::new(Kind::Usage, "what the command line sets makes no spec").because(error)
+    })
 }
 
 fn family(bases: Bases) -> Family {

@@ -14,6 +14,7 @@ pub(crate) struct Environment {
     pub(crate) docker_tls: bool,
     pub(crate) docker_cert_path: Option<PathBuf>,
     pub(crate) tls: TlsVariables,
+    pub(crate) set: SetVariables,
     pub(crate) cache_dir: Option<PathBuf>,
     /// Where what shall be kept goes.
     pub(crate) data_dir: Option<PathBuf>,
@@ -35,6 +36,18 @@ pub(crate) struct TlsVariables {
     pub(crate) key: Option<PathBuf>,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) server_name: Option<String>,
+}
+
+/// What stands for options of `peelbox detect`.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct SetVariables {
+    pub(crate) start_cmd: Option<String>,
+    pub(crate) build_cmd: Option<String>,
+    pub(crate) install_cmd: Option<String>,
+    pub(crate) env: Option<String>,
+    pub(crate) packages: Option<String>,
+    pub(crate) build_packages: Option<String>,
+    pub(crate) port: Option<String>,
 }
 
 impl Environment {
@@ -65,6 +78,15 @@ impl Environment {
                 key: dir("PEELBOX_TLSKEY"),
                 dir: dir("PEELBOX_TLSDIR"),
                 server_name: text("PEELBOX_TLSSERVERNAME"),
+            },
+            set: SetVariables {
+                start_cmd: text("PEELBOX_START_CMD"),
+                build_cmd: text("PEELBOX_BUILD_CMD"),
+                install_cmd: text("PEELBOX_INSTALL_CMD"),
+                env: text("PEELBOX_ENV"),
+                packages: text("PEELBOX_PACKAGES"),
+                build_packages: text("PEELBOX_BUILD_PACKAGES"),
+                port: text("PEELBOX_PORT"),
             },
             cache_dir: dir("XDG_CACHE_HOME")
                 .or_else(|| Some(home.as_ref()?.join(".cache")))

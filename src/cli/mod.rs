@@ -32,8 +32,9 @@ mod sbom;
 mod secrets;
 mod services;
 mod stages;
+mod stale;
 
-use args::{Cli, Command, RemovedArgs};
+use args::{Cli, Command, RemovedArgs, SchemaArgs, SchemaOf};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -50,13 +51,16 @@ pub fn main() -> ExitCode {
     };
     let environment = env::Environment::read();
     let result = match cli.command {
-        Command::Detect(args) => detect::run(&args),
+        Command::Detect(args) => detect::run(&args, &environment),
         Command::Build(args) => build::run(&args, &environment),
         Command::Plan(args) => plan::run(&args, &environment),
         Command::Inspect(args) => inspect::run(&args),
         Command::Sbom(args) => sbom::run(*args, &environment),
         Command::Doctor(args) => doctor::run(&args, &environment),
-        Command::Schema => print_stdout(crate::spec::SCHEMA.as_bytes()),
+        Command::Schema(SchemaArgs { of }) => print_stdout(match of {
+            SchemaOf::Spec => crate::spec::SCHEMA.as_bytes(),
+            SchemaOf::Settings => crate::detect::settings::SCHEMA.as_bytes(),
+        }),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),
     };
     match result {

@@ -30,6 +30,10 @@ pub struct Service {
     pub spec: UniversalBuild,
     /// How sure it is that something is deployed from here.
     pub weight: Weight,
+    /// Which process of its folder it is; empty: the one that the others stand beside.
+    pub process: String,
+    /// How many of `build.commands`, from the first on, make tools ready and install dependencies.
+    pub installs: usize,
     /// Every decision, in the order of [`What`] once it is emitted.
     pub decisions: Vec<Decision>,
 }
@@ -101,7 +105,11 @@ pub(super) fn assemble(family: Family, mut facts: Facts) -> Service {
     }
     spec.build.packages = sorted(spec.build.packages);
     spec.runtime.packages = sorted(spec.runtime.packages);
-    Service { dir: facts.dir, spec, weight: facts.weight, decisions: facts.decisions }
+    let is_early = |step: &&Step| matches!(step.kind, Kind::Setup | Kind::Install);
+    let early = facts.steps.iter().filter(|step| step.not_on != Some(family)).take_while(is_early);
+    let (installs, process) = (early.count(), facts.process);
+    let (dir, weight, decisions) = (facts.dir, facts.weight, facts.decisions);
+    Service { dir, spec, weight, process, installs, decisions }
 }
 
 /// Whether the user of an image has a folder of its own there: without one `HOME` is `/`, where only root may write.

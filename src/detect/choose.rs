@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ecosystems, folders, prelude::*, settings};
+use super::{ecosystems, folders, prelude::*};
 
 /// Drops what is no service of its own and names the rest; sorted by folder.
 ///
 /// `found` holds the services of each ecosystem, in the order of `ecosystems::ALL`.
 pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Facts>>) -> Vec<Facts> {
-    let mut chosen = heaviest_of_each_folder(found);
+    let mut chosen = heaviest_of_each_folder(of_stated_language(project, found));
     for facts in &mut chosen {
         if let Some(set) = project.settings.service(&facts.dir) {
             if set.start.is_some() {
@@ -37,14 +37,35 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Facts>>) -> Vec<Facts
         chosen.retain(|facts| facts.dir == ".");
     }
     chosen.sort_by(|a, b| (&a.dir, &a.name).cmp(&(&b.dir, &b.name)));
-    for (dir, set) in &project.settings.services {
-        if !chosen.iter().any(|facts| facts.dir == *dir) {
-            let (file, line) = (settings::FILE, set.line);
+    for ((dir, process), set) in &project.settings.services {
+        if process.is_empty() && !chosen.iter().any(|facts| facts.dir == *dir) {
+            let (file, line) = (&project.settings.file, set.line);
             project.tree.note(format!("{file}:{line}: no service was found in `{dir}`"));
         }
     }
     name(&mut chosen, &project.tree.name());
     chosen
+}
+
+/// Drops what rules of other languages found in folders whose language the project states.
+fn of_stated_language(project: &Project<'_>, mut found: Vec<Vec<Facts>>) -> Vec<Vec<Facts>> {
+    for ((dir, _), set) in &project.settings.services {
+        let Some(stated) = &set.language else { continue };
+        let is_of = |facts: &Facts| facts.id == stated || facts.language.id == stated;
+        let here = || found.iter().flatten().filter(|facts| facts.dir == *dir);
+        if here().any(is_of) {
+            for services in &mut found {
+                services.retain(|facts| facts.dir != *dir || is_of(facts));
+            }
+        } else {
+            let seen: Vec<&str> = here().map(|facts| facts.id).collect();
+            let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
+            let (file, line) = (&project.settings.file, set.line);
+            let told = format!("{file}:{line}: no `{stated}` was found in `{dir}`, but {seen}");
+            project.tree.note(told);
+        }
+    }
+    found
 }
 
 /// Of the ecosystems that found something in one folder, the one with the heaviest service has it; of equals the earlier.
@@ -173,7 +194,7 @@ mod tests {
         let dir = tempfile::Builder::new().prefix("Shop").rand_bytes(0).tempdir().ok();
         let root = dir.as_ref().map_or_else(std::env::temp_dir, |dir| dir.path().to_owned());
         let tree = crate::detect::Tree::walk(&root.join("."), &[]).unwrap();
-        let settings = settings::Settings::default();
+        let settings = crate::detect::settings::Settings::default();
         let project = Project { tree: &tree, bases: Default::default(), settings: &settings };
         let chosen = choose(&project, found);
         let shown: Vec<(&str, &str)> =

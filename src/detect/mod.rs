@@ -11,6 +11,7 @@ pub use self::{
     assemble::Service,
     facts::{Facts, Kind, Serves, Step, Weight},
     folder::Folder,
+    overrule::by_command_line,
     paths::{is_below, join, parent, upward},
     project::{Family, Project},
     source::Port,
@@ -85,7 +86,7 @@ impl error::Error for DetectError {
     }
 }
 
-/// Looks for services in the folder `root`.
+/// Looks for services in the folder `root`, with the settings that lie in it.
 ///
 /// No service found is no error: the list is empty.
 ///
@@ -93,28 +94,38 @@ impl error::Error for DetectError {
 /// [`DetectError`].
 pub fn detect(root: &Path, bases: Family) -> Result<Detected, DetectError> {
     let settings = settings::Settings::load(root).map_err(DetectError::Settings)?;
+    detect_with(root, bases, &settings)
+}
+
+/// The same with settings from elsewhere.
+///
+/// # Errors
+/// [`DetectError`].
+pub fn detect_with(
+    root: &Path,
+    bases: Family,
+    settings: &settings::Settings,
+) -> Result<Detected, DetectError> {
     let tree = Tree::walk(root, &settings.ignore).map_err(DetectError::Walk)?;
-    let project = Project { tree: &tree, bases, settings: &settings };
+    let project = Project { tree: &tree, bases, settings };
     let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
     let mut chosen = choose::choose(&project, found);
     private::find(&project, &mut chosen);
-    let all = workers::beside(&project, chosen);
-    let services = all.into_iter().filter_map(|mut facts| {
+    let mut services = Vec::new();
+    for mut facts in workers::beside(&project, chosen) {
         scripts::needs(&project, &mut facts);
         let mut service = assemble::assemble(bases, facts);
-        if let Some(set) = settings.service(&service.dir) {
-            overrule::overrule(&mut service, set);
-        }
-        if let Err(error) = emit::finish(&mut service) {
+        overrule::by_settings(&mut service, settings).map_err(DetectError::Settings)?;
+        match emit::finish(&mut service) {
+            Ok(()) => services.push(service),
             // A folder whose name has a meaning in globs, or a manifest with an odd command.
-            tree.note(format!("{}: left out, it makes no spec: {error}", service.dir));
-            return None;
+            Err(error) => {
+                tree.note(format!("{}: left out, it makes no spec: {error}", service.dir))
+            }
         }
-        Some(service)
-    });
-    let services: Vec<Service> = services.collect();
+    }
     if services.is_empty() {
         unknown::tell(&tree);
     }

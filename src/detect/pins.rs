@@ -3,7 +3,6 @@
 use super::{
     Decision, Evidence, Fixed, Project, Rule, What,
     paths::{join, upward},
-    settings::FILE,
     versions::Version,
 };
 
@@ -67,7 +66,8 @@ pub fn decided(found: Option<Found>, default: Version) -> (Version, Decision) {
 /// What `peelbox.toml` says; it wins over everything.
 pub fn stated(project: &Project<'_>, dir: &str) -> Option<Pin> {
     let set = project.settings.service(dir)?;
-    Some(Pin::new(set.version.clone()?, FILE, FILE, set.line))
+    let file = &project.settings.file;
+    Some(Pin::new(set.version.clone()?, file, file, set.line))
 }
 
 /// What version managers pin for `dir`: its own files first, then those of the folders above.

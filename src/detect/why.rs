@@ -150,6 +150,8 @@ words! {
         PackagesOfDebian = "packages of Debian",
         PeelboxTomlWins = "peelbox.toml wins",
         NotPackaged = "the family has no package of what is needed: the official image",
+        CommandLine = "the command line, or a variable for it",
+        CommandLineWins = "the command line wins",
         NoSuchVersion = "no such version there; the build may need `--base official`",
         WhereItWrites = "where it writes",
         RegistryAsks = "a registry that is not public asks for it",
@@ -406,8 +408,6 @@ pub enum Rule {
     Within(String, String, String),
     /// A process type of a `Procfile`.
     Procfile(String),
-    /// A key or the whole of `peelbox.toml`.
-    Settings,
     /// The dependency of that name.
     DependencyOn(String),
     /// An import that holds that text.
@@ -470,7 +470,6 @@ impl fmt::Display for Rule {
             Self::Range(key, range) => write!(f, "{key} `{range}`"),
             Self::Within(pin, key, range) => write!(f, "{pin}, within {key} `{range}`"),
             Self::Procfile(name) => write!(f, "Procfile {name}"),
-            Self::Settings => f.write_str(super::settings::FILE),
             Self::DependencyOn(name) => write!(f, "dependency `{name}`"),
             Self::Import(sign) => write!(f, "import `{sign}`"),
             Self::DefaultOf(name) => write!(f, "default of {name}"),

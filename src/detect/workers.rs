@@ -33,7 +33,9 @@ pub(super) fn beside(project: &Project<'_>, chosen: Vec<Facts>) -> Vec<Facts> {
         let mut beside = Vec::new();
         for worker in workers {
             if image_has_sources || worker.is_of_same_program {
-                beside.push(service(&facts, worker, &mut names));
+                let set = project.settings.process(&facts.dir, &worker.name);
+                let name = set.and_then(|set| set.name.clone());
+                beside.push(service(&facts, worker, name, &mut names));
             } else {
                 let (place, name) = (worker.place, worker.name);
                 let why = "the image holds a built program and not the sources that this line runs";
@@ -42,6 +44,15 @@ pub(super) fn beside(project: &Project<'_>, chosen: Vec<Facts>) -> Vec<Facts> {
         }
         all.push(facts);
         all.extend(beside);
+    }
+    for ((dir, process), set) in &project.settings.services {
+        let is_there = |facts: &Facts| facts.dir == *dir && facts.process == *process;
+        if !process.is_empty() && !all.iter().any(is_there) {
+            let (file, line) = (&project.settings.file, set.line);
+            project
+                .tree
+                .note(format!("{file}:{line}: no process `{process}` was found in `{dir}`"));
+        }
     }
     all
 }
@@ -86,9 +97,15 @@ fn holds_sources(facts: &Facts) -> bool {
     facts.takes.iter().any(|take| take.from == OUT || is_below(&facts.dir, &take.from))
 }
 
-fn service(web: &Facts, worker: Worker, names: &mut BTreeSet<String>) -> Facts {
+fn service(
+    web: &Facts,
+    worker: Worker,
+    name: Option<String>,
+    names: &mut BTreeSet<String>,
+) -> Facts {
     let mut facts = web.clone();
-    let name = format!("{}-{}", web.name, worker.name.replace('_', "-").to_ascii_lowercase());
+    let process = || worker.name.replace('_', "-").to_ascii_lowercase();
+    let name = name.unwrap_or_else(|| format!("{}-{}", web.name, process()));
     let mut unique = name.clone();
     let mut number = 2;
     while !names.insert(unique.clone()) {

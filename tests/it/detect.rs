@@ -196,6 +196,57 @@ fn a_folder_without_anything_says_what_was_looked_for() {
 }
 
 #[test]
+fn a_spec_that_is_not_what_is_detected_is_stale_and_one_that_is_laid_out_otherwise_is_not() {
+    let dir = tree(&[SERVICE]);
+    assert!(run(&["-o", "universalbuild.json"], dir.path()).0.status.success());
+    let spec = dir.path().join("universalbuild.json");
+    let value: Value = serde_json::from_str(&fs::read_to_string(&spec).unwrap()).unwrap();
+    fs::write(&spec, value.to_string()).unwrap();
+    let (output, stdout, stderr) = run(&["--check"], dir.path());
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(0), ""), "{stderr}");
+    let settings = "[[service]]\npath = \"app\"\nlabels = {team = \"a\"}\n";
+    fs::write(dir.path().join("other.toml"), settings).unwrap();
+    let args = ["--config", "other.toml", "--check", "universalbuild.json"];
+    let (output, stdout, stderr) = run(&args, dir.path());
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stdout.contains("\n+      \"team\": \"a\"\n"), "{stdout}");
+    assert!(stderr.starts_with("error: `universalbuild.json` is stale"), "{stderr}");
+    let (output, _, stderr) = run(&["--check", "none.json"], dir.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.starts_with("error: cannot read the spec `none.json`"), "{stderr}");
+}
+
+#[test]
+fn what_the_command_line_sets_is_for_one_service() {
+    let other = ("web/package.json", SERVICE.1);
+    let dir = tree(&[SERVICE, other]);
+    let set =
+        ["--start-cmd", "node b.js", "--port", "81", "--packages", "curl,jq", "--env", "A=b=c"];
+    let (output, _, stderr) = run(&set, dir.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains("`--service NAME` takes one of app, web"), "{stderr}");
+    let (output, stdout, stderr) = run(&[&set[..], &["--service", "web"]].concat(), dir.path());
+    assert!(output.status.success(), "{stderr}");
+    let runtime = serde_json::from_str::<Value>(&stdout).unwrap()["runtime"].clone();
+    assert_eq!(runtime["command"], serde_json::json!(["node", "b.js"]));
+    assert_eq!(runtime["ports"], serde_json::json!([81]));
+    assert_eq!(runtime["packages"], serde_json::json!(["curl", "jq"]));
+    assert_eq!(runtime["env"]["A"], "b=c");
+    let output = Command::new(binary())
+        .args(["detect", "--service", "web"])
+        .current_dir(dir.path())
+        .envs([("PEELBOX_BUILD_CMD", "make"), ("PEELBOX_ENV", "A=1\nB=2")])
+        .output()
+        .unwrap();
+    let spec: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(spec["build"]["commands"].as_array().unwrap().contains(&"make".into()), "{spec}");
+    assert_eq!(spec["runtime"]["env"]["B"], "2");
+    let (output, _, stderr) = run(&["--service", "web", "--env", "A"], dir.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.starts_with("error: `--env A`: expected `NAME=VALUE`"), "{stderr}");
+}
+
+#[test]
 fn a_malformed_manifest_is_noted_with_its_line_and_counts_as_absent() {
     for (name, content, note) in [
         ("package.json", "{\n  \"name\": \n", "package.json:3: "),

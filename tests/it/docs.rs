@@ -452,7 +452,7 @@ fn help(words: &[&str]) -> String {
 
 fn flags_of_help(command: &str) -> BTreeMap<String, Flag> {
     let text = help(&[command]);
-    let line = regex(r"^ +(?:(-[a-z]), )?(--[a-z-]+)(?:(?: <|\[=<)([^>]+)>\]?)?$");
+    let line = regex(r"^ +(?:(-[a-z]), )?(--[a-z-]+)(?:(?: \[?<|\[=<)([^>]+)>\]?)?$");
     let choice = regex(r"^ +- ([a-z]+): ");
     let default = regex(r"\[default: (.+)\]");
     let mut flags = BTreeMap::new();
