@@ -23,6 +23,8 @@ pub mod node;
 #[cfg(test)]
 mod node_tests;
 pub mod php;
+#[cfg(test)]
+mod php_tests;
 pub mod python;
 #[cfg(test)]
 mod python_tests;
