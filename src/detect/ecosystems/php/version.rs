@@ -84,7 +84,9 @@ pub(super) fn version(composer: &Composer<'_>) -> (Version, Decision) {
         Some(required) => Some(allowed(composer, required, managed())),
         None => managed().or_else(|| suited(composer)),
     });
-    pins::decided(found, DEFAULT)
+    let strange =
+        || Some(at.managed(&PHP).into_iter().next()?.not_understood(DEFAULT, "version of PHP"));
+    pins::decided(found.or_else(strange), DEFAULT)
 }
 
 fn minor(text: &str) -> Option<Version> {
