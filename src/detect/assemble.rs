@@ -245,8 +245,9 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
                 facts.decisions.push(left_out(names.collect()));
             }
             Need::Packages { build, run, .. } => {
-                spec.build.packages.extend_from_slice(build);
-                spec.runtime.packages.extend_from_slice(run);
+                let filled = |name: &String| fill(name, &facts.vars);
+                spec.build.packages.extend(build.iter().map(filled));
+                spec.runtime.packages.extend(run.iter().map(filled));
             }
             Need::Library(Library { debian: [build, run], wolfi: None, .. }, _) if has_apk => {
                 facts.decisions.push(left_out([*run, *build].concat()));

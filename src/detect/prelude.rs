@@ -14,7 +14,7 @@ pub(super) use super::{
         newest_for, stage,
     },
     parent,
-    paths::{file_name, join_clean, last_part, relative, resolve, within},
+    paths::{file_name, glob, join_clean, last_part, relative, resolve, within},
     pins::{self, Found, Pin},
     shell::{exec_form, quote},
     source, upward,

@@ -364,6 +364,8 @@ words! {
         FreePort = "port that is free for everybody",
         UserPort = "port that a user other than root may have",
         PortOfFramework = "default of the framework",
+        ExtensionsOfFamily = "extensions that the family has as packages",
+        NoSuchExtension = "the family has no package of it",
         // JVM.
         DependencyOrPlugin = "a dependency or plugin",
         NoBuildFile = "no build file",

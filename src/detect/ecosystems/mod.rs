@@ -28,11 +28,15 @@ mod node_tests;
 mod ocaml;
 mod perl;
 pub mod php;
+#[cfg(test)]
+mod php_tests;
 pub mod python;
 #[cfg(test)]
 mod python_tests;
 mod r;
 pub mod ruby;
+#[cfg(test)]
+mod ruby_tests;
 pub mod rust;
 mod scripted;
 #[cfg(test)]
@@ -126,8 +130,8 @@ const MANIFESTS: &[&str] = &[
     "package.json", "deno.json", "deno.jsonc", "requirements.txt", "pyproject.toml", "setup.py",
     "Pipfile", "manage.py", "environment.yml", "go.mod", "go.work", "Cargo.toml", "pom.xml",
     "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt",
-    "project.clj", "deps.edn", "Gemfile", "config.ru", "composer.json", "index.php", "mix.exs",
-    "rebar.config", "gleam.toml", "Package.swift", "pubspec.yaml", "stack.yaml", "package.yaml",
-    "cabal.project", "build.zig", "shard.yml", "CMakeLists.txt", "cpanfile", "dune-project",
-    "renv.lock", "Project.toml", "meson.build", "global.json",
+    "project.clj", "deps.edn", "Gemfile", "gems.rb", "config.ru", "composer.json", "index.php",
+    "mix.exs", "rebar.config", "gleam.toml", "Package.swift", "pubspec.yaml", "stack.yaml",
+    "package.yaml", "cabal.project", "build.zig", "shard.yml", "CMakeLists.txt", "cpanfile",
+    "dune-project", "renv.lock", "Project.toml", "meson.build", "global.json",
 ];

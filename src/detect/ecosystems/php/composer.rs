@@ -46,10 +46,11 @@ impl<'a> Composer<'a> {
         names.filter_map(|(name, _)| name.strip_prefix("ext-").map(str::to_owned)).collect()
     }
 
-    /// Whether packages lie in the tree.
-    pub(super) fn has_local(&self) -> bool {
+    /// Addresses of the project's own repositories of a type.
+    pub(super) fn repositories(&self, kind: &str) -> impl Iterator<Item = &str> {
         let all = self.get(&["repositories"]).into_iter();
-        let mut all = all.flat_map(|r| r.items().iter().chain(r.members().map(|(_, one)| one)));
-        all.any(|repository| repository.str_at(&["type"]) == Some("path"))
+        let all = all.flat_map(|r| r.items().iter().chain(r.members().map(|(_, one)| one)));
+        let of_kind = all.filter(move |one| one.str_at(&["type"]) == Some(kind));
+        of_kind.filter_map(|one| one.str_at(&["url"]))
     }
 }

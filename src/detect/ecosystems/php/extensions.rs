@@ -15,14 +15,18 @@ const BUILT_IN: &[&str] = &[
 
 /// Extensions that come with the sources of PHP.
 const BUNDLED: &[&str] = &[
-    "bcmath", "bz2", "calendar", "exif", "ffi", "gd", "gettext", "gmp", "intl", "ldap", "mysqli",
-    "opcache", "pcntl", "pdo_mysql", "pdo_pgsql", "pgsql", "shmop", "soap", "sockets", "sysvmsg",
-    "sysvsem", "sysvshm", "tidy", "xsl", "zip",
+    "bcmath", "bz2", "calendar", "enchant", "exif", "ffi", "gd", "gettext", "gmp", "intl", "ldap",
+    "mysqli", "opcache", "pcntl", "pdo_mysql", "pdo_pgsql", "pgsql", "shmop", "snmp", "soap",
+    "sockets", "sysvmsg", "sysvsem", "sysvshm", "tidy", "xsl", "zip",
 ];
 
 /// Extensions of PECL.
-const PECL: &[&str] =
-    &["amqp", "apcu", "igbinary", "imagick", "memcached", "mongodb", "redis", "swoole"];
+const PECL: &[&str] = &[
+    "amqp", "apcu", "ast", "ds", "ev", "excimer", "gnupg", "grpc", "igbinary", "imagick",
+    "inotify", "mailparse", "maxminddb", "memcached", "mongodb", "msgpack", "oauth", "openswoole",
+    "opentelemetry", "pcov", "pdo_sqlsrv", "protobuf", "rdkafka", "redis", "sqlsrv", "swoole",
+    "uuid", "vips", "xdebug", "xlswriter", "yaml", "zstd",
+];
 
 /// Extension, packages with the headers it is built with, packages of the libraries it loads.
 type Libraries = (&'static str, &'static [&'static str], &'static [&'static str]);
@@ -31,6 +35,7 @@ type Libraries = (&'static str, &'static [&'static str], &'static [&'static str]
 const LIBRARIES: &[Libraries] = &[
     ("amqp", &["librabbitmq-dev"], &["librabbitmq4"]),
     ("bz2", &["libbz2-dev"], &["libbz2-1.0"]),
+    ("enchant", &["libenchant-2-dev"], &["libenchant-2-2"]),
     ("ffi", &["libffi-dev"], &["libffi8"]),
     (
         "gd",
@@ -38,16 +43,26 @@ const LIBRARIES: &[Libraries] = &[
         &["libfreetype6", "libjpeg62-turbo", "libpng16-16", "libwebp7"],
     ),
     ("gmp", &["libgmp-dev"], &["libgmp10"]),
+    ("gnupg", &["libgpgme-dev"], &["libgpgme11"]),
+    ("grpc", &["zlib1g-dev"], &[]),
     ("imagick", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
     ("intl", &["libicu-dev"], &["libicu"]),
     ("ldap", &["libldap2-dev"], &["libldap-2.5-0"]),
+    ("maxminddb", &["libmaxminddb-dev"], &["libmaxminddb0"]),
     ("memcached", &["libmemcached-dev", "zlib1g-dev"], &["libmemcached11"]),
     ("mongodb", &["libssl-dev"], &[]),
     ("pdo_pgsql", &["libpq-dev"], &["libpq5"]),
+    ("pdo_sqlsrv", &["unixodbc-dev"], &["libodbc2", "unixodbc"]),
     ("pgsql", &["libpq-dev"], &["libpq5"]),
+    ("rdkafka", &["librdkafka-dev"], &["librdkafka1"]),
+    ("snmp", &["libsnmp-dev"], &["libsnmp40"]),
     ("soap", &["libxml2-dev"], &["libxml2"]),
+    ("sqlsrv", &["unixodbc-dev"], &["libodbc2", "unixodbc"]),
     ("tidy", &["libtidy-dev"], &["libtidy5deb1"]),
+    ("uuid", &["uuid-dev"], &["libuuid1"]),
+    ("vips", &["libvips-dev"], &["libvips42"]),
     ("xsl", &["libxslt1-dev"], &["libxslt1.1"]),
+    ("yaml", &["libyaml-dev"], &["libyaml-0-2"]),
     ("zip", &["libzip-dev"], &["libzip4"]),
 ];
 
@@ -113,24 +128,76 @@ fn in_suite(package: &'static str, suite: &str) -> &'static str {
     }
 }
 
+/// Packages with extensions for families whose PHP is packages, and what Composer is told of those that have none.
+pub(super) fn packaged(names: &[String], has_apk: bool, facts: &mut Facts) -> String {
+    let names: BTreeSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in names.iter().map(|name| name.replace("zend-opcache", "opcache")) {
+        let package = if has_apk { of_wolfi(&name) } else { of_debian(&name) };
+        match package {
+            Some(package) => found.extend(Some(package).filter(|package| !package.is_empty())),
+            None => missing.push(name),
+        }
+    }
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    match has_apk {
+        true => facts.packages_everywhere(&found, &found),
+        false => facts.packages(&found, &found),
+    }
+    if !missing.is_empty() {
+        let decision =
+            Decision::new(What::Packages, found.join(" "), Fixed::ExtensionsOfFamily, []);
+        facts.decisions.push(decision.not(missing.join(", "), None, Fixed::NoSuchExtension));
+    }
+    missing.iter().map(|name| format!(" --ignore-platform-req=ext-{name}")).collect()
+}
+
+/// The package of Wolfi for the PHP `{v}`; empty for what is a part of PHP there (github.com/wolfi-dev/os, `php-8.4.yaml`).
+fn of_wolfi(extension: &str) -> Option<String> {
+    let is_part = BUILT_IN.contains(&extension) && !OF_WOLFI.contains(&extension);
+    match extension {
+        "mongodb" => Some("php-{v}-pecl-mongodb".to_owned()),
+        name if OF_WOLFI.contains(&name) => Some(format!("php-{{v}}-{name}")),
+        _ => is_part.then(String::new),
+    }
+}
+
+/// Extensions with a package of their own in Wolfi.
+const OF_WOLFI: &[&str] = &[
+    "amqp", "apcu", "bcmath", "bz2", "calendar", "ctype", "curl", "dom", "exif", "fileinfo", "ftp",
+    "gd", "gettext", "gmp", "iconv", "igbinary", "imagick", "intl", "ldap", "mbstring",
+    "memcached", "mysqli", "mysqlnd", "odbc", "opcache", "openssl", "pcntl", "pdo", "pdo_mysql",
+    "pdo_pgsql", "pdo_sqlite", "pgsql", "phar", "posix", "redis", "simplexml", "soap", "sockets",
+    "sodium", "swoole", "sysvsem", "sysvshm", "tidy", "xml", "xmlreader", "xmlwriter", "xsl",
+    "zip",
+];
+
 /// The package of Debian that has an extension; many are part of `php-cli`.
-pub(super) fn debian_package(extension: &str) -> String {
-    let extension = extension.to_ascii_lowercase();
-    let package = match extension.as_str() {
+fn of_debian(extension: &str) -> Option<String> {
+    let package = match extension {
         "pdo_mysql" | "mysqli" => "mysql",
         "pdo_pgsql" | "pgsql" => "pgsql",
         "pdo_sqlite" => "sqlite3",
         "dom" | "simplexml" | "xmlreader" | "xmlwriter" | "libxml" | "xsl" => "xml",
         name if OF_DEBIAN.contains(&name) => name,
-        _ => "cli",
+        name if BUILT_IN.contains(&name) || OF_CLI.contains(&name) => "cli",
+        _ => return None,
     };
-    format!("php-{package}")
+    Some(format!("php-{package}"))
 }
+
+/// Extensions that the command line of Debian has beside those that are always there.
+const OF_CLI: &[&str] = &[
+    "calendar", "exif", "ffi", "gettext", "opcache", "pcntl", "shmop", "sockets", "sysvmsg",
+    "sysvsem", "sysvshm",
+];
 
 /// Extensions with a package of their own in Debian.
 const OF_DEBIAN: &[&str] = &[
-    "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "imagick", "intl", "ldap", "mbstring",
-    "memcached", "mongodb", "redis", "soap", "sqlite3", "xml", "zip",
+    "amqp", "apcu", "ast", "bcmath", "bz2", "curl", "ds", "enchant", "excimer", "gd", "gmp",
+    "gnupg", "igbinary", "imagick", "imap", "intl", "ldap", "mailparse", "maxminddb", "mbstring",
+    "memcached", "mongodb", "msgpack", "oauth", "odbc", "pcov", "pspell", "redis", "snmp", "soap",
+    "solr", "sqlite3", "ssh2", "tidy", "uuid", "xml", "xmlrpc", "yaml", "zip",
 ];
 
 #[cfg(test)]

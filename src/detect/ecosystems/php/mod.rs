@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use self::{
     composer::Composer,
     framework::{PORT, Site, file_of, server_file},
-    version::{APACHE, PHP, TOOLS, version},
+    version::{APACHE, APK, PHP, TOOLS, version},
 };
 use crate::detect::{prelude::*, procfile::Process};
 
@@ -17,6 +17,7 @@ mod composer;
 mod extensions;
 mod framework;
 mod version;
+mod writes;
 
 /// Folders with a front controller, where no framework says which.
 const ROOTS: &[&str] =
@@ -35,6 +36,22 @@ const CALLS: &[(&str, &str)] = &[
     ("new Redis(", "redis"),
     ("imagecreate", "gd"),
     ("new MongoDB", "mongodb"),
+    ("new Imagick(", "imagick"),
+    ("sqlsrv_connect(", "sqlsrv"),
+    ("sqlsrv:", "pdo_sqlsrv"),
+    ("new ZipArchive", "zip"),
+    ("new SoapClient(", "soap"),
+    ("new SoapServer(", "soap"),
+    ("new NumberFormatter(", "intl"),
+    ("new IntlDateFormatter(", "intl"),
+    ("exif_read_data(", "exif"),
+    ("ldap_connect(", "ldap"),
+    ("new Memcached(", "memcached"),
+    ("apcu_fetch(", "apcu"),
+    ("gmp_init(", "gmp"),
+    ("bcadd(", "bcmath"),
+    ("bcmul(", "bcmath"),
+    ("yaml_parse", "yaml"),
 ];
 
 /// The same of servers: only the first that is found.
@@ -44,9 +61,11 @@ const SERVERS: &[(&str, &str)] = &[("OpenSwoole\\", "openswoole"), ("Swoole\\", 
 pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut found: Vec<Facts> = Vec::new();
     let mut projects: BTreeSet<&str> = BTreeSet::new();
+    let libraries = libraries(project);
     for (folder, entries) in project.tree.dirs() {
         let at = home(Folder::new(project, folder));
-        if projects.contains(at.dir) {
+        let is_library = libraries.iter().any(|pattern| glob(pattern, at.dir));
+        if is_library || projects.contains(at.dir) {
             // A front controller, and a `wp-config.php` beside it, of a project that was found.
             continue;
         }
@@ -62,6 +81,18 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
             projects.insert(at.dir);
             found.push(facts);
         }
+    }
+    found
+}
+
+/// Patterns of the folders that projects install as packages of their own.
+fn libraries(project: &Project<'_>) -> Vec<String> {
+    let manifests = project.tree.dirs().filter(|(_, entries)| entries.has("composer.json"));
+    let mut found = Vec::new();
+    for (dir, _) in manifests {
+        let composer = Composer::load(Folder::new(project, dir));
+        let paths = composer.repositories("path").filter_map(|url| resolve(dir, url));
+        found.extend(paths.filter(|path| path != dir));
     }
     found
 }
@@ -152,7 +183,8 @@ fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) 
     let stated = stated.and_then(|process| process.line.split_whitespace().next_back());
     let stated = stated.map(|word| word.trim_end_matches('/'));
     let stated = stated.filter(|word| !word.contains("bin/"));
-    let wished = site.map(|site| site.root);
+    // Beside a folder with a front controller lies what is not for browsers.
+    let wished = site.map(|site| site.root).filter(|root| *root != ".");
     let mut all = stated.into_iter().chain(wished).chain(ROOTS.iter().copied());
     let has_index = |root: &str| at.project.tree.has(&join(&join_clean(at.dir, root), "index.php"));
     // Pages that are asked for by their names.
@@ -162,6 +194,10 @@ fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) 
 
 fn has_php(at: Folder<'_>) -> bool {
     at.entries().is_some_and(|entries| entries.has_ending(&[".php"]))
+}
+
+fn sources(at: Folder<'_>) -> Vec<Rc<Text>> {
+    at.sources(PHP.sources, &|_| false)
 }
 
 /// `index.php`, else the first page there is.
@@ -177,7 +213,7 @@ fn extensions(composer: &Composer<'_>, site: Option<Site>, has_workers: bool) ->
     let mut names: Vec<&str> = site.map(|site| site.extensions.to_vec()).unwrap_or_default();
     names.extend(has_workers.then_some("sockets"));
     if composer.json.is_none() {
-        let files = composer.at.sources(PHP.sources, &|_| false);
+        let files = sources(composer.at);
         let is_used = |(call, _): &&(&str, &str)| source::mention(&files, call).is_some();
         let server = SERVERS.iter().find(is_used);
         names.extend(CALLS.iter().filter(is_used).chain(server).map(|(_, extension)| *extension));
@@ -193,13 +229,7 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
     let has_tools = at.images(&PHP).has(TOOLS);
     let (mut install, ignored) = match has_tools {
         true => extensions::compile(&names, version, facts),
-        false => {
-            let names = names.iter().map(|name| extensions::debian_package(name));
-            let packages: Vec<String> = names.collect();
-            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-            facts.packages(&packages, &packages);
-            (Vec::new(), String::new())
-        }
+        false => (Vec::new(), extensions::packaged(&names, at.images(&PHP).has(APK), facts)),
     };
     facts.version((version, decision));
     facts.take(at.dir, "");
@@ -227,45 +257,80 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
         // What lies there in a work tree was installed for another machine, with what is for development.
         facts.exclude.push(at.path("vendor"));
     }
-    let files = match &composer.json {
-        Some(_) if !composer.has_local() => at.those(&["composer.json", "composer.lock"]),
+    let mut files = match &composer.json {
+        Some(_) if composer.repositories("path").next().is_none() => {
+            at.those(&["composer.json", "composer.lock"])
+        }
         _ => Vec::new(),
     };
+    if !files.is_empty() {
+        files.extend(composer.repositories("artifact").filter_map(|url| resolve(at.dir, url)));
+    }
     facts.install(files, install);
     if let Some(front) = facts.front_end(at.project, at.dir, None) {
         facts.steps.extend(front.build.into_iter().chain(front.clean));
     }
-    let Some(site) = site else { return };
+    let Some(site) = site else {
+        let folders = writes::folders(at, &sources(at));
+        return may_write(at, folders.iter().map(String::as_str), facts);
+    };
     let fits = site.needs.is_none_or(|package| composer.require(package).is_some());
     if fits && !site.command.is_empty() {
         facts.build(at.dir, site.command);
     }
     let there = site.writes.iter().filter(|folder| at.has_dir(folder));
-    let writes: Vec<&str> = site.makes.iter().chain(there).copied().collect();
-    if !writes.is_empty() {
-        let list = writes.join(" ");
+    may_write(at, site.makes.iter().chain(there).copied(), facts);
+}
+
+/// Makes folders, and lets everybody write in them.
+fn may_write<'n>(at: Folder<'_>, folders: impl Iterator<Item = &'n str>, facts: &mut Facts) {
+    let list = folders.collect::<Vec<_>>().join(" ");
+    if !list.is_empty() {
         facts.build(at.dir, format!("mkdir -p {list} && chmod -R a+rwX {list}"));
     }
 }
+
+/// What is written into the settings of a server so that hidden files are not for browsers.
+const HIDDEN: &str =
+    "<LocationMatch \"/\\.(?!well-known/)\">\nRequire all denied\n</LocationMatch>\n";
+
+/// The same for the server of PHP itself, and for the packages of Composer.
+const ROUTER: &str = "<?php\n$path = urldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));\n\
+                      if (preg_match('#/\\.(?!well-known/)|^/vendor/#', $path)) {\n    http_response_code(404);\n    \
+                      exit('Not Found');\n}\nreturn false;\n";
+const ROUTER_FILE: &str = "/etc/php/router.php";
+
+/// What a page has that answers for paths which are no files.
+const FRONT: &[&str] = &["REQUEST_URI", "PATH_INFO", "vendor/autoload.php", "Router"];
 
 /// Serves a folder: with Apache, whose settings say what port, which folder, and who answers for what is no file.
 fn serve(at: Folder<'_>, root: &str, has_framework: bool, facts: &mut Facts) {
     let place = first_page(at, root);
     if !at.images(&PHP).has(APACHE) {
-        let line = format!("php -S 0.0.0.0:$PORT -t {}", quote(root));
+        facts.write(ROUTER_FILE, ROUTER);
+        let line = format!("php -S 0.0.0.0:$PORT -t {} {ROUTER_FILE}", quote(root));
         facts.start_line(&line, Fixed::FolderWithIndexPhp, [place]);
         return facts.port(Port::told(PORT, Fixed::FreePort, None));
     }
     let served = join_clean(&PHP.in_home(""), root);
-    let has_own = at.has(&join_clean(root, ".htaccess"));
-    let fallback = if has_framework && !has_own { "FallbackResource /index.php\n" } else { "" };
+    let read = |name: &str| at.read(&join_clean(root, name));
+    let says = |name: &str, words: &[&str]| {
+        read(name).is_some_and(|file| words.iter().any(|word| file.text.contains(word)))
+    };
+    let has_own = says(".htaccess", &["Rewrite", "FallbackResource", "ErrorDocument"]);
+    let is_front = has_framework || says("index.php", FRONT);
+    let fallback = if is_front && !has_own { "FallbackResource /index.php\n" } else { "" };
+    let vendor = match root {
+        "." => format!("<Directory {served}/vendor>\nRequire all denied\n</Directory>\n"),
+        _ => String::new(),
+    };
     facts.write(
         "/etc/apache2/ports.conf",
         format!(
             "ServerName localhost\nListen ${{PORT}}\n\
              LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so\n\
              <VirtualHost *:${{PORT}}>\nDocumentRoot {served}\n<Directory {served}>\n\
-             AllowOverride All\nRequire all granted\n{fallback}</Directory>\n</VirtualHost>\n"
+             AllowOverride All\nRequire all granted\n{fallback}</Directory>\n{vendor}{HIDDEN}</VirtualHost>\n"
         ),
     );
     facts.start(["apache2-foreground"], Fixed::ApacheOfImage, [place]);

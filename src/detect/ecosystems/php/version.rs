@@ -18,14 +18,17 @@ pub(super) static PHP: Language = Language {
             &[
                 "php-{v}", "php-{v}-ctype", "php-{v}-curl", "php-{v}-dom", "php-{v}-fileinfo",
                 "php-{v}-iconv", "php-{v}-mbstring", "php-{v}-openssl", "php-{v}-pdo",
-                "php-{v}-phar", "php-{v}-xml", "composer", "git", "unzip",
+                "php-{v}-phar", "php-{v}-posix", "php-{v}-simplexml", "php-{v}-xml",
+                "php-{v}-xmlreader", "php-{v}-xmlwriter", "composer", "git", "unzip",
             ],
             &[
                 "php-{v}", "php-{v}-ctype", "php-{v}-curl", "php-{v}-dom", "php-{v}-fileinfo",
                 "php-{v}-iconv", "php-{v}-mbstring", "php-{v}-openssl", "php-{v}-pdo",
-                "php-{v}-phar", "php-{v}-xml",
+                "php-{v}-phar", "php-{v}-posix", "php-{v}-simplexml", "php-{v}-xml",
+                "php-{v}-xmlreader", "php-{v}-xmlwriter",
             ],
-        ),
+        )
+        .brings(&[APK]),
         debian: Pair::debian(
             &[
                 "composer", "git", "php-cli", "unzip", "php-curl", "php-mbstring", "php-xml",
@@ -53,6 +56,8 @@ const OF_WOLFI: Kept = Kept::Each(&[(8, 2), (8, 3), (8, 4), (8, 5)]);
 
 /// Images that bring Apache, with its settings where Debian has them.
 pub(super) const APACHE: &str = "apache2";
+/// Packages of Wolfi, which are named by the version of PHP.
+pub(super) const APK: &str = "php-{v}-*";
 /// Images that bring tools to compile extensions, and neither extensions nor Composer as packages.
 pub(super) const TOOLS: &str = "docker-php-ext-install";
 
@@ -79,7 +84,9 @@ pub(super) fn version(composer: &Composer<'_>) -> (Version, Decision) {
         Some(required) => Some(allowed(composer, required, managed())),
         None => managed().or_else(|| suited(composer)),
     });
-    pins::decided(found, DEFAULT)
+    let strange =
+        || Some(at.managed(&PHP).into_iter().next()?.not_understood(DEFAULT, "version of PHP"));
+    pins::decided(found.or_else(strange), DEFAULT)
 }
 
 fn minor(text: &str) -> Option<Version> {

@@ -2,7 +2,7 @@
 //!
 //! A `Gemfile` is a program; the lines that projects write are read, nothing is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::detect::prelude::*;
 
@@ -21,6 +21,8 @@ pub(super) struct Gems {
     pub(super) lock: Option<String>,
     /// Exact versions of the lock file.
     locked: BTreeMap<String, Version>,
+    /// What its gems need, those that lie in the tree under an empty name.
+    needs: BTreeMap<String, Vec<String>>,
     /// `RUBY VERSION` of the lock file.
     pub(super) locked_ruby: Option<(String, usize)>,
     /// It is locked for systems other than Linux alone.
@@ -58,6 +60,25 @@ impl Gems {
     /// Whether a gem is there, if only because another needs it.
     pub(super) fn resolves(&self, name: &str) -> bool {
         self.has(name) || self.locked.contains_key(name)
+    }
+
+    /// Where a gem is named that is installed to run, if only because another needs it.
+    pub(super) fn installed(&self, name: &str) -> Option<Evidence> {
+        if self.has(name) {
+            return Some(self.place(name));
+        }
+        let mut pending: Vec<&str> = self.gems.keys().map(String::as_str).chain([""]).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(gem) = pending.pop() {
+            if gem == name {
+                return self.lock.as_ref().map(Evidence::file);
+            }
+            // It has two libraries to choose from, and Rails uses but one.
+            if seen.insert(gem) && gem != "image_processing" {
+                pending.extend(self.needs.get(gem).into_iter().flatten().map(String::as_str));
+            }
+        }
+        None
     }
 
     /// Where a gem is named.
@@ -133,6 +154,7 @@ impl Gems {
     fn read_lock(&mut self, text: &Text) {
         let mut section = "";
         let mut platforms: Vec<&str> = Vec::new();
+        let mut gem = "";
         for (at, line) in text.lines() {
             let trimmed = line.trim();
             if !line.starts_with(' ') {
@@ -151,9 +173,17 @@ impl Gems {
                     if line.starts_with("    ") && !line.starts_with("     ") =>
                 {
                     let Some((name, version)) = trimmed.split_once(" (") else { continue };
+                    gem = name;
+                    if section == "PATH" {
+                        self.needs.entry(String::new()).or_default().push(name.to_owned());
+                    }
                     if let Some(version) = Version::parse(version) {
                         self.locked.insert(name.to_owned(), version);
                     }
+                }
+                "GEM" | "GIT" | "PATH" if line.starts_with("      ") && !gem.is_empty() => {
+                    let name = trimmed.split(' ').next().unwrap_or(trimmed);
+                    self.needs.entry(gem.to_owned()).or_default().push(name.to_owned());
                 }
                 _ => {}
             }
@@ -217,6 +247,15 @@ mod tests {
         assert_eq!(found.version("rails").unwrap().to_string(), "7.1.2");
         assert!(found.lacks_linux && found.resolves("pg") && !found.resolves("rack"));
         assert_eq!(found.locked_ruby.unwrap().0, "3.2.2");
+    }
+
+    #[test]
+    fn what_a_gem_needs_is_installed_and_what_development_needs_is_not() {
+        let lock = "GEM\n  specs:\n    acme (1.0)\n      pg (>= 1)\n    pg (1.5.4)\n    rspec (3)\n      mysql2\n    mysql2 (0.5)\n";
+        let mut found = gems("gem 'acme'\ngem 'rspec', group: :test\n", lock);
+        found.lock = Some("Gemfile.lock".to_owned());
+        assert!(found.installed("pg").is_some() && found.installed("acme").is_some());
+        assert!(found.installed("mysql2").is_none() && found.installed("x").is_none());
     }
 
     #[test]

@@ -68,9 +68,16 @@ const RACKUP: &str = "rackup --host 0.0.0.0 --port $PORT";
 const ENTRIES: &[&str] =
     &["app.rb", "main.rb", "server.rb", "application.rb", "web.rb", "bot.rb", "index.rb", "run.rb"];
 
-/// Gems that need a program of JavaScript to build assets.
+/// Gems that need a program that runs JavaScript; without a lock file nothing says that they bring `execjs`.
 const JAVASCRIPT: &[&str] =
     &["uglifier", "execjs", "coffee-rails", "terser", "autoprefixer-rails", "coffee-script"];
+
+/// Programs of gems, and Ruby itself: they find the bundle's gems through Bundler.
+const BUNDLED: &[&str] = &[
+    "bridgetown", "clockwork", "falcon", "good_job", "hanami", "iodine", "karafka", "puma",
+    "rackup", "rails", "rake", "resque", "ruby", "sequel", "shoryuken", "sidekiq", "thin",
+    "unicorn",
+];
 
 /// Gems whose assets a program of JavaScript builds.
 const BUILDERS: &[&str] =
@@ -97,7 +104,9 @@ const FOREIGN: &[&str] = &["node ", "npm ", "yarn ", "pnpm ", "python ", "gunico
 /// Services of Ruby.
 pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let names = ["Gemfile", "gems.rb", "config.ru", "app.rb", "main.rb", "server.rb"];
-    let dirs = project.tree.dirs().filter(|(_, entries)| entries.first_of(&names).is_some());
+    let dirs = project.tree.dirs().filter(|(dir, entries)| {
+        entries.first_of(&names).is_some() || *dir == "." && entries.ending(".rb").next().is_some()
+    });
     dirs.filter_map(|(dir, _)| service(Folder::new(project, dir))).collect()
 }
 
@@ -123,17 +132,23 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         facts.tool = "bundler";
         facts.known_as(Fixed::SourcesOfRuby, Fixed::BundlersFile, Evidence::file(&gems.path));
     } else {
-        let file = at.first_of(&["config.ru", "app.rb", "main.rb", "server.rb"])?;
+        let known = at.first_of(&["config.ru", "app.rb", "main.rb", "server.rb"]);
+        let file = known.or_else(|| server_file(at))?;
         facts.weight = Weight::Files;
         facts.known_as(Fixed::SourcesOfRuby, Fixed::NoGemfile, at.place(file, None));
     }
     let (version, decision) = version::version(at, &gems);
-    let suite = version.patch.is_none().then(|| format!("-{}", RUBY.suite(version)));
+    let suite = version::has_suite(version).then(|| format!("-{}", RUBY.suite(version)));
     facts.set("on", suite.unwrap_or_default());
     facts.version((version, decision));
     facts.exclude = vec![".git".to_owned(), at.path("vendor/bundle"), at.path("log/*.log")];
-    for library in NEEDS.iter().filter(|library| gems.has(library.name)) {
-        facts.library(library, gems.place(library.name));
+    for library in NEEDS {
+        gems.installed(library.name).into_iter().for_each(|place| facts.library(library, place));
+    }
+    // They look for a program that runs JavaScript as soon as they are loaded.
+    let has_own = gems.first_of(&["mini_racer", "therubyracer", "duktape"]).is_some();
+    if !has_own && JAVASCRIPT.iter().any(|gem| gems.installed(gem).is_some()) {
+        facts.packages_everywhere(&["nodejs"], &["nodejs"]);
     }
     // An engine or a library has no application of its own here.
     let is_rails = (gems.resolves("rails") || gems.resolves("railties"))
@@ -151,16 +166,42 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         None => app.rack(known.as_ref()),
     }
     app.workers();
-    let mut facts = app.facts;
+    let (mut facts, has_bundle) = (app.facts, app.gems.is_there());
     let is_ours = |line: &str| !FOREIGN.iter().any(|word| line.starts_with(word));
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
-        facts.start(process.command, Rule::Procfile(process.name), [process.evidence]);
+        let line = if has_bundle { bundled(&process.line) } else { process.line };
+        facts.start_line(&line, Rule::Procfile(process.name), [process.evidence]);
         facts.weight = Weight::Stated;
     }
     match facts.serves {
         Serves::Nothing(..) => Some(facts.nothing(Fixed::NoRubyProgram, [])),
         _ => Some(facts),
     }
+}
+
+/// A command line whose programs run in the bundle: `bundle exec puma`.
+fn bundled(line: &str) -> String {
+    let part = |part: &str| {
+        let word = part.trim_start();
+        let indent = &part[..part.len() - word.len()];
+        let program = word.split(' ').next().unwrap_or(word);
+        let exec = if BUNDLED.contains(&program) { "bundle exec " } else { "" };
+        format!("{indent}{exec}{word}")
+    };
+    line.split("&&").map(part).collect::<Vec<_>>().join("&&")
+}
+
+/// The only file of a folder that is a server when it is run, whatever it is called.
+fn server_file<'a>(at: Folder<'a>) -> Option<&'a str> {
+    let serves = |name: &&str| {
+        let file: Vec<Rc<Text>> = at.read(name).into_iter().collect();
+        let requires = |mark| required(&file, mark).is_some();
+        let runs = || source::mention(&file, "run!").is_some();
+        ["sinatra", "webrick", "puma", "rackup"].into_iter().any(requires)
+            || requires("sinatra/base") && runs()
+    };
+    let mut all = at.entries()?.ending(".rb").filter(|name| *name != "gems.rb").filter(serves);
+    all.next().filter(|_| all.next().is_none())
 }
 
 /// Where a source requires that.
@@ -190,9 +231,6 @@ impl App<'_> {
             // Nothing is signed or read with these; the real ones come with the environment of the container.
             let secrets = "SECRET_KEY_BASE=build SECRET_KEY_BASE_DUMMY=1";
             self.facts.build(at.dir, format!("{secrets} bundle exec rails assets:precompile"));
-            if self.gems.first_of(JAVASCRIPT).is_some() && !self.gems.has("mini_racer") {
-                self.facts.packages_everywhere(&["nodejs"], &[]);
-            }
         }
         let database = if at.has_dir("db") { " db" } else { "" };
         let make = "mkdir -p tmp/pids tmp/cache log storage";
@@ -264,7 +302,7 @@ impl App<'_> {
             let line = self.server();
             self.facts.start_line(&line, rule, [place("config.ru")]);
             default.or_else(|| Some((9292, Rule::DefaultOf("Rack".to_owned()))))
-        } else if let Some(file) = self.at.first_of(ENTRIES) {
+        } else if let Some(file) = self.at.first_of(ENTRIES).or_else(|| server_file(at)) {
             let is_sinatra = known.is_some_and(|known| known.framework.id == "sinatra");
             let options = if is_sinatra { " -o 0.0.0.0 -p $PORT" } else { "" };
             if is_sinatra && !has_gemfile {

@@ -3,8 +3,8 @@
 use super::gemfile::Gems;
 use crate::detect::{prelude::*, versions::gem::Requirement};
 
-/// Ruby. The full image has compilers and headers. An exact version has tags without the name of a Debian for sure, so
-/// `{on}` is empty then.
+/// Ruby. The full image has compilers and headers. An exact version that is older than [`PATCHES`] has tags without the name
+/// of a Debian for sure, so `{on}` is empty then.
 pub(super) static RUBY: Language = Language {
     id: "ruby",
     tool: "none",
@@ -47,7 +47,11 @@ const RAILS: &[Limit] =
 /// The version, exact where Bundler insists on it: a `ruby` of the `Gemfile` with three numbers.
 pub(super) fn version(at: Folder<'_>, gems: &Gems) -> (Version, Decision) {
     let minor = |text: &str| exact(text).map(Version::major_minor);
-    let managed = || at.managed(&RUBY).into_iter().find_map(|pin| pin.found(minor));
+    let of_image = |text: &str| {
+        let version = exact(text)?;
+        Some(if has_suite(version) { version } else { version.major_minor() })
+    };
+    let managed = || at.managed(&RUBY).into_iter().find_map(|pin| pin.found(of_image));
     let locked = || {
         let (text, line) = gems.locked_ruby.as_ref()?;
         Pin::new(text, "RUBY VERSION", gems.lock.as_deref()?, *line).found(minor)
@@ -73,7 +77,20 @@ pub(super) fn version(at: Folder<'_>, gems: &Gems) -> (Version, Decision) {
     };
     let stated = pins::stated(at.project, at.dir).and_then(|pin| pin.found(exact));
     let found = stated.or_else(required).or_else(of_file).or_else(managed).or_else(locked);
-    pins::decided(found.or_else(|| suited(gems)), DEFAULT)
+    let strange =
+        || Some(at.managed(&RUBY).into_iter().next()?.not_understood(DEFAULT, "version of Ruby"));
+    pins::decided(found.or_else(|| suited(gems)).or_else(strange), DEFAULT)
+}
+
+/// The first releases with images that name their Debian 12.
+const PATCHES: &[(u32, u32, u32)] =
+    &[(3, 0, 6), (3, 1, 4), (3, 2, 2), (3, 3, 0), (3, 4, 0), (4, 0, 0)];
+
+/// Whether the images of a version name the Debian of the table.
+pub(super) fn has_suite(version: Version) -> bool {
+    let (major, minor, patch) = version.triple();
+    let fits = |first: &&(u32, u32, u32)| (first.0, first.1) == (major, minor) && patch >= first.2;
+    version.patch.is_none() || PATCHES.iter().any(|first| fits(&first))
 }
 
 /// `3.2.2`, `ruby-3.2`; no range and no other implementation.
