@@ -103,7 +103,7 @@ impl Entries {
     }
 }
 
-/// A text file: UTF-8 without its byte order mark; bytes that are none are replaced.
+/// A text file: UTF-8, or UTF-16 with its byte order mark, without that; bytes that are none are replaced.
 #[derive(Debug)]
 pub struct Text {
     /// Relative to the root.
@@ -412,7 +412,16 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
         return Err(io::Error::other(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    Ok(String::from_utf8_lossy(text).into_owned())
+    let wide = |of: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> =
+            bytes[2..].chunks_exact(2).map(|pair| of([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    Ok(match bytes.get(..2) {
+        Some(b"\xff\xfe") => wide(u16::from_le_bytes),
+        Some(b"\xfe\xff") => wide(u16::from_be_bytes),
+        _ => String::from_utf8_lossy(text).into_owned(),
+    })
 }
 
 fn is_vendored(name: &str, files_beside: &[String]) -> bool {
