@@ -346,7 +346,7 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
         packages,
         copy: vec![Artifact { from: in_build(&literal(&files.folder)), to: ROOT.to_owned() }],
         ports: vec![FILES_PORT],
-        health: Some("/".to_owned()),
+        health: Some(format!("{}/", files.base)),
         user: Some(user.to_owned()),
         workdir: Some(ROOT.to_owned()),
         ..Runtime::default()
@@ -358,7 +358,7 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
         let line = format!("exec caddy file-server --root {ROOT} --listen :$PORT");
         runtime.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
     } else {
-        let content = settings(files.missing).into_bytes();
+        let content = settings(files).into_bytes();
         runtime.files = vec![File { path: SETTINGS.to_owned(), content, mode: FILE_MODE }];
         let command = ["caddy", "run", "--config", SETTINGS, "--adapter", "caddyfile"];
         runtime.command = command.map(str::to_owned).to_vec();
@@ -373,13 +373,17 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
 }
 
 /// The settings of Caddy.
-fn settings(missing: Missing) -> String {
-    let (last, errors) = match missing {
+fn settings(files: &Files) -> String {
+    let (last, errors) = match files.missing {
         Missing::Index => (" /index.html", ""),
         Missing::NotFound => ("", "handle_errors {\n\trewrite * /404.html\n\tfile_server\n}\n"),
     };
+    let base = match files.base.as_str() {
+        "" => String::new(),
+        base => format!("redir / {base}/\nuri strip_prefix {base}\n"),
+    };
     format!(
         "{{\n\tadmin off\n\tauto_https off\n}}\n:{{$PORT:{FILES_PORT}}}\nroot * {ROOT}\nencode gzip\n\
-         try_files {{path}} {{path}}.html {{path}}/index.html{last}\nfile_server\n{errors}"
+         {base}try_files {{path}} {{path}}.html {{path}}/index.html{last}\nfile_server\n{errors}"
     )
 }

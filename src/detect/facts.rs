@@ -242,6 +242,8 @@ pub struct Files {
     pub folder: String,
     /// What a path without a file of its own gets.
     pub missing: Missing,
+    /// Path that they are built for, such as `/shop`; empty: `/`.
+    pub base: String,
     /// Whether they are there without a build.
     pub is_as_is: bool,
     /// Why it is this folder.
@@ -501,7 +503,14 @@ impl Facts {
         place: Option<Evidence>,
     ) {
         let rule = rule.into();
-        self.serves = Serves::Files(Files { folder, missing, is_as_is: false, rule, place });
+        self.serves = Serves::Files(Files {
+            folder,
+            missing,
+            base: String::new(),
+            is_as_is: false,
+            rule,
+            place,
+        });
     }
 
     /// Starts nothing, and why.

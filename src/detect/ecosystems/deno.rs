@@ -225,14 +225,19 @@ impl<'a> Found<'a> {
 
     fn build(&self, facts: &mut Facts) {
         let at = self.at;
-        let has_package = at.has("package.json");
-        let config = self
-            .config
-            .as_ref()
-            .filter(|(_, config)| has_package || config.has("imports") && !config.has("workspace"));
-        if let Some((name, _)) = config {
-            let frozen = if at.has("deno.lock") { " --frozen" } else { "" };
+        let package = at.json("package.json");
+        let imports = |config: &Value| config.has("imports") && !config.has("workspace");
+        let config = self.config.as_ref();
+        if package.is_some() || config.is_some_and(|(_, config)| imports(config)) {
+            let lock = at.read("deno.lock");
+            let locked = |name: &str| lock.as_ref().is_some_and(|lock| lock.text.contains(name));
+            let groups = ["dependencies", "devDependencies"];
+            let groups = groups.iter().filter_map(|group| package.as_ref()?.get(group));
+            // A lock file that lacks something would stop the install.
+            let is_locked = lock.is_some() && groups.flat_map(Value::keys).all(locked);
+            let frozen = if is_locked { " --frozen" } else { "" };
             let install = Step::new(Kind::Install, at.dir, format!("deno install{frozen}"));
+            let name = config.map_or("deno.json", |(name, _)| name);
             facts.layer(at.those(&[name, "deno.lock", "package.json"]), vec![install]);
         }
         if let Some(entry) = self.entry_name() {

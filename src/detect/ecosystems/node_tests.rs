@@ -262,3 +262,68 @@ fn bun_is_of_the_version_that_is_pinned() {
     check(&[(".tool-versions", "bun 1.2\n")], "bun:1.2");
     check(&[], "bun:1");
 }
+
+#[test]
+fn projects_of_nest_are_services_and_settings_name_their_programs() {
+    let manifest = r#"{"name": "a", "scripts": {"build": "nest build"}, "dependencies": {"@nestjs/core": "10"}, "devDependencies": {"@nestjs/cli": "10"}}"#;
+    let check = |settings: &str, compiler: &str, expected: &[&str]| {
+        let found = services(&[
+            ("package.json", manifest),
+            ("nest-cli.json", settings),
+            ("tsconfig.json", compiler),
+            ("apps/one/src/main.ts", "app.listen(3100)\n"),
+            ("apps/two/tsconfig.app.json", r#"{"compilerOptions": {"outDir": "../../out/two"}}"#),
+        ]);
+        let commands: Vec<String> =
+            found.iter().map(|service| service.spec.runtime.command.join(" ")).collect();
+        assert_eq!(commands, expected, "{settings}");
+        found.iter().flat_map(|service| service.spec.runtime.ports.clone()).collect::<Vec<_>>()
+    };
+    check("{}", r#"{"compilerOptions": {"outDir": "./built"}}"#, &["node built/main"]);
+    check(r#"{"entryFile": "server"}"#, "{}", &["node dist/server"]);
+    let one = r#"{"projects": {"one": {"type": "application", "root": "apps/one"}, "lib": {"type": "library"}}}"#;
+    check(one, "{}", &["node dist/apps/one/main"]);
+    let two = r#"{"projects": {"one": {"type": "application"}, "two": {"type": "application", "entryFile": "app", "compilerOptions": {"webpack": false}}}}"#;
+    assert_eq!(check(two, "{}", &["node dist/apps/one/main", "node out/two/app"]), [3100, 3000]);
+}
+
+#[test]
+fn a_site_is_served_at_the_path_that_it_is_built_for() {
+    let check = |files: &[(&str, &str)], tool: &str, script: &str, expected: &str| {
+        let manifest = format!(
+            "{{\"private\": true, \"homepage\": \"https://x.io/own\", \"scripts\": {{\"build\": \"{script}\"}}, \"devDependencies\": {{\"{tool}\": \"5\"}}}}"
+        );
+        let base = [("package.json", manifest.as_str()), ("index.html", "<p>")];
+        let runtime = only(&[&base, files].concat()).spec.runtime;
+        let settings = String::from_utf8(runtime.files[0].content.clone()).unwrap();
+        let line = settings.lines().find_map(|line| line.strip_prefix("uri strip_prefix "));
+        assert_eq!(line.unwrap_or_default(), expected, "{tool} {script}");
+        assert_eq!(runtime.health.as_deref(), Some(&*format!("{expected}/")));
+    };
+    let vite = |text| [("vite.config.ts", text)];
+    check(&vite("export default { base: '/shop/' }"), "vite", "vite build", "/shop");
+    check(&vite("export default { base: './' }"), "vite", "vite build", "");
+    let chosen =
+        "export default ({ command }) => ({\n  base: command === 'build' ? '/a/b/' : '/',\n})";
+    check(&vite(chosen), "vite", "vite build", "/a/b");
+    check(&[], "vite", "vite build --base=/x", "/x");
+    check(&[], "react-scripts", "react-scripts build", "/own");
+    let docs = ("docs/.vitepress/config.ts", "export default { base: '/d/', outDir: '../out' }");
+    check(&[docs], "vitepress", "vitepress build docs", "/d");
+}
+
+#[test]
+fn browsers_are_there_for_what_drives_one_when_it_runs() {
+    let check = |group: &str, name: &str, expected: bool| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node server.js\"}}, \"{group}\": {{\"{name}\": \"1\"}}}}"
+        );
+        let found = only(&[("package.json", &manifest), SERVER]);
+        let has = found.spec.runtime.packages.contains(&"chromium".to_owned());
+        assert_eq!(has, expected, "{group} {name}");
+    };
+    for name in ["puppeteer", "playwright", "puppeteer-core"] {
+        check("dependencies", name, true);
+        check("devDependencies", name, false);
+    }
+}

@@ -350,3 +350,19 @@ fn base_name(base: &crate::spec::Base) -> &str {
         _ => "",
     }
 }
+
+#[test]
+fn a_manifest_in_utf_16_is_read() {
+    let wide = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(order).collect()
+    };
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("requirements.txt"), wide("flask\ngunicorn\n", order))
+            .unwrap();
+        std::fs::write(dir.path().join("app.py"), "import flask\napp = flask.Flask('é')\n")
+            .unwrap();
+        let found = crate::detect::detect(dir.path(), crate::detect::Family::Official).unwrap();
+        assert_eq!(framework(&found.services[0]), "flask");
+    }
+}

@@ -71,6 +71,7 @@ fn page_facts(dir: &str, folder: &str, page: &str) -> Facts {
     facts.serves = Serves::Files(Files {
         folder: folder.to_owned(),
         missing: Missing::NotFound,
+        base: String::new(),
         is_as_is: true,
         rule: Fixed::FolderOfPage.into(),
         place: Some(place),

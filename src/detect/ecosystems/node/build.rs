@@ -43,6 +43,7 @@ pub(super) fn facts(unit: &Unit<'_>, mut plan: Plan) -> Facts {
                 facts.steps.extend(prune.map(step));
             }
             process(unit, &mut plan, has_modules);
+            browsers(unit, &mut plan.facts);
         }
         Serves::Files(files) => {
             files.is_as_is =
@@ -157,9 +158,6 @@ fn process(unit: &Unit<'_>, plan: &mut Plan, has_modules: bool) {
     facts.env.entry("NODE_ENV".to_owned()).or_insert_with(|| "production".to_owned());
     let set = plan.start.iter().flat_map(|start| &start.env);
     facts.env.extend(set.filter(|(name, _)| name != "PORT").cloned());
-    if unit.package.has(PUPPETEER) {
-        facts.env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
-    }
     let run_in = unit.run_in();
     if unit.is_member() && !plan.is_contained {
         facts.run_in = run_in;
@@ -374,11 +372,36 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
         // Its engines look for the library of OpenSSL, which slim images lack.
         facts.packages_everywhere(&["openssl"], if runs { &["openssl"] } else { &[] });
     }
-    if runs && has_any(&[PUPPETEER]) {
-        facts.packages(&[], &["chromium"]);
+}
+
+/// Browsers for a program that drives one, not for its tests.
+fn browsers(unit: &Unit<'_>, facts: &mut Facts) {
+    let order = unit.packages.order(unit.package, false);
+    let drives = |names: &[&str]| {
+        names.iter().any(|name| order.iter().any(|package| package.is_dev(name) == Some(false)))
+    };
+    if drives(&[PUPPETEER, "puppeteer-core", "playwright"]) {
         facts.lacking = &[Family::Wolfi];
     }
+    if drives(&[PUPPETEER, "puppeteer-core"]) && !drives(&["@sparticuz/chromium"]) {
+        facts.env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
+        facts.packages_everywhere(&[], &["chromium"]);
+    }
+    if drives(&["playwright"]) {
+        // It drives the build of its own version alone; that needs the libraries of the system's.
+        facts.packages_everywhere(&[], &["chromium"]);
+        for env in [&mut facts.env, &mut facts.build_env] {
+            env.insert("PLAYWRIGHT_BROWSERS_PATH".to_owned(), BROWSERS.to_owned());
+        }
+        let installs = |step: &Step| matches!(step.kind, Kind::Setup | Kind::Install);
+        let at = facts.steps.iter().take_while(|step| installs(step)).count();
+        facts.steps.insert(at, unit.step(unit.manager.exec("playwright install chromium")));
+        facts.take(BROWSERS, BROWSERS);
+    }
 }
+
+/// Where Playwright keeps its browsers.
+const BROWSERS: &str = "/opt/browsers";
 
 /// More manifests than this are named by a pattern.
 const MANIFESTS_MAX: usize = 40;

@@ -67,6 +67,17 @@ impl Config {
         (!value.contains(['\n', '$'])).then(|| (value.to_owned(), self.at(at)))
     }
 
+    /// The text that a key has in production: `command === 'build' ? '/x/' : '/'`.
+    pub(super) fn chosen_for_production(&self, key: &str) -> Option<(String, Evidence)> {
+        let mut lines = self.after(key).map(|(at, after)| (at, after.lines().next().unwrap_or("")));
+        lines.find_map(|(at, line)| {
+            let (condition, choices) = line.split_once('?')?;
+            let is_asked = ["production", "build"].iter().any(|word| condition.contains(word));
+            let text = choices.split(['\'', '"', '`']).nth(1)?;
+            (is_asked && condition.contains("==")).then(|| (text.to_owned(), self.at(at)))
+        })
+    }
+
     /// Whether a key has this bare value: `ssr: false`.
     pub(super) fn says(&self, key: &str, value: &str) -> bool {
         self.after(key).any(|(_, after)| after.starts_with(value))

@@ -1,6 +1,8 @@
 //! The frameworks: by which package each is known, what it makes, and how it is served.
 
-use super::{config::has_config, lines::calls_any, meta, package::Package, plan::Plan, unit::Unit};
+use super::{
+    config::has_config, lines::calls_any, meta, nest, package::Package, plan::Plan, unit::Unit,
+};
 use crate::detect::prelude::*;
 
 /// What becomes of a package, where a row cannot say it; the evidence is the dependency's.
@@ -87,7 +89,7 @@ pub(super) static META: &[Framework<Own>] = &[
     framework("analog", &["@analogjs/platform"], 3000)
         .makes(Makes::Written { build: "vite build", file: "dist/analog/server/index.mjs" }),
     built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "medusa start")),
-    own("nestjs", &["@nestjs/core"], &[], meta::nest),
+    own("nestjs", &["@nestjs/core"], &[], nest::nest),
     own("angular", &["@angular/core"], &["ng"], meta::angular)
         .configs(&["angular.json", ".angular-cli.json"]),
     site("eleventy", &["@11ty/eleventy"], &["eleventy"], pages("eleventy", "_site")),

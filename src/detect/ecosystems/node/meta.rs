@@ -144,9 +144,11 @@ pub(super) fn astro(unit: &Unit<'_>, _: Evidence) -> Plan {
     let plan = match production(unit).filter(|_| is_middleware) {
         Some(start) => Plan::built(unit, "astro build", start, 4321),
         None => {
-            let file = "dist/server/entry.mjs";
-            let start = Start::node(file, Fixed::AdapterOfAstro, unit.place(ADAPTER));
-            Plan::made(unit, "astro build", start, 4321).taking(unit, MODULES_AND_DIST)
+            let (out, _) = site::output(unit, "astro build", "dist");
+            let file = format!("{out}/server/entry.mjs");
+            let start = Start::node(&file, Fixed::AdapterOfAstro, unit.place(ADAPTER));
+            let taken = ["node_modules", &*out, "package.json"];
+            Plan::made(unit, "astro build", start, 4321).taking(unit, &taken)
         }
     };
     plan.env("HOST", "0.0.0.0")
@@ -266,13 +268,6 @@ pub(super) fn qwik(unit: &Unit<'_>, _: Evidence) -> Plan {
     plan
 }
 
-pub(super) fn nest(unit: &Unit<'_>, place: Evidence) -> Plan {
-    let own = production(unit).filter(|start| !start.line.starts_with("nest "));
-    let written = || Start::node("dist/main", Rule::WrittenBy("nest build"), place);
-    let build = if unit.has("@nestjs/cli") { "nest build" } else { "tsc" };
-    Plan::built(unit, build, own.unwrap_or_else(written), 3000)
-}
-
 pub(super) fn expo(unit: &Unit<'_>, _: Evidence) -> Plan {
     match unit.has("react-native-web") {
         true => Plan::files(unit, "expo export --platform web", "dist", Missing::Index),
@@ -281,8 +276,9 @@ pub(super) fn expo(unit: &Unit<'_>, _: Evidence) -> Plan {
 }
 
 pub(super) fn manual(unit: &Unit<'_>, tool: &str) -> Plan {
-    let (dir, output) = site::documentation(unit, tool);
-    let why = (Fixed::OutputOfFramework, None);
+    let (dir, output, place) = site::documentation(unit, tool);
+    let rule = if place.is_some() { Fixed::ConfiguredOutput } else { Fixed::OutputOfFramework };
+    let why = (rule, place);
     Plan::site(unit, &format!("{tool} build {dir}"), &output, Missing::NotFound, why)
 }
 

@@ -19,6 +19,7 @@ mod framework;
 mod lines;
 mod manager;
 mod meta;
+mod nest;
 mod nx;
 mod outcome;
 mod package;
@@ -40,7 +41,8 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         let root = packages.root_of(package);
         let manager = managers.entry(root.at.dir).or_insert_with(|| Manager::of(root)).clone();
         let unit = Unit::new(&packages, package, manager);
-        let applications = nx::services(&unit);
+        let mut applications = nx::services(&unit);
+        applications.extend(nest::services(&unit));
         let mut own = service(&unit);
         if let Some(root) = own.as_mut().filter(|root| root.weight < Weight::Stated)
             && !applications.is_empty()

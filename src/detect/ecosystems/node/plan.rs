@@ -54,6 +54,9 @@ impl Plan {
     ) -> Self {
         let mut plan = Self::new(unit, build);
         plan.facts.files(unit.resolved(folder), missing, rule, place);
+        if let Serves::Files(files) = &mut plan.facts.serves {
+            files.base = site::base(unit, build).unwrap_or_default();
+        }
         plan
     }
 

@@ -32,6 +32,52 @@ const KEYS: &[(&str, &[&str], &str)] = &[
     ("eleventy", &[".eleventy", "eleventy.config"], "output"),
 ];
 
+/// Keys of configurations with the path that a site is served at: program, files, key.
+const BASES: &[(&str, &[&str], &str)] = &[
+    ("vite", &["vite.config"], "base"),
+    ("astro", &["astro.config"], "base"),
+    ("docusaurus", &["docusaurus.config"], "baseUrl"),
+    ("next", &["next.config"], "basePath"),
+    ("nuxt", &["nuxt.config"], "baseURL"),
+    ("rsbuild", &["rsbuild.config"], "base"),
+    ("umi", &[".umirc", "config/config"], "base"),
+    ("vitepress", DOCUMENTS, "base"),
+    ("vue-cli-service", &["vue.config"], "publicPath"),
+    ("vuepress", DOCUMENTS, "base"),
+];
+
+/// Settings of VitePress and VuePress, in their folder.
+const DOCUMENTS: &[&str] = &["config", "config/index"];
+
+/// The path that a build makes its site for, where that is not the root: by an option of its script, else by settings.
+pub(super) fn base(unit: &Unit<'_>, build: &str) -> Option<String> {
+    let names = ["--base", "--base-href", "--public-url", "--baseUrl"];
+    let line = unit.build_script().map_or("", |(_, line)| line);
+    let by_env = || line.split_whitespace().find_map(|word| word.strip_prefix("PUBLIC_URL="));
+    let by_script = || shell::option(line, &names).or_else(by_env).map(str::to_owned);
+    let tool = build.split_whitespace().next()?;
+    let path = by_script().or_else(|| match tool {
+        // create-react-app takes the path of the page's address.
+        "react-scripts" => unit.package.json.str_at(&["homepage"]).map(str::to_owned),
+        "ng" => angular(unit.at())?.base,
+        _ => {
+            let (_, stems, key) = BASES.iter().find(|(program, ..)| *program == tool)?;
+            let hidden = join_clean(unit.at().dir, &documentation(unit, tool).0);
+            let hidden = join(&hidden, &format!(".{tool}"));
+            let dir = if *stems == DOCUMENTS { &hidden } else { unit.at().dir };
+            let config = Config::read(Folder::new(unit.at().project, dir), stems);
+            config.text_of(key).or_else(|| config.chosen_for_production(key)).map(|(text, _)| text)
+        }
+    })?;
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+        None => path.strip_prefix('/')?,
+    };
+    let path = path.trim_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    (!path.is_empty() && path.chars().all(is_plain)).then(|| format!("/{path}"))
+}
+
 /// Files where webpack may be told its output.
 const WEBPACK: &[&str] = &[
     "webpack.config", "webpack.prod", "webpack.config.prod", "webpack.common",
@@ -106,8 +152,9 @@ pub(super) fn has_page(unit: &Unit<'_>) -> bool {
         || ["html-webpack-plugin", "@rollup/plugin-html"].iter().any(|plugin| unit.has(plugin))
 }
 
-/// VitePress and VuePress write into the folder of their pages, which the script names: that folder, and the output.
-pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
+/// VitePress and VuePress write into the folder of their pages, which the script names, unless their settings name another:
+/// the folder of the pages, the output, and where that is said.
+pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String, Option<Evidence>) {
     let hidden = format!(".{tool}");
     let call = format!("{tool} build");
     let script = unit.package.scripts().find_map(|(_, line)| {
@@ -116,9 +163,17 @@ pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String) {
     });
     let has = |dir: &&str| unit.at().has_dir(&format!("{dir}/{hidden}"));
     let found = || ["docs", "doc", "src", "documentation", "content"].into_iter().find(has);
-    let dir = script.or_else(found).and_then(|dir| inside("", dir));
-    let output = join(dir.as_deref().unwrap_or("."), &format!("{hidden}/dist"));
-    (dir.unwrap_or_default(), output)
+    let dir = script.or_else(found).and_then(|dir| inside("", dir)).unwrap_or(".".to_owned());
+    let settings = join_clean(unit.at().dir, &join(&dir, &hidden));
+    let config = Config::read(Folder::new(unit.at().project, &settings), DOCUMENTS);
+    // VuePress counts from where it was called.
+    let (key, start) = if tool == "vuepress" { ("dest", "") } else { ("outDir", &*dir) };
+    let text = config.text_of(key).or_else(|| config.joined_path(key));
+    let stated =
+        text.and_then(|(folder, place)| Some((written(unit.at(), start, &folder)?, place)));
+    let (output, place) = stated.unzip();
+    let output = output.unwrap_or_else(|| join(&dir, &format!("{hidden}/dist")));
+    (if dir == "." { String::new() } else { dir }, output, place)
 }
 
 /// What `angular.json` says of its application.
@@ -127,6 +182,8 @@ pub(super) struct Angular {
     pub(super) folder: String,
     /// The program that serves them, when there is one, and whether it holds the dependencies it needs.
     pub(super) server: Option<(String, bool)>,
+    /// Path or address that it is served at.
+    pub(super) base: Option<String>,
     pub(super) place: Evidence,
 }
 
@@ -136,7 +193,7 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
         && let Some(folder) = apps.items().first().and_then(|app| app.str_at(&["outDir"]))
     {
         let (folder, place) = (written(at, "", folder)?, at.place(".angular-cli.json", None));
-        return Some(Angular { folder, server: None, place });
+        return Some(Angular { folder, server: None, base: None, place });
     }
     let projects = json.get("projects")?;
     let named = json.str_at(&["defaultProject"]).and_then(|name| Some((name, projects.get(name)?)));
@@ -168,7 +225,9 @@ pub(super) fn angular(at: Folder<'_>) -> Option<Angular> {
         }),
     };
     let place = at.place("angular.json", Some(output.map_or(build.line, |output| output.line)));
-    Some(Angular { folder, server, place })
+    let bases = [&["configurations", "production", "baseHref"][..], &["options", "baseHref"]];
+    let stated = bases.iter().find_map(|keys| build.str_at(keys)).map(str::to_owned);
+    Some(Angular { folder, server, base: stated, place })
 }
 
 #[cfg(test)]
