@@ -36,7 +36,7 @@ pub(super) fn bring_back(tree: &Tree, service: &mut Service, sources: &[&str]) {
             (vec![line.number], ["!**".to_owned()].into_iter().chain(never).collect::<Vec<_>>())
         }
         None => {
-            let paths = needed(tree, service).into_iter();
+            let paths = needed(tree, service, sources).into_iter();
             let mut lifted: Vec<&Line<'_>> =
                 paths.filter_map(|path| left_out(&lines, &path)).collect();
             lifted.extend(without_sources(tree, service, sources, &lines));
@@ -97,11 +97,12 @@ fn without_sources<'l, 'a>(
     extensions: &[&str],
     lines: &'l [Line<'a>],
 ) -> Vec<&'l Line<'a>> {
-    let is_source = |name: &str| {
-        name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
-    };
     let files = tree.dirs_below(&service.dir).flat_map(|(dir, entries)| {
-        entries.files.iter().filter(|name| is_source(name)).map(move |name| join(dir, name))
+        entries
+            .files
+            .iter()
+            .filter(|name| is_source(name, extensions))
+            .map(move |name| join(dir, name))
     });
     let mut by = Vec::new();
     for file in files {
@@ -113,12 +114,17 @@ fn without_sources<'l, 'a>(
     by
 }
 
+fn is_source(name: &str, extensions: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+}
+
 /// Files and folders of the tree that the spec of a service names.
-fn needed(tree: &Tree, service: &Service) -> Vec<String> {
+fn needed(tree: &Tree, service: &Service, sources: &[&str]) -> Vec<String> {
     let build = &service.spec.build;
     let mut paths: Vec<String> = build.dependencies.iter().flat_map(|d| d.files.clone()).collect();
     let started = service.decisions.iter().filter(|d| d.what == What::StartCommand);
-    paths.extend(started.flat_map(|d| &d.evidence).map(|place| place.file.clone()));
+    let places = started.flat_map(|d| &d.evidence).map(|place| place.file.clone());
+    paths.extend(places.filter(|file| is_source(file, sources)));
     let below = |from: &str| from.strip_prefix(BUILD_DIR)?.strip_prefix('/').map(str::to_owned);
     paths.extend(service.spec.runtime.copy.iter().filter_map(|copy| below(&copy.from)));
     for manifest in ["pyproject.toml", "setup.cfg", "setup.py"] {
