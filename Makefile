@@ -1,11 +1,14 @@
 # Every target is a script of tests/testbed; each installs what it needs and says what it does.
-.PHONY: demo test test-sbom test-release lint bench bench-detect detect-size release clean-testbed
+.PHONY: demo test smoke test-sbom test-release lint bench bench-detect detect-size release clean-testbed
 
 demo: ## build peelbox, then an example into an image
 	@tests/testbed/demo
 
 test: ## formatting, lints and all tests, against real BuildKit daemons
 	@tests/testbed/test
+
+smoke: ## public projects: detected, built, started, asked; writes docs/smoke.md
+	@tests/testbed/smoke
 
 test-sbom: ## SBOMs against syft's, as a table; syft takes ten minutes to build the first time
 	@tests/testbed/install syft

@@ -30,6 +30,7 @@ pub mod facts;
 pub mod folder;
 mod folders;
 pub mod framework;
+mod ignored;
 pub mod language;
 mod overrule;
 pub mod paths;
@@ -116,7 +117,9 @@ pub fn detect_with(
     let mut services = Vec::new();
     for mut facts in workers::beside(&project, chosen) {
         scripts::needs(&project, &mut facts);
+        let sources = facts.language.sources;
         let mut service = assemble::assemble(bases, facts);
+        ignored::bring_back(&tree, &mut service, sources);
         overrule::by_settings(&mut service, settings).map_err(DetectError::Settings)?;
         match emit::finish(&mut service) {
             Ok(()) => services.push(service),

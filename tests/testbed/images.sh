@@ -10,6 +10,9 @@ MACHINE_CA=/etc/ssl/certs/ca-certificates.crt
 BASE_IMAGES=(debian python node golang)
 # shellcheck disable=SC2034 # install reads it
 LANGUAGE_IMAGES=(rust php temurin maven gradle ruby ruby-full python-full bun caddy distroless perl)
+# What only `make smoke` asks for.
+# shellcheck disable=SC2034 # the same
+SMOKE_IMAGES=(temurin-21 maven-21 python-13)
 declare -A IMAGE_NAME=(
   [debian]=library/debian:bookworm-slim
   [python]=library/python:3.11-slim-bookworm
@@ -27,9 +30,13 @@ declare -A IMAGE_NAME=(
   [caddy]=library/caddy:2-alpine
   [perl]='library/perl:5.36-bookworm library/perl:5.36-slim-bookworm'
   [distroless]=distroless/static-debian12:nonroot
+  [temurin-21]=library/eclipse-temurin:21-jre
+  [maven-21]=library/maven:3.9-eclipse-temurin-21
+  [python-13]='library/python:3.13-slim-trixie library/python:3.13-trixie'
 )
 declare -A IMAGE_FILE=(
   [temurin]=Dockerfile.java [maven]=Dockerfile.java [ruby-full]=Dockerfile.ruby [python-full]=Dockerfile.python
+  [temurin-21]=Dockerfile.trixie [maven-21]=Dockerfile.trixie [python-13]=Dockerfile.trixie
 )
 for image in "${BASE_IMAGES[@]}"; do IMAGE_FILE[$image]=Dockerfile; done
 

@@ -9,6 +9,7 @@ use crate::detect::{
 
 mod command;
 mod embed;
+mod flags;
 mod framework;
 mod language;
 mod module;
@@ -218,12 +219,17 @@ impl Context<'_> {
         let ports = source::ports(&program.files, STATIC.listens);
         // Gin's Run takes PORT by itself when it gets no address.
         let is_gin = facts.framework == Some("gin") && program.has(".Run()");
-        let (found, rule) = match ports.number {
-            None => (self.config_port(), Fixed::ConfigFile),
-            found => (found, Fixed::ProgramText),
+        let is_told = ports.env.is_some() || is_gin;
+        let of_flags = if is_told { None } else { flags::default(program) };
+        let (found, rule) = match (of_flags, ports.number) {
+            (Some(flags::Default { port, variable }), _) => {
+                let port = moved(facts, port, variable);
+                return facts.port(Some(port));
+            }
+            (None, None) => (self.config_port(), Fixed::ConfigFile),
+            (None, found) => (found, Fixed::ProgramText),
         };
         let default = known.map_or(0, |known| known.framework.port);
-        let is_told = ports.env.is_some() || is_gin;
         facts.port(Some(Port { is_told, ..Port::of(found, rule, default) }));
     }
 
@@ -306,6 +312,22 @@ fn binary_name(wished: &str, main: &str) -> String {
     let name = name.trim_matches(['.', '-']);
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
+
+/// The port that a flag has by default; another in its variable, where that is for root.
+fn moved(facts: &mut Facts, port: (u16, Evidence), variable: Option<(String, String)>) -> Port {
+    let (number, place) = port;
+    match variable {
+        Some((variable, prefix)) if number < 1024 => {
+            facts.env.insert(variable, format!("{prefix}{USERS_PORT}"));
+            let rule = Rule::from(Fixed::ProgramText).and(Fixed::UserPort);
+            Port::new(USERS_PORT, rule, Some(place))
+        }
+        _ => Port::new(number, Fixed::ProgramText, Some(place)),
+    }
+}
+
+/// The port in place of one below 1024.
+const USERS_PORT: u16 = 8080;
 
 /// Files that frameworks read the port from, and how lines with it begin.
 const CONFIG_FILES: &[&str] = &[
