@@ -1,6 +1,9 @@
 //! Which of the services that rules found are written, and what they are called.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{ecosystems, folders, prelude::*};
 
@@ -20,6 +23,7 @@ pub(super) fn choose(project: &Project<'_>, found: Vec<Vec<Facts>>) -> Vec<Facts
         }
     }
     drop_claimed(&mut chosen);
+    drop_linked(project, &mut chosen);
     drop_unless_last(&mut chosen, |facts| folders::is_aside(&facts.dir));
     let is_manual = |facts: &Facts| folders::is_manual(&facts.dir);
     if chosen.iter().any(|facts| !is_manual(facts) && facts.weight >= Weight::Starts) {
@@ -126,6 +130,26 @@ fn drop_claimed(services: &mut Vec<Facts>) {
         true
     });
     // A light service may claim what a heavier one was kept for: that one stays, it was there first.
+}
+
+/// Of services that one manifest makes, which others reach by a link, the heaviest stays, else that of the file itself.
+fn drop_linked(project: &Project<'_>, services: &mut Vec<Facts>) {
+    let manifest = |facts: &Facts| {
+        let is_known = |all: &&Decision| [What::BuildSystem, What::Language].contains(&all.what);
+        let places = facts.decisions.iter().filter(is_known).flat_map(|all| &all.evidence);
+        let path = &places.into_iter().next()?.file;
+        let end = project.tree.end_of(path);
+        Some((end != *path, end))
+    };
+    let is_link = |facts: &Facts| manifest(facts).is_some_and(|(is_link, _)| is_link);
+    services.sort_by_key(|facts| (Reverse(facts.weight), is_link(facts)));
+    let mut first: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    services.retain(|facts| {
+        let Some((is_link, end)) = manifest(facts) else { return true };
+        let (dir, was_link) = first.entry(end).or_insert_with(|| (facts.dir.clone(), is_link));
+        // Several programs may have one manifest.
+        *dir == facts.dir || !(*was_link || is_link)
+    });
 }
 
 fn drop_unless_last(services: &mut Vec<Facts>, is_dropped: impl Fn(&Facts) -> bool) {

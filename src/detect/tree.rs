@@ -66,6 +66,8 @@ pub struct Tree {
     dirs: BTreeMap<String, Entries>,
     /// Folders that are there and not searched.
     skipped: BTreeSet<String>,
+    /// Links to files, and where they end.
+    links: RefCell<BTreeMap<String, String>>,
     read: RefCell<BTreeMap<String, Option<Rc<Text>>>>,
     kept_bytes: Cell<usize>,
     /// What could not be read, for the user.
@@ -227,7 +229,12 @@ impl Tree {
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 entries.dirs.push(name.to_owned());
-            } else if kind.is_file() || kind.is_symlink() && self.leads_to_a_file(&entry.path()) {
+            } else if kind.is_file() {
+                entries.files.push(name.to_owned());
+            } else if kind.is_symlink()
+                && let Some(end) = self.linked_file(&entry.path())
+            {
+                self.links.borrow_mut().insert(join(dir, name), end);
                 entries.files.push(name.to_owned());
             }
         }
@@ -236,10 +243,17 @@ impl Tree {
         Ok(entries)
     }
 
-    /// Whether a link ends at a regular file of the tree.
-    fn leads_to_a_file(&self, link: &Path) -> bool {
-        let Ok(end) = fs::canonicalize(link) else { return false };
-        end.starts_with(&self.root) && fs::metadata(end).is_ok_and(|found| found.is_file())
+    /// The regular file of the tree that a link ends at.
+    fn linked_file(&self, link: &Path) -> Option<String> {
+        let end = fs::canonicalize(link).ok()?;
+        let is_file = fs::metadata(&end).is_ok_and(|found| found.is_file());
+        let path = end.strip_prefix(&self.root).ok().filter(|_| is_file)?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
+    /// The file that a path leads to, which is another one for a link.
+    pub fn end_of(&self, path: &str) -> String {
+        self.links.borrow().get(path).map_or(path, String::as_str).to_owned()
     }
 
     /// The name of the root folder; empty when it has none that is UTF-8.

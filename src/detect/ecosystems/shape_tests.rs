@@ -166,3 +166,42 @@ fn qwik_without_an_adapter_is_shown_by_the_preview_of_vite() {
     assert_eq!(command(&only(&files[..2])), "npx vite preview --host 0.0.0.0 --port 3000");
     assert_eq!(only(&files).spec.runtime.command[0], "caddy");
 }
+
+#[test]
+fn two_manifests_of_one_project_are_one_service() {
+    let vite = "{\"scripts\": {\"build\": \"vite build\"}, \"devDependencies\": {\"vite\": \"6\"}}";
+    let found = only(&[("web/package.json", vite), ("web/index.html", "<!doctype html>")]);
+    assert_eq!(found.dir, "web");
+    let php = "{\"require\": {\"php\": \"^8.2\"}}";
+    let found =
+        only(&[("composer.json", php), ("web/composer.json", php), ("web/index.php", "<?php\n")]);
+    assert_eq!(found.dir, ".");
+}
+
+#[test]
+fn a_link_to_a_manifest_makes_no_second_service() {
+    let detected = |link: &str, files: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(path), text).unwrap();
+        }
+        let name = link.rsplit('/').next().unwrap();
+        std::os::unix::fs::symlink(link, dir.path().join(name)).unwrap();
+        let found = crate::detect::detect(dir.path(), crate::detect::Family::Official).unwrap();
+        found.services.iter().map(|service| service.dir.clone()).collect::<Vec<_>>()
+    };
+    let server = "require('http').createServer().listen(3000);";
+    let package = "{\"name\": \"x\", \"scripts\": {\"start\": \"node s.js\"}}";
+    assert_eq!(
+        detected("app/package.json", &[("app/package.json", package), ("app/s.js", server)]),
+        ["app"]
+    );
+    let flask = "from flask import Flask\napp = Flask(__name__)\n";
+    let files = [
+        ("web/requirements.txt", "flask\ngunicorn\n"),
+        ("web/app.py", flask),
+        ("Procfile", "web: gunicorn --chdir web app:app\n"),
+    ];
+    assert_eq!(detected("web/requirements.txt", &files), ["."]);
+}

@@ -3,6 +3,7 @@
 use super::{
     MANIFESTS,
     generators::{hugo, jekyll, mdbook, zola},
+    has_manifest,
     static_python::{mkdocs, pelican, sphinx},
 };
 use crate::detect::prelude::*;
@@ -45,6 +46,7 @@ fn plain(project: &Project<'_>, generated: &[String]) -> Vec<Facts> {
         let is_output = OUTPUTS.contains(&file_name(folder));
         let dir = if is_output { parent(folder) } else { folder };
         let has_owner = services.iter().any(|service| is_below(dir, &service.dir))
+            || has_manifest(project, folder)
             || generated.iter().any(|other| is_below(dir, other))
             || upward(dir).any(|dir| is_of_program(project, dir));
         if !has_owner {

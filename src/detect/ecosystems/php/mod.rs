@@ -149,6 +149,9 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
         // What the browser gets is built from there, often by packages of a workspace.
         facts.claims.push(at.path("resources"));
     }
+    // The folder that is served may have a manifest of its own.
+    let served = root.iter().filter(|root| *root != "." && has_composer);
+    facts.claims.extend(served.map(|root| at.path(root)));
     facts.set("kind", if is_apache { "apache" } else { "cli" });
     build(&composer, site, roadrunner.is_some(), &mut facts);
     workers(&composer, &mut facts);
