@@ -202,12 +202,13 @@ fn only(detected: &mut Detected, name: &str) -> Result<(), Error> {
 fn told(args: &DetectArgs, detected: &Detected) -> String {
     let services = &detected.services;
     let mut command = "peelbox build".to_owned();
-    let spec = args.output.as_deref().unwrap_or(Path::new(""));
-    for (flag, value, default) in
-        [("--spec", spec, "universalbuild.json"), ("--context", &args.dir, ".")]
-    {
-        if value != Path::new(default) {
-            command += &format!(" {flag} {}", value.display());
+    let paths = [
+        ("--spec", args.output.as_deref(), "universalbuild.json"),
+        ("--context", Some(&*args.dir), "."),
+    ];
+    for (flag, value, default) in paths {
+        if let Some(value) = value.filter(|value| *value != Path::new(default)) {
+            command += &format!(" {flag} {}", shell::quote(&value.to_string_lossy()));
         }
     }
     let next = match services.as_slice() {

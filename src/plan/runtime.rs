@@ -83,7 +83,7 @@ impl Planner<'_> {
     fn own_workdir(&self, base: &Image<'_>, root: State) -> Option<FileAction> {
         let runtime = &self.spec.runtime;
         let path = runtime.workdir.clone().filter(|dir| dir != "/")?;
-        let owner = owner(runtime.user.as_deref().unwrap_or(base.user()), root);
+        let owner = owner(runtime.user.as_deref().unwrap_or_else(|| base.user()), root);
         // From scratch there are no names.
         let is_known = |owner: &Owner| base.config().is_some() || owner.names == State::SCRATCH;
         let owner = Some(owner.filter(is_known)?);

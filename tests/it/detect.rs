@@ -369,6 +369,8 @@ fn without_a_start_command_the_spec_says_so_and_strict_fails() {
     let dir = tree(&[("package.json", r#"{"name": "lib", "exports": "./a.js"}"#)]);
     let (output, stdout, _) = run(&[], dir.path());
     assert!(output.status.success() && stdout.contains("no start command was found: "), "{stdout}");
+    let (_, _, told) = run(&[], dir.path());
+    assert!(told.starts_with("warning: no start command was found for the service in `.`\nhint: "));
     let (output, stdout, stderr) = run(&["--strict"], dir.path());
     assert_eq!((output.status.code(), stdout.as_str()), (Some(2), ""));
     assert!(
