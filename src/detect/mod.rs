@@ -113,7 +113,7 @@ pub fn detect_with(
     let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
-    hints::apply(&project, &mut found);
+    hints::apply::apply(&project, &mut found);
     let mut chosen = choose::choose(&project, found);
     private::find(&project, &mut chosen);
     let mut services = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{At, Hints, give};
+use super::said::{At, Hints, give};
 use crate::detect::{
     Evidence, Text,
     paths::{file_name, join},

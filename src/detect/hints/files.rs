@@ -1,6 +1,6 @@
 //! Files of platforms and of other builders, one reader each.
 
-use super::{At, Hints, give};
+use super::said::{At, Hints, give};
 use crate::{
     detect::{
         Evidence,
