@@ -82,8 +82,8 @@ pub(super) fn version(at: Folder<'_>, gems: &Gems) -> (Version, Decision) {
     let hinted = || at.hinted(&["ruby"]).into_iter().find_map(|pin| pin.found(minor));
     let top = suited(gems).map(|(version, ..)| version);
     let hinted = || hinted().filter(|(version, ..)| top.is_none_or(|top| *version <= top));
-    let other = found.or_else(strange).or_else(hinted);
-    pins::decided(other.or_else(|| suited(gems)), DEFAULT)
+    let other = found.or_else(|| hinted().filter(|_| strange().is_none()));
+    pins::decided(other.or_else(|| suited(gems)).or_else(strange), DEFAULT)
 }
 
 /// The first releases with images that name their Debian 12.
