@@ -355,6 +355,8 @@ fn serve(family: Family, files: &Files, spec: &mut UniversalBuild, decisions: &m
     if files.is_as_is {
         build.base = runtime.base.clone();
         build.packages.clear();
+    }
+    if files.is_as_is && files.missing == Missing::NotFound {
         let line = format!("exec caddy file-server --root {ROOT} --listen :$PORT");
         runtime.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
     } else {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    Entries, Evidence, Project, Text,
+    Entries, Evidence, Project, Text, hints,
     language::{Language, Pair},
     paths::join,
     pins::{self, Pin},
@@ -106,6 +106,11 @@ impl<'a> Folder<'a> {
     pub fn pins(&self, language: &Language) -> Vec<Pin> {
         let stated = pins::stated(self.project, self.dir).into_iter();
         stated.chain(self.managed(language)).collect()
+    }
+
+    /// What files of other tools have for an image or a tool of one of these names, such as a `Dockerfile`: hints.
+    pub fn hinted(&self, names: &[&str]) -> Vec<Pin> {
+        hints::pins(self.project, self.dir, names)
     }
 
     /// What version managers pin, the nearest folder first.

@@ -30,6 +30,7 @@ pub mod facts;
 pub mod folder;
 mod folders;
 pub mod framework;
+mod hints;
 mod ignored;
 pub mod language;
 mod overrule;
@@ -112,6 +113,7 @@ pub fn detect_with(
     let mut found: Vec<Vec<Facts>> =
         ecosystems::ALL.iter().map(|ecosystem| (ecosystem.find)(&project)).collect();
     deliver::deliver(&project, &mut found);
+    hints::apply::apply(&project, &mut found);
     let mut chosen = choose::choose(&project, found);
     private::find(&project, &mut chosen);
     let mut services = Vec::new();

@@ -18,8 +18,13 @@ static LANGUAGES: &[(&str, &[&str], Option<&str>)] = &[
     ("V", &[".v"], Some("v.mod")),
 ];
 
-/// Says of each such language how many files there are.
+/// Says of each such language how many files there are, and what to do with a tree that is only told to `docker build`.
 pub(super) fn tell(tree: &Tree) {
+    if tree.has("Dockerfile") {
+        let told = "a tree that has only a Dockerfile is built by `docker build`; peelbox builds from sources, or from a spec that \
+                    is written by hand";
+        tree.note(format!("Dockerfile: {told}"));
+    }
     for (language, ends, sign) in LANGUAGES {
         let has_sign = sign.is_none_or(|name| tree.dirs().any(|(_, entries)| entries.has(name)));
         let is_one = |name: &&String| ends.iter().any(|end| name.ends_with(end));

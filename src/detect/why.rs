@@ -78,6 +78,7 @@ words! {
         Packages = "packages",
         Secret = "secret",
         Context = "context",
+        Environment = "environment",
         InstallCommand = "install command",
         BuildCommand = "build command",
         Artifacts = "artifacts",
@@ -158,6 +159,7 @@ words! {
         WhereItWrites = "where it writes",
         RegistryAsks = "a registry that is not public asks for it",
         RegistryMayAsk = "a registry may ask for it; the build goes on without it",
+        FirstPageAnswers = "the project's own file server answers with it",
         // Workers.
         QueueOfGem = "the worker of the gem's queue",
         CeleryApplication = "the application of Celery",

@@ -46,6 +46,8 @@ const MAJORS: &[u32] =
 
 /// What projects get that pin nothing: the long-term release that most packages are tested with.
 pub(super) const DEFAULT: u32 = 24;
+/// What another tool's file may ask for at least: older ones are mostly files that nobody uses any more.
+const HINTED_LEAST: u32 = 18;
 /// The newest there is.
 const NEWEST: u32 = 26;
 
@@ -126,6 +128,12 @@ pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (Version, Dec
             }
             _ => {}
         }
+    }
+    if chosen.is_none() && lost.is_empty() {
+        let fits = |version: &Version| allows(*version) && version.major >= HINTED_LEAST;
+        let version = |text: &str| pinned(text).map(Version::major_only).filter(fits);
+        let mut hinted = package.at.hinted(&["node"]).into_iter();
+        chosen = hinted.find_map(|pin| Some((version(&pin.version)?, pin)));
     }
     let suited = suited(package).map(|(major, name)| (of_major(major), name));
     let suited = suited.filter(|(version, _)| allows(*version));

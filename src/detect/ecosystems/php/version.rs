@@ -82,7 +82,10 @@ pub(super) fn version(composer: &Composer<'_>) -> (Version, Decision) {
     let required = composer.require("php").or_else(|| composer.require("php-64bit"));
     let found = stated.or_else(|| platform(composer)).or_else(|| match required {
         Some(required) => Some(allowed(composer, required, managed())),
-        None => managed().or_else(|| suited(composer)),
+        None => managed().or_else(|| {
+            let hinted = || at.hinted(&["php"]).into_iter().find_map(|pin| pin.found(minor));
+            suited(composer).or_else(hinted)
+        }),
     });
     let strange =
         || Some(at.managed(&PHP).into_iter().next()?.not_understood(DEFAULT, "version of PHP"));

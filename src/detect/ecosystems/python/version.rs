@@ -131,8 +131,14 @@ pub(super) fn decide(at: Folder<'_>, manifest: &Manifest) -> (Version, Decision)
         return (first, found);
     }
     let strange = strange.map(|pin| pin.not_understood(DEFAULT, "version of Python"));
-    pins::decided(suited.or(strange), DEFAULT)
+    let hinted = at.hinted(&["python"]).into_iter().find_map(|pin| pin.found(exact));
+    let hinted = hinted.filter(|(version, ..)| *version <= top && *version >= HINTED_LEAST);
+    let hinted = hinted.filter(|_| strange.is_none());
+    pins::decided(hinted.or(suited).or(strange), DEFAULT)
 }
+
+/// What another tool's file may ask for at least: older ones are mostly files that nobody uses any more.
+const HINTED_LEAST: Version = Version::of(3, 9);
 
 fn decision(version: Version, pin: &Pin) -> Decision {
     let (version, written) = (version.to_string(), pin.version.trim());

@@ -79,7 +79,11 @@ pub(super) fn version(at: Folder<'_>, gems: &Gems) -> (Version, Decision) {
     let found = stated.or_else(required).or_else(of_file).or_else(managed).or_else(locked);
     let strange =
         || Some(at.managed(&RUBY).into_iter().next()?.not_understood(DEFAULT, "version of Ruby"));
-    pins::decided(found.or_else(|| suited(gems)).or_else(strange), DEFAULT)
+    let hinted = || at.hinted(&["ruby"]).into_iter().find_map(|pin| pin.found(minor));
+    let top = suited(gems).map(|(version, ..)| version);
+    let hinted = || hinted().filter(|(version, ..)| top.is_none_or(|top| *version <= top));
+    let other = found.or_else(|| hinted().filter(|_| strange().is_none()));
+    pins::decided(other.or_else(|| suited(gems)).or_else(strange), DEFAULT)
 }
 
 /// The first releases with images that name their Debian 12.
