@@ -3,8 +3,11 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use super::{
-    Decision, Evidence, Facts, Fixed, Folder, Rule, Text, Weight, What,
-    paths::file_name,
+    Decision, Evidence, Facts, Fixed, Folder, Project, Rule, Text, Weight, What,
+    facts::Take,
+    folders::is_for_tests,
+    is_below,
+    paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
     source,
 };
@@ -76,6 +79,21 @@ pub fn stated(at: Folder<'_>, path: &str) -> Option<Stated> {
     Some(Stated { command, needs_shell, place: process.evidence })
 }
 
+/// Whether a path is that of a file which a program may read when it runs: no source, no manifest, nothing hidden.
+fn is_data(project: &Project<'_>, path: &str) -> bool {
+    let name = file_name(path);
+    let is_code = SOURCES.iter().any(|end| name.ends_with(end));
+    let is_left_out = name.starts_with('.') || path.split('/').any(is_for_tests);
+    !is_code && !is_left_out && project.tree.has(path)
+}
+
+/// Ends of names of sources and of files for tools.
+const SOURCES: &[&str] = &[
+    ".go", ".rs", "Cargo.toml", ".mod", ".sum", ".lock", ".md", ".zig", ".zon", ".nim", ".nimble",
+    ".cr", ".swift", ".hs", ".c", ".h", ".cc", ".cpp", ".hpp", ".proto", "package.json",
+    "tsconfig.json", "Dockerfile", "Makefile", "CMakeLists.txt",
+];
+
 impl Facts {
     /// Starts the program as its `Procfile` says, if it does.
     pub fn start_stated(&mut self, stated: Option<Stated>) {
@@ -102,6 +120,18 @@ impl Facts {
                 let is_read = seen.is_some() || usual.contains(&name);
                 (is_read && !other(&at.path(name))).then(|| seen.into_iter().collect())
             });
+        }
+        for (path, place) in source::paths(files) {
+            let named = [first, second].into_iter().find_map(|at| {
+                let path = resolve(at.dir, path).filter(|path| is_data(at.project, path))?;
+                is_below(&path, at.dir).then_some((relative(at.dir, &path), path))
+            });
+            let Some((to, from)) = named.filter(|(_, from)| !other(from)) else { continue };
+            let is_taken = |take: &Take| is_below(&from, &take.from);
+            if !self.takes.iter().any(is_taken) {
+                self.decide(What::Artifacts, from.clone(), Fixed::ProgramReadsIt, [place]);
+                self.take(&from, &to);
+            }
         }
     }
 

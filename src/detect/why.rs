@@ -180,6 +180,7 @@ words! {
         OnlyOfGo = "the only one of Go",
         StaticGo = "a static program needs only certificates, time zones and a user",
         NeedsLibc = "a program with C in it needs a C library",
+        MayNeedLibc = "a module may have C in it, which needs a C library",
         NeedsShell = "the Procfile's command needs a shell",
         LessThanUsed = "the least that is needed, and less than this",
         ProgramThatServes = "the program that serves",
@@ -432,6 +433,8 @@ pub enum Rule {
     WhatAllows(String),
     /// Another rule, and the version of an SDK that `global.json` asks for.
     WithSdk(Box<Self>, Version),
+    /// Another rule, and the release that it asks for gets no fixes any more.
+    Unmaintained(Box<Self>),
     /// Both of two rules.
     And(Box<[Self; 2]>),
     /// The nearest version of a language that a base has: (language, version).
@@ -488,6 +491,7 @@ impl fmt::Display for Rule {
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
             Self::WithSdk(rule, sdk) => write!(f, "{rule}; SDK {sdk} by global.json"),
+            Self::Unmaintained(rule) => write!(f, "{rule}; this release gets no fixes any more"),
             Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
             Self::WrittenBy(command) => write!(f, "where {command} writes"),
             Self::BuildsWith(name) => {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    detect::{Family, Service, Weight, detect},
+    detect::{Family, Service, Weight, What, detect},
     mutation::mutate,
     spec::Base,
 };
@@ -97,19 +97,77 @@ fn a_go_server_is_found_through_the_packages_it_imports() {
 }
 
 #[test]
-fn the_version_of_go_is_the_highest_that_anything_asks_for() {
-    let check = |files: &[(&str, &str)], want: &str| {
+fn a_go_mod_names_the_least_and_a_file_of_a_version_manager_pins() {
+    let check = |files: &[(&str, &str)], want: &str, tells: bool| {
         let all: Vec<_> = files.iter().copied().chain([("main.go", GO_TOOL)]).collect();
-        assert_eq!(build_base(&only(&all)), want);
+        let found = only(&all);
+        assert_eq!(build_base(&found), want);
+        let version = found.decisions.iter().find(|decision| decision.what == What::Version);
+        assert_eq!(version.unwrap().rule.to_string().contains("no fixes"), tells, "{want}");
     };
-    check(&[("go.mod", "module x\ngo 1.21\ntoolchain go1.22.5\n")], "golang:1.22-bookworm");
+    let module = |text: &'static str| ("go.mod", text);
+    check(&[module("module x\ngo 1.21\ntoolchain go1.22.5\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\ngo 1.25.1\n")], "golang:1.25-bookworm", false);
+    check(&[module("module x\ngo 1.12\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\ngo 1.30\n")], "golang:1.30-bookworm", false);
+    // Code that refuses a toolchain which it does not know.
+    let quic =
+        "module x\ngo 1.19\nrequire github.com/marten-seemann/qtls-go1-19 v0.1.1 // indirect\n";
+    check(&[module(quic)], "golang:1.19-bookworm", true);
+    let pinned = |version: &'static str| [module("module x\ngo 1.21\n"), (".go-version", version)];
+    check(&pinned("1.26.2\n"), "golang:1.26.2-bookworm", false);
+    check(&pinned("go1.22.3\n"), "golang:1.22.3-bookworm", true);
+    // It can't build the module.
+    check(&pinned("1.20\n"), "golang:1.26-bookworm", false);
+}
+
+#[test]
+fn go_is_built_without_c_where_no_module_needs_it_and_with_it_where_one_does() {
+    let check = |requires: &str, import: &str, more: &[(&str, &str)], want: Option<&str>, slim| {
+        let main = format!("package main\nimport (\n\t\"fmt\"\n{import})\nfunc main() {{}}\n");
+        let module = format!("module example.com/x\ngo 1.26\n{requires}");
+        let files = [&[("go.mod", module.as_str()), ("main.go", &main), ("go.sum", "")], more];
+        let found = only(&files.concat());
+        let cgo = found.spec.build.env.get("CGO_ENABLED").map(String::as_str);
+        assert_eq!(cgo, want, "{requires}");
+        let Base::Image(base) = &found.spec.runtime.base else { panic!("{requires}") };
+        assert_eq!(base.contains("static"), slim, "{requires}");
+    };
+    check("", "", &[], Some("0"), true);
     check(
-        &[("go.mod", "module x\ngo 1.21\n"), (".tool-versions", "golang 1.24.1\n")],
-        "golang:1.24-bookworm",
+        "require github.com/gin-gonic/gin v1\n",
+        "\"github.com/gin-gonic/gin\"\n",
+        &[],
+        Some("0"),
+        true,
     );
-    check(&[("go.mod", "module x\ngo 1.17\n")], "golang:1.17-bullseye");
-    check(&[("go.mod", "module x\n")], "golang:1.26-bookworm");
-    check(&[("go.mod", "module x\ngo 1.30\n")], "golang:1.30-bookworm");
+    // Nobody knows what it imports.
+    check("require github.com/acme/bus v1\n", "\"github.com/acme/bus\"\n", &[], None, false);
+    let indirect = "require github.com/confluentinc/confluent-kafka-go/v2 v2 // indirect\n";
+    check(indirect, "\"github.com/acme/bus\"\n", &[], Some("1"), false);
+    check(
+        "require github.com/duckdb/duckdb-go/v2 v2\n",
+        "_ \"github.com/duckdb/duckdb-go/v2\"\n",
+        &[],
+        Some("1"),
+        false,
+    );
+    let own = [("c/c.go", "package c\nimport \"C\"\n")];
+    check("", "_ \"example.com/x/c\"\n", &own, Some("1"), false);
+}
+
+#[test]
+fn a_method_of_a_framework_serves_only_where_the_framework_is_imported() {
+    let check = |import: &str, call: &str, want: Option<u16>| {
+        let main = format!("package main\nimport \"{import}\"\nfunc main() {{ {call} }}\n");
+        let found = only(&[("go.mod", "module x\ngo 1.26\n"), ("main.go", &main)]);
+        assert_eq!(found.spec.runtime.ports.first().copied(), want, "{call}");
+    };
+    check("os/exec", "exec.Command(\"ls\").Run()", None);
+    check("os/exec", "exec.Command(\"ls\").Start(ctx)", None);
+    check("github.com/gin-gonic/gin", "gin.Default().Run()", Some(8080));
+    check("example.com/web", "web.New().Run(\":4000\")", Some(4000));
 }
 
 #[test]
@@ -118,6 +176,46 @@ fn go_without_sums_writes_them_first() {
         only(&[("go.mod", "module x\ngo 1.22\nrequire a.b/c v1.0.0\n"), ("main.go", GO_TOOL)]);
     assert!(unlocked.spec.build.commands[0].starts_with("go mod tidy && go build"));
     assert!(unlocked.spec.build.dependencies.is_empty());
+}
+
+#[test]
+fn files_with_a_literal_name_travel_with_the_program_and_compiled_in_ones_do_not() {
+    let copies = |service: &Service| {
+        let all = service.spec.runtime.copy.iter().skip(1);
+        all.map(|copy| copy.to.trim_start_matches("/app/").to_owned()).collect::<Vec<_>>()
+    };
+    let main = "package main\nimport \"os\"\nfunc main() {\n\tos.ReadFile(\"quotes.txt\")\n\tos.ReadFile(\"./geo/cities.csv\")\n\tos.ReadFile(\"missing.txt\")\n\t// os.ReadFile(\"old.txt\")\n\tos.ReadFile(\"util.go\")\n}\n";
+    let go = only(&[
+        ("go.mod", "module x\ngo 1.26\n"),
+        ("main.go", main),
+        ("util.go", "package main\n"),
+        ("quotes.txt", "a"),
+        ("old.txt", "a"),
+        ("geo/cities.csv", "a"),
+    ]);
+    assert_eq!(copies(&go), ["quotes.txt", "geo/cities.csv"]);
+    let main = "fn main() {\n let a = include_str!(\"../templates/a.html\");\n let b = std::fs::read(\"words.txt\");\n}\n";
+    let rust = only(&[
+        ("Cargo.toml", "[package]\nname = \"a\"\nversion = \"0.1.0\"\n"),
+        ("src/main.rs", main),
+        ("templates/a.html", "a"),
+        ("words.txt", "a"),
+    ]);
+    assert_eq!(copies(&rust), ["words.txt"]);
+}
+
+#[test]
+fn modules_of_old_times_are_built_as_their_toolchain_did() {
+    let check = |version: &str, more: &[(&str, &str)], want: &str| {
+        let module = format!("module x\ngo {version}\nrequire golang.org/x/net v1\n");
+        let files = [("go.mod", module.as_str()), ("go.sum", ""), ("main.go", GO_TOOL)];
+        let commands = only(&[&files, more].concat()).spec.build.commands;
+        assert!(commands[0].starts_with(&format!("go build {want}-trimpath")), "{commands:?}");
+    };
+    check("1.13", &[], "-mod=mod ");
+    check("1.13", &[("vendor/modules.txt", "")], "-mod=vendor ");
+    check("1.15", &[("vendor/modules.txt", "")], "");
+    check("1.16", &[], "");
 }
 
 #[test]

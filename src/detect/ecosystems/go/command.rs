@@ -1,6 +1,6 @@
 //! Arguments without which a program of several commands only prints its help.
 
-use super::{module::ModFile, packages::Program};
+use super::{framework::serves, module::ModFile, packages::Program};
 use crate::detect::prelude::*;
 
 const POCKETBASE: &str = "github.com/pocketbase/pocketbase";
@@ -38,7 +38,7 @@ pub(super) fn arguments(
         Some((of_dockerfile(&text.text, &names)?, Some(Evidence::file(&text.path))))
     });
     let is_silent =
-        || !program.serves() || program.files.iter().any(|file| runs_itself(&file.text, &names));
+        || !serves(program) || program.files.iter().any(|file| runs_itself(&file.text, &names));
     if of_image.is_some() || is_silent() {
         return of_image.unwrap_or_default();
     }
