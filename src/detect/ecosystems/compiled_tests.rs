@@ -315,6 +315,123 @@ fn only_the_module_that_is_packaged_to_run_is_a_service() {
 }
 
 #[test]
+fn the_step_that_fetches_for_maven_sees_all_that_its_poms_refer_to_and_never_fails() {
+    let check = |files: &[(&str, &str)], want: &[&str]| {
+        let found = only(&[files, &[("src/main/java/g/App.java", JAVA_MAIN)]].concat());
+        let step = &found.spec.build.dependencies[0];
+        assert_eq!(step.files, want);
+        assert!(step.commands.last().unwrap().ends_with(" || true"), "{:?}", step.commands);
+        found
+    };
+    let parent = |path: &str| {
+        format!(
+            "<parent><groupId>g</groupId><artifactId>par</artifactId><version>1</version><relativePath>{path}</relativePath></parent>"
+        )
+    };
+    let base = "<project><groupId>g</groupId><artifactId>par</artifactId><version>1</version><packaging>pom</packaging><properties><java.version>11</java.version></properties>";
+    let named = check(
+        &[
+            ("pom.xml", &pom(&parent("build/parent-pom.xml"))),
+            (
+                "build/parent-pom.xml",
+                &format!("{base}{}</project>", parent("../top.xml").replace("par", "top")),
+            ),
+            ("top.xml", &base.replace("par", "top").replace("11", "17")),
+        ],
+        &["build/parent-pom.xml", "pom.xml"],
+    );
+    assert_eq!(build_base(&named), "maven:3.9-eclipse-temurin-11");
+    let jar = "<dependencies><dependency><groupId>l</groupId><artifactId>l</artifactId><version>1</version><scope>system</scope><systemPath>${project.basedir}/lib/l.jar</systemPath></dependency></dependencies><repositories><repository><id>own</id><url>file://${project.basedir}/repo</url></repository></repositories>";
+    check(
+        &[("pom.xml", &pom(jar)), ("lib/l.jar", ""), ("repo/l.pom", "")],
+        &["lib/l.jar", "pom.xml", "repo"],
+    );
+    let profile =
+        "<profiles><profile><id>it</id><modules><module>it</module></modules></profile></profiles>";
+    let module = pom(&format!("<packaging>pom</packaging>{}", parent("../pom.xml")));
+    check(&[("pom.xml", &pom(profile)), ("it/pom.xml", &module)], &["it/pom.xml", "pom.xml"]);
+    let wrapper = [
+        ("pom.xml", pom("")),
+        ("mvnw", "#!/bin/sh\n".to_owned()),
+        (".mvn/wrapper/maven-wrapper.properties", "distributionUrl=x".to_owned()),
+    ];
+    let wrapper: Vec<_> = wrapper.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let own = check(&wrapper, &[".mvn/wrapper/maven-wrapper.properties", "mvnw", "pom.xml"]);
+    assert!(own.spec.build.commands[0].starts_with("chmod +x mvnw && ./mvnw -B -DskipTests"));
+}
+
+#[test]
+fn the_step_that_fetches_for_gradle_sees_the_scripts_that_are_applied() {
+    let check = |script: &str, want: Option<&[&str]>| {
+        let found = only(&[
+            ("build.gradle", &format!("plugins {{ id 'application' }}\n{script}\n")),
+            ("src/main/java/g/App.java", JAVA_MAIN),
+            ("config/ci.gradle", "apply from: \"$rootDir/config/more.gradle\"\n"),
+            ("config/more.gradle", ""),
+            ("libs/b.jar", ""),
+            ("parts/settings.gradle", ""),
+        ]);
+        let step = found.spec.build.dependencies.first();
+        let files = step.map(|step| step.files.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(files.as_deref(), want, "{script}");
+    };
+    check("", Some(&["build.gradle"]));
+    let both = ["build.gradle", "config/ci.gradle", "config/more.gradle"];
+    check("apply from: 'config/ci.gradle'", Some(&both));
+    check("apply(from = \"config/ci.gradle\")", Some(&both));
+    check(
+        "dependencies { implementation files('libs/b.jar') }",
+        Some(&["build.gradle", "libs/b.jar"]),
+    );
+    check("dependencies { implementation fileTree(dir: 'libs') }", Some(&["build.gradle", "libs"]));
+    check("includeBuild 'parts'", Some(&["build.gradle", "parts"]));
+    check("apply from: 'https://example.com/x.gradle'", Some(&["build.gradle"]));
+    // Nobody can tell which one it is.
+    check("apply from: scriptOf(project)", None);
+}
+
+#[test]
+fn ports_that_code_sets_and_settings_of_the_management_count_for_spring() {
+    let check = |code: &str, settings: &str, want: (u16, Option<&str>)| {
+        let web = "<artifactId>spring-boot-starter-web</artifactId></dependency>";
+        let actuator = web.replace("-web", "-actuator");
+        let group = "<dependency><groupId>org.springframework.boot</groupId>";
+        let plugin = "<build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>";
+        let main = JAVA_MAIN.replace("{}", &format!("{{ {code} }}"));
+        let found = only(&[
+            (
+                "pom.xml",
+                &pom(&format!(
+                    "<dependencies>{group}{web}{group}{actuator}</dependencies>{plugin}"
+                )),
+            ),
+            ("src/main/java/g/App.java", &main),
+            ("src/main/resources/application.properties", settings),
+        ]);
+        let health = found.spec.runtime.health.as_deref();
+        assert_eq!((found.spec.runtime.ports[0], health), want, "{code} {settings}");
+    };
+    let usual = Some("/actuator/health");
+    check("", "", (8080, usual));
+    check("app.setDefaultProperties(Map.of(\"server.port\", \"8083\"));", "", (8083, usual));
+    check(
+        "new SpringApplicationBuilder(App.class).properties(\"server.port=8084\");",
+        "",
+        (8084, usual),
+    );
+    check("WebServerFactoryCustomizer<X> c = f -> f.setPort(8085);", "", (8085, usual));
+    check("mail.setPort(8086);", "", (8080, usual));
+    check("", "management.server.port=9091\n", (8080, None));
+    check("", "management.server.port=8080\n", (8080, usual));
+    check("", "management.endpoints.web.base-path=/manage\n", (8080, Some("/manage/health")));
+    check(
+        "",
+        "management.endpoints.web.base-path=/\nserver.servlet.context-path=/x\n",
+        (8080, Some("/x/health")),
+    );
+}
+
+#[test]
 fn a_gradle_project_is_built_by_the_plugin_it_applies() {
     let check = |script: &str, command: &str| {
         let service = only(&[("build.gradle", script), ("src/main/java/g/App.java", JAVA_MAIN)]);

@@ -59,7 +59,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
 }
 
 fn install(facts: &mut Facts, manifest: &Text, command: &str) {
-    let step = Step::new(Kind::Install, &facts.dir, command);
+    let step = launch::ahead(&facts.dir, command);
     facts.install(vec![manifest.path.clone()], [step]);
 }
 
