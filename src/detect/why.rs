@@ -337,6 +337,7 @@ words! {
         OtherFeatureBand = "left out of the build: the image's SDK has another feature band than it insists on",
         NoDotnet = "Debian 12 has no .NET",
         NoDotnetProgram = "no project makes a program: a library",
+        PublishedProgram = "a published program",
         OneFile = "a program in one file",
         RunsFiles = "`dotnet run` takes files since .NET 10",
         FirstThatBuildsFiles = "the first that builds files",

@@ -471,6 +471,65 @@ fn test_projects_and_libraries_of_dotnet_are_no_services() {
     assert_eq!(found.spec.runtime.user.as_deref(), Some("app"));
 }
 
+const NET_WEB: &str = "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net9.0</TargetFramework></PropertyGroup>";
+
+#[test]
+fn a_restore_of_dotnet_sees_what_projects_import_and_the_folders_of_packages() {
+    let check = |import: &str, want: Option<&[&str]>| {
+        let project = format!("{NET_WEB}{import}</Project>");
+        let found = only(&[
+            ("src/App/App.csproj", &project),
+            ("src/App/Program.cs", "app.Run();"),
+            ("eng/common.targets", "<Project><Import Project=\"more.props\"/></Project>"),
+            ("eng/more.props", "<Project/>"),
+            (
+                "nuget.config",
+                "<configuration><packageSources><add key=\"own\" value=\"./packages\"/><add key=\"n\" value=\"https://example.com/v3\"/></packageSources></configuration>",
+            ),
+            ("packages/a.nupkg", ""),
+            (".config/dotnet-tools.json", "{}"),
+        ]);
+        let step = found.spec.build.dependencies.first();
+        let files = step.map(|step| step.files.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(files.as_deref(), want, "{import}");
+    };
+    let [tools, config, packages, app] =
+        [".config/dotnet-tools.json", "nuget.config", "packages", "src/App/App.csproj"];
+    check("", Some(&[tools, config, packages, app]));
+    let imported = [tools, "eng/common.targets", "eng/more.props", config, packages, app];
+    check("<Import Project=\"..\\..\\eng\\common.targets\"/>", Some(&imported));
+    let own = "<Import Project=\"$(MSBuildThisFileDirectory)../../eng/common.targets\"/>";
+    check(own, Some(&imported));
+    check("<Import Project=\"$(RepositoryRoot)/eng/common.targets\"/>", None);
+}
+
+#[test]
+fn a_published_program_of_dotnet_runs_on_the_image_of_its_runtime() {
+    let config = "{\"runtimeOptions\":{\"frameworks\":[{\"name\":\"Microsoft.NETCore.App\",\"version\":\"8.0.0\"},{\"name\":\"Microsoft.AspNetCore.App\",\"version\":\"8.0.1\"}]}}";
+    let found = only(&[("Shop.dll", "MZ"), ("Shop.runtimeconfig.json", config), ("Lib.dll", "MZ")]);
+    let Base::Image(base) = &found.spec.runtime.base else { panic!("{found:?}") };
+    assert_eq!(base, "mcr.microsoft.com/dotnet/aspnet:8.0");
+    assert_eq!(found.spec.runtime.command, ["dotnet", "/app/Shop.dll"]);
+    assert_eq!((found.spec.runtime.ports[0], found.spec.build.commands.len()), (8080, 0));
+}
+
+#[test]
+fn a_project_in_utf_16_is_read_and_one_for_a_standard_is_a_library() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{NET_WEB}<ItemGroup><PackageReference Include=\"System.Drawing.Common\" Version=\"6.0.0\"/></ItemGroup></Project>"
+    );
+    let units = text.encode_utf16();
+    let bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(units.flat_map(u16::to_le_bytes)).collect();
+    fs::write(dir.path().join("Wide.csproj"), bytes).unwrap();
+    let found = detect(dir.path(), Family::Official).unwrap().services.remove(0);
+    assert_eq!(build_base(&found), "mcr.microsoft.com/dotnet/sdk:9.0");
+    assert_eq!(found.spec.runtime.packages, ["libgdiplus"]);
+    let standard = text.replace("net9.0", "netstandard2.1");
+    let found = only(&[("A.csproj", &standard)]);
+    assert!(found.weight < Weight::Starts);
+}
+
 #[test]
 fn a_strict_global_json_is_left_out_of_the_build() {
     let check = |rolls: &str, want: &[&str]| {
@@ -616,4 +675,60 @@ fn an_interpreter_that_a_script_names_is_in_the_image_that_runs_it() {
     let script = only(&[("run.sh", "#!/usr/bin/zsh\nnc -l -p 8070\n")]);
     assert_eq!(script.spec.runtime.command, ["zsh", "run.sh"]);
     assert_eq!(script.spec.runtime.packages, ["netcat-openbsd", "zsh"]);
+}
+
+#[test]
+fn a_hugo_site_is_its_configuration_and_a_folder_of_it_and_a_theme_is_none() {
+    let sites = |files: &[(&str, &str)]| {
+        let found = services(files);
+        let sites = found.iter().filter(|it| it.spec.metadata.framework.as_deref() == Some("hugo"));
+        sites.map(|it| it.dir.clone()).collect::<Vec<_>>()
+    };
+    let page = ("static/robots.txt", "");
+    assert_eq!(sites(&[("hugo.json", "{}"), page]), ["."]);
+    assert_eq!(sites(&[("config.json", "{\"baseURL\": \"x\"}"), page]), ["."]);
+    assert_eq!(sites(&[("config.yaml", "languageCode: en\n"), ("content/a.md", "")]), ["."]);
+    assert_eq!(sites(&[("config/_default/config.toml", ""), ("archetypes/a.md", "")]), ["."]);
+    let none: &[&str] = &[];
+    // The settings of any program.
+    assert_eq!(sites(&[("config.yaml", "port: 1\n"), page]), none);
+    assert_eq!(sites(&[("hugo.toml", "")]), none);
+    let theme = [("hugo.toml", ""), ("theme.toml", ""), ("layouts/a.html", "")];
+    assert_eq!(sites(&theme), none);
+    let used = [
+        ("hugo.toml", ""),
+        ("content/a.md", ""),
+        ("themes/x/hugo.toml", ""),
+        ("themes/x/static/a", ""),
+        ("themes/x/exampleSite/hugo.toml", ""),
+        ("themes/x/exampleSite/content/a.md", ""),
+    ];
+    assert_eq!(sites(&used), ["."]);
+}
+
+#[test]
+fn a_member_of_a_dart_workspace_is_resolved_with_the_manifests_and_the_lock_file_of_all() {
+    let lib = "name: lib\nresolution: workspace\ndependencies:\n  far:\n    path: ../far\n";
+    let found = only(&[
+        ("pubspec.yaml", "name: all\nworkspace:\n  - app\n  - lib\n"),
+        ("pubspec.lock", ""),
+        ("app/pubspec.yaml", "name: app\nresolution: workspace\ndependencies:\n  shelf: any\n"),
+        ("app/bin/server.dart", "void main() {}"),
+        ("lib/pubspec.yaml", lib),
+        ("far/pubspec.yaml", "name: far\n"),
+    ]);
+    let step = &found.spec.build.dependencies[0];
+    let all = ["app/pubspec.yaml", "far/pubspec.yaml", "lib/pubspec.yaml"];
+    assert_eq!(step.files, [&all[..], &["pubspec.lock", "pubspec.yaml"]].concat());
+    assert_eq!(step.commands, ["cd app && dart pub get --enforce-lockfile"]);
+}
+
+#[test]
+fn a_clojure_service_without_a_start_keeps_its_port() {
+    let found = only(&[
+        ("deps.edn", "{:deps {http-kit/http-kit {:mvn/version \"2.8.0\"}}}"),
+        ("src/app.clj", "(ns app)\n(defn go [] (run-server handler {:port 3456}))\n"),
+    ]);
+    assert_eq!(found.spec.runtime.ports, [3456]);
+    assert_eq!(found.spec.metadata.build_system.as_deref(), Some("tools.deps"));
 }
