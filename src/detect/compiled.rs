@@ -7,6 +7,7 @@ use super::{
     facts::Take,
     folders::is_for_tests,
     is_below,
+    language::Language,
     paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
     source,
@@ -132,6 +133,19 @@ impl Facts {
                 self.decide(What::Artifacts, from.clone(), Fixed::ProgramReadsIt, [place]);
                 self.take(&from, &to);
             }
+        }
+    }
+
+    /// Opens the home of a program that has a store of its row, which `store` finds, or a call that writes.
+    pub fn open_home_to_writers(
+        &mut self,
+        files: &[Rc<Text>],
+        store: impl Fn(&'static str) -> Option<Evidence>,
+    ) {
+        let Language { stores, writes, .. } = self.language;
+        let called = || writes.iter().find_map(|call| source::mention(files, call));
+        if let Some(place) = stores.iter().find_map(|name| store(name)).or_else(called) {
+            self.open_home(place);
         }
     }
 

@@ -182,11 +182,11 @@ impl Context<'_> {
             if facts.port_number() != Some(command::POCKETBASE_PORT) {
                 facts.port(Some(Port::of(None, Fixed::ProgramText, command::POCKETBASE_PORT)));
             }
-            // Its database lies beside the program, whose folder only root may write to.
-            let data = format!("{OUT}/pb_data");
-            facts.build(".", format!("mkdir -p {data} && chmod a+rwx {data}"));
-            facts.take(&data, "pb_data");
         }
+        facts.open_home_to_writers(&program.files, |store| {
+            let is_used = program.uses(store) || self.module.is_some_and(|it| it.module == store);
+            is_used.then(|| program.place(store).unwrap_or_else(|| Evidence::file(&program.dir)))
+        });
         facts.take_named([self.root, self.at(&program.dir)], &program.files, &[], |path| {
             self.is_code(program, path)
         });
