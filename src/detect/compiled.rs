@@ -8,6 +8,7 @@ use super::{
     folders::is_for_tests,
     is_below,
     language::Language,
+    loopback::{self, Told},
     paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
     source,
@@ -134,6 +135,42 @@ impl Facts {
                 self.take(&from, &to);
             }
         }
+    }
+
+    /// Tells a program to listen on all addresses where its default is the loopback address: the arguments for that. Where
+    /// nothing can tell it, that is said. `given` are its arguments; `None`: its options belong to commands.
+    pub fn leave_loopback(&mut self, files: &[Rc<Text>], given: Option<&[String]>) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let all = loopback::overrides(files);
+        if all.is_empty()
+            && let Some(place) = source::loopback(files, self.language.listens)
+        {
+            self.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
+        }
+        for (told, place) in all {
+            let value = match told {
+                Told::Variable(name, value) => {
+                    self.env(&name, &*value);
+                    format!("{name}={value}")
+                }
+                Told::Argument(argument) => {
+                    let Some(given) = given else {
+                        self.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
+                        continue;
+                    };
+                    let name =
+                        argument.split('=').next().unwrap_or_default().trim_start_matches('-');
+                    let sets = |word: &String| word.trim_start_matches('-').starts_with(name);
+                    if given.iter().any(|word| word.starts_with('-') && sets(word)) {
+                        continue;
+                    }
+                    arguments.push(argument.clone());
+                    argument
+                }
+            };
+            self.decide(What::Port, value, Fixed::LoopbackUnlessTold, [place]);
+        }
+        arguments
     }
 
     /// Opens the home of a program that has a store of its row, which `store` finds, or a call that writes.

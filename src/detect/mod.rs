@@ -32,6 +32,7 @@ mod folders;
 pub mod framework;
 mod ignored;
 pub mod language;
+pub mod loopback;
 mod overrule;
 pub mod paths;
 pub mod pins;

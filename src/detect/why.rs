@@ -198,6 +198,7 @@ words! {
         LocoStart = "Loco's server is a command of the program",
         ProgramOrSettings = "the program or its settings",
         LoopbackAlone = "it listens on the loopback address alone: the port can't be reached from outside",
+        LoopbackUnlessTold = "it listens on the loopback address unless told otherwise",
         PageBesideManifest = "a page beside Cargo.toml",
         TrunkPages = "Trunk builds pages",
         // Swift.

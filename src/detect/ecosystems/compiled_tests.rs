@@ -763,3 +763,27 @@ fn the_folder_of_a_program_that_writes_is_writable() {
         format!("{NET_WEB}<ItemGroup><PackageReference Include=\"LiteDB\"/></ItemGroup></Project>");
     check(&[("A.csproj", &net)], true);
 }
+
+#[test]
+fn a_server_whose_default_is_the_loopback_address_is_told_to_listen_on_all() {
+    let module = ("go.mod", "module x\ngo 1.26\n");
+    let go = |line: &str, listen: &str| {
+        let main = format!(
+            "package main\nimport \"net/http\"\nfunc main() {{\n{line}\nhttp.ListenAndServe({listen}, nil)\n}}\n"
+        );
+        let mut found = only(&[module, ("main.go", &main)]);
+        let tells =
+            found.decisions.extract_if(.., |it| it.what == What::Port && it.value != "8085");
+        (tells.count(), found.spec.runtime)
+    };
+    let (tells, flag) = go("a := flag.String(\"addr\", \"localhost:8085\", \"\")", "*a");
+    assert_eq!(
+        (tells, &flag.command[..]),
+        (1, &["/app/x".into(), "--addr=0.0.0.0:8085".into()][..])
+    );
+    let (tells, variable) = go("a := get(env, \"HTTP_ADDR\", \"localhost:8085\")", "a");
+    assert_eq!((tells, variable.env["HTTP_ADDR"].as_str()), (1, "0.0.0.0:8085"));
+    let (tells, fixed) = go("", "\"127.0.0.1:8085\"");
+    assert_eq!((tells, fixed.command.len(), fixed.env.len()), (1, 1, 0));
+    assert_eq!(go("", "\":8085\"").0, 0);
+}

@@ -174,7 +174,14 @@ impl Context<'_> {
         if needs_shell && std::ptr::eq(facts.language, &raw const STATIC) {
             facts.language = &WITH_SHELL;
         }
-        let (arguments, seen) = command::arguments(self.root, program, self.module);
+        let (mut arguments, seen) = command::arguments(self.root, program, self.module);
+        if known(program, self.module).is_some() || serves(program) {
+            // Of a program of several commands the one that is started has the option.
+            let is_whole = !arguments.is_empty() || !command::has_commands(program);
+            let given = is_whole.then_some(arguments.as_slice());
+            let more = facts.leave_loopback(&program.files, given);
+            arguments.extend(more);
+        }
         let place = seen.unwrap_or_else(|| Evidence::file(&program.dir));
         facts.start([path].into_iter().chain(arguments), Fixed::BuiltProgram, [place]);
         self.serve(&mut facts, program);

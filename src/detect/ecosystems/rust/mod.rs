@@ -167,13 +167,18 @@ impl<'a> Program<'a> {
             build(&mut facts, packages, package, self.name);
         }
         let path = PROGRAM.in_home(self.name);
-        let (command, why) = match self.own.start {
+        let (mut command, why) = match self.own.start {
             Some((command, why)) => (vec![path.as_str(), command], why),
             None => (vec![path.as_str()], Fixed::BuiltProgram),
         };
+        let serves = self.known.is_some() || is_open(&self.files);
+        let given =
+            (!self.files.iter().any(|file| file.text.contains("Subcommand"))).then_some(&[][..]);
+        let more = serves.then(|| facts.leave_loopback(&self.files, given)).unwrap_or_default();
+        command.extend(more.iter().map(String::as_str));
         let place = package.programs.get(self.name).filter(|_| command.len() == 1);
         facts.start(command, why, place.map(Evidence::file));
-        match self.known.is_some() || is_open(&self.files) {
+        match serves {
             true => self.serve(&mut facts),
             false => facts.port(source::port(&self.files, &[], None)),
         }
@@ -280,9 +285,6 @@ impl<'a> Program<'a> {
             facts.env(name, value.replace("{port}", &port.number.to_string()));
         }
         facts.port(Some(Port { is_told: ports.env.is_some(), ..port }));
-        if let Some(place) = source::loopback(&self.files, PROGRAM.listens) {
-            facts.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
-        }
     }
 }
 
