@@ -7,7 +7,6 @@ use super::{
     facts::Take,
     folders::is_for_tests,
     is_below,
-    language::Language,
     loopback::{self, Told},
     paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
@@ -171,19 +170,6 @@ impl Facts {
             self.decide(What::Port, value, Fixed::LoopbackUnlessTold, [place]);
         }
         arguments
-    }
-
-    /// Opens the home of a program that has a store of its row, which `store` finds, or a call that writes.
-    pub fn open_home_to_writers(
-        &mut self,
-        files: &[Rc<Text>],
-        store: impl Fn(&'static str) -> Option<Evidence>,
-    ) {
-        let Language { stores, writes, .. } = self.language;
-        let called = || writes.iter().find_map(|call| source::mention(files, call));
-        if let Some(place) = stores.iter().find_map(|name| store(name)).or_else(called) {
-            self.open_home(place);
-        }
     }
 
     /// Weighs a program that listens on nothing: a command line tool beside services is no service, unless one of `names`

@@ -423,16 +423,6 @@ impl Facts {
         self.decide(What::Artifacts, dir, Fixed::ProgramWritesBeside, [place]);
     }
 
-    /// Lets everybody write in the folder of the program, but not to the files that it has there.
-    pub fn open_home(&mut self, place: Evidence) {
-        let root = "/writable";
-        let home = self.runs_on.unwrap_or(self.language).in_home("");
-        let command = format!("mkdir -p {root}{home} && chmod a+rwx {root}{home}");
-        self.steps.push(Step::new(Kind::Clean, ".", command));
-        self.takes.insert(0, Take { from: root.to_owned(), to: "/".to_owned() });
-        self.decide(What::Artifacts, home, Fixed::ProgramWritesBeside, [place]);
-    }
-
     /// Takes the folders and files of the row that are there and that `is_read` tells of.
     pub fn take_read(
         &mut self,

@@ -27,10 +27,6 @@ pub struct Language {
     pub listens: &'static [&'static str],
     /// Folders and files that programs read at run time, when their sources name them.
     pub reads: &'static [&'static str],
-    /// Calls in sources that write files, and beginnings of addresses of databases in files.
-    pub writes: &'static [&'static str],
-    /// Dependencies that keep a database in files.
-    pub stores: &'static [&'static str],
     /// Folder of the program in the image; empty: `/app`; `/`: there is no program.
     pub home: &'static str,
     /// Manifests of workspaces: the build runs in the outermost folder above a service that has one.
@@ -211,8 +207,6 @@ pub const NOTHING: Language = Language {
     sources: &[],
     listens: &[],
     reads: &[],
-    writes: &[],
-    stores: &[],
     home: "",
     roots: &[],
     embeds: None,

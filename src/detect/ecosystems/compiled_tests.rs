@@ -734,37 +734,6 @@ fn a_clojure_service_without_a_start_keeps_its_port() {
 }
 
 #[test]
-fn the_folder_of_a_program_that_writes_is_writable() {
-    let check = |files: &[(&str, &str)], want: bool| {
-        let found = only(files);
-        let first = &found.spec.runtime.copy[0];
-        assert_eq!((first.from.as_str(), first.to.as_str()) == ("/writable", "/"), want);
-        let opens = "mkdir -p /writable/app && chmod a+rwx /writable/app";
-        assert_eq!(found.spec.build.commands.last().unwrap() == opens, want);
-    };
-    let go = |line: &str| format!("package main\n{line}\nfunc main() {{}}\n");
-    let module = ("go.mod", "module x\ngo 1.26\n");
-    check(&[module, ("main.go", &go(""))], false);
-    check(&[module, ("main.go", &go("import _ \"go.etcd.io/bbolt\""))], true);
-    check(&[module, ("main.go", &go("var f = os.WriteFile(\"a\", nil, 0)"))], true);
-    let rust = |text: &str| format!("[package]\nname = \"a\"\nversion = \"0.1.0\"\n{text}");
-    let (quiet, store) = (rust(""), rust("[dependencies]\nrusqlite = \"1\"\n"));
-    check(&[("Cargo.toml", &quiet), ("src/main.rs", "fn main() {}")], false);
-    check(&[("Cargo.toml", &store), ("src/main.rs", "fn main() {}")], true);
-    let java = [("pom.xml", pom("")), ("src/main/java/g/App.java", JAVA_MAIN.to_owned())];
-    let java: Vec<_> = java.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    check(&java, false);
-    let settings = (
-        "src/main/resources/application.properties",
-        "spring.datasource.url=jdbc:h2:file:./data\n",
-    );
-    check(&[&java[..], &[settings]].concat(), true);
-    let net =
-        format!("{NET_WEB}<ItemGroup><PackageReference Include=\"LiteDB\"/></ItemGroup></Project>");
-    check(&[("A.csproj", &net)], true);
-}
-
-#[test]
 fn a_server_whose_default_is_the_loopback_address_is_told_to_listen_on_all() {
     let module = ("go.mod", "module x\ngo 1.26\n");
     let go = |line: &str, listen: &str| {

@@ -145,9 +145,6 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject) -> Facts
         return facts;
     }
     start(&mut facts, &found.assembly(), Fixed::ItsAssembly, [found.place()]);
-    facts.open_home_to_writers(&files, |store| {
-        found.closure(all).into_iter().find_map(|part| part.package(store))
-    });
     front_end(at, found, &mut facts);
     let is_plain = matches!(found.product, Product::Console | Product::Worker);
     if let Some((port, place)) = source::address(&files).filter(|_| is_plain) {

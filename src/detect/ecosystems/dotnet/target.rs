@@ -16,18 +16,6 @@ pub(super) static DOTNET: Language = Language {
         "UseUrls(", ".Run(\"", "ListenAnyIP(", "Urls.Add(", "startWebServer", "ListenLocalhost(",
         "app.Run(url", "app.Run($",
     ],
-    writes: &[
-        "File.WriteAll", "File.Create(", "File.Append", "File.OpenWrite(", "FileMode.Create",
-        "Directory.CreateDirectory(", "StreamWriter(", "UseSqlite(",
-    ],
-    stores: &[
-        "Microsoft.EntityFrameworkCore.Sqlite",
-        "Microsoft.Data.Sqlite",
-        "LiteDB",
-        "sqlite-net",
-        "System.Data.SQLite",
-        "RocksDB",
-    ],
     cache: &["/root/.nuget/packages"],
     images: Images {
         official: MICROSOFT,

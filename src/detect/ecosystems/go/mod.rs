@@ -190,10 +190,6 @@ impl Context<'_> {
                 facts.port(Some(Port::of(None, Fixed::ProgramText, command::POCKETBASE_PORT)));
             }
         }
-        facts.open_home_to_writers(&program.files, |store| {
-            let is_used = program.uses(store) || self.module.is_some_and(|it| it.module == store);
-            is_used.then(|| program.place(store).unwrap_or_else(|| Evidence::file(&program.dir)))
-        });
         facts.take_named([self.root, self.at(&program.dir)], &program.files, &[], |path| {
             self.is_code(program, path)
         });

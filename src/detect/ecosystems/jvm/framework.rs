@@ -217,17 +217,6 @@ pub(super) fn health(at: Folder<'_>, settings: Settings, port: u16) -> Option<St
     Some(prefix(at, settings.prefix) + &path)
 }
 
-/// Where settings name a file that is written beside the program: a database, a log.
-pub(super) fn file_of_settings(at: Folder<'_>) -> Option<Evidence> {
-    let is_file = |text: &str| {
-        let marks = ["jdbc:h2:file:", "jdbc:h2:.", "jdbc:sqlite:", "jdbc:hsqldb:file:"];
-        marks.iter().any(|mark| text.contains(mark))
-            || !text.contains(':') && !text.starts_with('/')
-    };
-    let keys = ["spring.datasource.url", "quarkus.datasource.jdbc.url", "logging.file.name"];
-    values(at, &keys).into_iter().find(|(text, _)| is_file(text)).map(|(_, place)| place)
-}
-
 /// The port that values of settings name, and whether they read `PORT`.
 pub(super) fn ports(values: Vec<(String, Evidence)>) -> Ports {
     let mut ports = Ports::default();

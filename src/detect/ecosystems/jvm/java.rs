@@ -13,14 +13,6 @@ pub(super) const JAVA: Language = Language {
         "setPort(", "new Server(", "Server.defaultWithPort(", "bindHttp(", "forPort(", "asServer(",
         "ServerSocket(", "run-jetty", "run-server", "http/start", ":port",
     ],
-    writes: &[
-        "Files.write", "Files.create", "FileWriter(", "FileOutputStream(", ".mkdirs(", ".mkdir(",
-        "RandomAccessFile(", ".writeText(", ".writeBytes(", "jdbc:sqlite:", "jdbc:h2:file:",
-        "jdbc:h2:.",
-    ],
-    stores: &[
-        "org.xerial:sqlite-jdbc", "org.rocksdb", "org.mapdb", "org.jetbrains.xodus", "org.dizitart",
-    ],
     images: Images {
         official: Pair::of(stage("{image}", &[]), stage("eclipse-temurin:{major}-jre", &[])),
         wolfi: Pair::wolfi(

@@ -53,12 +53,6 @@ impl<'a> Program<'a> {
         if let Layout::War(folder, java) = layout {
             return self.tomcat(facts, folder, *java);
         }
-        match framework::file_of_settings(self.at) {
-            Some(place) => facts.open_home(place),
-            None => {
-                facts.open_home_to_writers(&self.sources.files, |store| self.names.find(store));
-            }
-        }
         let port = self.port(facts);
         facts.port(port);
         let Some(port) = facts.port_number() else {

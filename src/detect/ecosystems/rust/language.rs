@@ -27,10 +27,6 @@ const ROW: Language = Language {
         "config.yml", "configuration.yaml", "default.toml", "index.html", "log4rs.yaml",
         "log4rs.yml", "settings.toml",
     ],
-    writes: &["File::create(", "fs::write(", "create_dir", "OpenOptions::new(", "\"sqlite:"],
-    stores: &[
-        "rusqlite", "sled", "redb", "rocksdb", "fjall", "heed", "lmdb", "native_db", "tantivy",
-    ],
     roots: &["Cargo.toml"],
     embeds: Some(embeds_path),
     cache: &["/usr/local/cargo/registry", "/usr/local/cargo/git/db"],

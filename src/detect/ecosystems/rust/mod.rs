@@ -190,9 +190,6 @@ impl<'a> Program<'a> {
             let libraries = libraries.map(|(name, _)| name);
             facts.weigh_silent(libraries.chain([package.name.as_str()]));
         }
-        facts.open_home_to_writers(&self.files, |store| {
-            packages.closure(package).into_iter().find_map(|package| package.depends(store))
-        });
         facts.take_named([package.at, package.root], &self.files, self.own.reads, |path| {
             package.at.project.tree.first_of(path, &["Cargo.toml", "package.json"]).is_some()
         });
