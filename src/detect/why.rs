@@ -209,6 +209,8 @@ words! {
         BuildWritesThere = "its build writes there",
         ScriptBuildsThere = "a script of its builds it there",
         CompiledIn = "its files are compiled in",
+        ServerNamesIt = "the server names its folder",
+        OwnImageHasIt = "the project's own image has it there",
         ScriptCopiesThere = "a script copies it there",
         // Sites.
         FolderOfPage = "the folder of the first page",

@@ -756,3 +756,42 @@ fn a_server_whose_default_is_the_loopback_address_is_told_to_listen_on_all() {
     assert_eq!((tells, fixed.command.len(), fixed.env.len()), (1, 1, 0));
     assert_eq!(go("", "\":8085\"").0, 0);
 }
+
+#[test]
+fn a_front_end_that_a_go_server_names_or_whose_image_has_it_belongs_to_the_server() {
+    let page = "{\"scripts\": {\"build\": \"vite build\"}, \"devDependencies\": {\"vite\": \"6\"}}";
+    let main = "package main\nimport \"net/http\"\nfunc main() { http.Handle(\"/\", http.FileServer(http.Dir(\"./ui/dist\"))); http.ListenAndServe(\":8080\", nil) }\n";
+    let image =
+        "FROM node AS web\nCOPY ui .\nFROM go\nWORKDIR /srv\nCOPY --from=web /dist ./public\n";
+    let check = |main: &str, more: &[(&str, &str)], to: &str| {
+        let files = [
+            ("go.mod", "module x\ngo 1.26\n"),
+            ("main.go", main),
+            ("ui/package.json", page),
+            ("ui/index.html", "<html></html>"),
+        ];
+        let found = only(&[&files[..], more].concat());
+        let copy = found.spec.runtime.copy.iter().find(|copy| copy.to == to);
+        assert!(copy.is_some(), "{:?}", found.spec.runtime.copy);
+        assert!(found.spec.build.commands.iter().any(|line| line.contains("npm run build")));
+    };
+    check(main, &[], "/app/ui/dist");
+    check(GO_SERVER, &[("Dockerfile", image)], "/app/public");
+}
+
+#[test]
+fn only_what_is_for_browsers_is_built_beside_a_go_mod() {
+    let check = |package: &str, line: &str, want: bool| {
+        let main = format!("package main\nimport _ \"embed\"\n{line}\nfunc main() {{}}\n");
+        let files =
+            [("go.mod", "module x\ngo 1.26\n"), ("main.go", &main), ("package.json", package)];
+        let found = only(&files);
+        let is_built = found.spec.build.commands.iter().any(|line| line.contains("npm run build"));
+        assert_eq!(is_built, want, "{package}");
+    };
+    let tool =
+        "{\"scripts\": {\"build\": \"go build\"}, \"devDependencies\": {\"prettier\": \"3\"}}";
+    check(tool, "", false);
+    check(&tool.replace("prettier", "esbuild"), "", true);
+    check(tool, "//go:embed out\nvar files embed.FS", true);
+}

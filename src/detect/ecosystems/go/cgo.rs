@@ -25,8 +25,7 @@ static LIBRARIES: &[Library] = &[
     library("github.com/chai2010/webp", &[], &[]),
     library("github.com/marcboeker/go-duckdb", &[], &["libstdc++6"]).wolfi(&[], &["libstdc++"]),
     library("github.com/duckdb/duckdb-go", &[], &["libstdc++6"]).wolfi(&[], &["libstdc++"]),
-    library("github.com/tursodatabase/go-libsql", &[], &["libstdc++6"])
-        .wolfi(&[], &["libstdc++"]),
+    library("github.com/tursodatabase/go-libsql", &[], &["libstdc++6"]).wolfi(&[], &["libstdc++"]),
 ];
 
 /// Hosts of modules that need no C, neither by themselves nor by what they import.

@@ -25,6 +25,7 @@ const ROW: Language = Language {
     default: "1.26",
     version_files: &[".go-version"],
     version_tools: &["golang", "go"],
+    sources: &["go"],
     listens: &[
         "ListenAndServe", "net.Listen(", ".Run(\":", ".Run()", ".Run(addr", ".Run(port",
         ".Run(fmt", ".Run(\"0.0.0.0", ".Run(os.", ".Start(\":", ".Listen(", "grpc.NewServer",

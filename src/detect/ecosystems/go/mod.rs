@@ -164,9 +164,10 @@ impl Context<'_> {
         }
         let binary = binary_name(&facts.name, &program.dir);
         cgo::settle(&mut facts, program, self.module);
-        let front_end = self.front_end(program);
-        facts.claims.extend(Some(front_end.to_owned()).filter(|dir| dir != self.root.dir));
-        facts.build_front_end(self.root.project, front_end);
+        if let Some(front_end) = self.front_end(program) {
+            facts.claims.extend(Some(front_end.to_owned()).filter(|dir| dir != self.root.dir));
+            facts.build_front_end(self.root.project, front_end);
+        }
         self.build(&mut facts, &binary, &program.dir);
         let path = facts.program(&binary);
         let stated = compiled::stated(self.root, &path);
@@ -298,12 +299,24 @@ impl Context<'_> {
             })
     }
 
-    /// The folder of a front end that `//go:embed` takes up, else the module's own.
-    fn front_end<'p>(&'p self, program: &'p Program) -> &'p str {
-        let root = self.root.dir;
-        let above = |path| upward(path).take_while(|dir| *dir != "." && *dir != root);
+    /// The folder of a front end that `//go:embed` takes up, else the module's own if what is built there is for a browser:
+    /// other packages beside a `go.mod` are tools.
+    fn front_end<'p>(&'p self, program: &'p Program) -> Option<&'p str> {
+        let root = self.root;
+        let above = |path| upward(path).take_while(|dir| *dir != "." && *dir != root.dir);
         let mut dirs = program.embeds.iter().flat_map(|path| above(path));
-        dirs.find(|dir| self.at(dir).has("package.json")).unwrap_or(root)
+        let embedded = dirs.find(|dir| self.at(dir).has("package.json"));
+        embedded.or_else(|| {
+            let package = root.json("package.json")?;
+            let lists = ["dependencies", "devDependencies"].map(|list| package.get(list));
+            let mut names = lists.into_iter().flatten().flat_map(Value::members);
+            let is_missing = |path: &String| {
+                let tree = root.project.tree;
+                !path.contains('*') && !tree.has(path) && !tree.has_dir(path)
+            };
+            let bundles = names.any(|(name, _)| BUNDLERS.contains(&name));
+            (bundles || program.embeds.iter().any(is_missing)).then_some(root.dir)
+        })
     }
 }
 
@@ -349,6 +362,13 @@ const CONFIG_FILES: &[&str] = &[
     "config/config.toml",
 ];
 const CONFIG_KEYS: &[&str] = &["httpport", "http.port", "port:", "port =", "addr:"];
+
+/// Packages that make files for a browser.
+const BUNDLERS: &[&str] = &[
+    "@angular/cli", "@parcel/core", "@rspack/core", "@tailwindcss/cli", "@vue/cli-service",
+    "astro", "browserify", "esbuild", "grunt", "gulp", "laravel-mix", "next", "nuxt", "parcel",
+    "postcss-cli", "react-scripts", "rollup", "sass", "svelte", "tailwindcss", "vite", "webpack",
+];
 
 /// Names of programs that are run by hand.
 const HELPERS: &[&str] = &[
