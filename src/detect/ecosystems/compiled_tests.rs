@@ -795,3 +795,25 @@ fn only_what_is_for_browsers_is_built_beside_a_go_mod() {
     check(&tool.replace("prettier", "esbuild"), "", true);
     check(tool, "//go:embed out\nvar files embed.FS", true);
 }
+
+#[test]
+fn crates_of_the_tree_are_there_when_cargo_fetches() {
+    let config = "[source.crates-io]\nreplace-with = \"own\"\n[source.own]\ndirectory = \"vendor\"\n[source.other]\nlocal-registry = \"third/registry\"\n";
+    let found = only(&[
+        (
+            "Cargo.toml",
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\n[dependencies]\nb = \"1\"\n[patch.crates-io]\nb = { path = \"own/b\" }\nc = { path = \"vendor/c\" }\n",
+        ),
+        ("Cargo.lock", "version = 4\n"),
+        (".cargo/config.toml", config),
+        ("own/b/Cargo.toml", "[package]\nname = \"b\"\nversion = \"1.0.0\"\n"),
+        ("own/b/src/lib.rs", ""),
+        ("src/main.rs", "fn main() {}"),
+    ]);
+    let files = &found.spec.build.dependencies[0].files;
+    let folders = ["own/b/Cargo.toml", "third/registry", "vendor", "vendor/c"];
+    assert_eq!(
+        files,
+        &[&[".cargo/config.toml", "Cargo.lock", "Cargo.toml"][..], &folders].concat()
+    );
+}
