@@ -3,8 +3,12 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use super::{
-    Decision, Evidence, Facts, Fixed, Folder, Rule, Text, Weight, What,
-    paths::file_name,
+    Decision, Evidence, Facts, Fixed, Folder, Project, Rule, Text, Weight, What,
+    facts::Take,
+    folders::is_for_tests,
+    is_below,
+    loopback::{self, Told},
+    paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
     source,
 };
@@ -76,6 +80,21 @@ pub fn stated(at: Folder<'_>, path: &str) -> Option<Stated> {
     Some(Stated { command, needs_shell, place: process.evidence })
 }
 
+/// Whether a path is that of a file which a program may read when it runs: no source, no manifest, nothing hidden.
+fn is_data(project: &Project<'_>, path: &str) -> bool {
+    let name = file_name(path);
+    let is_code = SOURCES.iter().any(|end| name.ends_with(end));
+    let is_left_out = name.starts_with('.') || path.split('/').any(is_for_tests);
+    !is_code && !is_left_out && project.tree.has(path)
+}
+
+/// Ends of names of sources and of files for tools.
+const SOURCES: &[&str] = &[
+    ".go", ".rs", "Cargo.toml", ".mod", ".sum", ".lock", ".md", ".zig", ".zon", ".nim", ".nimble",
+    ".cr", ".swift", ".hs", ".c", ".h", ".cc", ".cpp", ".hpp", ".proto", "package.json",
+    "tsconfig.json", "Dockerfile", "Makefile", "CMakeLists.txt",
+];
+
 impl Facts {
     /// Starts the program as its `Procfile` says, if it does.
     pub fn start_stated(&mut self, stated: Option<Stated>) {
@@ -103,6 +122,54 @@ impl Facts {
                 (is_read && !other(&at.path(name))).then(|| seen.into_iter().collect())
             });
         }
+        for (path, place) in source::paths(files) {
+            let named = [first, second].into_iter().find_map(|at| {
+                let path = resolve(at.dir, path).filter(|path| is_data(at.project, path))?;
+                is_below(&path, at.dir).then_some((relative(at.dir, &path), path))
+            });
+            let Some((to, from)) = named.filter(|(_, from)| !other(from)) else { continue };
+            let is_taken = |take: &Take| is_below(&from, &take.from);
+            if !self.takes.iter().any(is_taken) {
+                self.decide(What::Artifacts, from.clone(), Fixed::ProgramReadsIt, [place]);
+                self.take(&from, &to);
+            }
+        }
+    }
+
+    /// Tells a program to listen on all addresses where its default is the loopback address: the arguments for that. Where
+    /// nothing can tell it, that is said. `given` are its arguments; `None`: its options belong to commands.
+    pub fn leave_loopback(&mut self, files: &[Rc<Text>], given: Option<&[String]>) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let all = loopback::overrides(files);
+        if all.is_empty()
+            && let Some(place) = source::loopback(files, self.language.listens)
+        {
+            self.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
+        }
+        for (told, place) in all {
+            let value = match told {
+                Told::Variable(name, value) => {
+                    self.env(&name, &*value);
+                    format!("{name}={value}")
+                }
+                Told::Argument(argument) => {
+                    let Some(given) = given else {
+                        self.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
+                        continue;
+                    };
+                    let name =
+                        argument.split('=').next().unwrap_or_default().trim_start_matches('-');
+                    let sets = |word: &String| word.trim_start_matches('-').starts_with(name);
+                    if given.iter().any(|word| word.starts_with('-') && sets(word)) {
+                        continue;
+                    }
+                    arguments.push(argument.clone());
+                    argument
+                }
+            };
+            self.decide(What::Port, value, Fixed::LoopbackUnlessTold, [place]);
+        }
+        arguments
     }
 
     /// Weighs a program that listens on nothing: a command line tool beside services is no service, unless one of `names`

@@ -118,6 +118,8 @@ impl Site {
             .or_else(|| self.scripted(servers))
             .or_else(|| self.embedded(project, servers))
             .or_else(|| self.copied(project, servers))
+            .or_else(|| self.served(project, servers))
+            .or_else(|| self.in_image(project, servers))
     }
 
     /// Whether the rules of another language gave it to a server.
@@ -211,6 +213,37 @@ impl Site {
         })
     }
 
+    /// A server names the folder of its files, or a file there, as a path below its own folder.
+    fn served(&self, project: &Project<'_>, servers: &[Server]) -> Option<Delivery> {
+        servers.iter().enumerate().find_map(|(at, server)| {
+            let is_reached =
+                is_below(&self.output, &server.home) && server.language.embeds.is_some();
+            let files = is_reached.then(|| {
+                source::gather(project, &server.dir, server.language.sources, &|_| false)
+            })?;
+            let (_, place) = source::paths(&files).find(|(path, _)| {
+                let named = resolve(&server.home, path);
+                named.is_some_and(|path| is_below(&path, &self.output))
+            })?;
+            Some(self.to(at, self.output.clone(), Fixed::ServerNamesIt, place))
+        })
+    }
+
+    /// The project's own image has its files in the working directory of a server.
+    fn in_image(&self, project: &Project<'_>, servers: &[Server]) -> Option<Delivery> {
+        servers.iter().enumerate().find_map(|(at, server)| {
+            let mut dirs = [&server.dir, &server.home].into_iter();
+            let file = dirs.find_map(|dir| project.tree.read(&join(dir, "Dockerfile")))?;
+            let (to, line) = copied_from_stage(&file.text, &self.facts.dir, &self.output)?;
+            let to = resolve(&server.home, &to)?;
+            let (into, from) = (quote(&to), quote(&self.output));
+            let copying = format!("mkdir -p {into} && cp -a {from}/. {into}/");
+            let copying = (to != self.output).then(|| Step::new(Kind::Build, ".", copying));
+            let place = Evidence::line(&file.path, Some(line));
+            Some(Delivery { copying, ..self.to(at, to, Fixed::OwnImageHasIt, place) })
+        })
+    }
+
     /// Where a command line copies its files to: `cp -r dist/* ../server/static`.
     fn copies_to(&self, line: &str) -> Option<String> {
         if line.len() > LINE_BYTES_MAX {
@@ -260,6 +293,10 @@ impl Delivery {
                 .take(EMBED_LEVELS)
                 .any(|dir| server.embeds(project, dir, &is_around).is_some())
         };
+        if self.rule == Fixed::ServerNamesIt {
+            // The files alone, not what they are built from.
+            facts.takes.retain(|take| take.from != dir);
+        }
         let is_taken = facts.takes.iter().any(|take| is_below(&self.output, &take.from));
         let to = relative(&server.home, &self.output);
         if server.language.embeds.is_some()
@@ -270,6 +307,50 @@ impl Delivery {
             facts.take(&self.output, &to);
         }
     }
+}
+
+/// Where the last stage of a `Dockerfile` puts what a stage before built in `dir`, below its working directory; with the line.
+fn copied_from_stage(text: &str, dir: &str, output: &str) -> Option<(String, usize)> {
+    let (mut stages, mut workdir) = (Vec::<(String, bool)>::new(), "/".to_owned());
+    let last = text.lines().filter(|line| is_instruction(line, "FROM")).count();
+    for (number, line) in text.lines().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if is_instruction(line, "FROM") {
+            let name = words.last().copied().unwrap_or_default().to_owned();
+            stages.push((name, dir == "."));
+            "/".clone_into(&mut workdir);
+            continue;
+        }
+        let folder = words.get(1).copied().unwrap_or_default().trim_end_matches('/');
+        if is_instruction(line, "WORKDIR") {
+            workdir =
+                if folder.starts_with('/') { folder.to_owned() } else { join(&workdir, folder) };
+        }
+        if let Some((_, sees)) = stages.last_mut() {
+            let names =
+                |word: &&str| word.trim_matches('/').trim_start_matches("./").ends_with(dir);
+            *sees |= words.iter().any(|word| names(&word));
+        }
+        let [copy, from, source, to] = words.as_slice() else { continue };
+        let is_last = stages.len() == last && copy.eq_ignore_ascii_case("COPY");
+        let stage = from.strip_prefix("--from=").filter(|_| is_last);
+        let sees = |stage: &&str| {
+            let mut known = stages.iter().enumerate();
+            known.any(|(at, (name, sees))| *sees && (name == stage || at.to_string() == **stage))
+        };
+        let is_output = file_name(source.trim_end_matches('/')) == file_name(output);
+        if stage.filter(sees).is_some() && is_output {
+            let to = to.trim_end_matches('/');
+            let below = to.strip_prefix(&workdir).map(|below| below.trim_start_matches('/'));
+            let below = if to.starts_with('/') { below } else { Some(to.trim_start_matches("./")) };
+            return Some((below.filter(|below| !below.is_empty())?.to_owned(), number + 1));
+        }
+    }
+    None
+}
+
+fn is_instruction(line: &str, name: &str) -> bool {
+    line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// The folder that an option of a bundler names.
@@ -333,6 +414,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dockerfile_says_where_a_server_looks_for_its_pages() {
+        let check = |text: &str, want: Option<(&str, usize)>| {
+            let found = copied_from_stage(text, "web", "web/dist");
+            assert_eq!(found.as_ref().map(|(to, line)| (to.as_str(), *line)), want, "{text}");
+        };
+        let stage = "FROM node AS ui\nWORKDIR /src/web\nCOPY web/ .\nRUN npm run build\nFROM go\n";
+        let with = |last: &str| format!("{stage}WORKDIR /app\n{last}\n");
+        check(&with("COPY --from=ui /src/web/dist ./public"), Some(("public", 7)));
+        check(&with("COPY --from=ui /src/web/dist/ /app/public/"), Some(("public", 7)));
+        check(&with("COPY --from=0 /src/web/dist static"), Some(("static", 7)));
+        check(&with("COPY --from=ui /src/web/dist /var/www"), None);
+        check(&with("COPY --from=ui /src/web/other ./public"), None);
+        check(&with("COPY --from=other /x/dist ./public"), None);
+        check("FROM node AS ui\nCOPY docs .\nFROM go\nCOPY --from=ui /dist ./public\n", None);
+    }
+
+    #[test]
     fn the_nearest_server_owns_a_path() {
         let server = |dir: &str, home: &str| Server {
             dir: dir.into(),
@@ -366,6 +464,7 @@ mod tests {
         mutate(seed.as_bytes(), b"'\"/.*&;=- \xc3", 3000, |bytes| {
             let text = String::from_utf8_lossy(bytes);
             drop(site("a/b", "a/b/dist").copies_to(&text));
+            drop(copied_from_stage(&text, "a", "a/b"));
             assert!(flag(&text).is_none_or(|folder| text.contains(folder)));
         });
     }

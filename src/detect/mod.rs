@@ -33,6 +33,7 @@ pub mod framework;
 mod hints;
 mod ignored;
 pub mod language;
+pub mod loopback;
 mod overrule;
 pub mod paths;
 pub mod pins;

@@ -347,7 +347,7 @@ fn next_number(line: &str, from: &mut usize) -> Option<u16> {
                 Some(b) => !b.is_ascii_alphanumeric(),
                 None => true,
             };
-        if starts && ends && (2..=5).contains(&(end - at)) {
+        if starts && ends && (2..=5).contains(&(end - at)) && !is_in_prose(line, at) {
             match line[at..end].parse::<u16>() {
                 Ok(port) if port == 80 || port == 443 || port >= 1000 => {
                     *from = end;
@@ -360,6 +360,38 @@ fn next_number(line: &str, from: &mut usize) -> Option<u16> {
     }
     *from = at;
     None
+}
+
+/// Whether a byte lies in a text with spaces: prose that names a number, such as the help of an option.
+fn is_in_prose(line: &str, at: usize) -> bool {
+    let bytes = line.as_bytes();
+    let has_spaces = |text: &str| text.trim().contains(char::is_whitespace);
+    // A text within a text, `f"{get('PORT', '8080')}"`.
+    let inner = line[..at].rfind(['"', '\'']).filter(|from| {
+        let rest = &line[from + 1..];
+        rest.split(char::from(bytes[*from])).next().is_some_and(|text| !has_spaces(text))
+    });
+    if inner.is_some() {
+        return false;
+    }
+    let mut open = None;
+    for (here, byte) in bytes.iter().enumerate() {
+        let is_escaped = here > 0 && bytes[here - 1] == b'\\';
+        match (open, byte) {
+            (None, b'"' | b'\'') if here >= at => return false,
+            // An apostrophe in a word begins nothing.
+            (None, b'\'') if here > 0 && bytes[here - 1].is_ascii_alphanumeric() => {}
+            (None, b'"' | b'\'') if !is_escaped => open = Some(here),
+            (Some(from), _) if *byte == bytes[from] && !is_escaped => {
+                if from < at && at < here {
+                    return has_spaces(&line[from + 1..here]);
+                }
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether the line is nothing but a comment.
@@ -390,13 +422,40 @@ pub fn names_path(files: &[Rc<Text>], name: &str) -> Option<Evidence> {
         let text = file.text.as_str();
         let found = text.match_indices(name).find(|(at, _)| {
             let (before, rest) = (&text[..*at], &text[at + name.len()..]);
-            begins(before)
-                && ends(rest)
-                && !is_comment(before.rsplit('\n').next().unwrap_or_default())
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            begins(before) && ends(rest) && !is_comment(line) && !is_compiled_in(line)
         });
         found.map(|(at, _)| Evidence::line(&file.path, Some(file.line_at(at))))
     })
 }
+
+/// Texts in double quotes that are paths by their look, with where they stand; not those of files that are compiled in.
+pub fn paths(files: &[Rc<Text>]) -> impl Iterator<Item = (&str, Evidence)> {
+    files.iter().flat_map(|file| {
+        let lines = file.lines().filter(|(_, line)| {
+            line.len() <= LINE_BYTES_MAX && !is_comment(line) && !is_compiled_in(line)
+        });
+        lines.flat_map(move |(at, line)| {
+            let texts = line.split('"').skip(1).step_by(2);
+            let is_path = |text: &&str| {
+                let fits = |c: char| c.is_alphanumeric() || "._-/".contains(c);
+                text.contains(['.', '/']) && text.chars().all(fits)
+            };
+            texts.filter(is_path).map(move |text| (text, Evidence::line(&file.path, Some(at))))
+        })
+    })
+}
+
+/// Whether a line takes up a file when it is compiled.
+fn is_compiled_in(line: &str) -> bool {
+    COMPILED_IN.iter().any(|mark| line.contains(mark))
+}
+
+/// Macros and their like that take up files when they are compiled.
+const COMPILED_IN: &[&str] = &[
+    "include_str!(", "include_bytes!(", "include!(", "include_dir!(", "migrate!(", "#[folder",
+    "#[template(", "#[grammar", "@embedFile(", "staticRead(", "{{ read_file(", "ECR.def_to_s",
+];
 
 /// Whether a name (of a library, a package, a folder) tells of work in the background: queues, schedules.
 pub fn is_background(name: &str) -> bool {
@@ -485,6 +544,18 @@ mod tests {
         check("httpPort = 8085", false, Some(8085));
         check("macaddr = binary 1040", false, None);
         check("the report 2024", false, None);
+        check("flag.Int(\"port\", 0, \"port to listen on, such as 9000\")", false, None);
+        check(
+            "flag.String(\"addr\", \":9001\", \"listen address, e.g. :9000\")",
+            false,
+            Some(9001),
+        );
+        check(
+            "Port string `env:\"HTTP_PORT\" envDefault:\"9002\" help:\"the port, not 80\"`",
+            false,
+            Some(9002),
+        );
+        check("let port = 'don\\'t use 9000', other = 9003", false, Some(9003));
         check("listeners.each_slice(1000)", false, None);
         check("defaultAddr = \":80\"", false, None);
         check("listener.bind(\":80\")", false, Some(80));

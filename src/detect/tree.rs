@@ -32,10 +32,7 @@ const VENDORED_BESIDE: &[(&str, &[&str])] = &[
     ("bin", &["*.csproj", "*.fsproj", "*.vbproj"]),
     // Eclipse copies whole modules there, manifests included.
     ("bin", &["pom.xml", "build.gradle", "build.gradle.kts", ".classpath"]),
-    (
-        "build",
-        &["pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"],
-    ),
+    ("build", &["build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"]),
     ("out", &["pom.xml", "build.gradle", "build.gradle.kts", "*.iml"]),
     ("dist", &["setup.py", "setup.cfg", "pyproject.toml"]),
     ("env", &["requirements.txt", "manage.py", "pyproject.toml", "Pipfile"]),

@@ -182,6 +182,7 @@ words! {
         OnlyOfGo = "the only one of Go",
         StaticGo = "a static program needs only certificates, time zones and a user",
         NeedsLibc = "a program with C in it needs a C library",
+        MayNeedLibc = "a module may have C in it, which needs a C library",
         NeedsShell = "the Procfile's command needs a shell",
         LessThanUsed = "the least that is needed, and less than this",
         ProgramThatServes = "the program that serves",
@@ -199,6 +200,7 @@ words! {
         LocoStart = "Loco's server is a command of the program",
         ProgramOrSettings = "the program or its settings",
         LoopbackAlone = "it listens on the loopback address alone: the port can't be reached from outside",
+        LoopbackUnlessTold = "it listens on the loopback address unless told otherwise",
         PageBesideManifest = "a page beside Cargo.toml",
         TrunkPages = "Trunk builds pages",
         // Swift.
@@ -209,6 +211,8 @@ words! {
         BuildWritesThere = "its build writes there",
         ScriptBuildsThere = "a script of its builds it there",
         CompiledIn = "its files are compiled in",
+        ServerNamesIt = "the server names its folder",
+        OwnImageHasIt = "the project's own image has it there",
         ScriptCopiesThere = "a script copies it there",
         // Sites.
         FolderOfPage = "the folder of the first page",
@@ -338,6 +342,7 @@ words! {
         OtherFeatureBand = "left out of the build: the image's SDK has another feature band than it insists on",
         NoDotnet = "Debian 12 has no .NET",
         NoDotnetProgram = "no project makes a program: a library",
+        PublishedProgram = "a published program",
         OneFile = "a program in one file",
         RunsFiles = "`dotnet run` takes files since .NET 10",
         FirstThatBuildsFiles = "the first that builds files",
@@ -434,6 +439,8 @@ pub enum Rule {
     WhatAllows(String),
     /// Another rule, and the version of an SDK that `global.json` asks for.
     WithSdk(Box<Self>, Version),
+    /// Another rule, and the release that it asks for gets no fixes any more.
+    Unmaintained(Box<Self>),
     /// Both of two rules.
     And(Box<[Self; 2]>),
     /// The nearest version of a language that a base has: (language, version).
@@ -490,6 +497,7 @@ impl fmt::Display for Rule {
             Self::RouteAt(place) => write!(f, "route at {place}"),
             Self::WhatAllows(file) => write!(f, "what {file} allows"),
             Self::WithSdk(rule, sdk) => write!(f, "{rule}; SDK {sdk} by global.json"),
+            Self::Unmaintained(rule) => write!(f, "{rule}; this release gets no fixes any more"),
             Self::And(rules) => write!(f, "{} and {}", rules[0], rules[1]),
             Self::WrittenBy(command) => write!(f, "where {command} writes"),
             Self::BuildsWith(name) => {

@@ -132,6 +132,11 @@ fn a_project_of_go_answers() {
 }
 
 #[test]
+fn a_program_of_go_finds_its_file_and_writes_its_database_beside_itself() {
+    check("runs-go-store", "Hello from a store, visit ");
+}
+
+#[test]
 fn a_project_of_rust_answers() {
     check("runs-rust", "Hello from rust");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    detect::{Family, Service, Weight, detect},
+    detect::{Family, Service, Weight, What, detect},
     mutation::mutate,
     spec::Base,
 };
@@ -97,19 +97,77 @@ fn a_go_server_is_found_through_the_packages_it_imports() {
 }
 
 #[test]
-fn the_version_of_go_is_the_highest_that_anything_asks_for() {
-    let check = |files: &[(&str, &str)], want: &str| {
+fn a_go_mod_names_the_least_and_a_file_of_a_version_manager_pins() {
+    let check = |files: &[(&str, &str)], want: &str, tells: bool| {
         let all: Vec<_> = files.iter().copied().chain([("main.go", GO_TOOL)]).collect();
-        assert_eq!(build_base(&only(&all)), want);
+        let found = only(&all);
+        assert_eq!(build_base(&found), want);
+        let version = found.decisions.iter().find(|decision| decision.what == What::Version);
+        assert_eq!(version.unwrap().rule.to_string().contains("no fixes"), tells, "{want}");
     };
-    check(&[("go.mod", "module x\ngo 1.21\ntoolchain go1.22.5\n")], "golang:1.22-bookworm");
+    let module = |text: &'static str| ("go.mod", text);
+    check(&[module("module x\ngo 1.21\ntoolchain go1.22.5\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\ngo 1.25.1\n")], "golang:1.25-bookworm", false);
+    check(&[module("module x\ngo 1.12\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\n")], "golang:1.26-bookworm", false);
+    check(&[module("module x\ngo 1.30\n")], "golang:1.30-bookworm", false);
+    // Code that refuses a toolchain which it does not know.
+    let quic =
+        "module x\ngo 1.19\nrequire github.com/marten-seemann/qtls-go1-19 v0.1.1 // indirect\n";
+    check(&[module(quic)], "golang:1.19-bookworm", true);
+    let pinned = |version: &'static str| [module("module x\ngo 1.21\n"), (".go-version", version)];
+    check(&pinned("1.26.2\n"), "golang:1.26.2-bookworm", false);
+    check(&pinned("go1.22.3\n"), "golang:1.22.3-bookworm", true);
+    // It can't build the module.
+    check(&pinned("1.20\n"), "golang:1.26-bookworm", false);
+}
+
+#[test]
+fn go_is_built_without_c_where_no_module_needs_it_and_with_it_where_one_does() {
+    let check = |requires: &str, import: &str, more: &[(&str, &str)], want: Option<&str>, slim| {
+        let main = format!("package main\nimport (\n\t\"fmt\"\n{import})\nfunc main() {{}}\n");
+        let module = format!("module example.com/x\ngo 1.26\n{requires}");
+        let files = [&[("go.mod", module.as_str()), ("main.go", &main), ("go.sum", "")], more];
+        let found = only(&files.concat());
+        let cgo = found.spec.build.env.get("CGO_ENABLED").map(String::as_str);
+        assert_eq!(cgo, want, "{requires}");
+        let Base::Image(base) = &found.spec.runtime.base else { panic!("{requires}") };
+        assert_eq!(base.contains("static"), slim, "{requires}");
+    };
+    check("", "", &[], Some("0"), true);
     check(
-        &[("go.mod", "module x\ngo 1.21\n"), (".tool-versions", "golang 1.24.1\n")],
-        "golang:1.24-bookworm",
+        "require github.com/gin-gonic/gin v1\n",
+        "\"github.com/gin-gonic/gin\"\n",
+        &[],
+        Some("0"),
+        true,
     );
-    check(&[("go.mod", "module x\ngo 1.17\n")], "golang:1.17-bullseye");
-    check(&[("go.mod", "module x\n")], "golang:1.26-bookworm");
-    check(&[("go.mod", "module x\ngo 1.30\n")], "golang:1.30-bookworm");
+    // Nobody knows what it imports.
+    check("require github.com/acme/bus v1\n", "\"github.com/acme/bus\"\n", &[], None, false);
+    let indirect = "require github.com/confluentinc/confluent-kafka-go/v2 v2 // indirect\n";
+    check(indirect, "\"github.com/acme/bus\"\n", &[], Some("1"), false);
+    check(
+        "require github.com/duckdb/duckdb-go/v2 v2\n",
+        "_ \"github.com/duckdb/duckdb-go/v2\"\n",
+        &[],
+        Some("1"),
+        false,
+    );
+    let own = [("c/c.go", "package c\nimport \"C\"\n")];
+    check("", "_ \"example.com/x/c\"\n", &own, Some("1"), false);
+}
+
+#[test]
+fn a_method_of_a_framework_serves_only_where_the_framework_is_imported() {
+    let check = |import: &str, call: &str, want: Option<u16>| {
+        let main = format!("package main\nimport \"{import}\"\nfunc main() {{ {call} }}\n");
+        let found = only(&[("go.mod", "module x\ngo 1.26\n"), ("main.go", &main)]);
+        assert_eq!(found.spec.runtime.ports.first().copied(), want, "{call}");
+    };
+    check("os/exec", "exec.Command(\"ls\").Run()", None);
+    check("os/exec", "exec.Command(\"ls\").Start(ctx)", None);
+    check("github.com/gin-gonic/gin", "gin.Default().Run()", Some(8080));
+    check("example.com/web", "web.New().Run(\":4000\")", Some(4000));
 }
 
 #[test]
@@ -118,6 +176,46 @@ fn go_without_sums_writes_them_first() {
         only(&[("go.mod", "module x\ngo 1.22\nrequire a.b/c v1.0.0\n"), ("main.go", GO_TOOL)]);
     assert!(unlocked.spec.build.commands[0].starts_with("go mod tidy && go build"));
     assert!(unlocked.spec.build.dependencies.is_empty());
+}
+
+#[test]
+fn files_with_a_literal_name_travel_with_the_program_and_compiled_in_ones_do_not() {
+    let copies = |service: &Service| {
+        let all = service.spec.runtime.copy.iter().skip(1);
+        all.map(|copy| copy.to.trim_start_matches("/app/").to_owned()).collect::<Vec<_>>()
+    };
+    let main = "package main\nimport \"os\"\nfunc main() {\n\tos.ReadFile(\"quotes.txt\")\n\tos.ReadFile(\"./geo/cities.csv\")\n\tos.ReadFile(\"missing.txt\")\n\t// os.ReadFile(\"old.txt\")\n\tos.ReadFile(\"util.go\")\n}\n";
+    let go = only(&[
+        ("go.mod", "module x\ngo 1.26\n"),
+        ("main.go", main),
+        ("util.go", "package main\n"),
+        ("quotes.txt", "a"),
+        ("old.txt", "a"),
+        ("geo/cities.csv", "a"),
+    ]);
+    assert_eq!(copies(&go), ["quotes.txt", "geo/cities.csv"]);
+    let main = "fn main() {\n let a = include_str!(\"../templates/a.html\");\n let b = std::fs::read(\"words.txt\");\n}\n";
+    let rust = only(&[
+        ("Cargo.toml", "[package]\nname = \"a\"\nversion = \"0.1.0\"\n"),
+        ("src/main.rs", main),
+        ("templates/a.html", "a"),
+        ("words.txt", "a"),
+    ]);
+    assert_eq!(copies(&rust), ["words.txt"]);
+}
+
+#[test]
+fn modules_of_old_times_are_built_as_their_toolchain_did() {
+    let check = |version: &str, more: &[(&str, &str)], want: &str| {
+        let module = format!("module x\ngo {version}\nrequire golang.org/x/net v1\n");
+        let files = [("go.mod", module.as_str()), ("go.sum", ""), ("main.go", GO_TOOL)];
+        let commands = only(&[&files, more].concat()).spec.build.commands;
+        assert!(commands[0].starts_with(&format!("go build {want}-trimpath")), "{commands:?}");
+    };
+    check("1.13", &[], "-mod=mod ");
+    check("1.13", &[("vendor/modules.txt", "")], "-mod=vendor ");
+    check("1.15", &[("vendor/modules.txt", "")], "");
+    check("1.16", &[], "");
 }
 
 #[test]
@@ -217,6 +315,123 @@ fn only_the_module_that_is_packaged_to_run_is_a_service() {
 }
 
 #[test]
+fn the_step_that_fetches_for_maven_sees_all_that_its_poms_refer_to_and_never_fails() {
+    let check = |files: &[(&str, &str)], want: &[&str]| {
+        let found = only(&[files, &[("src/main/java/g/App.java", JAVA_MAIN)]].concat());
+        let step = &found.spec.build.dependencies[0];
+        assert_eq!(step.files, want);
+        assert!(step.commands.last().unwrap().ends_with(" || true"), "{:?}", step.commands);
+        found
+    };
+    let parent = |path: &str| {
+        format!(
+            "<parent><groupId>g</groupId><artifactId>par</artifactId><version>1</version><relativePath>{path}</relativePath></parent>"
+        )
+    };
+    let base = "<project><groupId>g</groupId><artifactId>par</artifactId><version>1</version><packaging>pom</packaging><properties><java.version>11</java.version></properties>";
+    let named = check(
+        &[
+            ("pom.xml", &pom(&parent("build/parent-pom.xml"))),
+            (
+                "build/parent-pom.xml",
+                &format!("{base}{}</project>", parent("../top.xml").replace("par", "top")),
+            ),
+            ("top.xml", &base.replace("par", "top").replace("11", "17")),
+        ],
+        &["build/parent-pom.xml", "pom.xml"],
+    );
+    assert_eq!(build_base(&named), "maven:3.9-eclipse-temurin-11");
+    let jar = "<dependencies><dependency><groupId>l</groupId><artifactId>l</artifactId><version>1</version><scope>system</scope><systemPath>${project.basedir}/lib/l.jar</systemPath></dependency></dependencies><repositories><repository><id>own</id><url>file://${project.basedir}/repo</url></repository></repositories>";
+    check(
+        &[("pom.xml", &pom(jar)), ("lib/l.jar", ""), ("repo/l.pom", "")],
+        &["lib/l.jar", "pom.xml", "repo"],
+    );
+    let profile =
+        "<profiles><profile><id>it</id><modules><module>it</module></modules></profile></profiles>";
+    let module = pom(&format!("<packaging>pom</packaging>{}", parent("../pom.xml")));
+    check(&[("pom.xml", &pom(profile)), ("it/pom.xml", &module)], &["it/pom.xml", "pom.xml"]);
+    let wrapper = [
+        ("pom.xml", pom("")),
+        ("mvnw", "#!/bin/sh\n".to_owned()),
+        (".mvn/wrapper/maven-wrapper.properties", "distributionUrl=x".to_owned()),
+    ];
+    let wrapper: Vec<_> = wrapper.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let own = check(&wrapper, &[".mvn/wrapper/maven-wrapper.properties", "mvnw", "pom.xml"]);
+    assert!(own.spec.build.commands[0].starts_with("chmod +x mvnw && ./mvnw -B -DskipTests"));
+}
+
+#[test]
+fn the_step_that_fetches_for_gradle_sees_the_scripts_that_are_applied() {
+    let check = |script: &str, want: Option<&[&str]>| {
+        let found = only(&[
+            ("build.gradle", &format!("plugins {{ id 'application' }}\n{script}\n")),
+            ("src/main/java/g/App.java", JAVA_MAIN),
+            ("config/ci.gradle", "apply from: \"$rootDir/config/more.gradle\"\n"),
+            ("config/more.gradle", ""),
+            ("libs/b.jar", ""),
+            ("parts/settings.gradle", ""),
+        ]);
+        let step = found.spec.build.dependencies.first();
+        let files = step.map(|step| step.files.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(files.as_deref(), want, "{script}");
+    };
+    check("", Some(&["build.gradle"]));
+    let both = ["build.gradle", "config/ci.gradle", "config/more.gradle"];
+    check("apply from: 'config/ci.gradle'", Some(&both));
+    check("apply(from = \"config/ci.gradle\")", Some(&both));
+    check(
+        "dependencies { implementation files('libs/b.jar') }",
+        Some(&["build.gradle", "libs/b.jar"]),
+    );
+    check("dependencies { implementation fileTree(dir: 'libs') }", Some(&["build.gradle", "libs"]));
+    check("includeBuild 'parts'", Some(&["build.gradle", "parts"]));
+    check("apply from: 'https://example.com/x.gradle'", Some(&["build.gradle"]));
+    // Nobody can tell which one it is.
+    check("apply from: scriptOf(project)", None);
+}
+
+#[test]
+fn ports_that_code_sets_and_settings_of_the_management_count_for_spring() {
+    let check = |code: &str, settings: &str, want: (u16, Option<&str>)| {
+        let web = "<artifactId>spring-boot-starter-web</artifactId></dependency>";
+        let actuator = web.replace("-web", "-actuator");
+        let group = "<dependency><groupId>org.springframework.boot</groupId>";
+        let plugin = "<build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>";
+        let main = JAVA_MAIN.replace("{}", &format!("{{ {code} }}"));
+        let found = only(&[
+            (
+                "pom.xml",
+                &pom(&format!(
+                    "<dependencies>{group}{web}{group}{actuator}</dependencies>{plugin}"
+                )),
+            ),
+            ("src/main/java/g/App.java", &main),
+            ("src/main/resources/application.properties", settings),
+        ]);
+        let health = found.spec.runtime.health.as_deref();
+        assert_eq!((found.spec.runtime.ports[0], health), want, "{code} {settings}");
+    };
+    let usual = Some("/actuator/health");
+    check("", "", (8080, usual));
+    check("app.setDefaultProperties(Map.of(\"server.port\", \"8083\"));", "", (8083, usual));
+    check(
+        "new SpringApplicationBuilder(App.class).properties(\"server.port=8084\");",
+        "",
+        (8084, usual),
+    );
+    check("WebServerFactoryCustomizer<X> c = f -> f.setPort(8085);", "", (8085, usual));
+    check("mail.setPort(8086);", "", (8080, usual));
+    check("", "management.server.port=9091\n", (8080, None));
+    check("", "management.server.port=8080\n", (8080, usual));
+    check("", "management.endpoints.web.base-path=/manage\n", (8080, Some("/manage/health")));
+    check(
+        "",
+        "management.endpoints.web.base-path=/\nserver.servlet.context-path=/x\n",
+        (8080, Some("/x/health")),
+    );
+}
+
+#[test]
 fn a_gradle_project_is_built_by_the_plugin_it_applies() {
     let check = |script: &str, command: &str| {
         let service = only(&[("build.gradle", script), ("src/main/java/g/App.java", JAVA_MAIN)]);
@@ -254,6 +469,65 @@ fn test_projects_and_libraries_of_dotnet_are_no_services() {
         ("App", "mcr.microsoft.com/dotnet/sdk:9.0")
     );
     assert_eq!(found.spec.runtime.user.as_deref(), Some("app"));
+}
+
+const NET_WEB: &str = "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net9.0</TargetFramework></PropertyGroup>";
+
+#[test]
+fn a_restore_of_dotnet_sees_what_projects_import_and_the_folders_of_packages() {
+    let check = |import: &str, want: Option<&[&str]>| {
+        let project = format!("{NET_WEB}{import}</Project>");
+        let found = only(&[
+            ("src/App/App.csproj", &project),
+            ("src/App/Program.cs", "app.Run();"),
+            ("eng/common.targets", "<Project><Import Project=\"more.props\"/></Project>"),
+            ("eng/more.props", "<Project/>"),
+            (
+                "nuget.config",
+                "<configuration><packageSources><add key=\"own\" value=\"./packages\"/><add key=\"n\" value=\"https://example.com/v3\"/></packageSources></configuration>",
+            ),
+            ("packages/a.nupkg", ""),
+            (".config/dotnet-tools.json", "{}"),
+        ]);
+        let step = found.spec.build.dependencies.first();
+        let files = step.map(|step| step.files.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(files.as_deref(), want, "{import}");
+    };
+    let [tools, config, packages, app] =
+        [".config/dotnet-tools.json", "nuget.config", "packages", "src/App/App.csproj"];
+    check("", Some(&[tools, config, packages, app]));
+    let imported = [tools, "eng/common.targets", "eng/more.props", config, packages, app];
+    check("<Import Project=\"..\\..\\eng\\common.targets\"/>", Some(&imported));
+    let own = "<Import Project=\"$(MSBuildThisFileDirectory)../../eng/common.targets\"/>";
+    check(own, Some(&imported));
+    check("<Import Project=\"$(RepositoryRoot)/eng/common.targets\"/>", None);
+}
+
+#[test]
+fn a_published_program_of_dotnet_runs_on_the_image_of_its_runtime() {
+    let config = "{\"runtimeOptions\":{\"frameworks\":[{\"name\":\"Microsoft.NETCore.App\",\"version\":\"8.0.0\"},{\"name\":\"Microsoft.AspNetCore.App\",\"version\":\"8.0.1\"}]}}";
+    let found = only(&[("Shop.dll", "MZ"), ("Shop.runtimeconfig.json", config), ("Lib.dll", "MZ")]);
+    let Base::Image(base) = &found.spec.runtime.base else { panic!("{found:?}") };
+    assert_eq!(base, "mcr.microsoft.com/dotnet/aspnet:8.0");
+    assert_eq!(found.spec.runtime.command, ["dotnet", "/app/Shop.dll"]);
+    assert_eq!((found.spec.runtime.ports[0], found.spec.build.commands.len()), (8080, 0));
+}
+
+#[test]
+fn a_project_in_utf_16_is_read_and_one_for_a_standard_is_a_library() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{NET_WEB}<ItemGroup><PackageReference Include=\"System.Drawing.Common\" Version=\"6.0.0\"/></ItemGroup></Project>"
+    );
+    let units = text.encode_utf16();
+    let bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(units.flat_map(u16::to_le_bytes)).collect();
+    fs::write(dir.path().join("Wide.csproj"), bytes).unwrap();
+    let found = detect(dir.path(), Family::Official).unwrap().services.remove(0);
+    assert_eq!(build_base(&found), "mcr.microsoft.com/dotnet/sdk:9.0");
+    assert_eq!(found.spec.runtime.packages, ["libgdiplus"]);
+    let standard = text.replace("net9.0", "netstandard2.1");
+    let found = only(&[("A.csproj", &standard)]);
+    assert!(found.weight < Weight::Starts);
 }
 
 #[test]
@@ -401,4 +675,145 @@ fn an_interpreter_that_a_script_names_is_in_the_image_that_runs_it() {
     let script = only(&[("run.sh", "#!/usr/bin/zsh\nnc -l -p 8070\n")]);
     assert_eq!(script.spec.runtime.command, ["zsh", "run.sh"]);
     assert_eq!(script.spec.runtime.packages, ["netcat-openbsd", "zsh"]);
+}
+
+#[test]
+fn a_hugo_site_is_its_configuration_and_a_folder_of_it_and_a_theme_is_none() {
+    let sites = |files: &[(&str, &str)]| {
+        let found = services(files);
+        let sites = found.iter().filter(|it| it.spec.metadata.framework.as_deref() == Some("hugo"));
+        sites.map(|it| it.dir.clone()).collect::<Vec<_>>()
+    };
+    let page = ("static/robots.txt", "");
+    assert_eq!(sites(&[("hugo.json", "{}"), page]), ["."]);
+    assert_eq!(sites(&[("config.json", "{\"baseURL\": \"x\"}"), page]), ["."]);
+    assert_eq!(sites(&[("config.yaml", "languageCode: en\n"), ("content/a.md", "")]), ["."]);
+    assert_eq!(sites(&[("config/_default/config.toml", ""), ("archetypes/a.md", "")]), ["."]);
+    let none: &[&str] = &[];
+    // The settings of any program.
+    assert_eq!(sites(&[("config.yaml", "port: 1\n"), page]), none);
+    assert_eq!(sites(&[("hugo.toml", "")]), none);
+    let theme = [("hugo.toml", ""), ("theme.toml", ""), ("layouts/a.html", "")];
+    assert_eq!(sites(&theme), none);
+    let used = [
+        ("hugo.toml", ""),
+        ("content/a.md", ""),
+        ("themes/x/hugo.toml", ""),
+        ("themes/x/static/a", ""),
+        ("themes/x/exampleSite/hugo.toml", ""),
+        ("themes/x/exampleSite/content/a.md", ""),
+    ];
+    assert_eq!(sites(&used), ["."]);
+}
+
+#[test]
+fn a_member_of_a_dart_workspace_is_resolved_with_the_manifests_and_the_lock_file_of_all() {
+    let lib = "name: lib\nresolution: workspace\ndependencies:\n  far:\n    path: ../far\n";
+    let found = only(&[
+        ("pubspec.yaml", "name: all\nworkspace:\n  - app\n  - lib\n"),
+        ("pubspec.lock", ""),
+        ("app/pubspec.yaml", "name: app\nresolution: workspace\ndependencies:\n  shelf: any\n"),
+        ("app/bin/server.dart", "void main() {}"),
+        ("lib/pubspec.yaml", lib),
+        ("far/pubspec.yaml", "name: far\n"),
+    ]);
+    let step = &found.spec.build.dependencies[0];
+    let all = ["app/pubspec.yaml", "far/pubspec.yaml", "lib/pubspec.yaml"];
+    assert_eq!(step.files, [&all[..], &["pubspec.lock", "pubspec.yaml"]].concat());
+    assert_eq!(step.commands, ["cd app && dart pub get --enforce-lockfile"]);
+}
+
+#[test]
+fn a_clojure_service_without_a_start_keeps_its_port() {
+    let found = only(&[
+        ("deps.edn", "{:deps {http-kit/http-kit {:mvn/version \"2.8.0\"}}}"),
+        ("src/app.clj", "(ns app)\n(defn go [] (run-server handler {:port 3456}))\n"),
+    ]);
+    assert_eq!(found.spec.runtime.ports, [3456]);
+    assert_eq!(found.spec.metadata.build_system.as_deref(), Some("tools.deps"));
+}
+
+#[test]
+fn a_server_whose_default_is_the_loopback_address_is_told_to_listen_on_all() {
+    let module = ("go.mod", "module x\ngo 1.26\n");
+    let go = |line: &str, listen: &str| {
+        let main = format!(
+            "package main\nimport \"net/http\"\nfunc main() {{\n{line}\nhttp.ListenAndServe({listen}, nil)\n}}\n"
+        );
+        let mut found = only(&[module, ("main.go", &main)]);
+        let tells =
+            found.decisions.extract_if(.., |it| it.what == What::Port && it.value != "8085");
+        (tells.count(), found.spec.runtime)
+    };
+    let (tells, flag) = go("a := flag.String(\"addr\", \"localhost:8085\", \"\")", "*a");
+    assert_eq!(
+        (tells, &flag.command[..]),
+        (1, &["/app/x".into(), "--addr=0.0.0.0:8085".into()][..])
+    );
+    let (tells, variable) = go("a := get(env, \"HTTP_ADDR\", \"localhost:8085\")", "a");
+    assert_eq!((tells, variable.env["HTTP_ADDR"].as_str()), (1, "0.0.0.0:8085"));
+    let (tells, fixed) = go("", "\"127.0.0.1:8085\"");
+    assert_eq!((tells, fixed.command.len(), fixed.env.len()), (1, 1, 0));
+    assert_eq!(go("", "\":8085\"").0, 0);
+}
+
+#[test]
+fn a_front_end_that_a_go_server_names_or_whose_image_has_it_belongs_to_the_server() {
+    let page = "{\"scripts\": {\"build\": \"vite build\"}, \"devDependencies\": {\"vite\": \"6\"}}";
+    let main = "package main\nimport \"net/http\"\nfunc main() { http.Handle(\"/\", http.FileServer(http.Dir(\"./ui/dist\"))); http.ListenAndServe(\":8080\", nil) }\n";
+    let image =
+        "FROM node AS web\nCOPY ui .\nFROM go\nWORKDIR /srv\nCOPY --from=web /dist ./public\n";
+    let check = |main: &str, more: &[(&str, &str)], to: &str| {
+        let files = [
+            ("go.mod", "module x\ngo 1.26\n"),
+            ("main.go", main),
+            ("ui/package.json", page),
+            ("ui/index.html", "<html></html>"),
+        ];
+        let found = only(&[&files[..], more].concat());
+        let copy = found.spec.runtime.copy.iter().find(|copy| copy.to == to);
+        assert!(copy.is_some(), "{:?}", found.spec.runtime.copy);
+        assert!(found.spec.build.commands.iter().any(|line| line.contains("npm run build")));
+    };
+    check(main, &[], "/app/ui/dist");
+    check(GO_SERVER, &[("Dockerfile", image)], "/app/public");
+}
+
+#[test]
+fn only_what_is_for_browsers_is_built_beside_a_go_mod() {
+    let check = |package: &str, line: &str, want: bool| {
+        let main = format!("package main\nimport _ \"embed\"\n{line}\nfunc main() {{}}\n");
+        let files =
+            [("go.mod", "module x\ngo 1.26\n"), ("main.go", &main), ("package.json", package)];
+        let found = only(&files);
+        let is_built = found.spec.build.commands.iter().any(|line| line.contains("npm run build"));
+        assert_eq!(is_built, want, "{package}");
+    };
+    let tool =
+        "{\"scripts\": {\"build\": \"go build\"}, \"devDependencies\": {\"prettier\": \"3\"}}";
+    check(tool, "", false);
+    check(&tool.replace("prettier", "esbuild"), "", true);
+    check(tool, "//go:embed out\nvar files embed.FS", true);
+}
+
+#[test]
+fn crates_of_the_tree_are_there_when_cargo_fetches() {
+    let config = "[source.crates-io]\nreplace-with = \"own\"\n[source.own]\ndirectory = \"vendor\"\n[source.other]\nlocal-registry = \"third/registry\"\n";
+    let found = only(&[
+        (
+            "Cargo.toml",
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\n[dependencies]\nb = \"1\"\n[patch.crates-io]\nb = { path = \"own/b\" }\nc = { path = \"vendor/c\" }\n",
+        ),
+        ("Cargo.lock", "version = 4\n"),
+        (".cargo/config.toml", config),
+        ("own/b/Cargo.toml", "[package]\nname = \"b\"\nversion = \"1.0.0\"\n"),
+        ("own/b/src/lib.rs", ""),
+        ("src/main.rs", "fn main() {}"),
+    ]);
+    let files = &found.spec.build.dependencies[0].files;
+    let folders = ["own/b/Cargo.toml", "third/registry", "vendor", "vendor/c"];
+    assert_eq!(
+        files,
+        &[&[".cargo/config.toml", "Cargo.lock", "Cargo.toml"][..], &folders].concat()
+    );
 }

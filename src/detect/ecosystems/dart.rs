@@ -62,9 +62,10 @@ fn service(at: Folder<'_>) -> Option<Facts> {
         return Some(web_application(at, facts, place));
     }
     facts.version(version(at, &pubspec));
-    let locked = if at.has("pubspec.lock") { " --enforce-lockfile" } else { "" };
+    let root = workspace(at, &pubspec);
+    let locked = if root.has("pubspec.lock") { " --enforce-lockfile" } else { "" };
     let get = Step::new(Kind::Install, at.dir, format!("dart pub get{locked}"));
-    facts.install(at.those(&["pubspec.yaml", "pubspec.lock"]), [get]);
+    facts.install(manifests(at, root), [get]);
     let known = framework::find(FRAMEWORKS, depends);
     let is_frog = known.as_ref().is_some_and(|known| known.mark == "dart_frog");
     let Some(entry) = compile(at, &mut facts, is_frog) else {
@@ -90,6 +91,40 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     }
     Some(facts)
 }
+
+/// The folder whose lock file counts: that of the workspace, if the package is resolved with one (dart.dev/tools/pub/workspaces).
+fn workspace<'a>(at: Folder<'a>, pubspec: &Value) -> Folder<'a> {
+    let is_member = pubspec.str_at(&["resolution"]) == Some("workspace");
+    let has_members = |dir: &&str| {
+        let above = Folder { dir, ..at }.yaml("pubspec.yaml");
+        above.is_some_and(|above| above.has("workspace"))
+    };
+    let root = upward(at.dir).skip(1).find(has_members).filter(|_| is_member);
+    Folder { dir: root.unwrap_or(at.dir), ..at }
+}
+
+/// What `pub get` must see: the manifests of the package, of its workspace, and of all that they name by path.
+fn manifests(at: Folder<'_>, root: Folder<'_>) -> Vec<String> {
+    let dirs = compiled::reach(vec![at.dir.to_owned(), root.dir.to_owned()], |dir| {
+        let files = [MANIFEST, OVERRIDES].map(|name| Folder { dir, ..at }.yaml(name));
+        let named = files.into_iter().flatten().flat_map(|file| {
+            let members = file.get("workspace").into_iter().flat_map(Value::texts);
+            let mut named: Vec<String> = members.map(str::to_owned).collect();
+            let lists = ["dependencies", "dev_dependencies", "dependency_overrides"];
+            let packages = lists.iter().filter_map(|list| file.get(list)).flat_map(Value::members);
+            named.extend(
+                packages.filter_map(|(_, package)| Some(package.str_at(&["path"])?.to_owned())),
+            );
+            named
+        });
+        named.filter_map(|path| resolve(dir, &path)).collect()
+    });
+    let names = [MANIFEST, OVERRIDES, "pubspec.lock"];
+    dirs.iter().flat_map(|dir| Folder { dir, ..at }.those(&names)).collect()
+}
+
+const MANIFEST: &str = "pubspec.yaml";
+const OVERRIDES: &str = "pubspec_overrides.yaml";
 
 /// Compiles the program ahead of time; gives its entry file, or the folder of the routes that Dart Frog makes one from.
 fn compile(at: Folder<'_>, facts: &mut Facts, is_frog: bool) -> Option<String> {
@@ -128,7 +163,7 @@ fn web_application(at: Folder<'_>, mut facts: Facts, place: Evidence) -> Facts {
     facts.framework("flutter", Fixed::ADependency, [place]);
     facts.decide(What::Version, "stable", Fixed::TableDefault, []);
     let get = Step::new(Kind::Install, at.dir, "flutter pub get");
-    facts.install(at.those(&["pubspec.yaml", "pubspec.lock"]), [get]);
+    facts.install(manifests(at, at), [get]);
     // The platform's folder may never have been made.
     let create = if has_web { "" } else { "flutter create --platforms web . && " };
     facts.build(at.dir, format!("{create}flutter build web --release"));

@@ -102,17 +102,32 @@ pub(super) fn is_manual(at: Folder<'_>, own: &[&str]) -> bool {
     })
 }
 
-/// <https://gohugo.io/configuration/introduction/>: `hugo.*`, or `config.*` of before 0.110.
+/// <https://gohugo.io/configuration/introduction/>: `hugo.*`, `config.*` of before 0.110, or a folder of them.
 pub(super) fn hugo(at: Folder<'_>) -> Option<Facts> {
+    let folders = ["archetypes", "themes", "layouts", "static", "content"];
+    let is_site = folders.iter().any(|name| at.has_dir(name));
+    let is_theme = upward(at.dir)
+        .any(|dir| parent(dir) != dir && last_part(parent(dir)) == Some("themes"))
+        || at.has("theme.toml") && !at.has_dir("content");
+    if !is_site || is_theme {
+        return None;
+    }
     let named = at.first_of(&["hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json"]);
-    let has_theme = ["archetypes", "themes", "layouts"].iter().any(|name| at.has_dir(name));
+    // Many programs have a `config.yaml`; that of a site has an address.
     let old = || {
-        let name = at.first_of(&["config.toml", "config.yaml", "config.yml"])?;
-        let is_hugo = at.has_dir("content") && has_theme && !at.has("package.json");
-        (is_hugo && !is_zola(at, name)).then_some(name)
+        let name = at.first_of(&["config.toml", "config.yaml", "config.yml", "config.json"])?;
+        let text = at.read(name)?.text.to_ascii_lowercase();
+        let is_hugo = ["baseurl", "languagecode"].iter().any(|key| text.contains(key));
+        (is_hugo && !at.has("package.json") && !is_zola(at, name)).then_some(name)
     };
     let split = "config/_default";
-    let is_split = || (at.has_dir(split) && at.has_dir("content")).then_some(split);
+    let has = |name: &str| at.has_dir("config") && at.project.tree.has(&at.path(name));
+    let ends = ["toml", "yaml", "yml", "json"];
+    let is_split = || {
+        let names = ends.iter().flat_map(|end| ["hugo", "config"].map(|it| format!("{it}.{end}")));
+        let mut names = names.map(|name| join(split, &name));
+        names.any(|name| has(&name)).then_some(split)
+    };
     let name = named.or_else(old).or_else(is_split)?;
     let config = match name.rsplit('.').next()? {
         "toml" => at.toml(name),

@@ -259,8 +259,8 @@ fn a_version_that_wolfi_lacks_is_told_with_what_stands_in_for_it() {
     let told = "the nearest Node.js that this base has: 24";
     check(&[node, (".nvmrc", "14\n")], WOLFI, "nodejs-24 npm", told);
     let go = ("main.go", "package main\nimport \"C\"\nfunc main() {}\n");
-    let told = "the newest Go that this base has: 1.22 or later";
-    check(&[go, ("go.mod", "module m\ngo 1.22\n")], WOLFI, "build-base go>=1.22", told);
+    let told = "the newest Go that this base has: 1.28 or later";
+    check(&[go, ("go.mod", "module m\ngo 1.28\n")], WOLFI, "build-base go>=1.28", told);
     let project = |version: &str| {
         format!(
             "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><PropertyGroup><TargetFramework>net{version}</TargetFramework></PropertyGroup></Project>"

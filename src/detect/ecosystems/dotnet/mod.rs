@@ -2,13 +2,14 @@
 
 mod lone;
 mod msproject;
+mod published;
 mod target;
 
 use self::{
     msproject::{EXTENSIONS, MsProject, Product},
-    target::{DOTNET, Target, images, start, target},
+    target::{DOTNET, Target, images, own_port, own_rule, start, target},
 };
-use crate::detect::prelude::*;
+use crate::detect::{facts, prelude::*};
 
 /// Frameworks by their packages.
 static FRAMEWORKS: &[Framework] = &[
@@ -59,8 +60,16 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         let first = all.iter().min_by_key(|found| (found.path.matches('/').count(), &found.path));
         found.extend(first.map(|found| library(project, found)));
     }
-    found.into_iter().chain(lone::services(project)).collect()
+    found.into_iter().chain(lone::services(project)).chain(published::services(project)).collect()
 }
+
+/// Libraries of the system that packages load when they run.
+static LIBRARIES: &[Library] = &[
+    facts::library("System.Drawing.Common", &[], &["libgdiplus"]),
+    facts::library("DinkToPdf", &[], &["libgdiplus"]),
+    facts::library("SkiaSharp", &[], &["libfontconfig1"]),
+    facts::library("QuestPDF", &[], &["libfontconfig1"]),
+];
 
 /// Language, build system, version and the images.
 fn base(at: Folder<'_>, found: &MsProject) -> (Facts, Target) {
@@ -113,6 +122,12 @@ fn service(project: &Project<'_>, all: &[MsProject], found: &MsProject) -> Facts
         );
         facts.exclude.push(path.clone());
     }
+    for row in LIBRARIES {
+        let mut parts = found.closure(all).into_iter();
+        if let Some(place) = parts.find_map(|part| part.package(row.name)) {
+            facts.library(row, place);
+        }
+    }
     restore(at, all, found, &target, &mut facts);
     let mut publish = format!("dotnet publish {} -c Release -o {OUT}", quote(&found.path));
     if let Some(framework) = &target.framework {
@@ -154,23 +169,43 @@ fn restore(
     target: &Target,
     facts: &mut Facts,
 ) {
+    let tree = at.project.tree;
     let mut files = Vec::new();
     for part in found.closure(all) {
         files.push(part.path.clone());
         files.push(join(&part.dir, "packages.lock.json"));
         for dir in upward(&part.dir) {
-            let names = [
-                "Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props",
-                "nuget.config", "NuGet.config", "NuGet.Config", "global.json",
-            ];
-            files.extend(names.map(|name| join(dir, name)));
+            files.extend(READ_ABOVE.iter().map(|name| join(dir, name)));
         }
     }
-    files.retain(|file| at.project.tree.has(file) && target.strict.as_ref() != Some(file));
+    files.retain(|file| tree.has(file) && target.strict.as_ref() != Some(file));
+    // What is imported imports more; a path that is worked out gives the step everything.
+    let mut is_known = true;
+    let mut files = compiled::reach(files, |path| {
+        let imports = msproject::imports(at.project, path);
+        is_known &= imports.is_some();
+        imports.unwrap_or_default()
+    });
+    let sources: Vec<String> = files
+        .iter()
+        .filter(|path| path.to_ascii_lowercase().ends_with("nuget.config"))
+        .flat_map(|path| msproject::package_folders(at.project, path))
+        .collect();
+    files.extend(sources);
+    if !is_known {
+        files.clear();
+    }
     let mode = if at.has("packages.lock.json") { " --locked-mode" } else { "" };
     let command = format!("dotnet restore {}{mode}", quote(&found.path));
     facts.install(files, [Step::new(Kind::Install, ".", command)]);
 }
+
+/// Files that NuGet and MSBuild read in the folder of a project and above.
+const READ_ABOVE: &[&str] = &[
+    "Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props",
+    "Directory.Build.rsp", "nuget.config", "NuGet.config", "NuGet.Config", "global.json",
+    ".config/dotnet-tools.json",
+];
 
 /// The framework that no package tells of.
 fn framework_of(found: &MsProject, files: &[Rc<Text>], facts: &mut Facts) {
@@ -219,17 +254,8 @@ fn web(at: Folder<'_>, files: &[Rc<Text>], version: Version, facts: &mut Facts) 
             Port { is_told, ..Port::new(port, Fixed::ProgramText, Some(place)) }
         }
         (None, Some((port, place))) => Port::new(port, Fixed::KestrelEndpoints, Some(place)),
-        (None, None) => {
-            // Older images listen on 80, which only root may have.
-            let (rule, name, value) = match version.major {
-                8.. => (Fixed::PortOfImages, "ASPNETCORE_HTTP_PORTS", "8080"),
-                _ => (Fixed::PortOfRoot, "ASPNETCORE_URLS", "http://+:8080"),
-            };
-            if !is_told {
-                facts.env(name, value);
-            }
-            Port { is_told, ..Port::new(8080, rule, None) }
-        }
+        (None, None) if is_told => Port { is_told, ..Port::new(8080, own_rule(version), None) },
+        (None, None) => own_port(facts, version),
     };
     facts.port(port);
     let health = files.iter().find_map(|file| {

@@ -156,7 +156,9 @@ impl MsProject {
         let frameworks = self.frameworks();
         let is_elsewhere = !frameworks.is_empty()
             && frameworks.iter().all(|(name, _)| OTHER_SYSTEMS.iter().any(|os| name.contains(os)));
+        let is_standard = |(name, _): &(String, Evidence)| name.starts_with("netstandard");
         let is_no_program = output == Some("library")
+            || !frameworks.is_empty() && frameworks.iter().all(is_standard)
             || NO_PROGRAMS.iter().any(|name| has_sdk(name))
             || NO_PROGRAM_PACKAGES.iter().any(has_package)
             || NO_PROGRAM_PROPERTIES.iter().any(|name| self.is_set(name));
@@ -198,6 +200,42 @@ impl MsProject {
         let plain = |name: &String| !name.contains(['$', '/']) && !name.is_empty();
         named.filter(plain).unwrap_or_else(|| self.stem.clone())
     }
+}
+
+/// Paths of the files of the tree that a file of MSBuild imports; `None` where a path is worked out.
+pub(super) fn imports(project: &Project<'_>, path: &str) -> Option<Vec<String>> {
+    let is_read = [".props", ".targets", "proj"].iter().any(|end| path.ends_with(end));
+    let Some(root) = is_read.then(|| project.tree.xml(path)).flatten() else {
+        return Some(Vec::new());
+    };
+    let groups = root.children_named("ImportGroup").flat_map(|group| &group.children);
+    let all = root.children.iter().chain(groups).filter(|element| element.name == "Import");
+    let mut found = Vec::new();
+    for import in all.filter(|import| import.attribute("Sdk").is_none()) {
+        let Some(text) = import.attribute("Project") else { continue };
+        let text = text.replace('\\', "/");
+        let here = ["$(MSBuildThisFileDirectory)", "$(MSBuildProjectDirectory)/"];
+        let text = here.iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(&text);
+        // Files above are seen by their usual names, and what SDKs and Visual Studio bring lies in no tree.
+        if ["FileAbove(", "$(MSBuild", "$(VS"].iter().any(|mark| text.contains(mark)) {
+            continue;
+        }
+        if text.contains(['$', '*', '%', '@']) {
+            return None;
+        }
+        let path = resolve(parent(path), text);
+        found.extend(path.filter(|path| project.tree.has(path)));
+    }
+    Some(found)
+}
+
+/// Folders of the tree that a `nuget.config` takes packages from.
+pub(super) fn package_folders(project: &Project<'_>, path: &str) -> Vec<String> {
+    let config = project.tree.xml(path);
+    let sources = config.iter().flat_map(|config| config.all(&["packageSources", "add"]));
+    let values = sources.filter_map(|source| source.attribute("value"));
+    let folders = values.filter_map(|value| resolve(parent(path), &value.replace('\\', "/")));
+    folders.filter(|folder| folder != "." && project.tree.has_dir(folder)).collect()
 }
 
 const LOOKUPS_MAX: usize = 4;

@@ -60,6 +60,21 @@ pub(super) fn start(facts: &mut Facts, assembly: &str, rule: Fixed, place: [Evid
     facts.start(["dotnet".to_owned(), assembly], rule, place);
 }
 
+/// The port of a program that says nothing of it, and the variable that sets it.
+pub(super) fn own_port(facts: &mut Facts, version: Version) -> Port {
+    let (name, value) = match version.major {
+        8.. => ("ASPNETCORE_HTTP_PORTS", "8080"),
+        _ => ("ASPNETCORE_URLS", "http://+:8080"),
+    };
+    facts.env(name, value);
+    Port::new(8080, own_rule(version), None)
+}
+
+/// Older images listen on 80, which only root may have.
+pub(super) fn own_rule(version: Version) -> Fixed {
+    if version.major >= 8 { Fixed::PortOfImages } else { Fixed::PortOfRoot }
+}
+
 /// What a project is built for, and with.
 pub(super) struct Target {
     /// The framework that is published for, as written, where there are several.

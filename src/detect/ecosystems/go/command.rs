@@ -1,6 +1,6 @@
 //! Arguments without which a program of several commands only prints its help.
 
-use super::{module::ModFile, packages::Program};
+use super::{framework::serves, module::ModFile, packages::Program};
 use crate::detect::prelude::*;
 
 const POCKETBASE: &str = "github.com/pocketbase/pocketbase";
@@ -27,7 +27,7 @@ pub(super) fn arguments(
         return (vec!["serve".to_owned(), address], None);
     }
     let by_hand = program.has("os.Args[1]");
-    if !by_hand && !LIBRARIES.iter().any(|library| program.imports_part(library)) {
+    if !by_hand && !has_commands(program) {
         return Default::default();
     }
     let folders = [program.dir.as_str(), root.dir];
@@ -38,7 +38,7 @@ pub(super) fn arguments(
         Some((of_dockerfile(&text.text, &names)?, Some(Evidence::file(&text.path))))
     });
     let is_silent =
-        || !program.serves() || program.files.iter().any(|file| runs_itself(&file.text, &names));
+        || !serves(program) || program.files.iter().any(|file| runs_itself(&file.text, &names));
     if of_image.is_some() || is_silent() {
         return of_image.unwrap_or_default();
     }
@@ -50,6 +50,11 @@ pub(super) fn arguments(
         Some((vec![(*name).to_owned()], Some(Evidence::file(&file.path))))
     });
     found.unwrap_or_default()
+}
+
+/// Whether the program imports a library that reads commands.
+pub(super) fn has_commands(program: &Program) -> bool {
+    LIBRARIES.iter().any(|library| program.imports_part(library))
 }
 
 /// Arguments of the program that the last stage of a `Dockerfile` starts: both instructions in exec form, plain words, and

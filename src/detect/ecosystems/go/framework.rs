@@ -1,4 +1,4 @@
-//! What programs import: frameworks with the port they take by themselves, and libraries with C in them.
+//! What programs import: frameworks with the port they take by themselves.
 
 use super::{module::ModFile, packages::Program};
 use crate::detect::{framework::Known, prelude::*};
@@ -47,31 +47,19 @@ pub(super) fn known(program: &Program, module: Option<&ModFile>) -> Option<Known
     })
 }
 
-/// Libraries that need a C compiler, and what else.
-static WITH_C: &[Library] = &[
-    library(SQLITE, &[], &[]),
-    library("gorm.io/driver/sqlite", &[], &[]),
-    library("github.com/confluentinc/confluent-kafka-go", &[], &[]),
-    library("github.com/h2non/bimg", &["libvips-dev"], &["libvips42"])
-        .wolfi(&["libvips-dev", "pkgconf"], &["libvips"]),
-    library("github.com/davidbyttow/govips", &["libvips-dev"], &["libvips42"])
-        .wolfi(&["libvips-dev", "pkgconf"], &["libvips"]),
-    library("gopkg.in/gographics/imagick.v3", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"])
-        .wolfi(&["imagemagick-dev", "pkgconf"], &["imagemagick"]),
-    library("github.com/pebbe/zmq4", &["libzmq3-dev", "pkg-config"], &["libzmq5"])
-        .wolfi(&["pkgconf", "zeromq-dev"], &["zeromq"]),
-    library("github.com/google/gopacket/pcap", &["libpcap-dev"], &["libpcap0.8"])
-        .wolfi(&["libpcap-dev"], &["libpcap"]),
-    library("github.com/chai2010/webp", &[], &[]),
-    library("github.com/marcboeker/go-duckdb", &[], &["libstdc++6"]).wolfi(&[], &["libstdc++"]),
-];
-
-const SQLITE: &str = "github.com/mattn/go-sqlite3";
-
-/// Those that a program uses.
-pub(super) fn with_c(program: &Program, module: Option<&ModFile>) -> Vec<&'static Library> {
-    let has_sqlite = module.is_some_and(|module| module.requires(SQLITE).is_some());
-    let is_required = |name| name == SQLITE && has_sqlite;
-    let is_used = |row: &&Library| program.uses(row.name) || is_required(row.name);
-    WITH_C.iter().filter(is_used).collect()
+/// Whether it calls something that serves HTTP, gRPC or TCP; a method counts where the framework that has it is imported.
+pub(super) fn serves(program: &Program) -> bool {
+    let calls = |names: &[&str]| names.iter().any(|call| program.has(call));
+    calls(SERVES) || calls(METHODS) && known(program, None).is_some()
 }
+
+/// Calls and types of packages that serve, and calls with an address.
+const SERVES: &[&str] = &[
+    "ListenAndServe", "net.Listen(", "http.Serve(", "http.Server{", "grpc.NewServer", ".Run(\":",
+    ".Run(\"0.0.0.0", ".Start(\":",
+];
+/// Methods of frameworks; others have methods of these names too.
+const METHODS: &[&str] = &[
+    ".Run()", ".Run(addr", ".Run(port", ".Run(fmt", ".Run(os.", ".Listen(", ".Start(", ".Spin()",
+    "MustNewServer(",
+];

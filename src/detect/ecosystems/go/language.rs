@@ -11,7 +11,9 @@ use crate::detect::prelude::*;
 /// A static program needs certificates, time zones and a user alone.
 pub(super) static STATIC: Language = ROW;
 /// A program with C in it is linked with the C library.
-pub(super) static WITH_C: Language = with_c();
+pub(super) static WITH_C: Language = with_c(Fixed::NeedsLibc);
+/// A program of which it is not known may be.
+pub(super) static MAY_HAVE_C: Language = with_c(Fixed::MayNeedLibc);
 /// What a `Procfile` says may need a shell.
 pub(super) static WITH_SHELL: Language = on_debian(Fixed::NeedsShell);
 /// A library gives the image nothing.
@@ -23,6 +25,7 @@ const ROW: Language = Language {
     default: "1.26",
     version_files: &[".go-version"],
     version_tools: &["golang", "go"],
+    sources: &["go"],
     listens: &[
         "ListenAndServe", "net.Listen(", ".Run(\":", ".Run()", ".Run(addr", ".Run(port",
         ".Run(fmt", ".Run(\"0.0.0.0", ".Run(os.", ".Start(\":", ".Listen(", "grpc.NewServer",
@@ -71,8 +74,8 @@ const fn on_debian(why: Fixed) -> Language {
 }
 
 /// The official image has a C compiler.
-const fn with_c() -> Language {
-    let row = on_debian(Fixed::NeedsLibc);
+const fn with_c(why: Fixed) -> Language {
+    let row = on_debian(why);
     let Images { official, wolfi, debian } = row.images;
     let wolfi = Pair { build: stage(WOLFI, &["build-base", "go{least}"]), ..wolfi };
     let packages = &["ca-certificates", "gcc", "git", "golang-go", "libc6-dev"];
@@ -80,28 +83,55 @@ const fn with_c() -> Language {
     Language { images: Images { official, wolfi, debian }, ..row }
 }
 
-/// The version that is used: of all pins the highest, because each is the least that is needed (go.dev/doc/toolchain).
+/// The version that is used: what is pinned, else what a `go.mod` names, which is the least that is needed
+/// (go.dev/doc/toolchain), as long as it gets fixes; else the default.
 pub(super) fn version<'f>(
     at: Folder<'_>,
     files: impl IntoIterator<Item = &'f ModFile>,
 ) -> (Version, Decision) {
-    if let Some(stated) = pins::first(pins::stated(at.project, at.dir), minor) {
-        return stated;
-    }
-    let of_files = files.into_iter().flat_map(|file| file.go.iter().chain(&file.toolchain));
-    let pins = of_files.cloned().chain(at.managed(&ROW));
-    let mut found: Vec<_> = pins.filter_map(|pin| Some((minor(&pin.version)?, pin))).collect();
-    found.sort_by_key(|(version, _)| Reverse(*version));
-    let mut found = found.into_iter();
     let default = Version::of(1, 26);
-    let Some((highest, pin)) = found.next() else {
-        return (default, Decision::new(What::Version, ROW.default, Fixed::TableDefault, []));
+    let found = |pin: Pin| Some((minor(&pin.version)?, pin));
+    let (mut least, mut is_held) = (Vec::new(), false);
+    for file in files {
+        is_held |= HELD_BACK.iter().any(|part| file.mentions(part));
+        least.extend(file.go.iter().chain(&file.toolchain).cloned().filter_map(found));
+    }
+    least.sort_by_key(|(version, _)| Reverse(*version));
+    let needed = least.first().map(|(version, _)| *version);
+    // Before modules there is nothing to build with, and what is too old for the module builds nothing either.
+    let fits = |version: Version| Some(version) >= needed && version.triple() >= (1, 11, 0);
+    let managed = at.managed(&ROW).into_iter().filter_map(found);
+    let managed = managed.filter(|(version, _)| fits(*version));
+    let stated = pins::stated(at.project, at.dir).and_then(found);
+    let (used, decision) = match stated.into_iter().chain(managed).next() {
+        Some((minor, pin)) => {
+            // Early patches of older releases have no image on this Debian, their last ones have.
+            let exact = Version::parse(pin.version.trim_start_matches("go"))
+                .filter(|exact| exact.triple() >= (1, 21, 0));
+            let used = exact.unwrap_or(minor);
+            (used, pin.decides(&used))
+        }
+        None => match least.first() {
+            Some((version, pin)) if is_maintained(*version) || is_held && fits(*version) => {
+                (*version, pin.clone().decides(version))
+            }
+            _ => (default, Decision::new(What::Version, ROW.default, Fixed::TableDefault, [])),
+        },
     };
-    // Before modules there is nothing to build with.
-    let used = if highest.triple() < (1, 11, 0) { default } else { highest };
-    let others = found.filter(|(other, _)| *other != highest);
-    let decision = others.fold(pin.decides(&used), |decision, (other, pin)| {
+    let others = least.into_iter().filter(|(other, _)| *other != used.major_minor());
+    let mut decision = others.fold(decision, |decision, (other, pin)| {
         decision.not(other.to_string(), Some(pin.evidence), Fixed::LessThanUsed)
     });
+    if !is_maintained(used) {
+        decision.rule = Rule::Unmaintained(Box::new(decision.rule));
+    }
     (used, decision)
 }
+
+/// Whether a release gets fixes while the default is the newest (go.dev/doc/devel/release).
+fn is_maintained(version: Version) -> bool {
+    version.triple() >= (1, 25, 0)
+}
+
+/// Parts of paths of modules that refuse toolchains which are newer than they are.
+const HELD_BACK: &[&str] = &["/qtls-go1-", "assume-no-moving-gc"];

@@ -7,6 +7,7 @@ use crate::detect::{
     prelude::*,
 };
 
+mod cgo;
 mod command;
 mod embed;
 mod flags;
@@ -16,9 +17,9 @@ mod module;
 mod packages;
 
 use self::{
-    framework::{known, with_c},
-    language::{LIBRARY, STATIC, WITH_C, WITH_SHELL},
-    module::ModFile,
+    framework::{known, serves},
+    language::{LIBRARY, STATIC, WITH_SHELL},
+    module::{ModFile, minor},
     packages::{Program, is_main},
 };
 
@@ -123,7 +124,7 @@ impl Context<'_> {
         let named = || programs.iter().find(|program| last_part(&program.dir) == Some(name));
         let main = programs.first().filter(|program| program.dir == self.root.dir).or_else(named);
         let all: Vec<&Program> = programs.iter().collect();
-        let serves = |program: &Program| program.serves() && !is_tool(program);
+        let serves = |program: &Program| serves(program) && !is_tool(program);
         let works = |program: &Program| is_called(file_name(&program.dir), WORKERS);
         compiled::deployed(&all, serves, works, main).unwrap_or_else(|| {
             let mains: Vec<&Program> = all.iter().copied().filter(|p| !is_tool(p)).collect();
@@ -162,24 +163,26 @@ impl Context<'_> {
             facts.name = last_part(dir).unwrap_or("app").to_owned();
         }
         let binary = binary_name(&facts.name, &program.dir);
-        let libraries = with_c(program, self.module);
-        let has_c = program.has_cgo || !libraries.is_empty();
-        facts.build_env("CGO_ENABLED", if has_c { "1" } else { "0" });
-        for library in libraries {
-            facts.library(library, Evidence::file(&program.dir));
+        cgo::settle(&mut facts, program, self.module);
+        if let Some(front_end) = self.front_end(program) {
+            facts.claims.extend(Some(front_end.to_owned()).filter(|dir| dir != self.root.dir));
+            facts.build_front_end(self.root.project, front_end);
         }
-        let front_end = self.front_end(program);
-        facts.claims.extend(Some(front_end.to_owned()).filter(|dir| dir != self.root.dir));
-        facts.build_front_end(self.root.project, front_end);
         self.build(&mut facts, &binary, &program.dir);
         let path = facts.program(&binary);
         let stated = compiled::stated(self.root, &path);
-        facts.language = match &stated {
-            _ if has_c => &WITH_C,
-            Some(stated) if stated.needs_shell => &WITH_SHELL,
-            _ => &STATIC,
-        };
-        let (arguments, seen) = command::arguments(self.root, program, self.module);
+        let needs_shell = stated.as_ref().is_some_and(|stated| stated.needs_shell);
+        if needs_shell && std::ptr::eq(facts.language, &raw const STATIC) {
+            facts.language = &WITH_SHELL;
+        }
+        let (mut arguments, seen) = command::arguments(self.root, program, self.module);
+        if known(program, self.module).is_some() || serves(program) {
+            // Of a program of several commands the one that is started has the option.
+            let is_whole = !arguments.is_empty() || !command::has_commands(program);
+            let given = is_whole.then_some(arguments.as_slice());
+            let more = facts.leave_loopback(&program.files, given);
+            arguments.extend(more);
+        }
         let place = seen.unwrap_or_else(|| Evidence::file(&program.dir));
         facts.start([path].into_iter().chain(arguments), Fixed::BuiltProgram, [place]);
         self.serve(&mut facts, program);
@@ -187,10 +190,6 @@ impl Context<'_> {
             if facts.port_number() != Some(command::POCKETBASE_PORT) {
                 facts.port(Some(Port::of(None, Fixed::ProgramText, command::POCKETBASE_PORT)));
             }
-            // Its database lies beside the program, whose folder only root may write to.
-            let data = format!("{OUT}/pb_data");
-            facts.build(".", format!("mkdir -p {data} && chmod a+rwx {data}"));
-            facts.take(&data, "pb_data");
         }
         facts.take_named([self.root, self.at(&program.dir)], &program.files, &[], |path| {
             self.is_code(program, path)
@@ -206,7 +205,7 @@ impl Context<'_> {
     fn serve(&self, facts: &mut Facts, program: &Program) {
         let known = known(program, self.module);
         facts.of_framework(known.as_ref(), Fixed::Imported);
-        if known.is_none() && !program.serves() {
+        if known.is_none() && !serves(program) {
             let port = source::port(&program.files, &[], None);
             if port.is_none() {
                 let name = last_part(&program.dir).or_else(|| last_part(self.root.dir));
@@ -247,16 +246,22 @@ impl Context<'_> {
         let root = self.root.dir;
         let target = relative(root, main);
         let target = if target == "." { target } else { format!("./{target}") };
-        let flags = "-trimpath -ldflags='-s -w'";
-        let build = format!("go build {flags} -o {OUT}/{binary} {}", quote(&target));
-        let is_vendored = || {
-            let list = self.root.path("vendor/modules.txt");
-            self.root.project.tree.has_unsearched(&list)
+        let list = self.root.path("vendor/modules.txt");
+        let is_vendored = self.root.project.tree.has_unsearched(&list);
+        let written_for = self.module.and_then(|module| minor(&module.go.as_ref()?.version));
+        let written_for = written_for.map_or((1, 16, 0), Version::triple);
+        // What toolchains of that time did by themselves (go.dev/ref/mod#build-commands).
+        let mode = match written_for {
+            (1, ..14, _) if is_vendored => "-mod=vendor ",
+            (1, ..16, _) if !is_vendored => "-mod=mod ",
+            _ => "",
         };
+        let flags = format!("{mode}-trimpath -ldflags='-s -w'");
+        let build = format!("go build {flags} -o {OUT}/{binary} {}", quote(&target));
         let line = match self.module {
             // Without a module path `go build` refuses imports; `tidy` finds what they need.
             None => format!("go mod init {binary} && go mod tidy && {build}"),
-            Some(module) if !module.has_requirements || is_vendored() => build,
+            Some(module) if module.all().next().is_none() || is_vendored => build,
             Some(module) if self.root.has("go.sum") || self.work.is_some() => {
                 let download = Step::new(Kind::Install, root, "go mod download");
                 facts.install(self.mod_files(module), [download]);
@@ -294,12 +299,24 @@ impl Context<'_> {
             })
     }
 
-    /// The folder of a front end that `//go:embed` takes up, else the module's own.
-    fn front_end<'p>(&'p self, program: &'p Program) -> &'p str {
-        let root = self.root.dir;
-        let above = |path| upward(path).take_while(|dir| *dir != "." && *dir != root);
+    /// The folder of a front end that `//go:embed` takes up, else the module's own if what is built there is for a browser:
+    /// other packages beside a `go.mod` are tools.
+    fn front_end<'p>(&'p self, program: &'p Program) -> Option<&'p str> {
+        let root = self.root;
+        let above = |path| upward(path).take_while(|dir| *dir != "." && *dir != root.dir);
         let mut dirs = program.embeds.iter().flat_map(|path| above(path));
-        dirs.find(|dir| self.at(dir).has("package.json")).unwrap_or(root)
+        let embedded = dirs.find(|dir| self.at(dir).has("package.json"));
+        embedded.or_else(|| {
+            let package = root.json("package.json")?;
+            let lists = ["dependencies", "devDependencies"].map(|list| package.get(list));
+            let mut names = lists.into_iter().flatten().flat_map(Value::members);
+            let is_missing = |path: &String| {
+                let tree = root.project.tree;
+                !path.contains('*') && !tree.has(path) && !tree.has_dir(path)
+            };
+            let bundles = names.any(|(name, _)| BUNDLERS.contains(&name));
+            (bundles || program.embeds.iter().any(is_missing)).then_some(root.dir)
+        })
     }
 }
 
@@ -345,6 +362,13 @@ const CONFIG_FILES: &[&str] = &[
     "config/config.toml",
 ];
 const CONFIG_KEYS: &[&str] = &["httpport", "http.port", "port:", "port =", "addr:"];
+
+/// Packages that make files for a browser.
+const BUNDLERS: &[&str] = &[
+    "@angular/cli", "@parcel/core", "@rspack/core", "@tailwindcss/cli", "@vue/cli-service",
+    "astro", "browserify", "esbuild", "grunt", "gulp", "laravel-mix", "next", "nuxt", "parcel",
+    "postcss-cli", "react-scripts", "rollup", "sass", "svelte", "tailwindcss", "vite", "webpack",
+];
 
 /// Names of programs that are run by hand.
 const HELPERS: &[&str] = &[

@@ -15,10 +15,10 @@ pub(super) struct ModFile {
     pub(super) toolchain: Option<Pin>,
     /// Direct requirements: module path and line.
     pub(super) requires: Vec<(String, usize)>,
+    /// Indirect requirements: module path and line.
+    pub(super) indirect: Vec<(String, usize)>,
     /// Folders that `replace` or `use` name, as written.
     pub(super) folders: Vec<String>,
-    /// Whether anything is required, indirect ones too.
-    pub(super) has_requirements: bool,
 }
 
 impl ModFile {
@@ -51,10 +51,8 @@ impl ModFile {
                 self.toolchain = version.and_then(|v| pin(v, "the toolchain directive"));
             }
             ["require", path, _, ..] => {
-                self.has_requirements = true;
-                if !is_indirect {
-                    self.requires.push(((*path).to_owned(), line));
-                }
+                let list = if is_indirect { &mut self.indirect } else { &mut self.requires };
+                list.push(((*path).to_owned(), line));
             }
             ["use", folder] => self.folders.push(folder.trim_matches('"').to_owned()),
             ["replace", .., "=>", target] if target.starts_with('.') => {
@@ -82,15 +80,31 @@ impl ModFile {
 
     /// The line of a direct requirement of `module`, or of one of its major versions (`…/v4`).
     pub(super) fn requires(&self, module: &str) -> Option<Evidence> {
-        let fits = |path: &str| {
-            let rest = path.strip_prefix(module);
-            rest.is_some_and(|rest| {
-                rest.is_empty() || rest.strip_prefix("/v").is_some_and(is_number)
-            })
-        };
-        let (_, line) = self.requires.iter().find(|(path, _)| fits(path))?;
+        let (_, line) = self.requires.iter().find(|(path, _)| is_module(path, module))?;
         Some(Evidence::line(&self.path, Some(*line)))
     }
+
+    /// The same of any requirement.
+    pub(super) fn needs(&self, module: &str) -> Option<Evidence> {
+        let (_, line) = self.all().find(|(path, _)| is_module(path, module))?;
+        Some(Evidence::line(&self.path, Some(*line)))
+    }
+
+    /// Whether the path of a requirement holds a text.
+    pub(super) fn mentions(&self, part: &str) -> bool {
+        self.all().any(|(path, _)| path.contains(part))
+    }
+
+    /// All requirements.
+    pub(super) fn all(&self) -> impl Iterator<Item = &(String, usize)> {
+        self.requires.iter().chain(&self.indirect)
+    }
+}
+
+/// Whether a path is that of a module, or of one of its major versions.
+fn is_module(path: &str, module: &str) -> bool {
+    let is_major = |rest: &str| rest.strip_prefix("/v").is_some_and(is_number);
+    path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || is_major(rest))
 }
 
 /// Major and minor of a Go version: `1.22`, `1.22.3`, `1.21rc2`; `None` when it is none.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{embed::embeds, language::STATIC, module::ModFile};
+use super::{embed::embeds, module::ModFile};
 use crate::detect::prelude::*;
 
 /// The head of a Go file: what stands before the first declaration.
@@ -152,11 +152,6 @@ impl Program {
         let is_it = |part: &str| part.split('.').next() == Some(name);
         let mut foreign = self.imports.iter().filter(|import| import.contains('.'));
         foreign.any(|import| import.split('/').skip(1).any(is_it))
-    }
-
-    /// Whether it calls something that serves HTTP, gRPC or TCP.
-    pub(super) fn serves(&self) -> bool {
-        STATIC.listens.iter().any(|call| self.has(call))
     }
 
     /// Whether one of its files holds a text.

@@ -48,18 +48,16 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     if !facts.takes.is_empty() {
         facts.weight = facts.weight.max(Weight::Starts);
     }
-    if let Some(known) = known {
-        let files = at.sources(&["clj", "cljc", "edn"], &|_| false);
-        let default = (known.framework.port, Fixed::FrameworkDefault.into());
-        let is_told = source::mention(&files, "(env :port").is_some();
-        let port = source::port(&files, LISTENS, Some(default));
-        facts.port(port.map(|port| Port { is_told: port.is_told || is_told, ..port }));
-    }
+    let files = at.sources(&["clj", "cljc", "edn"], &|_| false);
+    let default = known.map(|known| (known.framework.port, Fixed::FrameworkDefault.into()));
+    let is_told = source::mention(&files, "(env :port").is_some();
+    let port = source::port(&files, LISTENS, default);
+    facts.port(port.map(|port| Port { is_told: port.is_told || is_told, ..port }));
     Some(facts)
 }
 
 fn install(facts: &mut Facts, manifest: &Text, command: &str) {
-    let step = Step::new(Kind::Install, &facts.dir, command);
+    let step = launch::ahead(&facts.dir, command);
     facts.install(vec![manifest.path.clone()], [step]);
 }
 

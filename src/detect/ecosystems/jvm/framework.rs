@@ -104,17 +104,23 @@ const SERVER: Settings = Settings { port: &["server.port"], ..COMMON };
 const SPRING: Settings = Settings {
     prefix: "server.servlet.context-path",
     health: ("spring-boot-starter-actuator", "/actuator/health"),
+    base: "management.endpoints.web.base-path",
+    apart: "management.server.port",
     ..SERVER
 };
 const QUARKUS: Settings = Settings {
     port: &["quarkus.http.port"],
     prefix: "quarkus.http.root-path",
     health: ("quarkus-smallrye-health", "/q/health"),
+    base: "quarkus.http.non-application-root-path",
+    apart: "quarkus.management.enabled",
 };
 const MICRONAUT: Settings = Settings {
     port: &["micronaut.server.port"],
     prefix: "micronaut.server.context-path",
     health: ("micronaut-management", "/health"),
+    base: "",
+    apart: "endpoints.all.port",
 };
 
 /// Parts of names of dependencies that bring Spring Boot a web server.
@@ -141,6 +147,10 @@ pub(super) struct Settings {
     pub(super) prefix: &'static str,
     /// Part of the name of the dependency that brings a path for its health, and that path; empty: there is none.
     pub(super) health: (&'static str, &'static str),
+    /// Key of the path that stands before that of its health, in place of its first part; empty: it has none.
+    pub(super) base: &'static str,
+    /// Key of a port that the health has for itself, or of whether it has one; empty: it has none.
+    pub(super) apart: &'static str,
 }
 
 /// Settings of any other framework, and of Play.
@@ -148,6 +158,8 @@ pub(super) const COMMON: Settings = Settings {
     port: &["ktor.deployment.port", "server.port", "http.port", "play.server.http.port"],
     prefix: "",
     health: ("", ""),
+    base: "",
+    apart: "",
 };
 
 /// Folders, names and extensions of files with settings, those of production first.
@@ -166,6 +178,43 @@ pub(super) fn prefix(at: Folder<'_>, key: &str) -> String {
     let path = found.map(|(path, _)| path.trim_end_matches('/').to_owned());
     let fits = |path: &String| path.starts_with('/') && source::is_plain_path(path);
     path.filter(fits).unwrap_or_default()
+}
+
+/// The port that sources set at one of the keys: `Map.of("server.port", 9000)`, `"server.port=9000"`, and by a call of
+/// what configures the server.
+pub(super) fn in_sources(files: &[Rc<Text>], keys: &[&str]) -> Option<(u16, Evidence)> {
+    let marks: Vec<String> =
+        keys.iter().flat_map(|key| [format!("\"{key}\""), format!("\"{key}=")]).collect();
+    files.iter().find_map(|file| {
+        let configures = CONFIGURERS.iter().any(|name| file.text.contains(name));
+        file.lines().find_map(|(at, line)| {
+            let behind = marks.iter().find_map(|mark| Some(&line[line.find(mark)?..]));
+            let called = || configures.then(|| Some(&line[line.find(".setPort(")?..]))?;
+            let port = source::own_number(behind.or_else(called)?)?;
+            (!source::is_comment(line)).then(|| (port, Evidence::line(&file.path, Some(at))))
+        })
+    })
+}
+
+/// Types that configure the server of Spring.
+const CONFIGURERS: &[&str] = &["WebServerFactory", "ServletContainerFactory"];
+
+/// The path of the health: below the prefix of all paths unless it has a port for itself.
+pub(super) fn health(at: Folder<'_>, settings: Settings, port: u16) -> Option<String> {
+    let value = |key: &str| values(at, &[key]).into_iter().next().filter(|_| !key.is_empty());
+    let is_other = |text: &str| source::number(text).is_some_and(|apart| apart != port);
+    if value(settings.apart).is_some_and(|(text, _)| text == "true" || is_other(&text)) {
+        return None;
+    }
+    let path = settings.health.1;
+    let path = match value(settings.base).map(|(base, _)| base.trim_matches('/').to_owned()) {
+        Some(base) if source::is_plain_path(&base) => {
+            let last = path.rsplit('/').next().unwrap_or_default();
+            if base.is_empty() { format!("/{last}") } else { format!("/{base}/{last}") }
+        }
+        _ => path.to_owned(),
+    };
+    Some(prefix(at, settings.prefix) + &path)
 }
 
 /// The port that values of settings name, and whether they read `PORT`.

@@ -365,9 +365,16 @@ impl<'a> Module<'a> {
             names.filter(|name| takes(name)).map(move |name| at.path(name))
         });
         let folders = LOGIC.iter().chain(&["gradle"]).filter(|name| root.has_dir(name));
-        let files = scripts.chain(folders.map(|name| root.path(name))).collect();
+        let mut files: Vec<String> = scripts.chain(folders.map(|name| root.path(name))).collect();
+        let read = self.build.modules.values().map(|dir| script(self.build.at(dir), SCRIPTS));
+        let read = read.chain([self.build.settings.clone()]);
+        match read.map(|script| script.references(root)).collect::<Option<Vec<_>>>() {
+            Some(referred) => files.extend(referred.into_iter().flatten()),
+            // A script that can't be told: the step sees everything.
+            None => files.clear(),
+        }
         let command = self.gradle(&format!("{} --quiet", self.task("dependencies")));
-        facts.install(files, [Step::new(Kind::Install, root.dir, command)]);
+        facts.install(files, [launch::ahead(root.dir, &command)]);
     }
 
     /// What the scripts say of Java, and what Gradle and Spring Boot can live with.

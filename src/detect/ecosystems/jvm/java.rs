@@ -58,7 +58,7 @@ pub(super) const SBT: Tool =
     ("sbt", TEMURIN, "", &["/root/.sbt", "/root/.ivy2", "/root/.cache/coursier"]);
 pub(super) const LEIN: Tool = ("lein", "clojure:temurin-{v}-lein", "leiningen", &[M2]);
 pub(super) const CLOJURE: Tool =
-    ("none", "clojure:temurin-{v}-tools-deps", "", &[M2, "/root/.gitlibs"]);
+    ("tools.deps", "clojure:temurin-{v}-tools-deps", "", &[M2, "/root/.gitlibs"]);
 
 /// Language of a service, the rule that tells it, and where it is seen.
 pub(super) type KnownLanguage = (&'static str, Fixed, Option<Evidence>);

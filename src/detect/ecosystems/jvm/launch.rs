@@ -67,11 +67,10 @@ impl<'a> Program<'a> {
             facts.env("PLAY_HTTP_PORT", port.to_string());
         }
         let settings = self.framework.as_ref().and_then(|known| known.framework.own);
-        if let Some(Settings { health: (part, path), prefix, .. }) = settings
-            && !path.is_empty()
-            && let Some(place) = self.names.find(part)
+        if let Some(settings) = settings.filter(|settings| !settings.health.1.is_empty())
+            && let Some(place) = self.names.find(settings.health.0)
+            && let Some(path) = framework::health(self.at, settings, port)
         {
-            let path = framework::prefix(self.at, prefix) + path;
             facts.health(path, Fixed::BroughtByDependency, [place]);
         }
     }
@@ -121,11 +120,15 @@ impl<'a> Program<'a> {
             _ => framework::values(self.at, own.unwrap_or(COMMON).port),
         });
         let text = match own {
-            Some(_) => source::Ports::default(),
+            Some(own) => {
+                let number = framework::in_sources(files, own.port);
+                source::Ports { env: None, number }
+            }
             None => source::ports(files, JAVA.listens),
         };
+        let found = set.number.or(text.number);
         let serves = match facts.framework {
-            Some("spring-boot") => set.number.is_some() || self.names.have(SPRING_WEB),
+            Some("spring-boot") => found.is_some() || self.names.have(SPRING_WEB),
             Some(_) => true,
             None => text.env.is_some() || self.sources.mention(SERVERS),
         };
@@ -139,7 +142,6 @@ impl<'a> Program<'a> {
         }
         let default = framework.map_or(8080, |framework| framework.port);
         let is_told = set.env.or(text.env).is_some();
-        let found = set.number.or(text.number);
         Some(Port { is_told, ..Port::of(found, Fixed::SettingsOrText, default) })
     }
 
@@ -197,6 +199,11 @@ impl Layout {
         let line = [&["java"][..], before, &[&own[1], &path], after].concat();
         Some(exec_form(&line.join(" ")))
     }
+}
+
+/// Fetches dependencies before the sources are there; what fails then, for want of a source or else, the build does again.
+pub(super) fn ahead(dir: &str, command: &str) -> Step {
+    Step::new(Kind::Install, dir, format!("{command} || true"))
 }
 
 /// The first jar that a command lists, at a known place.

@@ -6,7 +6,7 @@ use super::{
     framework::Names,
     java::{self, MAVEN, Wanted, major},
     launch::{self, Layout, Program},
-    pom::{Model, Pom, Poms, deep_text},
+    pom::{Model, Poms, deep_text},
     sources::Sources,
 };
 use crate::detect::prelude::*;
@@ -190,7 +190,7 @@ impl<'a> Module<'a> {
 
     /// A command that builds the module and what it needs of the reactor.
     fn maven(&self, goals: &str) -> String {
-        format!("mvn -B -DskipTests{} {goals}", self.selection())
+        format!("{} -DskipTests{} {goals}", self.program(), self.selection())
     }
 
     fn selection(&self) -> String {
@@ -214,30 +214,54 @@ impl<'a> Module<'a> {
         Layout::Jar
     }
 
-    /// The step that downloads what the poms name.
+    /// The step that downloads what the poms name; what it can't fetch, the build does.
     ///
     /// `dependency:go-offline` fails where modules need each other, as nothing of them is there yet. Compiling poms
-    /// without sources fetches the same; a plugin that wants sources may fail, and then the build fetches the rest.
+    /// without sources fetches the same.
     fn dependencies(&self, facts: &mut Facts) {
-        let built = self.model.built_with();
-        let poms = built.iter().flat_map(|model| model.line()).map(Pom::path);
-        let settings = [&self.model.pom.reactor, "."].into_iter().flat_map(|dir| {
-            Folder::new(self.program.at.project, dir).those(&[
-                ".mvn/settings.xml", ".mvn/extensions.xml", ".mvn/maven.config", ".mvn/jvm.config",
-            ])
+        let reactor = self.reactor();
+        let settings = [reactor.dir, "."].into_iter().flat_map(|dir| {
+            let folder = join(dir, ".mvn");
+            let entries = self.program.at.project.tree.entries(&folder);
+            let names = entries.into_iter().flat_map(|entries| &entries.files);
+            names.map(|name| join(&folder, name)).collect::<Vec<_>>()
         });
-        let command = match built.len() {
-            ..=1 => "mvn -B dependency:go-offline".to_owned(),
-            _ => format!("mvn -B{} compile || true", self.selection()),
+        let mut files = self.model.files();
+        files.extend(settings);
+        let command = match self.model.built_with().len() {
+            ..=1 => format!("{} dependency:go-offline", self.program()),
+            _ => format!("{}{} compile", self.program(), self.selection()),
         };
-        let step = Step::new(Kind::Install, &self.model.pom.reactor, command);
-        facts.install(poms.chain(settings).collect(), [step]);
+        if self.has_wrapper() {
+            let wrapper = ["maven-wrapper.jar", "maven-wrapper.properties"];
+            let wrapper = wrapper.map(|name| join(".mvn/wrapper", name));
+            files.extend(reactor.those(&["mvnw", &wrapper[0], &wrapper[1]]));
+            // The image's own value is taken for an argument by the wrapper.
+            facts.build_env("MAVEN_CONFIG", "");
+        }
+        facts.install(files, [launch::ahead(reactor.dir, &command)]);
+    }
+
+    fn reactor(&self) -> Folder<'_> {
+        Folder { dir: &self.model.pom.reactor, ..self.program.at }
+    }
+
+    /// Whether the project brings a Maven of its own, in a script that a shell of Linux reads.
+    fn has_wrapper(&self) -> bool {
+        let at = self.reactor();
+        let script = at.read("mvnw").filter(|script| !script.text.contains('\r'));
+        script.is_some() && at.has(".mvn/wrapper/maven-wrapper.properties")
+    }
+
+    /// How Maven is called.
+    fn program(&self) -> &'static str {
+        if self.has_wrapper() { "chmod +x mvnw && ./mvnw -B" } else { "mvn -B" }
     }
 
     /// What the pom says of Java.
     fn wanted(&self) -> Wanted {
         let model = self.model;
-        let pin = |version, rule: &str, line| Pin::new(version, rule, model.pom.path(), line);
+        let pin = |version, rule: &str, line| Pin::new(version, rule, &model.pom.path, line);
         let toolchains =
             model.managed("maven-toolchains-plugin").into_iter().filter_map(|plugin| {
                 let version = deep_text(plugin, "version").filter(|text| major(text).is_some())?;

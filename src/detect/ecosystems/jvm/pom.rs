@@ -7,10 +7,14 @@ use crate::{detect::prelude::*, manifest::Element};
 /// One pom of the tree.
 pub(super) struct Pom {
     pub(super) dir: String,
+    /// Its file, which a parent may call as it likes.
+    pub(super) path: String,
     /// The whole of it.
     pub(super) project: Element,
     /// Folders of the modules it builds.
     pub(super) modules: Vec<String>,
+    /// Poms of the modules of any profile.
+    profiled: Vec<String>,
     /// Folder from which Maven builds it: that of the topmost pom whose modules lead to it.
     pub(super) reactor: String,
 }
@@ -20,6 +24,8 @@ pub(super) struct Poms<'p> {
     project: &'p Project<'p>,
     /// By folder.
     all: BTreeMap<String, Pom>,
+    /// Parents with another name than `pom.xml`, by path.
+    parents: BTreeMap<String, Pom>,
     /// Artifact id → folders.
     artifacts: BTreeMap<String, Vec<String>>,
 }
@@ -45,29 +51,66 @@ const DEPTH_MAX: usize = 5;
 const TEXT_BYTES_MAX: usize = 4096;
 
 impl Pom {
-    fn read(project: &Project<'_>, dir: &str) -> Option<Self> {
-        let root = project.tree.xml(&join(dir, "pom.xml")).filter(|root| root.name == "project")?;
+    fn read(project: &Project<'_>, path: &str) -> Option<Self> {
+        let (path, dir) = (path.to_owned(), parent(path));
+        let root = project.tree.xml(&path).filter(|root| root.name == "project")?;
         let active = root.all(PROFILES).filter(|profile| is_default(profile));
         let named = [&root].into_iter().chain(active).flat_map(|part| part.all(MODULES));
         let dirs = named.map(|module| module.text.trim_end_matches("pom.xml"));
         let modules = dirs.filter_map(|module| resolve(dir, module)).collect();
-        Some(Self { dir: dir.to_owned(), project: root, modules, reactor: String::new() })
+        let profiles = root.all(PROFILES).flat_map(|profile| profile.all(MODULES));
+        let profiled = profiles.filter_map(|module| {
+            let path = resolve(dir, &module.text)?;
+            Some(if project.tree.has(&path) { path } else { join(&path, "pom.xml") })
+        });
+        let profiled = profiled.filter(|path| project.tree.has(path)).collect();
+        let (dir, reactor) = (dir.to_owned(), String::new());
+        Some(Self { dir, path, project: root, modules, profiled, reactor })
     }
 
     /// A place in it.
     pub(super) fn place(&self, line: Option<usize>) -> Evidence {
-        Evidence::line(self.path(), line)
+        Evidence::line(&self.path, line)
     }
 
-    pub(super) fn path(&self) -> String {
-        join(&self.dir, "pom.xml")
+    /// The path that its `relativePath` names, without it `../pom.xml`; empty where there is none to look at.
+    fn parent_path(&self) -> Option<String> {
+        let wanted = self.project.child("parent")?;
+        let path = wanted.child("relativePath").map_or("../pom.xml", |path| path.text.as_str());
+        resolve(&self.dir, path).filter(|_| !path.is_empty())
+    }
+
+    /// Paths of files and folders of the tree that it refers to: jars, repositories, files that plugins read.
+    fn references(&self, project: &Project<'_>) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut pending = vec![&self.project];
+        while let Some(element) = pending.pop() {
+            pending.extend(&element.children);
+            let text = element.text.trim();
+            let path = text.strip_prefix("file:").map(|path| path.trim_start_matches("//"));
+            let path = path.unwrap_or(text);
+            let own = BASES.iter().find_map(|base| path.trim_start_matches('/').strip_prefix(base));
+            let is_named = element.name == "systemPath" || path.len() < text.len();
+            let path = own.or_else(|| is_named.then_some(path));
+            let path = path.and_then(|path| resolve(&self.dir, path.trim_start_matches('/')));
+            let is_repository = element.name == "url";
+            found.extend(path.filter(|path| {
+                project.tree.has(path) || is_repository && project.tree.has_dir(path)
+            }));
+        }
+        found
     }
 }
+
+/// What stands for the folder of a pom.
+const BASES: &[&str] =
+    &["${project.basedir}", "${basedir}", "${maven.multiModuleProjectDirectory}", "${pom.basedir}"];
 
 impl<'p> Poms<'p> {
     /// Reads every `pom.xml`.
     pub(super) fn read(project: &'p Project<'p>) -> Self {
-        let all = project.tree.dirs().filter_map(|(dir, _)| Pom::read(project, dir));
+        let paths = project.tree.dirs().map(|(dir, _)| join(dir, "pom.xml"));
+        let all = paths.filter_map(|path| Pom::read(project, &path));
         let mut all: BTreeMap<String, Pom> = all.map(|pom| (pom.dir.clone(), pom)).collect();
         let mut aggregators = BTreeMap::new();
         let mut artifacts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -86,19 +129,32 @@ impl<'p> Poms<'p> {
             }
             pom.reactor = root.clone();
         }
-        Self { project, all, artifacts }
+        let mut parents: BTreeMap<String, Pom> = BTreeMap::new();
+        let mut wanted: Vec<String> = all.values().filter_map(Pom::parent_path).collect();
+        while let Some(path) = wanted.pop() {
+            let is_other = file_name(&path) != "pom.xml" && !parents.contains_key(&path);
+            if let Some(pom) = is_other.then(|| Pom::read(project, &path)).flatten() {
+                wanted.extend(pom.parent_path());
+                parents.insert(path, pom);
+            }
+        }
+        Self { project, all, parents, artifacts }
     }
 
     pub(super) fn models(&self) -> impl Iterator<Item = Model<'_>> {
         self.all.values().map(|pom| Model { poms: self, pom, depth: 0 })
     }
 
-    /// The parent of a pom in the tree: what `relativePath` names (`../pom.xml` without it), if it is the one that is meant.
+    /// The pom at a path, or in a folder of that path.
+    fn at(&self, path: &str) -> Option<&Pom> {
+        let dir = if file_name(path) == "pom.xml" { parent(path) } else { path };
+        self.parents.get(path).or_else(|| self.all.get(dir))
+    }
+
+    /// The parent of a pom in the tree, if it is the one that is meant.
     fn parent(&self, pom: &Pom) -> Option<&Pom> {
         let wanted = pom.project.child("parent")?;
-        let path = wanted.child("relativePath").map_or("../pom.xml", |path| path.text.as_str());
-        let dir = resolve(&pom.dir, path.strip_suffix("pom.xml").unwrap_or(path))?;
-        let found = self.all.get(&dir).filter(|_| !path.is_empty())?;
+        let found = self.at(&pom.parent_path()?)?;
         (found.project.text_at(&["artifactId"]) == wanted.text_at(&["artifactId"])).then_some(found)
     }
 }
@@ -121,12 +177,30 @@ impl<'p> Model<'p> {
         dirs.iter().filter_map(|dir| Some(Self { pom: pom(dir)?, ..self })).collect()
     }
 
+    /// The files that Maven must see to build it: poms with their parents, those of all profiles' modules, and what they
+    /// refer to.
+    pub(super) fn files(self) -> Vec<String> {
+        let built = self.built_with();
+        let known = built.iter().flat_map(|model| model.line().into_iter().map(|pom| &pom.path));
+        let pom = |path: &str| self.poms.at(path);
+        let mut paths = compiled::reach(known.cloned().collect(), |path| {
+            let named = pom(path).map(|pom| pom.profiled.iter().cloned().chain(pom.parent_path()));
+            named.into_iter().flatten().collect()
+        });
+        paths.retain(|path| pom(path).is_some());
+        let referred = paths.iter().filter_map(|path| pom(path));
+        let referred: Vec<String> =
+            referred.flat_map(|pom| pom.references(self.poms.project)).collect();
+        paths.extend(referred);
+        paths
+    }
+
     /// Its pom and all that that inherits from, the nearest first.
     pub(super) fn line(self) -> Vec<&'p Pom> {
         let mut line = vec![self.pom];
         while line.len() < ANCESTORS_MAX
             && let Some(parent) = line.last().and_then(|pom| self.poms.parent(pom))
-            && line.iter().all(|known| known.dir != parent.dir)
+            && line.iter().all(|known| known.path != parent.path)
         {
             line.push(parent);
         }

@@ -125,7 +125,7 @@ impl<'a> Sbt<'a> {
             "curl -fsSL https://github.com/sbt/sbt/releases/download/v{LAUNCHER}/sbt-{LAUNCHER}.tgz | tar -xz -C /usr/local --strip-components=1"
         );
         let launcher = Step::new(Kind::Setup, ".", launcher);
-        facts.install(files, [launcher, Step::new(Kind::Install, root.dir, "sbt -batch update")]);
+        facts.install(files, [launcher, launch::ahead(root.dir, "sbt -batch update")]);
         facts
     }
 

@@ -61,6 +61,41 @@ impl Script {
         self
     }
 
+    /// Paths of the tree that it reads: scripts that it applies, files and folders that it names; `None` where it applies
+    /// one by a path that is worked out.
+    pub(super) fn references(&self, root: Folder<'_>) -> Option<Vec<String>> {
+        let tree = root.project.tree;
+        let mut found = Vec::new();
+        for (line, seen) in &self.lines {
+            let named = all_quoted(line).filter_map(|text| {
+                let text = text.trim_start_matches("file:");
+                let text = ROOTS.iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text);
+                let bases = [parent(&seen.file), root.dir];
+                let paths = bases.into_iter().filter_map(|base| resolve(base, text));
+                let is_folder = FOLDERS.iter().any(|call| line.contains(call));
+                paths
+                    .filter(|path| *path != ".")
+                    .find(|path| tree.has(path) || is_folder && tree.has_dir(path))
+            });
+            let before = found.len();
+            found.extend(named);
+            let applies = line.contains("apply from") || line.contains("apply(from");
+            if applies && found.len() == before && !line.contains("://") {
+                return None;
+            }
+        }
+        // A script that is applied may apply others.
+        let applied =
+            found.iter().filter(|path| path.ends_with(".gradle") || path.ends_with(".kts"));
+        let own = |path: &&String| self.lines.iter().all(|(_, seen)| seen.file != **path);
+        let others: Vec<String> = applied.filter(own).cloned().collect();
+        if !others.is_empty() {
+            let others = Self::all(root.project, others);
+            found.extend(others.references(root)?);
+        }
+        Some(found)
+    }
+
     /// Whether one of the texts stands in it.
     pub(super) fn mentions(&self, needles: &[&str]) -> bool {
         self.lines.iter().any(|(line, _)| needles.iter().any(|needle| line.contains(needle)))
@@ -190,6 +225,14 @@ impl Script {
         pairs.map(|(path, dir)| (path.trim_matches(':').to_owned(), dir.to_owned())).collect()
     }
 }
+
+/// What stands for the root of a build or the folder of a script.
+const ROOTS: &[&str] = &[
+    "$rootDir/", "${rootDir}/", "$projectDir/", "${projectDir}/", "$rootProject.projectDir/",
+    "${rootProject.projectDir}/", "${rootProject.rootDir}/", "$rootProject.rootDir/",
+];
+/// Calls that take folders.
+const FOLDERS: &[&str] = &["includeBuild", "fileTree", "dirs", "url", "from(files("];
 
 /// The plugin that a part of a `plugins` block names: `id 'x'`, `kotlin("jvm")`, `alias(libs.plugins.x)`, `java`.
 fn plugin(part: &str, catalog: &Catalog) -> Option<String> {

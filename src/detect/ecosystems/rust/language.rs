@@ -14,6 +14,7 @@ const ROW: Language = Language {
     default: "1.95",
     version_files: &[".rust-version", "rust-version.txt"],
     version_tools: &["rust"],
+    sources: &["rs"],
     listens: &[
         "TcpListener::bind", "Server::bind", "HttpServer::new", ".bind(", "SocketAddr::from(",
         "TcpAcceptor::new", ".listen(", "warp::serve", "Server::builder()", "Server::new(",

@@ -167,13 +167,18 @@ impl<'a> Program<'a> {
             build(&mut facts, packages, package, self.name);
         }
         let path = PROGRAM.in_home(self.name);
-        let (command, why) = match self.own.start {
+        let (mut command, why) = match self.own.start {
             Some((command, why)) => (vec![path.as_str(), command], why),
             None => (vec![path.as_str()], Fixed::BuiltProgram),
         };
+        let serves = self.known.is_some() || is_open(&self.files);
+        let given =
+            (!self.files.iter().any(|file| file.text.contains("Subcommand"))).then_some(&[][..]);
+        let more = serves.then(|| facts.leave_loopback(&self.files, given)).unwrap_or_default();
+        command.extend(more.iter().map(String::as_str));
         let place = package.programs.get(self.name).filter(|_| command.len() == 1);
         facts.start(command, why, place.map(Evidence::file));
-        match self.known.is_some() || is_open(&self.files) {
+        match serves {
             true => self.serve(&mut facts),
             false => facts.port(source::port(&self.files, &[], None)),
         }
@@ -245,9 +250,18 @@ impl<'a> Program<'a> {
         let root = self.package.root;
         // Cargo reads the manifests of all members, whichever is built, and of all that they depend on.
         let members = self.packages.members(root.dir);
-        let all: Vec<_> = members.flat_map(|member| self.packages.closure(member)).collect();
+        let mut all: Vec<_> = members.flat_map(|member| self.packages.closure(member)).collect();
+        let mut patched = self.packages.patches(root);
+        patched.retain(|dir| match self.packages.all.get(dir.as_str()) {
+            Some(package) => {
+                all.extend(self.packages.closure(package));
+                false
+            }
+            None => true,
+        });
         let own = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", ".cargo/config"];
         let mut files = root.those(&own);
+        files.extend(sources(root).into_iter().chain(patched));
         files.extend(toolchains(self.package.at).into_iter().map(|pin| pin.evidence.file));
         files.extend(all.iter().map(|member| member.place(None).file));
         let targets: BTreeSet<&str> =
@@ -277,10 +291,22 @@ impl<'a> Program<'a> {
             facts.env(name, value.replace("{port}", &port.number.to_string()));
         }
         facts.port(Some(Port { is_told: ports.env.is_some(), ..port }));
-        if let Some(place) = source::loopback(&self.files, PROGRAM.listens) {
-            facts.decide(What::Port, "127.0.0.1", Fixed::LoopbackAlone, [place]);
-        }
     }
+}
+
+/// Folders of the tree that the settings of Cargo take crates from: vendored ones, local registries, overrides.
+fn sources(root: Folder<'_>) -> Vec<String> {
+    let configs =
+        [".cargo/config.toml", ".cargo/config"].into_iter().filter_map(|name| root.toml(name));
+    let named = configs.flat_map(|config| {
+        let sources = config.get("source").into_iter().flat_map(Value::members);
+        let keys = ["directory", "local-registry"];
+        let folders = sources
+            .flat_map(|(_, source)| keys.map(|key| source.str_at(&[key]).map(str::to_owned)));
+        let overrides = config.get("paths").into_iter().flat_map(Value::texts).map(str::to_owned);
+        folders.flatten().chain(overrides).collect::<Vec<_>>()
+    });
+    named.filter_map(|path| resolve(root.dir, &path)).filter(|path| path != ".").collect()
 }
 
 /// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`.

@@ -77,6 +77,16 @@ impl<'a> Packages<'a> {
         self.all.values().filter(move |package| package.root.dir == root)
     }
 
+    /// Folders that take the place of crates in all packages of a workspace.
+    pub(super) fn patches(&self, root: Folder<'_>) -> Vec<String> {
+        let own = || Some(&self.all.get(root.dir)?.manifest);
+        let manifest = self.workspaces.get(root.dir).or_else(own);
+        let registries =
+            manifest.and_then(|it| it.get("patch")).into_iter().flat_map(Value::members);
+        let crates = registries.flat_map(|(_, crates)| crates.members());
+        crates.filter_map(|(_, it)| resolve(root.dir, it.str_at(&["path"])?)).collect()
+    }
+
     /// A package and all of the tree that it depends on.
     pub(super) fn closure(&self, package: &Package<'_>) -> Vec<&Package<'a>> {
         let reached = compiled::reach(vec![package.at.dir.to_owned()], |dir| {
