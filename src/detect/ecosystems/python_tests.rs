@@ -304,3 +304,16 @@ fn a_step_of_dependencies_sees_the_archives_that_it_installs() {
     ];
     assert_eq!(layer(&files), ["pyproject.toml", "uv.lock", "vendor/x-1-py3-none-any.whl"]);
 }
+
+#[test]
+fn a_program_that_drives_a_browser_has_one() {
+    let page = "from playwright.sync_api import sync_playwright\nprint(p.firefox.launch())\n";
+    let found = only(&[("requirements.txt", "playwright\n"), ("main.py", page)]);
+    assert_eq!(found.spec.build.commands, ["playwright install firefox"]);
+    assert_eq!(found.spec.runtime.env["PLAYWRIGHT_BROWSERS_PATH"], "/opt/browsers");
+    assert!(packages(&found).contains(&"libnss3"));
+    assert!(found.spec.runtime.copy.iter().any(|copy| copy.to == "/opt/browsers"));
+    let tests =
+        [("requirements.txt", "playwright\n"), ("tests/ui.py", page), ("main.py", "print(1)\n")];
+    assert!(packages(&only(&tests)).is_empty());
+}

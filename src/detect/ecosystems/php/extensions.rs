@@ -168,8 +168,7 @@ const OF_WOLFI: &[&str] = &[
     "gd", "gettext", "gmp", "iconv", "igbinary", "imagick", "intl", "ldap", "mbstring",
     "memcached", "mysqli", "mysqlnd", "odbc", "opcache", "openssl", "pcntl", "pdo", "pdo_mysql",
     "pdo_pgsql", "pdo_sqlite", "pgsql", "phar", "posix", "redis", "simplexml", "soap", "sockets",
-    "sodium", "swoole", "sysvsem", "sysvshm", "tidy", "xml", "xmlreader", "xmlwriter", "xsl",
-    "zip",
+    "sodium", "swoole", "xml", "xmlreader", "xmlwriter", "xsl", "zip",
 ];
 
 /// The package of Debian that has an extension; many are part of `php-cli`.

@@ -108,6 +108,9 @@ const STATIC: &[&str] = &[
 
 /// Makes what has to be there before the first start; `served` are the settings of the server where `manage.py` has others.
 fn manage_files(c: &mut Candidate<'_>, root: &str, settings: &Settings, served: Option<&str>) {
+    if settings.says("django.contrib.gis") {
+        c.facts.packages(&[], &["gdal-bin", "libgeos-c1v5", "libproj25"]);
+    }
     let missing = settings.missing_folders(c.at.project, root);
     if !missing.is_empty() {
         let list: Vec<String> = missing.iter().map(|folder| quote(folder)).collect();

@@ -102,6 +102,7 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
         }
     }
     migrate::first(&mut c);
+    system::browsers(&mut c);
     c.facts.tool = manager.map_or("none", |manager| manager.id);
     c.facts.decisions.push(decision);
     let built = manager.map(|manager| manager::install(&mut c, manager, version));

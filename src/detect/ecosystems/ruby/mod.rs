@@ -15,17 +15,28 @@ static NEEDS: &[Library] = &[
     library("charlock_holmes", &["libicu-dev"], &["libicu72"]),
     library("curb", &["libcurl4-openssl-dev"], &["libcurl4"])
         .wolfi(&["curl-dev"], &["libcurl-openssl4"]),
+    library("ferrum", &[], &["chromium"]),
+    library("idn-ruby", &["libidn-dev"], &["libidn12"]),
     library("image_processing", &[], &["libvips42"]).wolfi(&[], &["libvips"]),
     library("mini_magick", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
     library("mysql2", &["default-libmysqlclient-dev"], &["libmariadb3"])
         .wolfi(&["mariadb-connector-c-dev"], &["mariadb-connector-c"]),
+    library("pdfkit", &[], &["wkhtmltopdf"]),
     library("pg", &["libpq-dev"], &["libpq5"]).wolfi(&["postgresql-dev"], &["libpq"]),
+    library("rbnacl", &[], &["libsodium23"]),
+    library("rgeo", &["libgeos-dev"], &["libgeos-c1v5"]),
     library("rmagick", &["libmagickwand-dev"], &["imagemagick"])
         .wolfi(&["imagemagick-dev", "pkgconf"], &["imagemagick"]),
+    library("rtesseract", &[], &["tesseract-ocr"]),
+    library("ruby-filemagic", &["libmagic-dev"], &["libmagic1"]),
+    library("ruby-graphviz", &[], &["graphviz"]),
+    library("ruby-ldap", &["libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0", "libsasl2-2"]),
+    library("ruby-odbc", &["unixodbc-dev"], &["unixodbc"]),
     library("ruby-vips", &[], &["libvips42"]).wolfi(&[], &["libvips"]),
     library("sqlite3", &["libsqlite3-dev"], &["libsqlite3-0"])
         .wolfi(&["sqlite-dev"], &["sqlite-libs"]),
     library("streamio-ffmpeg", &[], &["ffmpeg"]),
+    library("tiny_tds", &["freetds-dev"], &["libsybdb5"]),
 ];
 
 /// What becomes of a framework that is no application of Rack like the others.
