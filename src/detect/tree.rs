@@ -304,12 +304,13 @@ impl Tree {
         self.has(path) || self.has_dir(path) || is_hidden() && is_on_disk()
     }
 
-    /// Whether a long file has such a line; it is read piece by piece and not kept.
-    pub fn any_line(&self, path: &str, is_it: impl Fn(&str) -> bool) -> bool {
+    /// Gives every line of a long file, which is read piece by piece and not kept.
+    pub fn each_line(&self, path: &str, mut take: impl FnMut(&str)) {
         let file = self.has(path).then(|| File::open(self.root.join(path)).ok()).flatten();
-        let Some(file) = file else { return false };
-        let mut lines = BufReader::new(file.take(FILE_BYTES_MAX)).split(b'\n');
-        lines.any(|line| line.is_ok_and(|line| str::from_utf8(&line).is_ok_and(&is_it)))
+        let lines = file.map(|file| BufReader::new(file.take(FILE_BYTES_MAX)).split(b'\n'));
+        for line in lines.into_iter().flatten().map_while(Result::ok) {
+            take(String::from_utf8_lossy(&line).trim_end_matches('\r'));
+        }
     }
 
     /// Whether a folder was searched.

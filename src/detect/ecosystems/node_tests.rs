@@ -327,3 +327,202 @@ fn browsers_are_there_for_what_drives_one_when_it_runs() {
         check("devDependencies", name, false);
     }
 }
+
+fn reason(service: &Service) -> String {
+    let is_start = |d: &&crate::detect::Decision| d.what == crate::detect::What::StartCommand;
+    service.decisions.iter().find(is_start).map(|d| d.rule.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn what_listens_nowhere_is_not_started_and_why_is_told() {
+    let check = |manifest: &str, file: (&str, &str), expected: &str| {
+        let found = only(&[("package.json", manifest), file]);
+        assert!(found.spec.runtime.command.is_empty(), "{manifest}");
+        assert!(reason(&found).contains(expected), "{manifest}: {}", reason(&found));
+    };
+    let exports = "exports an application";
+    let depends = |name: &str| {
+        format!(
+            "{{\"scripts\": {{\"start\": \"node app.js\"}}, \"dependencies\": {{\"{name}\": \"1\"}}}}"
+        )
+    };
+    let file = |text| ("app.js", text);
+    check(
+        &depends("express"),
+        file("const e = require('express')\nmodule.exports = e()\n"),
+        exports,
+    );
+    check(
+        &depends("hono"),
+        file("import { Hono } from 'hono'\nexport default new Hono()\n"),
+        exports,
+    );
+    check(
+        &depends("koa"),
+        file("const K = require('koa')\nmodule.exports = new K().callback()\n"),
+        exports,
+    );
+    check(
+        &depends("h3"),
+        file("import { createApp } from \"h3\"\nexport const app = createApp()\n"),
+        exports,
+    );
+    let cloud = "functions that a cloud calls";
+    check(
+        r#"{"main": "index.js", "scripts": {"start": "npm run s", "s": "firebase functions:shell"}, "dependencies": {"firebase-functions": "4"}}"#,
+        ("index.js", "exports.a = 1\n"),
+        cloud,
+    );
+    check(
+        r#"{"scripts": {"start": "func start"}, "dependencies": {"@azure/functions": "4"}}"#,
+        ("f.js", ""),
+        cloud,
+    );
+    check(
+        r#"{"scripts": {"start": "serverless offline"}, "devDependencies": {"serverless": "3"}}"#,
+        ("handler.js", "module.exports.main = 1\n"),
+        cloud,
+    );
+    check(&depends("express"), ("other.txt", ""), "names a file that is not there");
+    let published = r#"{"main": "app.js", "files": ["app.js"], "scripts": {"start": "node app.js"}, "devDependencies": {"express": "4"}}"#;
+    check(published, file("require('express')().listen(3000)\n"), "a library");
+}
+
+#[test]
+fn a_start_file_that_nothing_makes_gives_way_to_one_that_is_there() {
+    let check = |members: &str, expected: &str| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node dist/app.js\"{members}}}, \"dependencies\": {{\"express\": \"4\"}}}}"
+        );
+        let found = only(&[("package.json", &manifest), SERVER]);
+        assert_eq!(found.spec.runtime.command.join(" "), expected, "{members}");
+    };
+    check("", "node server.js");
+    check(", \"build\": \"esbuild app.ts\"", "node dist/app.js");
+}
+
+#[test]
+fn servers_of_today_and_sites_of_yesterday_are_known() {
+    let check = |name: &str, scripts: &str, files: &[(&str, &str)], expected: (&str, &str)| {
+        let manifest = format!(
+            "{{\"private\": true, \"scripts\": {scripts}, \"devDependencies\": {{\"{name}\": \"1\"}}}}"
+        );
+        let found = only(&[&[("package.json", manifest.as_str())], files].concat());
+        let from = found
+            .spec
+            .runtime
+            .copy
+            .first()
+            .map_or("", |copy| copy.from.trim_start_matches("/build/"));
+        let command = found.spec.runtime.command.join(" ");
+        let what = if command.starts_with("caddy") { from } else { &command };
+        assert_eq!((found.spec.metadata.framework.as_deref().unwrap_or_default(), what), expected);
+    };
+    check(
+        "nitropack",
+        r#"{"build": "nitropack build", "preview": "node .output/server/index.mjs"}"#,
+        &[],
+        ("nitro", "node .output/server/index.mjs"),
+    );
+    check(
+        "mastra",
+        r#"{"build": "mastra build", "dev": "mastra dev"}"#,
+        &[],
+        ("mastra", "node .mastra/output/index.mjs"),
+    );
+    check(
+        "xmcp",
+        r#"{"build": "xmcp build", "start": "node dist/http.js"}"#,
+        &[],
+        ("xmcp", "node dist/http.js"),
+    );
+    check(
+        "sanity",
+        r#"{"start": "sanity start", "build": "sanity build"}"#,
+        &[],
+        ("sanity", "dist"),
+    );
+    let builds = ("polymer.json", r#"{"builds": [{"name": "es6"}]}"#);
+    check(
+        "polymer-cli",
+        r#"{"start": "polymer serve", "build": "polymer build"}"#,
+        &[builds],
+        ("polymer", "build/es6"),
+    );
+    let config = ("brunch-config.js", "module.exports = { paths: { public: 'out' } }");
+    check(
+        "brunch",
+        r#"{"start": "brunch watch --server", "build": "brunch build"}"#,
+        &[config],
+        ("brunch", "out"),
+    );
+}
+
+#[test]
+fn manifests_of_pnpm_in_other_formats_are_read() {
+    let check = |file: (&str, &str)| {
+        let found = only(&[file, ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n"), SERVER]);
+        let (framework, tool) = (found.spec.metadata.framework, found.spec.metadata.build_system);
+        assert_eq!((framework.as_deref(), tool.as_deref()), (Some("express"), Some("pnpm")));
+    };
+    check((
+        "package.json5",
+        "// shop\n{\n  name: 'x',\n  scripts: {start: 'node server.js'},\n  dependencies: {express: '4',},\n}\n",
+    ));
+    check((
+        "package.yaml",
+        "name: x\nscripts:\n  start: node server.js\ndependencies:\n  express: '4'\n",
+    ));
+}
+
+#[test]
+fn a_library_with_a_manual_gives_the_manual() {
+    let found = only(&[
+        (
+            "package.json",
+            r#"{"name": "lib", "scripts": {"start": "node cli.js"}, "devDependencies": {"jest": "1"}}"#,
+        ),
+        ("cli.js", "console.log('x')\n"),
+        (
+            "docs/package.json",
+            r#"{"scripts": {"build": "vitepress build"}, "devDependencies": {"vitepress": "1"}}"#,
+        ),
+        ("docs/index.md", "# x"),
+    ]);
+    assert_eq!(found.dir, "docs");
+}
+
+#[test]
+fn a_lock_file_that_is_out_of_step_is_told_and_not_insisted_on() {
+    let manifest = r#"{"scripts": {"start": "node server.js"}, "dependencies": {"express": "^4.18.0", "koa": "2"}}"#;
+    let check = |lock: (&str, &str), is_frozen: bool| {
+        let found = only(&[("package.json", manifest), lock, SERVER]);
+        let all = commands(&found).join("; ");
+        let frozen = ["npm ci", "pnpm install --frozen-lockfile", "yarn install --frozen-lockfile"];
+        assert_eq!(frozen.iter().any(|command| all.contains(command)), is_frozen, "{lock:?} {all}");
+    };
+    let npm = |direct: &str, version: &str| {
+        format!(
+            "{{\n  \"lockfileVersion\": 3,\n  \"packages\": {{\n    \"\": {{\n      \"dependencies\": {{\n{direct}\n      }}\n    }},\n    \"node_modules/express\": {{\n      \"version\": \"{version}\"\n    }}\n  }}\n}}\n"
+        )
+    };
+    let both = "        \"express\": \"^4.17.0\",\n        \"koa\": \"2\"";
+    check(("package-lock.json", &npm(both, "4.19.2")), true);
+    check(("package-lock.json", &npm(both, "4.17.1")), false);
+    check(("package-lock.json", &npm("        \"express\": \"^4.18.0\"", "4.19.2")), false);
+    check(("package-lock.json", "{\"lockfileVersion\": 1}"), true);
+    let pnpm = |range: &str| {
+        format!(
+            "lockfileVersion: '9.0'\n\nimporters:\n\n  .:\n    dependencies:\n      express:\n        specifier: {range}\n        version: 4.19.2\n      koa:\n        specifier: '2'\n        version: 2.0.0\n\npackages:\n"
+        )
+    };
+    check(("pnpm-lock.yaml", &pnpm("^4.18.0")), true);
+    check(("pnpm-lock.yaml", &pnpm("^4.17.0")), false);
+    let yarn = |range: &str| {
+        format!(
+            "# yarn lockfile v1\n\n\nexpress@^4.0.0, express@{range}:\n  version \"4.19.2\"\n\nkoa@2:\n  version \"2.0.0\"\n"
+        )
+    };
+    check(("yarn.lock", &yarn("^4.18.0")), true);
+    check(("yarn.lock", &yarn("^4.17.0")), false);
+}

@@ -365,7 +365,7 @@ fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {
     if has_any(NATIVE) {
         facts.needs.push(Need::Compiler);
     }
-    if unit.manager.fetches_repositories || installed(unit).any(references::needs_git) {
+    if unit.manager.locked.has_repositories || installed(unit).any(references::needs_git) {
         facts.packages_everywhere(&["ca-certificates", "git"], &[]);
     }
     if has_any(&["prisma", "@prisma/client"]) {

@@ -89,6 +89,13 @@ pub(super) static META: &[Framework<Own>] = &[
     framework("analog", &["@analogjs/platform"], 3000)
         .makes(Makes::Written { build: "vite build", file: "dist/analog/server/index.mjs" }),
     built("medusa", &["@medusajs/medusa"], &["medusa"], 9000, ("medusa build", "medusa start")),
+    framework("mastra", &["mastra", "@mastra/core"], 4111)
+        .programs(&["mastra"])
+        .env(&[("MASTRA_HOST", "0.0.0.0")])
+        .makes(Makes::Written { build: "mastra build", file: ".mastra/output/index.mjs" }),
+    framework("xmcp", &["xmcp"], 3001)
+        .programs(&["xmcp"])
+        .makes(Makes::Written { build: "xmcp build", file: "dist/http.js" }),
     own("nestjs", &["@nestjs/core"], &[], nest::nest),
     own("angular", &["@angular/core"], &["ng"], meta::angular)
         .configs(&["angular.json", ".angular-cli.json"]),

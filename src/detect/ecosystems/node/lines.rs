@@ -19,6 +19,8 @@ const DEVELOPMENT: &[&str] = &[
     "strapi develop", "vite preview", "vite start", "browser-sync", "echo", "solid-start dev",
     "wmr", "shadow-cljs watch", "shadow-cljs server", "nps", "au run", "qwik dev",
     "gridsome develop", "meteor", "sst", "netlify", "vercel", "serverless", "sls", "func",
+    "polymer serve", "brunch watch", "brunch w", "sanity dev", "sanity start", "sanity preview",
+    "mastra dev", "xmcp dev", "nitro dev", "nitropack dev", "firebase",
 ];
 
 /// The commands of a line, wherever a shell tells them apart.

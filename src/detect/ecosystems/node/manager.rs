@@ -1,8 +1,8 @@
 //! The package manager: which one, which version, and how it is called.
 
 use super::{
+    locked::Locked,
     package::{Package, RUSH},
-    references::is_repository,
     start,
 };
 use crate::detect::{prelude::*, versions::npm::Range};
@@ -101,8 +101,8 @@ pub(super) struct Manager {
     version: Option<String>,
     /// Path of the lock file.
     pub(super) lock: Option<String>,
-    /// The lock file names repositories.
-    pub(super) fetches_repositories: bool,
+    /// What the lock file says.
+    pub(super) locked: Locked,
     /// `.yarnrc.yml` names a program of its own.
     has_own_yarn: bool,
     /// How npm is called: since 7 it installs peers too, and it is an error when their versions do not fit.
@@ -250,18 +250,14 @@ impl Manager {
             (None, true) => "{} || {} --legacy-peer-deps",
             _ => "{}",
         };
-        let fetches_repositories =
-            lock.as_ref().is_some_and(|lock| tree.any_line(lock, is_repository));
-        Self {
-            tool,
-            version,
-            lock,
-            fetches_repositories,
-            has_own_yarn,
-            with_peers,
-            installer,
-            decision,
+        let locked = lock.as_ref().map(|lock| Locked::read(root, tool, lock)).unwrap_or_default();
+        if let (Some(name), Some(lock)) = (&locked.lacks, &lock) {
+            let (place, tool) = (root.place(name), tool.id());
+            tree.note(format!(
+                "{place}: {lock} does not have `{name}` as it stands here, so the install is not frozen; `{tool} install` writes it anew"
+            ));
         }
+        Self { tool, version, lock, locked, has_own_yarn, with_peers, installer, decision }
     }
 
     /// `rush.json` names the package manager and its version; the lock file lies in `common/config/rush`.
@@ -285,7 +281,7 @@ impl Manager {
             tool,
             version: version.text(),
             lock: root.at.has(lock).then(|| root.at.path(lock)),
-            fetches_repositories: false,
+            locked: Locked::default(),
             has_own_yarn: false,
             with_peers: "{}",
             installer: Some(Installer::Rush(command)),
@@ -362,7 +358,8 @@ impl Manager {
     /// Installs with an option.
     pub(super) fn install(&self, node: u32, option: &str) -> String {
         let row = self.tool.row();
-        let command = match (&self.installer, self.lock.is_some()) {
+        let is_frozen = self.lock.is_some() && self.locked.lacks.is_none();
+        let command = match (&self.installer, is_frozen) {
             (Some(Installer::Rush(rush)), true) => format!("{rush} install"),
             (Some(Installer::Rush(rush)), false) => format!("{rush} update"),
             (_, true) => format!("{}{option}", row.frozen),

@@ -47,6 +47,9 @@ pub(super) fn next(unit: &Unit<'_>, place: Evidence) -> Plan {
         let mut plan = Plan::made(unit, "next build", start, 3000).taking(unit, &[]);
         plan.facts.take(&at.path(&format!("{dist}/standalone")), "");
         plan.facts.take(&at.path(&format!("{dist}/static")), &join(&inside, ".next/static"));
+        // Pages that it makes anew are kept there.
+        let standalone = quote(&format!("{dist}/standalone"));
+        plan.after = Some(unit.step(format!("chmod -R a+rwX {standalone}")));
         if at.has_dir("public") {
             plan.facts.take(&at.path("public"), &join(&inside, "public"));
         }

@@ -6,8 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
-    manager::Manager, meta::clean, outcome::offers_code, package::Packages, plan::Plan,
-    start::starts_another, unit::Unit,
+    manager::Manager,
+    meta::clean,
+    outcome::offers_code,
+    package::{Package, Packages},
+    plan::Plan,
+    start::starts_another,
+    unit::Unit,
 };
 use crate::detect::prelude::*;
 
@@ -17,6 +22,7 @@ mod build;
 mod config;
 mod framework;
 mod lines;
+mod locked;
 mod manager;
 mod meta;
 mod nest;
@@ -56,6 +62,7 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
     }
     lighten_roots(&packages, &mut services);
     lighten_linked(&packages, &mut services);
+    lighten_documented(&packages, &mut services);
     services.extend(bare::services(project, &packages));
     services
 }
@@ -82,6 +89,27 @@ fn lighten_linked(packages: &Packages<'_>, services: &mut [Facts]) {
     for service in services.iter_mut().filter(|service| linked.contains(&service.dir)) {
         if service.port_number().is_none() && service.weight < Weight::Stated {
             service.weight = service.weight.min(Weight::Library);
+        }
+    }
+}
+
+/// A published package whose script runs something that listens nowhere is a library where it has a manual.
+fn lighten_documented(packages: &Packages<'_>, services: &mut [Facts]) {
+    let is_manual = |service: &&Facts| service.weight == Weight::Manual;
+    let manuals: Vec<String> =
+        services.iter().filter(is_manual).map(|service| service.dir.clone()).collect();
+    for service in services.iter_mut().filter(|service| service.weight == Weight::Starts) {
+        let has_manual = || manuals.iter().any(|dir| is_below(dir, &service.dir));
+        let is_published = |package: &Package<'_>| {
+            let is_private = package.json.get("private").is_some_and(Value::is_true);
+            !is_private || package.json.has("bin")
+        };
+        let is_silent = matches!(service.serves, Serves::Process(_))
+            && service.framework.is_none()
+            && service.port_number().is_none();
+        let package = packages.all.get(service.dir.as_str());
+        if is_silent && has_manual() && package.is_some_and(is_published) {
+            service.weight = Weight::Library;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     config::Config,
     framework::{BUNDLERS, META, NITRO, Own, SERVERS, imported, used},
-    lines::call,
+    lines::{call, calls_any},
     meta::{self, clean},
     package::Package,
     plan::Plan,
@@ -25,7 +25,7 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
     let script = start::script(package);
     // The root of a workspace that serves what a member has built.
     let served = script.as_ref().filter(|_| !unit.packages.is_root(package));
-    let served = served.and_then(Start::served_folder);
+    let served = served.and_then(|start| served_folder(unit, start));
     let production = script.filter(|start| {
         // What `cd ..` comes before lies beside the package.
         start.is_production()
@@ -33,6 +33,10 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
             && !start.line.contains("cd ..")
             && !is_ejected(unit, start)
     });
+    let (production, missing_file) = match production {
+        Some(start) if is_missing(unit, &start) => (None, Some(start)),
+        production => (production, None),
+    };
     let stated = Start::stated(package).filter(|start| !calls_root(unit, &start.line));
     // What a bundler makes is files, whatever shows them.
     if let Some(start) = stated {
@@ -43,6 +47,10 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
             false => None,
         };
         return plan.unwrap_or_else(|| own_server(unit, start));
+    }
+    let is_output = |start: &Start| start.line.contains(".output/");
+    if let Some(known) = used(unit, NITRO).filter(|_| production.as_ref().is_none_or(is_output)) {
+        return owned(unit, &known);
     }
     if let Some(start) = production.or_else(|| functions_framework(unit)) {
         // What shows the page while somebody works on it.
@@ -59,14 +67,65 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
         let why = (Fixed::ScriptServes, Some(package.script_place("start")));
         return Plan::site(unit, "", &folder, missing(is_spa), why);
     }
-    if let Some(known) = used(unit, NITRO) {
-        return owned(unit, &known);
-    }
-    let plan = match start::entry(package, unit.build_script().is_some()) {
+    let mut plan = match start::entry(package, unit.build_script().is_some()) {
         Some(start) => own_server(unit, start),
-        None => Plan::nothing(unit, Fixed::NothingStarts),
+        None => {
+            let why = missing_file.as_ref().map(|_| Fixed::FileIsMissing);
+            let why = elsewhere(unit).or(why).unwrap_or(Fixed::NothingStarts);
+            let plan = Plan::nothing(unit, why);
+            match used(unit, SERVERS).filter(|_| missing_file.is_some()) {
+                Some(known) => plan.of(known.framework.id, known.mark, known.place),
+                None => plan,
+            }
+        }
     };
+    if let Some(lost) = missing_file {
+        let why = Fixed::FileIsMissing;
+        package.at.project.tree.note(format!("{}: `{}`: {why}", lost.place, lost.line));
+        let mut decisions = plan.facts.decisions.iter_mut();
+        if let Some(decision) = decisions.find(|decision| decision.what == What::StartCommand) {
+            *decision = decision.clone().not(lost.line, Some(lost.place), why);
+        }
+    }
     if serves(&plan) { plan } else { page(unit).unwrap_or(plan) }
+}
+
+/// The folder that a script serves; `http-server` that is given none takes `public` first.
+fn served_folder(unit: &Unit<'_>, start: &Start) -> Option<(String, bool)> {
+    let (folder, is_spa) = start.served_folder()?;
+    let is_public = folder == "." && calls_any(&start.line, &["http-server"]);
+    let folder =
+        if is_public && unit.at().has_dir("public") { "public".to_owned() } else { folder };
+    Some((folder, is_spa))
+}
+
+/// Whether a script names a file that is not there and that nothing builds.
+fn is_missing(unit: &Unit<'_>, start: &Start) -> bool {
+    let (at, package) = (unit.at(), unit.package);
+    let Some(file) = start.file().filter(|_| start.runner == Runner::Node) else { return false };
+    let ends = ["", ".js", ".mjs", ".cjs", ".json", "/index.js", "/package.json"];
+    let is_there = |end: &&str| at.project.tree.is_there(&unit.resolved(&format!("{file}{end}")));
+    let builds =
+        ["build", "prestart", "postinstall", "install", "preinstall", "prepare", "compile"];
+    let is_made = package.first_script(&builds).is_some()
+        || unit.build_script().is_some()
+        || unit.has("typescript")
+        || unit.is_in_workspace()
+        || start.hook.is_some()
+        || at.project.settings.service(at.dir).is_some_and(|set| set.start.is_some());
+    !is_made && !file.contains(['$', '*']) && !ends.iter().any(|end| is_there(&end))
+}
+
+/// Why a package without a start script runs on other machines.
+fn elsewhere(unit: &Unit<'_>) -> Option<Fixed> {
+    const FUNCTIONS: &[&str] = &[
+        "firebase-functions", "@azure/functions", "serverless", "@netlify/functions", "aws-lambda",
+    ];
+    match () {
+        () if unit.package.has_any(FUNCTIONS) => Some(Fixed::ForFunctions),
+        () if unit.has("wrangler") => Some(Fixed::ForCloudflare),
+        () => None,
+    }
 }
 
 fn missing(is_spa: bool) -> Missing {
@@ -80,6 +139,9 @@ fn owned(unit: &Unit<'_>, known: &Known<Own>) -> Plan {
         Some(own) => own(unit, place.clone()),
         None => meta::by_row(unit, framework.makes, framework.port, place.clone()),
     };
+    for (name, value) in framework.env {
+        plan.facts.env(name, *value);
+    }
     if let Some(stated) = Start::stated(unit.package) {
         plan.restart(unit, stated);
     }
@@ -104,6 +166,11 @@ fn serves(plan: &Plan) -> bool {
 /// Files with a first page, beside which the manifest is there for tools.
 fn page(unit: &Unit<'_>) -> Option<Plan> {
     let find = |folder: &&'static str| {
+        // One with a manifest of its own is built.
+        let dir = unit.at().path(folder);
+        if *folder != "." && unit.packages.all.contains_key(dir.as_str()) {
+            return None;
+        }
         let pages = ["index.html", "index.htm"].map(|page| join(folder, page));
         let page = pages.into_iter().find(|page| unit.at().has(page))?;
         Some((*folder, unit.at().place(&page, None)))
@@ -161,6 +228,12 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     let source = source::scan(unit.at(), start.file());
     let is_guess = start.is_guess();
     // A library has a `main` too.
+    let is_dev = |k: &Known<Own>| unit.package.is_dev(k.mark) == Some(true);
+    let is_private = unit.package.json.get("private").is_some_and(Value::is_true);
+    let shows = known.as_ref().is_some_and(is_dev) && !is_private && !start.is_stated();
+    if shows && offers_code(unit.package) {
+        return Plan::nothing(unit, Fixed::LibraryStartsNothing);
+    }
     let is_started = known.is_some() || source.is_server();
     let is_silent = unit.is_member() && !source.is_server();
     let is_offered = unit.is_member() && offers_code(unit.package) && !source.entry_listens;
@@ -169,8 +242,11 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     if is_guess && (!is_started || is_silent || is_offered) && is_library && !is_program {
         return Plan::nothing(unit, Fixed::LibraryStartsNothing);
     }
-    if is_guess && unit.has("wrangler") && !source.listens {
-        return named(Plan::nothing(unit, Fixed::ForCloudflare));
+    if let Some(why) = elsewhere(unit).filter(|_| is_guess && !source.listens) {
+        return named(Plan::nothing(unit, why));
+    }
+    if known.is_some() && !source.is_server() && is_exported(unit, &start) {
+        return named(Plan::nothing(unit, Fixed::ExportedOnly));
     }
     if let Some(file) = start.file().filter(|_| unit.is_bun && is_guess).map(str::to_owned)
         && start.runner == Runner::Node
@@ -186,6 +262,18 @@ fn own_server(unit: &Unit<'_>, mut start: Start) -> Plan {
     let default = row.map(|row| (row.port, Rule::DefaultOf(row.id.to_owned())));
     let plan = named(Plan::server(unit, start, default, &source));
     Plan { build: build.to_owned(), ..plan }
+}
+
+/// Whether the start file only exports an application, which Bun and Deno would serve, but not Node.js.
+fn is_exported(unit: &Unit<'_>, start: &Start) -> bool {
+    let Some(text) = start.file().and_then(|file| unit.at().read(file)) else { return false };
+    let holds = |signs: &[&str]| signs.iter().any(|sign| text.text.contains(sign));
+    let starts = ["listen", "serve(", "start(", "run(", "createServer", "init(", "boot"];
+    !unit.is_bun
+        && !start.is_stated()
+        && holds(&["module.exports", "export default", "export const", "exports."])
+        && imported(&text.text, |_| true).is_some()
+        && !holds(&starts)
 }
 
 /// Node.js does not start when `--env-file` names a file that is not there, and secrets are not in the tree.

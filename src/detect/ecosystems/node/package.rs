@@ -11,6 +11,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Package<'a> {
     pub(super) at: Folder<'a>,
+    /// Name of the manifest.
+    file: &'static str,
     /// The manifest; empty where there is none.
     pub(super) json: Value,
     dependencies: BTreeMap<String, Dependency>,
@@ -28,17 +30,35 @@ struct Dependency {
     is_own: bool,
 }
 
-const MANIFEST: &str = "package.json";
+/// Manifests: npm's, and those that pnpm reads as well (pnpm.io/package_json).
+const MANIFESTS: [&str; 3] = ["package.json", "package.json5", "package.yaml"];
 const GROUPS: [&str; 4] =
     ["dependencies", "optionalDependencies", "peerDependencies", "devDependencies"];
 
 impl<'a> Package<'a> {
     pub(super) fn load(project: &'a Project<'a>, dir: &'a str) -> Option<Self> {
         let at = Folder::new(project, dir);
-        Some(Self::new(at, at.json(MANIFEST)?))
+        let file = MANIFESTS.into_iter().find(|file| at.has(file))?;
+        let json = match file {
+            "package.json" => at.json(file)?,
+            "package.yaml" => {
+                at.yaml(file).filter(|yaml| yaml.has("scripts") || at.has("pnpm-lock.yaml"))?
+            }
+            // A flow of YAML, but for comments.
+            _ => {
+                let text = at.read(file)?;
+                let lines = text.text.lines();
+                let lines =
+                    lines.map(|line| if line.trim_start().starts_with("//") { "" } else { line });
+                let text = lines.collect::<Vec<_>>().join("\n");
+                let told = |why| project.tree.note(format!("{}:{why}", at.path(file)));
+                manifest::yaml(&text).map_err(told).ok()?
+            }
+        };
+        Some(Self::new(at, file, json))
     }
 
-    fn new(at: Folder<'a>, json: Value) -> Self {
+    fn new(at: Folder<'a>, file: &'static str, json: Value) -> Self {
         let mut dependencies: BTreeMap<String, Dependency> = BTreeMap::new();
         for group in GROUPS {
             let (is_dev, is_own) = (group == GROUPS[3], [GROUPS[0], GROUPS[3]].contains(&group));
@@ -50,13 +70,13 @@ impl<'a> Package<'a> {
                 }
             }
         }
-        Self { at, json, dependencies }
+        Self { at, file, json, dependencies }
     }
 
     /// A folder that has none.
     pub(super) fn without_manifest(project: &'a Project<'a>, dir: &'a str) -> Self {
         let json = Value { line: 1, kind: manifest::Kind::Table(Vec::new()) };
-        Self::new(Folder::new(project, dir), json)
+        Self::new(Folder::new(project, dir), MANIFESTS[0], json)
     }
 
     pub(super) fn has_manifest(&self) -> bool {
@@ -64,12 +84,12 @@ impl<'a> Package<'a> {
     }
 
     pub(super) fn path(&self) -> String {
-        self.at.path(MANIFEST)
+        self.at.path(self.file)
     }
 
     /// A line of the manifest.
     pub(super) fn line(&self, line: Option<usize>) -> Evidence {
-        self.at.place(MANIFEST, line)
+        self.at.place(self.file, line)
     }
 
     pub(super) fn name(&self) -> Option<&str> {
@@ -160,7 +180,8 @@ pub(super) struct Packages<'a> {
 
 impl<'a> Packages<'a> {
     pub(super) fn of(project: &'a Project<'a>) -> Self {
-        let dirs = project.tree.dirs().filter(|(_, entries)| entries.has("package.json"));
+        let dirs = project.tree.dirs();
+        let dirs = dirs.filter(|(_, entries)| entries.first_of(&MANIFESTS).is_some());
         let mut all: BTreeMap<&str, Package<'_>> =
             dirs.filter_map(|(dir, _)| Some((dir, Package::load(project, dir)?))).collect();
         // One that says nothing is none.

@@ -27,6 +27,7 @@ const KEYS: &[(&str, &[&str], &str)] = &[
     ("vue-cli-service", &["vue.config"], "outputDir"),
     ("astro", &["astro.config"], "outDir"),
     ("rsbuild", &["rsbuild.config"], "root"),
+    ("brunch", &["brunch-config"], "public"),
     ("snowpack", &["snowpack.config"], "out"),
     ("umi", &[".umirc", "config/config"], "outputPath"),
     ("eleventy", &[".eleventy", "eleventy.config"], "output"),
@@ -98,6 +99,11 @@ fn configured(at: Folder<'_>, build: &str) -> Option<(String, Evidence)> {
             let (folder, place) = Config::read(at, &[stem]).joined_path("path")?;
             Some((written(at, "", &folder)?, place))
         }),
+        "polymer" => {
+            let build = at.json("polymer.json")?.get("builds")?.items().first()?.clone();
+            let folder = format!("build/{}", build.str_at(&["name"])?);
+            Some((folder, at.place("polymer.json", Some(build.line))))
+        }
         "hexo" => {
             let config = at.yaml("_config.yml")?;
             let folder = config.get("public_dir")?;

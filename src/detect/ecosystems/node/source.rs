@@ -42,6 +42,7 @@ const HEALTH: &[&str] = &[
 /// Calls that open a port.
 const OPENS: &[&str] = &[
     ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(", "WebSocket.Server(",
+    "serve(app",
 ];
 /// Calls and modules of programs that write files.
 const WRITES: &[&str] = &[
@@ -195,6 +196,7 @@ fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
         let is_bare = |name: &str| folder.ends_with("bin") && !name.contains('.');
         let fits = |name: &&String| {
             (is_code(name) || name.ends_with(".tsx") || is_bare(name))
+                && !name.starts_with('.')
                 && !aside.iter().any(|part| name.contains(part))
         };
         paths.extend(entries.files.iter().filter(fits).map(|name| join(&folder, name)));

@@ -34,6 +34,9 @@ const BUILDS: &[&str] = &[
     "generate", "docs:build", "build:docs",
 ];
 
+/// Calls that need a database.
+const DATABASE: &[&str] = &["migrate", "db push", "db:push", "seed"];
+
 impl<'a> Unit<'a> {
     pub(super) fn new(
         packages: &'a Packages<'a>,
@@ -102,13 +105,17 @@ impl<'a> Unit<'a> {
         });
         match source {
             Some(place) => ("typescript", Fixed::SourceFile.into(), place),
-            None => by("javascript", "package.json"),
+            None => by("javascript", file_name(&self.package.path())),
         }
     }
 
     /// The script that builds: its name and its line.
     pub(super) fn build_script(&self) -> Option<(&str, &str)> {
-        let name = self.package.first_script(BUILDS)?;
+        let mut name = self.package.first_script(BUILDS)?;
+        let needs_database = |line: &str| DATABASE.iter().any(|word| line.contains(word));
+        if self.package.script(name).is_some_and(needs_database) {
+            name = self.package.first_script(&["build:docker", "build:container"]).unwrap_or(name);
+        }
         let line = self.package.script(name)?;
         let others = ["docker ", "echo ", "electron-builder"];
         (!others.iter().any(|other| line.starts_with(other))).then_some((name, line))
