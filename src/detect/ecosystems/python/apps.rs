@@ -24,11 +24,20 @@ const FACTORIES: &[&str] = &[
 
 /// The best application in the files; `dir` is the folder of the service.
 pub(super) fn find(dir: &str, files: &[Rc<Text>]) -> Option<App> {
-    let own: Vec<&Rc<Text>> = files.iter().filter(|file| !is_aside(dir, &file.path)).collect();
+    let vendored = vendored(dir, files);
+    let is_own = |file: &&Rc<Text>| {
+        let is_copy = is_framework(file_name(&file.path).trim_end_matches(".py"))
+            || vendored.iter().any(|folder| is_below(&file.path, folder));
+        !is_aside(dir, &file.path) && !is_copy
+    };
+    let own: Vec<&Rc<Text>> = files.iter().filter(is_own).collect();
     let best = |apps: Vec<App>| apps.into_iter().min_by_key(|app| rank(dir, app, files));
     let found = best(own.iter().filter_map(|file| in_file(file)).collect())?;
     if let Some(launched) = own.iter().find_map(|file| launched(dir, file, &found)) {
         return Some(launched);
+    }
+    if let Some(started) = own.iter().find_map(|file| started_by(dir, file, &found, &own)) {
+        return Some(started);
     }
     if !matches!(found.own.serve, Serve::Wsgi | Serve::Asgi | Serve::Brings(_)) {
         return Some(found);
@@ -64,6 +73,56 @@ fn launched(dir: &str, file: &Text, found: &App) -> Option<App> {
     let (line, _) = file.lines().find(|(_, line)| calls.iter().any(|call| line.contains(call)))?;
     let own = Own { serve: Serve::Script, code: None, ..found.own };
     Some(App { file: file.path.clone(), line, object: String::new(), own, ..found.clone() })
+}
+
+/// The application as a file of the folder itself runs it that calls the package: `from shop import main`, and `main()`.
+/// The package has a server; an object in one of its modules may be incomplete until then.
+fn started_by(dir: &str, file: &Text, found: &App, own: &[&Rc<Text>]) -> Option<App> {
+    let package = below(dir, &found.file).split_once('/')?.0;
+    let is_of = |name: &str| name.split('.').next() == Some(package);
+    let (guard, _) = file.lines().find(|(_, line)| line.starts_with("if __name__"))?;
+    let calls = |line: &str| {
+        let code = line.trim_start();
+        ["main(", ".main(", ".run(", "cli(", ".start("].iter().any(|call| {
+            let name = code.split('(').next().unwrap_or_default();
+            code.contains(call) && name.split('.').all(is_name)
+        })
+    };
+    let has_server = |text: &Rc<Text>| {
+        below(dir, &text.path).split('/').next() == Some(package)
+            && SERVERS.iter().any(|call| text.text.contains(call))
+    };
+    let is_one = parent(&file.path) == dir
+        && matches!(found.own.serve, Serve::Wsgi | Serve::Asgi)
+        && imports(&file.text).iter().any(|(name, _)| is_of(name))
+        && file.lines().any(|(at, line)| at > guard && calls(line))
+        && own.iter().any(|text| has_server(text));
+    let script = Own { serve: Serve::Script, code: None, ..found.own };
+    let (path, object) = (file.path.clone(), String::new());
+    is_one.then(|| App { file: path, line: guard, object, own: script, ..found.clone() })
+}
+
+/// Servers of production that a program starts by itself.
+const SERVERS: &[&str] = &[
+    "WSGIServer(", "HTTPServer(", "waitress.serve(", "socketio.run(", "uvicorn.run(", "hypercorn",
+    "make_server(", "cheroot", "web.run_app(",
+];
+
+/// Folders of other projects' code in the tree: those with a framework's own package, `lib/` where there is
+/// `lib/cherrypy/__init__.py`; beside the project's own code, that package alone.
+fn vendored<'f>(dir: &str, files: &'f [Rc<Text>]) -> Vec<&'f str> {
+    let package = |file: &'f Rc<Text>| {
+        let package = file.path.strip_suffix("/__init__.py")?;
+        is_framework(file_name(package)).then_some(())?;
+        let above = parent(package);
+        let is_own = above == dir || file_name(above) == "src";
+        Some(if is_own { package } else { above })
+    };
+    files.iter().filter_map(package).collect()
+}
+
+fn is_framework(module: &str) -> bool {
+    FRAMEWORKS.iter().any(|known| known.marks.contains(&module))
 }
 
 /// Calls that serve an application of ASGI.
@@ -335,6 +394,31 @@ mod tests {
         check(&[("shop/app.py", own)], "flask", "shop/app.py", "create_app", true);
         let served = ("shop/wsgi.py", "from shop.app import create_app\napp = create_app()\n");
         check(&[("shop/app.py", own), served], "flask", "shop/wsgi.py", "app", false);
+    }
+
+    #[test]
+    fn a_program_that_calls_its_package_is_started_itself() {
+        let site = ("shop/web.py", "from flask import Flask\napp = Flask(__name__)\n");
+        let start = "from shop.main import main\nif __name__ == '__main__':\n    main()\n";
+        let server =
+            ("shop/server.py", "from gevent.pywsgi import WSGIServer\nWSGIServer(sock, app)\n");
+        check(&[site, ("shop.py", start), server], "flask", "shop.py", "", false);
+        check(&[site, ("shop.py", start)], "flask", "shop/web.py", "app", false);
+        let other = "from other import main\nif __name__ == '__main__':\n    main()\n";
+        check(&[site, ("tool.py", other), server], "flask", "shop/web.py", "app", false);
+    }
+
+    #[test]
+    fn a_framework_in_the_tree_is_no_application() {
+        let copy = "import bottle\napp = bottle.Bottle()\n";
+        assert!(find(".", &files(&[("shop/bottle.py", copy)])).is_none());
+        let copy = "from flask import Flask\napp = Flask(__name__)\n";
+        let package = ("lib/flask/__init__.py", "");
+        assert!(find(".", &files(&[package, ("lib/flask/wsgi.py", copy)])).is_none());
+        assert!(find(".", &files(&[package, ("lib/other/app.py", copy)])).is_none());
+        let own = ("shop/app.py", copy);
+        check(&[("flask/__init__.py", ""), own], "flask", "shop/app.py", "app", false);
+        check(&[("flask/app.py", copy)], "flask", "flask/app.py", "app", false);
     }
 
     #[test]

@@ -218,7 +218,19 @@ impl App {
             let found = of(&|file| file.text.contains(".run("));
             found.number.filter(|_| found.env.is_some())
         };
-        let own = of(&|file| file.path == self.file).number.or_else(elsewhere);
+        let constant = || {
+            let is_script = self.own.serve == Script;
+            c.files.iter().filter(|_| is_script).find_map(|file| {
+                file.lines().find_map(|(at, line)| {
+                    let (name, value) = assignment(line)?;
+                    let is_one =
+                        ["DEFAULT_PORT", "HTTP_PORT", "SERVER_PORT", "PORT"].contains(&name);
+                    let number = value.trim().parse().ok().filter(|_| is_one)?;
+                    Some((number, Evidence::line(&file.path, Some(at))))
+                })
+            })
+        };
+        let own = of(&|file| file.path == self.file).number.or_else(elsewhere).or_else(constant);
         let Framework { id, port, .. } = *self.framework;
         Port::told_or(own, Fixed::PortInSource, port, Rule::DefaultOf(id.to_owned()))
     }
