@@ -6,6 +6,8 @@
 
 pub mod error;
 
+mod digest;
+
 pub mod revision;
 
 pub mod attestation;

@@ -11,7 +11,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     cli::{
@@ -22,10 +21,10 @@ use crate::{
         layers::{BaseFiles, Layers},
         project::{Project, unique_id},
     },
+    digest::sha256_hex,
     gateway::{Gateway, RefId},
     grpc::{Code, Status},
     llb::Definition,
-    oci_layout::hex,
     pb::control::Exporter,
     plan::Plan,
     sbom::{
@@ -116,7 +115,7 @@ impl Draft {
         let Self { context, is_cyclonedx, .. } = &draft;
         let version = env!("CARGO_PKG_VERSION");
         draft.key =
-            hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
+            sha256_hex(format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
         draft
     }
 
@@ -142,11 +141,6 @@ impl Draft {
                 .then(|| sbom::cyclonedx::document(&catalogue, &subject).to_string()),
         }
     }
-}
-
-/// SHA-256 of a text, as hexadecimal digits.
-pub(crate) fn hex_digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }
 
 impl Inspector<'_> {

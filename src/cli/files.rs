@@ -12,8 +12,8 @@ use crate::{
         follow::End,
         job::{Built, Request},
     },
+    digest,
     error::{Error, Kind},
-    oci_layout::hex,
     output::{Dest, Sink, metadata_json, write_atomically},
     progress::{Content, Outcome, Summary},
     session::folder::{FolderReport, Received},
@@ -94,7 +94,7 @@ fn of_tar(request: &Request, tar: Sink) -> Result<Written, Error> {
         Some(Dest::File(path)) => path.file_name().unwrap_or_default().to_string_lossy().into(),
         Some(Dest::Stdout) | None => "-".to_owned(),
     };
-    let subject = digest.map(|digest| Subject { name, digest: format!("sha256:{}", hex(&digest)) });
+    let subject = digest.map(|digest| Subject { name, digest: digest::named(digest) });
     Ok(Written {
         content: Content { files: None, bytes },
         subjects: subject.into_iter().collect(),

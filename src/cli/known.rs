@@ -4,14 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::{
-    cli::{
-        contents::hex_digest,
-        kept::{Kept, read},
-    },
-    oci_layout::hex,
+    cli::kept::{Kept, read},
+    digest::sha256_hex,
 };
 
 /// Images of which something is remembered.
@@ -30,12 +25,12 @@ impl Known {
     }
 
     fn find(&self, id: &str) -> Option<String> {
-        String::from_utf8(self.0.as_ref()?.find(&hex_digest(id))?).ok()
+        String::from_utf8(self.0.as_ref()?.find(&sha256_hex(id))?).ok()
     }
 
     fn keep(&self, id: &str, text: &str) {
         if let Some(kept) = &self.0 {
-            kept.keep(&hex_digest(id), text.as_bytes());
+            kept.keep(&sha256_hex(id), text.as_bytes());
         }
     }
 
@@ -87,7 +82,7 @@ pub(crate) struct Holds {
 }
 
 fn file_digest(path: &Path) -> Option<String> {
-    Some(hex(&Sha256::digest(read(path, FILE_BYTES_MAX).ok()?)))
+    Some(sha256_hex(read(path, FILE_BYTES_MAX).ok()?))
 }
 
 #[cfg(test)]

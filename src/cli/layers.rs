@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::{
-        contents::{Lister, Remote, hex_digest},
+        contents::{Lister, Remote},
         kept::Kept,
     },
+    digest::sha256_hex,
     gateway::Gateway,
     grpc::{Code, Status},
     image_file::{Piece, gather_layer},
@@ -179,7 +180,7 @@ fn kept(cache_dir: Option<&Path>) -> Option<Kept> {
 
 /// Another version may want other files.
 fn key(name: &str) -> String {
-    hex_digest(&format!("{} {name}", env!("CARGO_PKG_VERSION")))
+    sha256_hex(format!("{} {name}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The beginning of what is kept, a line of JSON; the contents follow in this order.

@@ -14,6 +14,7 @@ use crate::{
     attestation::credential,
     cli::{args::ProjectArgs, connect::Reached, env::Environment, note, secrets},
     control::Daemon,
+    digest::{hex, sha256},
     error::{Error, Kind},
     frontend::{self, ResolveError},
     gateway::Gateway,
@@ -279,9 +280,7 @@ fn read_spec(path: &Path) -> Result<(spec::SpecFile, String), Error> {
         file.take(limit).read_to_end(&mut text).map_err(unreadable)?;
     }
     let file = spec::parse(&text, &name).map_err(|e| Error::from_error(Kind::Usage, e))?;
-    let digest = Sha256::digest(&text);
-    let hex = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    Ok((file, format!("sha256:{hex}")))
+    Ok((file, sha256(&text)))
 }
 
 fn context_error(path: &Path, error: std::io::Error) -> Error {
@@ -350,7 +349,7 @@ fn project_key(context: &Path) -> String {
     hash.update(machine.trim_ascii());
     hash.update(b"\0");
     hash.update(context.as_os_str().as_encoded_bytes());
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }
 
 fn parse_platform(text: &str) -> Result<Platform, Error> {

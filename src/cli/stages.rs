@@ -22,12 +22,13 @@ use crate::{
     attestation::{self, Provenance},
     cli::{
         attest::{Attested, Carrier, Sbom, no_sbom},
-        contents::{Digests, Draft, Inspector, Lister, hex_digest},
+        contents::{Digests, Draft, Inspector, Lister},
         export::{epoch_attrs, export_job, exporter_beside, metadata, record_job},
         failure::{daemon_error, output_error, system},
         job::{BuildError, Request, Work, build},
         known::{Holds, Known},
     },
+    digest::sha256_hex,
     docker::Image,
     error::Error,
     gateway::RefId,
@@ -253,7 +254,7 @@ impl Work {
             let parameters = provenance.map(|_| project.parameters());
             text = format!("{text} {place:?} {tags:?} {parameters:?}");
         }
-        hex_digest(&text)
+        sha256_hex(text)
     }
 
     fn known(&self) -> Known {
