@@ -38,6 +38,10 @@ pub mod frontend;
 
 pub mod solve;
 
+mod build;
+
+mod connect;
+
 pub mod cli;
 
 pub mod session;

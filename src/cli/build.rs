@@ -5,18 +5,20 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use crate::{
+    build::{
+        attest::{Carriage, Carrier, Wanted},
+        project::Project,
+        work::{Build, Request},
+    },
     cli::{
         args::{BuildArgs, Progress},
-        attest::{Carriage, Carrier, Wanted},
-        connect::{self, Reached},
         env::Environment,
         failure::{output_error, system},
         files,
         finish::finish,
         follow::{Interrupt, follow, progress, watch_signals},
-        job::{Build, Request},
-        project::Project,
     },
+    connect::search::{self as connect, Reached},
     error::{Error, Kind},
     grpc::Cancel,
     output::{self, Dest, Output},

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::{DoctorArgs, DoctorFormat},
-        connect::{Search, first, installed, kind_of},
         env::Environment,
         print_stdout,
+    },
+    connect::{
         probe::{Found, Refusal, describe, describe_builder},
+        search::{Search, first, installed, kind_of},
     },
     control::Daemon,
     docker::Engine,

@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::{
-    cli::{connect::Reached, services},
+    build::services,
+    connect::search::Reached,
     control,
     error::{Error, Kind},
     grpc::{Code, Status},

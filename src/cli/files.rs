@@ -4,13 +4,15 @@ use std::{path::PathBuf, time::Instant};
 
 use crate::{
     attestation::Subject,
+    build::{
+        attest::{Attested, Carrier, write_about},
+        work::{Built, Request},
+    },
     cli::{
         args::BuildArgs,
-        attest::{Attested, Carrier, write_about},
         failure::output_error,
         finish::{extra, said, show_failure, totals},
         follow::End,
-        job::{Built, Request},
     },
     digest,
     error::{Error, Kind},

@@ -8,17 +8,13 @@ use std::{
 };
 
 use crate::{
-    cli::{
-        args::BuildArgs,
+    build::{
         attest::{Attested, Carrier, Sbom, write_beside},
-        env::Environment,
-        failure::output_error,
-        follow::End,
-        job::{Built, Request},
-        known::Known,
-        print_stdout,
-        probe::describe,
+        image_memory::Known,
+        work::{Built, Request},
     },
+    cli::{args::BuildArgs, env::Environment, failure::output_error, follow::End, print_stdout},
+    connect::probe::describe,
     docker::load::LoadProgress,
     error::{Error, Kind},
     output::{self, Output, image_id, metadata_json, write_atomically},

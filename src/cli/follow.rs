@@ -15,12 +15,8 @@ use signal_hook::{
 };
 
 use crate::{
-    cli::{
-        args,
-        env::Environment,
-        failure::explain,
-        job::{Build, Built, Note},
-    },
+    build::work::{Build, Built, Note},
+    cli::{args, env::Environment, failure::explain},
     docker::{Engine, load::LoadProgress},
     error::{Error, Kind},
     grpc::{Cancel, io::spawn},

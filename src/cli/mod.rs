@@ -6,33 +6,20 @@ use clap::Parser as _;
 
 use crate::error::{Error, Kind};
 
-mod ahead;
-mod args;
-mod attest;
-mod build;
-mod connect;
-mod contents;
-mod detect;
-mod doctor;
-mod env;
-mod export;
-mod failure;
-mod files;
-mod finish;
-mod follow;
-mod inspect;
-mod job;
-mod kept;
-mod known;
-mod layers;
-mod plan;
-mod probe;
-mod project;
-mod sbom;
-mod secrets;
-mod services;
-mod stages;
-mod stale;
+pub(crate) mod args;
+pub(crate) mod build;
+pub(crate) mod detect;
+pub(crate) mod doctor;
+pub(crate) mod env;
+pub(crate) mod failure;
+pub(crate) mod files;
+pub(crate) mod finish;
+pub(crate) mod follow;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod sbom;
+pub(crate) mod secrets;
+pub(crate) mod stale;
 
 use args::{Cli, Command, RemovedArgs, SchemaArgs, SchemaOf};
 

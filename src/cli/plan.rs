@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 
 use crate::{
-    cli::{
-        args::{PlanArgs, PlanFormat},
-        connect,
-        env::Environment,
-        print_stdout,
+    build::{
         project::{Project, Purpose, unique_id},
         services,
     },
+    cli::{
+        args::{PlanArgs, PlanFormat},
+        env::Environment,
+        print_stdout,
+    },
+    connect::search as connect,
     error::{Error, Kind},
     gateway::RefId,
     grpc::Cancel,

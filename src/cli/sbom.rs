@@ -8,20 +8,22 @@ use std::{
 
 use crate::{
     attestation::SPDX_PREDICATE,
+    build::{
+        attest::{Attested, Carriage, Carrier, Wanted},
+        project::Project,
+        work::{Build, Request},
+    },
     cli::{
         args::{ProjectArgs, SbomArgs, SbomFormat},
-        attest::{Attested, Carriage, Carrier, Wanted},
         build::tags,
-        connect,
         env::Environment,
         failure::{output_error, system},
         finish::{show_failure, totals},
         follow::{End, Interrupt, follow, progress, watch_signals},
         inspect::{damaged, image_error},
-        job::{Build, Request},
         note, print_stdout,
-        project::Project,
     },
+    connect::search as connect,
     error::{Error, Kind},
     grpc::Cancel,
     image_file::{Depth, Facts, ImageFile, Manifest, Report, predicate},

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    cli::{env::Environment, kept::read},
+    build::disk_cache::read,
+    cli::env::Environment,
     error::{Error, Kind},
     output::split_record,
     session::secrets::{SECRET_BYTES_MAX, Values},

@@ -39,7 +39,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["grpc", "pb", "progress"]),
     ("gateway", &["grpc", "pb"]),
     ("solve", &["control", "gateway", "grpc", "pb", "progress", "session", "transport"]),
+    // `cli` and `error` until they are apart from it.
+    ("build", BUILD),
+    ("connect", BUILD),
     ("frontend", &["gateway", "grpc", "pb", "plan", "spec"]),
+];
+
+const BUILD: &[&str] = &[
+    "attestation", "build", "cli", "connect", "control", "daemonless", "digest", "docker",
+    "endpoint", "error", "frontend", "gateway", "grpc", "image_file", "llb", "oci_layout",
+    "output", "pb", "plan", "progress", "revision", "sbom", "session", "solve", "spec",
+    "transport",
 ];
 
 /// Source files of the program, without those that only its unit tests have.

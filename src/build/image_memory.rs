@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    cli::kept::{Kept, read},
+    build::disk_cache::{Kept, read},
     digest::sha256_hex,
 };
 

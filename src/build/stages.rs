@@ -20,14 +20,14 @@ use serde_json::Value;
 
 use crate::{
     attestation::{self, Provenance},
-    cli::{
+    build::{
         attest::{Attested, Carrier, Sbom, no_sbom},
-        contents::{Digests, Draft, Inspector, Lister},
         export::{epoch_attrs, export_job, exporter_beside, metadata, record_job},
-        failure::{daemon_error, output_error, system},
-        job::{BuildError, Request, Work, build},
-        known::{Holds, Known},
+        image_memory::{Holds, Known},
+        image_sbom::{Digests, Draft, Inspector, Lister},
+        work::{BuildError, Request, Work, build},
     },
+    cli::failure::{daemon_error, output_error, system},
     digest::sha256_hex,
     docker::Image,
     error::Error,

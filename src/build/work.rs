@@ -13,23 +13,25 @@ use serde_json::Value;
 
 use crate::{
     attestation::{self, Provenance},
-    cli::{
-        ahead::Ahead,
+    build::{
         attest::{
             Attested, Carriage, Carrier, Document, Folder, Wanted, attach, no_sbom,
             recorded_provenance,
         },
-        connect::Reached,
-        contents::{Draft, Inspector},
-        env::Environment,
         export::{build_job, exporter_beside, is_in_stages, metadata},
-        failure::{daemon_error, system},
-        files::needs_digests,
-        layers::BaseFiles,
+        image_sbom::{Draft, Inspector},
+        layer_cache::BaseFiles,
+        prefetch::Ahead,
         project::{Project, Purpose, unique_id},
         services,
         stages::Response,
     },
+    cli::{
+        env::Environment,
+        failure::{daemon_error, system},
+        files::needs_digests,
+    },
+    connect::search::Reached,
     control,
     docker::{
         Image,

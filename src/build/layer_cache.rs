@@ -16,9 +16,9 @@ use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{
-        contents::{Lister, Remote},
-        kept::Kept,
+    build::{
+        disk_cache::Kept,
+        image_sbom::{Lister, Remote},
     },
     digest::sha256_hex,
     gateway::Gateway,

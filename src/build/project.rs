@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attestation::credential,
-    cli::{args::ProjectArgs, connect::Reached, env::Environment, note, secrets},
+    cli::{args::ProjectArgs, env::Environment, note, secrets},
+    connect::search::Reached,
     control::Daemon,
     digest::{hex, sha256},
     error::{Error, Kind},

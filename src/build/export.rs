@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cli::{attest::Carrier, connect::Reached, job::Request, project::unique_id},
+    build::{attest::Carrier, project::unique_id, work::Request},
+    connect::search::Reached,
     output::Output,
     pb::control::Exporter,
     plan::Plan,
     solve::Job,
 };
 
-/// Whether the build is looked at before anything is exported, see [`crate::cli::stages`].
+/// Whether the build is looked at before anything is exported, see [`crate::build::stages`].
 ///
 /// Where a file is written it is written each time, and without SBOM and provenance an export costs less than the question.
 pub(crate) fn is_in_stages(request: &Request) -> bool {

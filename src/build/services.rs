@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    cli::{env::Environment, project::Project},
+    build::project::Project,
+    cli::env::Environment,
     error::{Error, Kind},
     grpc::Service,
     session::{Failure, RootCause, auth::Auth, content::Content, secrets::Secrets},

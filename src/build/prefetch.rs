@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    cli::{connect::Reached, contents::read_lock_files, job::Request, known::Known},
+    build::{image_memory::Known, image_sbom::read_lock_files, work::Request},
+    connect::search::Reached,
     docker::load::EngineLoader,
     error::Error,
     sbom::Catalogue,

@@ -13,13 +13,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{
-        ahead::Later,
+    build::{
         attest::Attested,
-        job::Request,
-        kept::{Kept, read},
-        layers::{BaseFiles, Layers},
+        disk_cache::{Kept, read},
+        layer_cache::{BaseFiles, Layers},
+        prefetch::Later,
         project::{Project, unique_id},
+        work::Request,
     },
     digest::sha256_hex,
     gateway::{Gateway, RefId},

@@ -13,11 +13,8 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
-    cli::{
-        args::DaemonArgs,
-        env::Environment,
-        probe::{Found, Refusal, Ways, describe, describe_builder, is_far, is_in_the_clear},
-    },
+    cli::{args::DaemonArgs, env::Environment},
+    connect::probe::{Found, Refusal, Ways, describe, describe_builder, is_far, is_in_the_clear},
     control::DaemonError,
     daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
     docker::{self, Engine},

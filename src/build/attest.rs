@@ -17,13 +17,13 @@ use crate::{
     attestation::{
         self, INVOCATION_PREDICATE, Mode, PROVENANCE_PREDICATE, Provenance, SPDX_PREDICATE, Subject,
     },
+    build::image_sbom::Digests,
     cli::{
         args::{BuildArgs, SbomFormat},
-        connect::Reached,
-        contents::Digests,
         env::Environment,
         failure::output_error,
     },
+    connect::search::Reached,
     control,
     error::{Error, Kind},
     gateway::Gateway,
