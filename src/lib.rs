@@ -6,6 +6,8 @@
 
 pub mod error;
 
+mod daemon_words;
+
 mod digest;
 
 pub mod revision;
@@ -26,6 +28,8 @@ pub mod plan;
 
 pub mod llb;
 
+pub mod threads;
+
 pub mod transport;
 
 pub mod grpc;
@@ -38,9 +42,9 @@ pub mod frontend;
 
 pub mod solve;
 
-mod build;
+pub mod build;
 
-mod connect;
+pub mod connect;
 
 pub mod cli;
 

@@ -1,43 +1,37 @@
 //! What is found out on threads of their own while the daemon plans and builds.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
-};
+use std::{io, path::Path, sync::Arc};
 
+use super::{
+    delivery::Decision, error::BuildError, image_memory::ImageMemory, image_sbom::read_lock_files,
+    request::BuildRequest,
+};
 use crate::{
-    build::{image_memory::Known, image_sbom::read_lock_files, work::Request},
-    connect::search::Reached,
-    docker::load::EngineLoader,
-    error::Error,
+    docker::{Engine, load::EngineLoader},
     sbom::Catalogue,
+    threads::{LARGE_STACK_BYTES, Later},
 };
-
-/// Of a thread that may have to shake hands with an encrypted engine.
-const TLS_STACK_BYTES: usize = 2 << 20;
 
 /// What is found out while the daemon plans and builds.
-pub(crate) struct Ahead {
+pub(super) struct Prefetch {
     /// What the lock files of the context say, if an SBOM is to be made.
-    pub(crate) context: Later<Catalogue>,
+    pub(super) context: Later<Catalogue>,
     /// Whether the engine keeps SBOM and provenance in images, if that is open.
-    pub(crate) is_inside: Later<Result<bool, Error>>,
+    pub(super) is_inside: Later<Result<bool, BuildError>>,
 }
 
-impl Ahead {
-    pub(crate) fn begin(
-        request: &Arc<Request>,
-        reached: &Arc<Reached>,
+impl Prefetch {
+    pub(super) fn begin(
+        request: &Arc<BuildRequest>,
+        decision: &Decision,
         loader: Option<&Arc<EngineLoader>>,
     ) -> io::Result<Self> {
-        let makes_sbom = request.attest.makes_sbom(request.carrier());
+        let makes_sbom = decision.delivery().makes_sbom;
         let context = makes_sbom.then(|| read_lock_files(Arc::clone(request)));
-        let is_inside = request.carriage.is_open().then(|| {
-            let (request, reached) = (Arc::clone(request), Arc::clone(reached));
-            let loader = loader.cloned();
-            let ask = move || keeps_attestations(&request, &reached, loader.as_deref());
-            Later::begin("pbx-store", TLS_STACK_BYTES, ask)
+        let is_inside = loader.filter(|_| decision.is_open()).map(|loader| {
+            let (request, loader) = (Arc::clone(request), Arc::clone(loader));
+            let ask = move || holds_attestations(request.cache_dir.as_deref(), &loader);
+            Later::begin("pbx-store", LARGE_STACK_BYTES, ask)
         });
         Ok(Self {
             context: context.transpose()?.unwrap_or_default(),
@@ -48,56 +42,17 @@ impl Ahead {
 
 /// Whether the engine keeps SBOM and provenance in images. To ask costs it 6 ms of work (29.8): so first it is looked whether
 /// it has an image that is known to hold them, under the name that the new one shall have.
-fn keeps_attestations(
-    request: &Request,
-    reached: &Reached,
-    loader: Option<&EngineLoader>,
-) -> Result<bool, Error> {
-    let known = Known::new(request.cache_dir.as_deref());
-    let before = loader.and_then(EngineLoader::before);
-    if before.is_some_and(|image| known.of_image(&image.id).is_some()) {
+fn holds_attestations(cache_dir: Option<&Path>, loader: &EngineLoader) -> Result<bool, BuildError> {
+    let before = loader.before();
+    if before.is_some_and(|image| ImageMemory::new(cache_dir).of_image(&image.id).is_some()) {
         return Ok(true);
     }
-    reached.engine_keeps_attestations()
+    ask_engine(loader.engine())
 }
 
-/// An answer that will be there; it is taken once.
-#[derive(Debug)]
-pub(crate) struct Later<T>(Mutex<Option<JoinHandle<T>>>);
-
-impl<T: Send + 'static> Later<T> {
-    /// On a thread with that name, of which 15 bytes are seen, and a stack of so many bytes.
-    pub(crate) fn begin(
-        name: &str,
-        stack_bytes: usize,
-        find_out: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Self> {
-        let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
-        Ok(Self(Mutex::new(Some(thread.spawn(find_out)?))))
-    }
-
-    /// Waits for it; `None`: it was never begun, or taken before, or the thread gave up.
-    pub(crate) fn take(&self) -> Option<T> {
-        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        thread.and_then(|thread| thread.join().ok())
-    }
-}
-
-/// What was never begun.
-impl<T> Default for Later<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_taken_once() {
-        let later = Later::begin("test", 1 << 20, || 7).unwrap();
-        assert_eq!([later.take(), later.take()], [Some(7), None]);
-        assert_eq!(Later::<i32>::default().take(), None);
-    }
+/// Asks the engine whether it keeps SBOM and provenance with images: the classic store does not.
+pub(super) fn ask_engine(engine: &Engine) -> Result<bool, BuildError> {
+    engine
+        .keeps_attestations()
+        .map_err(|source| BuildError::Engine { place: engine.host.to_string(), source })
 }

@@ -1,32 +1,71 @@
-//! Spec, context and options of one run: typed → resolved, before any daemon is asked.
+//! One service of one source tree, opened: spec, context, ignore file, local bases.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    io::Read as _,
+    error, fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use sha2::{Digest as _, Sha256};
 
+use super::delivery::ClassicCannot;
 use crate::{
     attestation::credential,
-    cli::{args::ProjectArgs, env::Environment, note, secrets},
-    connect::search::Reached,
+    connect::{Builder, ImageStore},
     control::Daemon,
-    digest::{hex, sha256},
-    error::{Error, Kind},
+    digest::hex,
     frontend::{self, ResolveError},
     gateway::Gateway,
     grpc::{Status, client::Pending},
-    oci_layout::OciLayout,
+    oci_layout::{OciLayout, OciLayoutError},
     pb::gateway::SolveResponse,
     plan::{self, Lookup, Options, Plan, PlanError, Platform},
     revision::{self, Changes},
-    session::{content::Stores, filesync, secrets::Values},
-    spec::{self, Base, Text, UniversalBuild},
+    session::{
+        content::Stores,
+        filesync::{self, IgnoreError},
+        secrets::Values,
+    },
+    spec::{Base, Secret, Text, UniversalBuild},
 };
+
+/// What is built, as plain data.
+#[derive(Clone, Debug)]
+pub struct ProjectOptions {
+    /// The spec of the service.
+    pub spec: UniversalBuild,
+    /// `sha256:…` of the file that the spec is from, for the provenance.
+    pub spec_digest: String,
+    /// The folder with the source tree.
+    pub context: PathBuf,
+    /// Platform of the image; the builder's own when `None`.
+    pub platform: Option<Platform>,
+    /// What the image starts instead of the spec's command.
+    pub entrypoint: Option<Vec<String>>,
+    /// Runs every step anew.
+    pub no_cache: bool,
+    /// `SOURCE_DATE_EPOCH`, in seconds.
+    pub epoch: Option<i64>,
+    /// Values of secrets.
+    pub secrets: Values,
+}
+
+impl ProjectOptions {
+    /// Builds `spec` from the folder `context`, with nothing else said.
+    pub fn new(spec: UniversalBuild, context: impl Into<PathBuf>) -> Self {
+        Self {
+            spec,
+            spec_digest: String::new(),
+            context: context.into(),
+            platform: None,
+            entrypoint: None,
+            no_cache: false,
+            epoch: None,
+            secrets: Values::default(),
+        }
+    }
+}
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,77 +79,65 @@ pub(crate) enum Purpose {
 }
 
 /// One service of one source tree.
-pub(crate) struct Project {
-    pub(crate) spec: UniversalBuild,
+pub struct Project {
+    options: ProjectOptions,
+    /// The context with no link in its path.
+    pub(super) folder: PathBuf,
     /// Name of the service, and of the image when no tag is given.
-    pub(crate) name: String,
-    pub(crate) root: Arc<filesync::Root>,
+    name: String,
+    pub(super) root: Arc<filesync::Root>,
     /// Digests of bases in local layouts.
     local_digests: BTreeMap<Base, String>,
     /// The layouts of those bases.
-    pub(crate) stores: Arc<Stores>,
+    pub(super) stores: Arc<Stores>,
     /// What the context leaves out.
-    pub(crate) exclude: Vec<String>,
+    pub(super) exclude: Vec<String>,
     /// Stable per folder of this machine.
     key: String,
     revision: Option<String>,
     /// Of the context against its commit, once they are looked for.
     changes: Option<Changes>,
     parameters: OnceLock<BTreeMap<String, String>>,
-    pub(crate) folder: PathBuf,
-    /// `sha256:…` of the spec file.
-    spec_digest: String,
-    platform: Option<Platform>,
-    entrypoint: Option<Vec<String>>,
-    no_cache: bool,
-    pub(crate) epoch: Option<i64>,
-    /// What the flags say of secrets.
-    pub(crate) secrets: Arc<Values>,
+    pub(super) secrets: Arc<Values>,
 }
 
 impl Project {
-    /// Reads what was typed: spec, context, ignore files, local bases.
-    pub(crate) fn load(args: &ProjectArgs, env: &Environment) -> Result<Self, Error> {
-        let (file, spec_digest) = read_spec(&args.spec)?;
-        let service =
-            file.select(args.service.as_deref()).map_err(|e| Error::from_error(Kind::Usage, e))?;
-        let spec = service.spec.clone();
-        let context =
-            fs::canonicalize(&args.context).map_err(|e| context_error(&args.context, e))?;
-        let root = filesync::Root::open(&context).map_err(|e| context_error(&args.context, e))?;
+    /// Opens the context, its ignore file and the local bases.
+    ///
+    /// # Errors
+    /// [`ProjectError`].
+    pub fn open(mut options: ProjectOptions) -> Result<Self, ProjectError> {
+        let unopened = |source| ProjectError::Context { path: options.context.clone(), source };
+        let folder = fs::canonicalize(&options.context).map_err(unopened)?;
+        let root = filesync::Root::open(&folder).map_err(unopened)?;
         let mut exclude = ignored(&root)?;
-        exclude.extend(spec.build.exclude.iter().cloned());
-
+        exclude.extend(options.spec.build.exclude.iter().cloned());
         let mut stores = Stores::new();
-        let local_digests = open_layouts(&spec, &context, &mut stores)?;
-        let name = spec.metadata.project_name.clone().unwrap_or_else(|| folder_name(&context));
-        let usage = |e: PlanError| plan_error(&e);
-        let mut values = secrets::load(&args.secret, env)?;
-        secrets::from_environment(&spec.build.secrets, &mut values, env);
+        let local_digests = open_layouts(&options.spec, &folder, &mut stores)?;
+        let named = options.spec.metadata.project_name.clone();
         Ok(Self {
-            name,
+            name: named.unwrap_or_else(|| folder_name(&folder)),
             root: Arc::new(root),
             local_digests,
             stores: Arc::new(stores),
             exclude,
-            key: project_key(&context),
-            revision: revision::of(&context),
+            key: project_key(&folder),
+            revision: revision::of(&folder),
             changes: None,
             parameters: OnceLock::new(),
-            folder: context.clone(),
-            spec_digest,
-            platform: args.platform.as_deref().map(parse_platform).transpose()?,
-            entrypoint: args
-                .entrypoint
-                .as_deref()
-                .map(plan::parse_entrypoint)
-                .transpose()
-                .map_err(usage)?,
-            no_cache: args.no_cache,
-            secrets: Arc::new(values),
-            epoch: env.source_date_epoch.as_deref().map(parse_epoch).transpose()?,
-            spec,
+            folder,
+            secrets: Arc::new(std::mem::take(&mut options.secrets)),
+            options,
         })
+    }
+
+    /// Name of the service, and of the image when no other is given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn epoch(&self) -> Option<i64> {
+        self.options.epoch
     }
 
     /// The key under which the daemon keeps its copy of this context (see `session::start`).
@@ -124,51 +151,50 @@ impl Project {
     pub(crate) fn plan(
         &self,
         gateway: &Gateway,
-        reached: &Reached,
+        builder: &Builder,
         session: &str,
         purpose: Purpose,
-    ) -> Result<Plan, Error> {
-        let cannot_ask =
-            |e: Status| Error::new(Kind::Internal, "cannot ask what the daemon can do").because(e);
+    ) -> Result<Plan, PlanFailure> {
+        let cannot_ask = |status| PlanFailure::Ask("ask what the daemon can do", status);
         // Both questions are on their way at once.
         let pong = gateway.ping().map_err(cannot_ask)?;
-        let mut options = self.options(reached, session, purpose);
+        let mut options = self.options_on(builder, session, purpose);
         let lookup = Lookup {
             platform: &options.platform,
             session: Some(session),
             prefers_local: options.prefers_local_images,
         };
-        let bases = frontend::resolve(gateway, &self.spec, &lookup, &self.local_digests)
-            .map_err(resolve_error)?;
+        let bases = frontend::resolve(gateway, &self.options.spec, &lookup, &self.local_digests)
+            .map_err(PlanFailure::Base)?;
         let caps = pong.wait().map_err(cannot_ask)?.llb_caps.into_iter();
         options.caps = caps.filter(|cap| cap.enabled).map(|cap| cap.id).collect();
-        Plan::new(&self.spec, &bases, &options).map_err(|e| plan_error(&e))
+        Plan::new(&self.options.spec, &bases, &options).map_err(PlanFailure::Plan)
     }
 
     /// Lets the daemon fetch the context of the build that will be planned, if it will need one; see [`Gateway::begin`].
     pub(crate) fn begin_context(
         &self,
         gateway: &Gateway,
-        reached: &Reached,
+        builder: &Builder,
         session: &str,
-    ) -> Result<Option<Pending<SolveResponse>>, Error> {
-        let options = self.options(reached, session, Purpose::Build);
-        let definition = plan::context_definition(&self.spec, &options);
+    ) -> Result<Option<Pending<SolveResponse>>, PlanFailure> {
+        let options = self.options_on(builder, session, Purpose::Build);
+        let definition = plan::context_definition(&self.options.spec, &options);
         let begun = definition.map(|definition| gateway.begin(definition)).transpose();
-        begun.map_err(|e| Error::new(Kind::Internal, "cannot begin to build").because(e))
+        begun.map_err(|status| PlanFailure::Ask("begin to build", status))
     }
 
     /// All but what the daemon can do.
-    fn options(&self, reached: &Reached, session: &str, purpose: Purpose) -> Options {
-        let platform = self.platform_on(&reached.connection.daemon);
+    fn options_on(&self, builder: &Builder, session: &str, purpose: Purpose) -> Options {
+        let platform = self.platform_on(&builder.connection.daemon);
         Options {
             project: self.key.clone(),
-            entrypoint: self.entrypoint.clone(),
-            no_cache: self.no_cache,
-            source_date_epoch: self.epoch,
+            entrypoint: self.options.entrypoint.clone(),
+            no_cache: self.options.no_cache,
+            source_date_epoch: self.options.epoch,
             revision: self.revision.clone(),
             session: (purpose != Purpose::Show).then(|| session.to_owned()),
-            prefers_local_images: reached.inside.is_some(),
+            prefers_local_images: builder.engine().is_some(),
             is_for_docker: purpose == Purpose::BuildForDocker,
             exclude: self.exclude.clone(),
             ..Options::new(platform, self.name.clone())
@@ -185,13 +211,16 @@ impl Project {
             let count = if parts.join("/") == *glob { parts.len() - 1 } else { parts.len() };
             parts[..count].join("/")
         };
-        let steps = self.spec.build.dependencies.iter().flat_map(|step| &step.files).map(literal);
-        let own = self.spec.metadata.path.iter().filter(|path| *path != ".").cloned();
+        let steps =
+            self.options.spec.build.dependencies.iter().flat_map(|step| &step.files).map(literal);
+        let own = self.options.spec.metadata.path.iter().filter(|path| *path != ".").cloned();
         steps.chain(own).chain([String::new()]).collect()
     }
 
     /// Begins to look whether the context differs from its commit.
-    pub(crate) fn look_for_changes(&mut self) {
+    ///
+    /// A provenance tells it, so it is asked early: git takes its time.
+    pub fn look_for_changes(&mut self) {
         if self.revision.is_some() {
             self.changes = Changes::look(&self.folder);
         }
@@ -205,7 +234,7 @@ impl Project {
     fn new_parameters(&self) -> BTreeMap<String, String> {
         let mut parameters = BTreeMap::from([
             ("peelbox:version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("peelbox:spec".to_owned(), self.spec_digest.clone()),
+            ("peelbox:spec".to_owned(), self.options.spec_digest.clone()),
             ("peelbox:service".to_owned(), self.name.clone()),
         ]);
         if let Some(revision) = &self.revision {
@@ -216,43 +245,40 @@ impl Project {
         parameters
     }
 
-    /// A provenance is public: no credential has a place in what it tells.
-    pub(crate) fn refuse_secrets(&self) -> Result<(), Error> {
-        for Text { field, name, text } in self.spec.graph_texts() {
-            let Some(sign) = credential::find(name, &text) else { continue };
-            let text = format!(
-                "`{field}` looks like a secret: it {sign}. The provenance would make it public"
-            );
-            return Err(Error::new(Kind::Usage, text)
-                .hint("take it out of the spec and name it in `build.secrets`, then hand it over with `--secret id=ID,env=VARIABLE`: a secret is in no layer, no cache key and no provenance")
-                .hint("`--no-provenance` builds with it; it is then still in the daemon's cache"));
+    /// Refuses credentials in what a provenance would make public.
+    ///
+    /// # Errors
+    /// [`ProjectError::PublicSecret`].
+    pub fn refuse_secrets(&self) -> Result<(), ProjectError> {
+        for Text { field, name, text } in self.options.spec.graph_texts() {
+            if let Some(sign) = credential::find(name, &text) {
+                return Err(ProjectError::PublicSecret { field, sign: sign.to_string() });
+            }
         }
         Ok(())
     }
 
-    /// Whether all that it needs was given; says what it goes on without.
-    pub(crate) fn has_secrets(&self) -> Result<(), Error> {
-        let without = secrets::check(&self.spec.build.secrets, &self.secrets)?;
-        if !without.is_empty() {
-            note(&format!("the build goes on without the secrets `{}`", without.join("`, `")));
-        }
-        Ok(())
+    /// Refuses a build without secrets that it needs, all at once; gives the ids of those that it goes on without.
+    ///
+    /// # Errors
+    /// [`ProjectError::NoSecrets`].
+    pub fn has_secrets(&self) -> Result<Vec<String>, ProjectError> {
+        check_secrets(&self.options.spec.build.secrets, &self.secrets)
     }
 
-    /// Whether that daemon can have all bases.
-    pub(crate) fn can_be_built_by(&self, reached: &Reached) -> Result<(), Error> {
-        let bases = plan::bases(&self.spec);
-        let Some(local) = bases.iter().find(|request| request.store().is_some()) else {
-            return Ok(());
-        };
-        let (base, fields) = (local.display(), local.fields());
-        reached.refuse_if_classic(&format!("cannot use `{base}` ({fields})")).map_err(|error| {
-            error.hint("switch that engine to the containerd image store, or name a BuildKit daemon with `--buildkit ADDRESS`")
-        })
+    /// Whether that builder can have all bases.
+    pub(crate) fn can_be_built_by(&self, builder: &Builder) -> Result<(), ClassicCannot> {
+        let bases = plan::bases(&self.options.spec);
+        match bases.iter().find(|request| request.store().is_some()) {
+            Some(local) if builder.store() == ImageStore::Classic => {
+                Err(ClassicCannot::UseBase { base: local.display(), fields: local.fields() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn platform_on(&self, daemon: &Daemon) -> Platform {
-        self.platform.clone().unwrap_or_else(|| {
+        self.options.platform.clone().unwrap_or_else(|| {
             let own = daemon.workers.first().and_then(|w| w.platforms.first());
             own.map_or_else(
                 || Platform::new("linux", std::env::consts::ARCH, ""),
@@ -262,45 +288,25 @@ impl Project {
     }
 }
 
-/// The spec, and the digest of its file.
-fn read_spec(path: &Path) -> Result<(spec::SpecFile, String), Error> {
-    let name = path.display().to_string();
-    let unreadable = |e: std::io::Error| {
-        let error = Error::new(Kind::Usage, format!("cannot read the spec `{name}`")).because(e);
-        error.hint(
-            "`--spec` names a UniversalBuild file; its format: docs/reference/universalbuild.md",
-        )
+fn check_secrets(needed: &[Secret], values: &Values) -> Result<Vec<String>, ProjectError> {
+    let missing = |is_required: bool| {
+        let secrets = needed.iter().filter(|secret| !values.0.contains_key(&secret.id));
+        let ids = secrets.filter(|secret| secret.required == is_required);
+        let ids: BTreeSet<&str> = ids.map(|secret| secret.id.as_str()).collect();
+        ids.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut text = Vec::new();
-    // One byte more than allowed tells the parser that there is more.
-    let limit = spec::SPEC_BYTES_MAX as u64 + 1;
-    if name == "-" {
-        std::io::stdin().lock().take(limit).read_to_end(&mut text).map_err(unreadable)?;
-    } else {
-        let file = fs::File::open(path).map_err(unreadable)?;
-        file.take(limit).read_to_end(&mut text).map_err(unreadable)?;
+    match missing(true) {
+        ids if ids.is_empty() => Ok(missing(false)),
+        ids => Err(ProjectError::NoSecrets { ids }),
     }
-    let file = spec::parse(&text, &name).map_err(|e| Error::from_error(Kind::Usage, e))?;
-    Ok((file, sha256(&text)))
-}
-
-fn context_error(path: &Path, error: std::io::Error) -> Error {
-    Error::new(Kind::Usage, format!("cannot open the context `{}`", path.display()))
-        .because(error)
-        .hint("`--context` names the folder with the source tree")
 }
 
 /// Patterns of the context's ignore file; they travel in the graph, so they must be text.
-fn ignored(root: &filesync::Root) -> Result<Vec<String>, Error> {
-    let patterns =
-        filesync::ignore_patterns(root).map_err(|e| Error::from_error(Kind::Usage, e))?;
+fn ignored(root: &filesync::Root) -> Result<Vec<String>, ProjectError> {
+    let patterns = filesync::ignore_patterns(root).map_err(ProjectError::IgnoreFile)?;
     let text = |pattern: Vec<u8>| {
-        String::from_utf8(pattern).map_err(|e| {
-            let shown = e.as_bytes().escape_ascii().to_string();
-            Error::new(
-                Kind::Usage,
-                format!("the ignore file has a pattern that is not UTF-8: `{shown}`"),
-            )
+        String::from_utf8(pattern).map_err(|e| ProjectError::IgnoreNotText {
+            pattern: e.as_bytes().escape_ascii().to_string(),
         })
     };
     patterns.into_iter().map(text).collect()
@@ -310,16 +316,17 @@ fn open_layouts(
     spec: &UniversalBuild,
     context: &Path,
     stores: &mut Stores,
-) -> Result<BTreeMap<Base, String>, Error> {
+) -> Result<BTreeMap<Base, String>, ProjectError> {
     let mut digests = BTreeMap::new();
     for request in plan::bases(spec) {
         let (Base::OciLayout { dir, tag, digest }, Some(store)) = (&request.base, request.store())
         else {
             continue;
         };
-        let wrong = |e| {
-            let what = format!("cannot use `{}` ({})", request.display(), request.fields());
-            Error::new(Kind::Usage, what).because(e)
+        let wrong = |source| ProjectError::Base {
+            base: request.display(),
+            fields: request.fields(),
+            source,
         };
         let layout = OciLayout::open(&context.join(dir)).map_err(wrong)?;
         // The spec's reader has refused what is no digest.
@@ -353,60 +360,111 @@ fn project_key(context: &Path) -> String {
     hex(&hash.finalize()[..16])
 }
 
-fn parse_platform(text: &str) -> Result<Platform, Error> {
-    if text.contains(',') {
-        return Err(Error::new(
-            Kind::Usage,
-            format!("`--platform {text}` names several platforms"),
-        )
-        .hint("build them one by one; images for several platforms come with a later version"));
-    }
-    text.parse().map_err(|e| Error::new(Kind::Usage, format!("`--platform`: {e}")))
+/// Why a project cannot be opened or built as it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProjectError {
+    /// The context cannot be opened.
+    Context {
+        /// As it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The ignore file cannot be read or understood.
+    IgnoreFile(IgnoreError),
+    /// The ignore file has a pattern that is not UTF-8: patterns travel in the graph.
+    IgnoreNotText {
+        /// The pattern, escaped.
+        pattern: String,
+    },
+    /// A base in a local OCI layout cannot be used.
+    Base {
+        /// The base.
+        base: String,
+        /// Fields of the spec that name it.
+        fields: String,
+        /// What is wrong with the layout.
+        source: OciLayoutError,
+    },
+    /// The build needs secrets that were not given.
+    NoSecrets {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// A text of the spec looks like a secret, and a provenance would make it public.
+    PublicSecret {
+        /// Its field.
+        field: String,
+        /// What shows it.
+        sign: String,
+    },
 }
 
-fn parse_epoch(text: &str) -> Result<i64, Error> {
-    text.parse().ok().filter(|epoch| *epoch >= 0).ok_or_else(|| {
-        Error::new(Kind::Usage, format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds"))
-            .hint("SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)")
-    })
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum PlanFailure {
+    /// What was wanted of the daemon, and how that ended.
+    Ask(&'static str, Status),
+    Base(ResolveError),
+    Plan(PlanError),
 }
 
-fn plan_error(error: &PlanError) -> Error {
-    let mut shown = Error::new(Kind::Usage, error.to_string());
-    if let Some(source) = std::error::Error::source(error) {
-        shown = shown.because(source.to_string());
+impl fmt::Display for ProjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context { path, .. } => {
+                write!(f, "cannot open the context `{}`", path.display())
+            }
+            Self::IgnoreFile(error) => error.fmt(f),
+            Self::IgnoreNotText { pattern } => {
+                write!(f, "the ignore file has a pattern that is not UTF-8: `{pattern}`")
+            }
+            Self::Base { base, fields, .. } => write!(f, "cannot use `{base}` ({fields})"),
+            Self::NoSecrets { ids } => {
+                let plural = if ids.len() > 1 { "s" } else { "" };
+                write!(f, "the build needs the secret{plural} `{}`", ids.join("`, `"))
+            }
+            Self::PublicSecret { field, sign } => write!(
+                f,
+                "`{field}` looks like a secret: it {sign}. The provenance would make it public"
+            ),
+        }
     }
-    shown.hints.extend(error.hint());
-    shown
 }
 
-fn resolve_error(error: ResolveError) -> Error {
-    use crate::grpc::Code;
-    let status = error.status();
-    let kind = match status.code {
-        // Not by us: who interrupts a build is told so by `solve::run`.
-        Code::Canceled => Kind::Internal,
-        _ if status.is_transport => Kind::Internal,
-        _ => Kind::Registry,
-    };
-    let text = status.message.clone();
-    let shown = Error::from_error(kind, error);
-    if ["401", "403", "denied", "authoriz"].iter().any(|word| text.contains(word)) {
-        return shown.hint("log in with `docker login`; peelbox reads Docker's configuration");
+impl error::Error for ProjectError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Context { source, .. } => Some(source),
+            Self::IgnoreFile(error) => error.source(),
+            Self::Base { source, .. } => Some(source),
+            Self::IgnoreNotText { .. } | Self::NoSecrets { .. } | Self::PublicSecret { .. } => None,
+        }
     }
-    if kind == Kind::Registry {
-        return shown
-            .hint("the daemon fetches bases itself: check the name, and its way to the registry");
-    }
-    shown
 }
 
-/// Letters and digits enough for an identity nobody else has (BuildKit uses 25 of them as well).
-pub(crate) fn unique_id() -> String {
-    let mut bytes = [0_u8; 25];
-    // Blocks only in the first moments of a machine's life.
-    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    debug_assert_eq!(filled, Ok(bytes.len()));
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SecretTarget;
+
+    #[test]
+    fn all_secrets_that_are_missing_are_named_at_once() {
+        let secret = |id: &str, required| Secret {
+            id: id.to_owned(),
+            target: SecretTarget::Env(id.to_owned()),
+            required,
+        };
+        let mut needed = vec![secret("B", true), secret("A", true), secret("C", false)];
+        let mut values = Values::default();
+        let told = check_secrets(&needed, &values).unwrap_err().to_string();
+        assert_eq!(told, "the build needs the secrets `A`, `B`");
+        for id in ["A", "B"] {
+            values.0.insert(id.to_owned(), Vec::new());
+        }
+        assert_eq!(check_secrets(&needed, &values).unwrap(), ["C"]);
+        needed.pop();
+        assert!(check_secrets(&needed, &values).unwrap().is_empty());
+    }
 }

@@ -10,65 +10,45 @@
 //! to write one costs it some 15 ms: so the first build leaves none, and a third one, of nothing but the graph, is recorded
 //! when files are to be written, while the SBOM is made.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-    thread,
-};
+use std::{collections::BTreeMap, thread};
 
 use serde_json::Value;
 
+use super::{
+    attested::{Attested, Built, Digests, Response},
+    delivery::{AttestationTarget, Sink},
+    error::{BuildError, flatten},
+    event::BuildEvent,
+    export::{export_job, metadata, record_job},
+    image_memory::{Holds, ImageMemory},
+    image_sbom::Draft,
+    request::{BuildRequest, Sbom},
+    work::Work,
+};
 use crate::{
     attestation::{self, Provenance},
-    build::{
-        attest::{Attested, Carrier, Sbom, no_sbom},
-        export::{epoch_attrs, export_job, exporter_beside, metadata, record_job},
-        image_memory::{Holds, Known},
-        image_sbom::{Digests, Draft, Inspector, Lister},
-        work::{BuildError, Request, Work, build},
-    },
-    cli::failure::{daemon_error, output_error, system},
     digest::sha256_hex,
-    docker::Image,
-    error::Error,
+    docker::{Image, load::LoadEvent},
     gateway::RefId,
     grpc::Status,
     plan::Plan,
-    solve::{Answer, Running, SolveError},
+    solve::{Answer, Running},
+    threads::{LARGE_STACK_BYTES, spawn_scoped},
 };
 
-/// Most that is read of new layers for their SBOM, compressed: on this machine it is 0.1 s for 10 MB.
-const NEAR_BYTES_MAX: u64 = 64 << 20;
-/// The same through a network; the names of all files of an image are 1 MB.
-const FAR_BYTES_MAX: u64 = 4 << 20;
-
-/// What the exporter says: `containerimage.digest` and the like.
-pub(crate) type Response = BTreeMap<String, String>;
-
-impl Work {
-    /// Builds, and exports unless Docker has it all; no response: the build has failed.
+impl Work<'_> {
+    /// Exports what is built, unless Docker has it all.
     pub(super) fn in_stages(
         &self,
         running: &Running<'_>,
         plan: &Plan,
-        attested: &mut Attested,
-    ) -> Result<(Answer, Option<Response>), BuildError> {
-        let answer = |reference| Answer {
-            reference,
-            metadata: metadata(plan),
-            attestations: BTreeMap::new(),
-        };
-        let (reference, is_built) = build(&running.gateway, plan, attested)?;
-        if !is_built {
-            return Ok((answer(reference), None));
+        reference: &RefId,
+    ) -> Result<Built, BuildError> {
+        self.settle()?;
+        match self.digests(&self.inspector(running), plan)? {
+            Some(digests) => self.export_what_is_new(running, plan, reference, digests),
+            None => self.export_first(running, plan, reference),
         }
-        self.settle_carriage()?;
-        let response = if self.reached.tells_digests() {
-            self.export_what_is_new(running, plan, &reference, attested)?
-        } else {
-            self.export_first(running, plan, &reference, attested)?
-        };
-        Ok((answer(reference), Some(response)))
     }
 
     fn export_what_is_new(
@@ -76,81 +56,71 @@ impl Work {
         running: &Running<'_>,
         plan: &Plan,
         reference: &RefId,
-        attested: &mut Attested,
-    ) -> Result<Response, BuildError> {
-        let Self { request, load, .. } = self;
-        let inspector = self.inspector(running);
-        let digests = inspector.digests(plan, exporter_beside(request, plan)).map_err(no_sbom)?;
-        attested.digests = Some(digests.clone());
-        let draft = self.draft_sbom(&attested.platform, &digests.manifest).map_err(no_sbom)?;
+        digests: Digests,
+    ) -> Result<Built, BuildError> {
+        let mut attested = Attested::default();
+        let draft = self.draft_if_wanted(plan, &digests.manifest)?;
         let holds = self.holds(&digests, draft.as_ref());
         let is_there = self.is_there(&digests.config, &holds)?;
         attested.key.clone_from(&holds.attested);
-        if let (true, Some(id)) = (is_there, load.id.get()) {
-            self.find_attested(id, attested);
+        let loaded = self.loader.as_ref().and_then(|loader| loader.loaded()).filter(|_| is_there);
+        if let Some(loaded) = loaded {
+            self.find_attested(&loaded.id, &mut attested);
         }
-        self.make_attested(running, plan, reference, draft, attested)?;
-        if !is_there {
-            let response = self.export(running, plan, attested)?;
-            let id = response.get("containerimage.digest");
-            if let (Some(id), Carrier::Image) = (id, request.carrier()) {
-                self.known().remember(id, &holds);
-            }
-            return Ok(response);
+        self.make_attested(running, plan, reference, draft, &mut attested)?;
+        if let Some(loaded) = loaded {
+            let said = [
+                ("containerimage.digest", Some(loaded.id.clone())),
+                ("containerimage.config.digest", digests.config.clone()),
+                ("image.name", Some(self.request.tags.join(","))),
+            ];
+            let response =
+                said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+            let response = response.collect();
+            return Ok(Built { response, digests: Some(digests), attested, ..Built::default() });
         }
-        let said = [
-            ("containerimage.digest", load.id.get().cloned()),
-            ("containerimage.config.digest", digests.config),
-            ("image.name", Some(request.tags.join(","))),
-        ];
-        Ok(said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
+        let response = self.export(running, plan, &attested)?;
+        let id = response.get("containerimage.digest");
+        if let (Some(id), AttestationTarget::Image) = (id, self.delivery().attestations) {
+            self.memory().remember(id, &holds);
+        }
+        Ok(Built { response, digests: Some(digests), attested, ..Built::default() })
     }
 
-    /// The image's id says what it is, and no sooner.
+    /// Exports at once: the image's id says what it is, and no sooner.
     fn export_first(
         &self,
         running: &Running<'_>,
         plan: &Plan,
         reference: &RefId,
-        attested: &mut Attested,
-    ) -> Result<Response, BuildError> {
-        let response = self.export(running, plan, attested)?;
+    ) -> Result<Built, BuildError> {
+        let mut attested = Attested::default();
+        let response = self.export(running, plan, &attested)?;
         let id = response.get("containerimage.digest").map_or("", String::as_str);
-        let draft = self.draft_sbom(&attested.platform, id).map_err(no_sbom)?;
+        let draft = self.draft_if_wanted(plan, id)?;
         attested.key = self.attested(draft.as_ref());
-        self.find_attested(id, attested);
-        self.make_attested(running, plan, reference, draft, attested)?;
-        Ok(response)
+        self.find_attested(id, &mut attested);
+        self.make_attested(running, plan, reference, draft, &mut attested)?;
+        Ok(Built { response, attested, ..Built::default() })
     }
 
-    pub(super) fn inspector(&self, running: &Running<'_>) -> Inspector<'_> {
-        let (lister, gateway) = (self.lister(running), running.gateway.clone());
-        let cache_dir = self.request.cache_dir.as_deref();
-        let layers_bytes_max = if self.reached.is_far() { FAR_BYTES_MAX } else { NEAR_BYTES_MAX };
-        Inspector { lister, gateway, base: &self.base, cache_dir, layers_bytes_max }
-    }
-
-    pub(super) fn lister(&self, running: &Running<'_>) -> Lister {
-        let frontend_attrs = epoch_attrs(&self.request);
-        Lister { aside: running.aside(), gather: Arc::clone(&self.gather), frontend_attrs }
-    }
-
-    fn draft_sbom(&self, platform: &str, digest: &str) -> Result<Option<Draft>, Status> {
-        let is_made = self.request.attest.makes_sbom(self.request.carrier());
-        is_made.then(|| self.draft(platform, Some(digest))).transpose()
+    fn draft_if_wanted(&self, plan: &Plan, digest: &str) -> Result<Option<Draft>, BuildError> {
+        self.delivery().makes_sbom.then(|| self.draft(plan, Some(digest))).transpose()
     }
 
     /// What is attested of the image with that id may be in it, or beside it.
     fn find_attested(&self, id: &str, attested: &mut Attested) {
-        match self.request.carrier() {
+        match self.delivery().attestations {
             // The further SBOM is beside it, and written each time.
-            Carrier::Image => attested.is_there = !self.request.attest.is_cyclonedx,
-            Carrier::Files(_) => {
-                let files = self.known().beside(id, &attested.key);
+            AttestationTarget::Image => {
+                attested.is_there = !self.request.attestations.is_cyclonedx;
+            }
+            AttestationTarget::Files => {
+                let files = self.memory().beside(id, &attested.key);
                 attested.is_there = files.is_some();
                 attested.files = files.unwrap_or_default();
             }
-            Carrier::Nobody | Carrier::Caller => {}
+            AttestationTarget::Nowhere | AttestationTarget::Caller => {}
         }
     }
 
@@ -166,20 +136,19 @@ impl Work {
         if attested.is_there {
             return Ok(());
         }
-        let Self { request, .. } = self;
-        let needs_record = request.attest.needs_record(request.carrier());
-        let wanted = request.attest.provenance.as_ref().filter(|_| needs_record);
+        let needs_record = self.delivery().needs_record;
+        let wanted = self.request.attestations.provenance.as_ref().filter(|_| needs_record);
         thread::scope(|scope| {
-            let recorder = thread::Builder::new().name("pbx-record".to_owned());
             let recorded = wanted.map(|wanted| {
-                recorder.spawn_scoped(scope, move || self.record(running, plan, wanted))
+                let record = move || self.record(running, plan, wanted);
+                spawn_scoped(scope, "pbx-record", LARGE_STACK_BYTES, record)
             });
-            let recorded = recorded.transpose().map_err(|e| system("cannot start a thread", e))?;
+            let recorded = recorded.transpose().map_err(BuildError::Thread)?;
             if let Some(draft) = draft {
                 self.make_sbom(&self.inspector(running), plan, reference, draft, attested)?;
             }
             if let Some(recorded) = recorded {
-                let gave_up = || SolveError::Daemon(Status::protocol("nothing was recorded"));
+                let gave_up = || BuildError::Provenance(Status::protocol("nothing was recorded"));
                 attested.provenance = Some(recorded.join().unwrap_or_else(|_| Err(gave_up()))?);
             }
             Ok(())
@@ -193,15 +162,16 @@ impl Work {
         plan: &Plan,
         wanted: &Provenance,
     ) -> Result<(String, Value), BuildError> {
-        let job = record_job(&self.request);
+        let job = record_job(self.request);
         let name = job.reference.clone();
         let before = self.began.elapsed();
-        running.within(job, plan.definition(), |running| {
+        let built = running.within(job, plan.definition(), |running| {
             let reference = running.gateway.build(plan.definition().clone());
-            let reference = reference.map_err(|status| daemon_error(&status, None))?;
+            let reference = reference.map_err(|status| self.refused(status))?;
             let (metadata, attestations) = (metadata(plan), BTreeMap::new());
-            Ok::<_, Error>(Answer { reference, metadata, attestations })
-        })?;
+            Ok::<_, BuildError>(Answer { reference, metadata, attestations })
+        });
+        built.map_err(|error| flatten(error, &*self.steps))?;
         let (kind, mut predicate) = self.recorded(&name, wanted)?;
         // The build began with its steps.
         attestation::begin_earlier(&mut predicate, before);
@@ -211,13 +181,16 @@ impl Work {
     /// Whether Docker has the image; then it has all its names too.
     fn is_there(&self, config: &Option<String>, holds: &Holds) -> Result<bool, BuildError> {
         let Some(loader) = &self.loader else { return Ok(false) };
-        let is_it = |image: &Image| match self.request.carrier() {
-            Carrier::Image => self.known().of_image(&image.id).as_ref() == Some(holds),
+        let is_it = |image: &Image| match self.delivery().attestations {
+            AttestationTarget::Image => self.memory().of_image(&image.id).as_ref() == Some(holds),
             _ => config.as_ref() == Some(&image.id),
         };
-        let is_there = loader.hold(is_it).map_err(output_error)?;
-        // It would be sent there, and that is shown as a step.
-        self.load.has_begun.store(is_there && !self.reached.keeps_image(), Ordering::Relaxed);
+        let is_there = loader.hold(is_it).map_err(BuildError::Output)?;
+        if is_there && self.delivery().sink == Sink::Engine {
+            // It would be sent there, and that is shown as a step.
+            self.tell(BuildEvent::Load(LoadEvent::Began));
+            self.tell(BuildEvent::Load(LoadEvent::Done { is_unchanged: true }));
+        }
         Ok(is_there)
     }
 
@@ -227,13 +200,14 @@ impl Work {
         plan: &Plan,
         attested: &Attested,
     ) -> Result<Response, BuildError> {
-        let job = export_job(&self.request, &self.reached);
-        running.within(job, plan.definition(), |running| {
+        let job = export_job(self.request, self.delivery());
+        let exported = running.within(job, plan.definition(), |running| {
             let reference = running.gateway.solve(plan.definition().clone());
-            let reference = reference.map_err(|status| daemon_error(&status, None))?;
-            let attestations = self.attach(&running.gateway, attested)?;
+            let reference = reference.map_err(|status| self.refused(status))?;
+            let attestations = self.attach(&running.gateway, plan, attested)?;
             Ok(Answer { reference, metadata: metadata(plan), attestations })
-        })
+        });
+        exported.map_err(|error| flatten(error, &*self.steps))
     }
 
     fn holds(&self, digests: &Digests, draft: Option<&Draft>) -> Holds {
@@ -242,22 +216,22 @@ impl Work {
 
     /// Stands for all that is attested, without times.
     fn attested(&self, draft: Option<&Draft>) -> String {
-        let Request { attest, tags, project, .. } = &*self.request;
-        let sbom = match &attest.sbom {
+        let BuildRequest { attestations: wanted, tags, project, .. } = self.request;
+        let sbom = match &wanted.sbom {
             Sbom::Generator(image) => image.clone(),
             Sbom::No | Sbom::Own => draft.map(|draft| draft.key.clone()).unwrap_or_default(),
         };
-        let provenance = attest.provenance.as_ref().map(|provenance| provenance.attr());
+        let provenance = wanted.provenance.as_ref().map(|provenance| provenance.attr());
         let mut text = format!("{sbom} {provenance:?}");
-        if let Carrier::Files(place) = self.request.carrier() {
+        if self.delivery().attestations == AttestationTarget::Files {
             // They are small, so even a new commit with the same image gets its own.
             let parameters = provenance.map(|_| project.parameters());
-            text = format!("{text} {place:?} {tags:?} {parameters:?}");
+            text = format!("{text} {:?} {tags:?} {parameters:?}", self.delivery().dir);
         }
         sha256_hex(text)
     }
 
-    fn known(&self) -> Known {
-        Known::new(self.request.cache_dir.as_deref())
+    fn memory(&self) -> ImageMemory {
+        ImageMemory::new(self.request.cache_dir.as_deref())
     }
 }

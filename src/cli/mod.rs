@@ -4,22 +4,27 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::error::{Error, Kind};
+use crate::{
+    connect::{Builder, describe_engine},
+    error::{Error, Kind},
+};
 
-pub(crate) mod args;
-pub(crate) mod build;
-pub(crate) mod detect;
-pub(crate) mod doctor;
-pub(crate) mod env;
-pub(crate) mod failure;
-pub(crate) mod files;
-pub(crate) mod finish;
-pub(crate) mod follow;
-pub(crate) mod inspect;
-pub(crate) mod plan;
-pub(crate) mod sbom;
-pub(crate) mod secrets;
-pub(crate) mod stale;
+mod args;
+mod build;
+mod detect;
+mod doctor;
+mod env;
+mod error;
+mod event_loop;
+mod finish;
+mod inspect;
+mod places;
+mod plan;
+mod project;
+mod request;
+mod sbom;
+mod secrets;
+mod stale;
 
 use args::{Cli, Command, RemovedArgs, SchemaArgs, SchemaOf};
 
@@ -76,6 +81,17 @@ fn frontend_is_gone(args: &RemovedArgs) -> Error {
     Error::new(Kind::Usage, "`peelbox frontend` was removed: peelbox speaks to BuildKit itself")
         .hint(format!("peelbox build --spec {spec} --tag app:latest"))
         .hint(format!("for buildctl: peelbox plan --spec {spec} --format llb | buildctl build --local context=."))
+}
+
+/// What builds, for the head of the progress.
+fn title(builder: &Builder) -> String {
+    match builder.engine() {
+        Some(engine) => {
+            let version = builder.version();
+            format!("Using Docker's BuildKit {version} ({})", describe_engine(engine))
+        }
+        None => builder.describe(),
+    }
 }
 
 /// Says on standard error what is no error.

@@ -1,10 +1,7 @@
 //! Candidates → the first daemon that answers, or a private one, or the account of why none does.
 
 use std::{
-    cell::Cell,
-    io::{self, Write as _},
     ops::ControlFlow,
-    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -12,20 +9,18 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
+use super::{
+    builder::Builder,
+    error::{ConnectError, Tried},
+    places::{Places, Private},
+    probe::{Found, Prober, Refusal, is_in_the_clear},
+};
 use crate::{
-    cli::{args::DaemonArgs, env::Environment},
-    connect::probe::{Found, Refusal, Ways, describe, describe_builder, is_far, is_in_the_clear},
-    control::DaemonError,
-    daemonless::{Daemonless, DaemonlessError, Notice, Options, find_program},
+    daemonless::{Daemonless, Notice, Options},
     docker::{self, Engine},
-    endpoint::{
-        Candidate, Endpoint, Installed, NotReachable, Origin, Place, Reason, Surroundings,
-        candidates,
-    },
-    error::{Error, Kind},
+    endpoint::{Candidate, Endpoint, Origin, Place, Reason, Surroundings, candidates},
     grpc::Cancel,
-    solve::Connection,
-    transport::tls::{TlsError, TlsFiles},
+    threads::{LARGE_STACK_BYTES, spawn_with},
 };
 
 /// How often Ctrl-C is looked for meanwhile.
@@ -35,95 +30,25 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(6);
 /// How long to let a daemon that is to be waited for alone.
 const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A daemon that answered.
-pub(crate) struct Reached {
-    pub(crate) connection: Connection,
-    /// Where it is.
-    place: Place,
-    /// The engine it is inside of.
-    pub(crate) inside: Option<Arc<Engine>>,
-    /// The engine that shall hold the image, when one shall.
-    pub(crate) docker: Option<Arc<Engine>>,
-    /// What the user should know of the way there.
-    pub(crate) warnings: Vec<String>,
-    /// Ended when this is dropped; after the connection.
-    pub(crate) private: Option<Daemonless>,
-}
-
-impl Reached {
-    /// What builds, for the head of the progress.
-    pub(crate) fn title(&self) -> String {
-        let version = &self.connection.daemon.version;
-        match &self.inside {
-            Some(engine) => format!("Using Docker's BuildKit {version} ({})", describe(engine)),
-            None => self.builder(),
-        }
-    }
-
-    /// Whether a network lies between.
-    pub(crate) fn is_far(&self) -> bool {
-        is_far(&self.place)
-    }
-
-    /// A Docker Engine with the classic image store gives no image away and takes none from us.
-    ///
-    /// # Errors
-    /// It is one; `text` says what it cannot do.
-    pub(crate) fn refuse_if_classic(&self, text: &str) -> Result<(), Error> {
-        if self.inside.is_none() || self.connection.daemon.snapshotter().is_some() {
-            return Ok(());
-        }
-        let place = self.builder();
-        let text = format!("a Docker Engine with the classic image store {text} ({place})");
-        Err(Error::new(Kind::Feature, text))
-    }
-
-    /// Whether the engine that shall hold the image keeps SBOM and provenance with it: the classic store does not.
-    ///
-    /// # Errors
-    /// It cannot be asked.
-    pub(crate) fn engine_keeps_attestations(&self) -> Result<bool, Error> {
-        match &self.docker {
-            _ if self.keeps_image() => Ok(self.connection.daemon.snapshotter().is_some()),
-            None => Ok(false),
-            Some(engine) => engine.keeps_attestations().map_err(|e| {
-                let text = format!("cannot ask Docker at {} how it keeps images", engine.host);
-                Error::new(Kind::NoDaemon, text).because(e)
-            }),
-        }
-    }
-
-    /// Whether the builder can say which digests an image has before it is where it shall be: with its classic store Docker
-    /// exports nothing but images of its own.
-    pub(crate) fn tells_digests(&self) -> bool {
-        self.inside.is_none() || self.connection.daemon.snapshotter().is_some()
-    }
-
-    /// What has built, for the end.
-    pub(crate) fn builder(&self) -> String {
-        describe_builder(&self.connection, self.inside.as_deref(), &self.place)
-    }
-
-    /// Whether the engine that builds is the one that shall hold the image: then nothing is sent.
-    pub(crate) fn keeps_image(&self) -> bool {
-        self.inside.is_some() && self.docker.is_some()
-    }
-}
-
-/// Connects to the first candidate that is a BuildKit daemon; `wants_docker`: the image shall be in Docker.
-pub(crate) fn reach(
-    args: &DaemonArgs,
-    env: &Environment,
+/// Connects to the first place that gives a builder; `wants_docker`: the image shall be in a Docker Engine.
+///
+/// `on_notice` is told what is waited for.
+///
+/// # Errors
+/// [`ConnectError`]; while nobody answers it is tried again for as long as [`Places::wait`] says.
+pub fn connect(
+    places: &Places,
     wants_docker: bool,
     cancel: &Cancel,
-) -> Result<Reached, Error> {
-    let search = Search::new(args, env, wants_docker, cancel)?;
-    let deadline = args.wait.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    on_notice: &dyn Fn(Notice<'_>),
+) -> Result<Builder, ConnectError> {
+    let search = Search::new(places, wants_docker, cancel)?;
+    let deadline = places.wait.map(|wait| Instant::now() + wait);
     loop {
-        let result = search.once(args, env);
+        let result = search.once(on_notice);
         let is_late = deadline.is_none_or(|deadline| Instant::now() >= deadline);
         match result {
-            Err(e) if e.kind == Kind::NoDaemon && !is_late && !cancel.is_cancelled() => {
+            Err(e) if e.may_pass() && !is_late && !cancel.is_cancelled() => {
                 thread::park_timeout(WAIT_INTERVAL);
             }
             other => return other,
@@ -132,19 +57,21 @@ pub(crate) fn reach(
 }
 
 /// The places of one run.
-pub(crate) struct Search {
-    ways: Ways,
+pub struct Search {
+    prober: Prober,
     /// Where a builder may be.
-    pub(crate) builders: Vec<Candidate>,
+    pub builders: Vec<Candidate>,
     /// Where a Docker may be that is no candidate for a builder.
-    pub(crate) engines: Vec<Candidate>,
+    pub engines: Vec<Candidate>,
     wants_docker: bool,
 }
 
 /// What the places say, as far as it is known.
-pub(crate) struct Answers {
-    pub(crate) builders: Vec<Option<Result<Found, Refusal>>>,
-    pub(crate) engines: Vec<Option<Result<Arc<Engine>, Reason>>>,
+pub struct Answers {
+    /// Of [`Search::builders`]; `None`: not known yet.
+    pub builders: Vec<Option<Result<Found, Refusal>>>,
+    /// Of [`Search::engines`]; `None`: not known yet.
+    pub engines: Vec<Option<Result<Arc<Engine>, Reason>>>,
     news: Receiver<Answer>,
 }
 
@@ -154,26 +81,22 @@ enum Answer {
 }
 
 impl Search {
-    pub(crate) fn new(
-        args: &DaemonArgs,
-        env: &Environment,
-        wants_docker: bool,
-        cancel: &Cancel,
-    ) -> Result<Self, Error> {
-        let docker = docker::context::candidates(&env.docker());
+    /// Puts the places together; nothing is asked.
+    ///
+    /// # Errors
+    /// An address cannot be understood.
+    pub fn new(places: &Places, wants_docker: bool, cancel: &Cancel) -> Result<Self, ConnectError> {
+        let docker = docker::context::candidates(&places.docker.surroundings());
         let around = Surroundings {
-            flag: args.buildkit.as_deref(),
-            buildkit_host: env.buildkit_host.as_deref(),
-            xdg_runtime_dir: env.xdg_runtime_dir.as_deref(),
+            flag: places.address.as_deref(),
+            buildkit_host: places.buildkit_host.as_deref(),
+            xdg_runtime_dir: places.docker.xdg_runtime_dir.as_deref(),
             uid: rustix::process::getuid().as_raw(),
             docker: &docker,
         };
-        let mut builders = candidates(&around).map_err(|e| {
-            let error = Error::from_error(Kind::Usage, e);
-            match around.flag {
-                Some(_) => error,
-                None => error.hint("the address is that of `BUILDKIT_HOST`"),
-            }
+        let mut builders = candidates(&around).map_err(|source| ConnectError::Address {
+            source,
+            is_of_variable: around.flag.is_none(),
         })?;
         // Which Docker is meant is found as usual, and told as usual when it is none.
         if let [Candidate { place: Place::BuildKit(Endpoint::Docker { context: None }), .. }] =
@@ -186,34 +109,31 @@ impl Search {
             true => docker.iter().map(Candidate::from).collect(),
             false => Vec::new(),
         };
-        let ways = Ways {
-            env: Arc::new(env.clone()),
-            tls: tls_files(args, env)?,
-            connect_timeout: Duration::from_secs(args.connect_timeout),
-            cancel: cancel.clone(),
-        };
-        Ok(Self { ways, builders, engines, wants_docker })
+        let prober = Prober { places: Arc::new(places.clone()), cancel: cancel.clone() };
+        Ok(Self { prober, builders, engines, wants_docker })
     }
 
     /// Probes all places at the same time.
-    pub(crate) fn ask(&self) -> Result<Answers, Error> {
+    ///
+    /// # Errors
+    /// The system has no room for a thread.
+    pub fn ask(&self) -> Result<Answers, ConnectError> {
         let (tx, news) = bounded(self.builders.len() + self.engines.len());
         let start = |body: Box<dyn FnOnce() -> Answer + Send>| {
             let tx = tx.clone();
-            // It may come too late. With the usual stack: the system's resolver has needs of its own.
-            thread::Builder::new()
-                .name("pbx-connect".to_owned())
-                .spawn(move || drop(tx.send(body())))
+            // It may come too late.
+            // With a large stack: the system's resolver has needs of its own.
+            spawn_with("pbx-connect", LARGE_STACK_BYTES, move || drop(tx.send(body())))
                 .map(drop)
-                .map_err(|e| Error::new(Kind::Internal, "cannot start a thread").because(e))
+                .map_err(ConnectError::Thread)
         };
         for (at, candidate) in self.builders.iter().enumerate() {
-            let (ways, place) = (self.ways.clone(), candidate.place.clone());
-            start(Box::new(move || Answer::Builder(at, ways.probe(&place))))?;
+            let (prober, place) = (self.prober.clone(), candidate.place.clone());
+            start(Box::new(move || Answer::Builder(at, prober.probe(&place))))?;
         }
         for (at, candidate) in self.engines.iter().enumerate() {
-            let (ways, place) = (self.ways.clone(), candidate.place.clone());
-            start(Box::new(move || Answer::Engine(at, ways.probe_engine(&place))))?;
+            let (prober, place) = (self.prober.clone(), candidate.place.clone());
+            start(Box::new(move || Answer::Engine(at, prober.probe_engine(&place))))?;
         }
         Ok(Answers {
             builders: self.builders.iter().map(|_| None).collect(),
@@ -222,13 +142,14 @@ impl Search {
         })
     }
 
-    fn once(&self, args: &DaemonArgs, env: &Environment) -> Result<Reached, Error> {
+    fn once(&self, on_notice: &dyn Fn(Notice<'_>)) -> Result<Builder, ConnectError> {
         let mut answers = self.ask()?;
         let deadline = self.deadline();
-        answers.wait(&self.ways.cancel, deadline, |answers| first(&answers.builders).is_some())?;
+        let cancel = &self.prober.cancel;
+        answers.wait(cancel, deadline, |answers| first(&answers.builders).is_some())?;
         let winner = first(&answers.builders).flatten();
-        if winner.is_none() && !args.daemonless {
-            return Err(self.nothing(answers, env));
+        if winner.is_none() && self.places().private.is_none() {
+            return Err(self.nothing(answers));
         }
         let inside =
             winner.and_then(|at| answers.builders[at].as_ref()?.as_ref().ok()?.engine.clone());
@@ -236,32 +157,40 @@ impl Search {
             (_, false) => None,
             (Some(engine), true) => Some(Arc::clone(engine)),
             (None, true) => {
-                answers.wait(&self.ways.cancel, deadline, |answers| answers.docker().is_some())?;
+                answers.wait(cancel, deadline, |answers| answers.docker().is_some())?;
                 match answers.docker().flatten() {
                     Some(engine) => Some(engine),
-                    None => return Err(self.no_docker(answers, env)),
+                    None => return Err(self.no_docker(answers)),
                 }
             }
         };
         let used = inside.as_ref().or(docker.as_ref());
         let mut warnings = used.map_or_else(Vec::new, |used| self.passed_over(&answers, used));
-        let Some(at) = winner else { return self.start_private(args, env, docker, warnings) };
+        let Some(at) = winner else {
+            return Ok(self.start_private(on_notice)?.with_docker(docker).warned(warnings));
+        };
         let place = self.builders[at].place.clone();
-        if is_in_the_clear(&place, &self.ways.tls) {
+        if is_in_the_clear(&place, &self.places().tls) {
             warnings.push(format!(
                 "{place} is not encrypted: whoever is on the way can read and change what is built"
             ));
         }
         match answers.builders[at].take() {
             Some(Ok(Found { connection, engine })) => {
-                Ok(Reached { connection, place, inside: engine, docker, warnings, private: None })
+                let builder = Builder::new(connection, place).inside(engine);
+                Ok(builder.with_docker(docker).warned(warnings))
             }
-            _ => Err(Error::new(Kind::Internal, "the daemon is gone")),
+            _ => Err(ConnectError::Gone),
         }
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.ways.connect_timeout + ANSWER_PATIENCE
+    fn places(&self) -> &Places {
+        &self.prober.places
+    }
+
+    /// When to give up those that have not answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.places().connect_timeout + ANSWER_PATIENCE
     }
 
     /// Dockers that were named, where another one is used: the user should know.
@@ -290,7 +219,7 @@ impl Search {
     }
 
     /// No place gives a builder.
-    fn nothing(&self, answers: Answers, env: &Environment) -> Error {
+    fn nothing(&self, answers: Answers) -> ConnectError {
         let refusals = answers.builders.into_iter().map(|answer| match answer {
             Some(Err(refusal)) => refusal,
             _ => Refusal::NotThere(Reason::TimedOut),
@@ -299,80 +228,52 @@ impl Search {
             self.builders.iter().cloned().zip(refusals).collect();
         if let [(Candidate { place, .. }, Refusal::Unfit(_))] = tried.as_slice() {
             let place = place.to_string();
-            let Some((_, Refusal::Unfit(error))) = tried.pop() else { unreachable!("just seen") };
-            return unfit(&error, &place);
+            let Some((_, Refusal::Unfit(source))) = tried.pop() else { unreachable!("just seen") };
+            return ConnectError::Unfit { source, place };
         }
-        let tried: Vec<(Candidate, Reason)> =
-            tried.into_iter().map(|(one, refusal)| (one, refusal.into_reason())).collect();
-        let kind = kind_of(&tried);
-        let account = NotReachable::new(tried, &installed(env));
-        Error::new(kind, account.to_string()).hint(account.hint)
+        let tried = tried.into_iter().map(|(one, refusal)| (one, refusal.into_reason())).collect();
+        ConnectError::NoBuilder(Tried { places: tried, installed: self.places().installed() })
     }
 
     /// A builder is there, but no Docker for the image.
-    fn no_docker(&self, answers: Answers, env: &Environment) -> Error {
+    fn no_docker(&self, answers: Answers) -> ConnectError {
         // A BuildKit that answered is not where a Docker could be.
         let builders = answers.builders.into_iter().map(|slot| Some(slot?.err()?.into_reason()));
         let engines = answers.engines.into_iter().map(|slot| slot?.err());
         let places = self.builders.iter().chain(&self.engines).cloned();
-        let mut tried: Vec<(Candidate, Reason)> = places
+        let tried = places
             .zip(builders.chain(engines))
             .filter_map(|(one, reason)| Some((one, reason?)))
             .collect();
-        let mut text = "there is no Docker to load the image into".to_owned();
-        for (Candidate { place, origin }, reason) in &tried {
-            text += &format!("\n  {place} ({origin}): {reason}");
-        }
-        let kind = kind_of(&tried);
-        tried.retain(|(one, _)| matches!(one.place, Place::Docker(_)));
-        let installed = Installed { buildkitd: None, ..installed(env) };
-        let step = NotReachable::new(tried, &installed).hint;
-        Error::new(kind, text).hint(format!(
-            "{step}; or add `--output type=oci,dest=app.tar`: a file needs no Docker"
-        ))
+        ConnectError::NoDocker(Tried { places: tried, installed: self.places().installed() })
     }
 
     /// Starts a daemon of our own; its cache is kept for the next build.
-    fn start_private(
-        &self,
-        args: &DaemonArgs,
-        env: &Environment,
-        docker: Option<Arc<Engine>>,
-        warnings: Vec<String>,
-    ) -> Result<Reached, Error> {
-        let Some(cache_dir) = &env.cache_dir else {
-            return Err(Error::new(Kind::Usage, "`--daemonless` needs a folder for its cache")
-                .hint("set HOME or XDG_CACHE_HOME"));
+    fn start_private(&self, on_notice: &dyn Fn(Notice<'_>)) -> Result<Builder, ConnectError> {
+        let Some(Private { config, cache_dir: Some(cache_dir), runtime_dir }) =
+            &self.places().private
+        else {
+            return Err(ConnectError::NoCacheFolder);
         };
-        let cancel = &self.ways.cancel;
-        let search_path = env.path.clone().unwrap_or_default();
-        let mut options = Options::new(search_path, cache_dir.clone(), env.runtime_dir.clone());
+        let cancel = &self.prober.cancel;
+        let search_path = self.places().search_path.clone().unwrap_or_default();
+        let mut options = Options::new(search_path, cache_dir.clone(), runtime_dir.clone());
         options.rootless = !rustix::process::getuid().is_root();
-        options.config.clone_from(&args.buildkitd_config);
-        let is_told = Cell::new(false);
+        options.config.clone_from(config);
         let mut watch = |notice: Notice<'_>| {
-            if let (Notice::WaitingForLock(path), false) = (notice, is_told.replace(true)) {
-                let text = "waiting for another build with a private daemon";
-                // Without a standard error the wait is silent.
-                drop(writeln!(io::stderr(), "{text} ({})", path.display()));
-            }
+            on_notice(notice);
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let private = Daemonless::start(&options, &mut watch).map_err(daemonless_error)?;
+        let private = Daemonless::start(&options, &mut watch).map_err(ConnectError::Private)?;
         let place = Place::BuildKit(private.endpoint());
-        match self.ways.probe(&place) {
-            Ok(Found { connection, .. }) => {
-                let (inside, private) = (None, Some(private));
-                Ok(Reached { connection, place, inside, docker, warnings, private })
+        match self.prober.probe(&place) {
+            Ok(Found { connection, .. }) => Ok(Builder::new(connection, place).private(private)),
+            Err(_) if cancel.is_cancelled() => Err(ConnectError::Cancelled),
+            Err(Refusal::Unfit(source)) => {
+                Err(ConnectError::Unfit { source, place: place.to_string() })
             }
-            Err(_) if cancel.is_cancelled() => Err(interrupted()),
-            Err(Refusal::Unfit(error)) => Err(unfit(&error, &place.to_string())),
             Err(refusal) => {
-                let text = format!(
-                    "the private daemon does not answer: {refusal}\n{}",
-                    private.log_tail()
-                );
-                Err(Error::new(Kind::NoDaemon, text))
+                Err(ConnectError::PrivateIsSilent { refusal, log_tail: private.log_tail() })
             }
         }
     }
@@ -380,12 +281,15 @@ impl Search {
 
 impl Answers {
     /// Takes answers in until there are enough, all are there, or `deadline` comes.
-    pub(crate) fn wait(
+    ///
+    /// # Errors
+    /// `cancel` was thrown.
+    pub fn wait(
         &mut self,
         cancel: &Cancel,
         deadline: Instant,
         is_enough: impl Fn(&Self) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ConnectError> {
         while !is_enough(self) {
             match self.news.recv_timeout(LOOK_INTERVAL) {
                 Ok(Answer::Builder(at, answer)) => self.builders[at] = Some(answer),
@@ -405,11 +309,11 @@ impl Answers {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        if cancel.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+        if cancel.is_cancelled() { Err(ConnectError::Cancelled) } else { Ok(()) }
     }
 
     /// The first Docker of all places; `None`: not known yet.
-    pub(crate) fn docker(&self) -> Option<Option<Arc<Engine>>> {
+    pub fn docker(&self) -> Option<Option<Arc<Engine>>> {
         for answer in self.dockers() {
             if let (Some(engine), _) = answer? {
                 return Some(Some(Arc::clone(engine)));
@@ -442,16 +346,8 @@ impl Answers {
 /// The Docker of a place, and why it is of no use.
 type DockerAnswer<'a> = (Option<&'a Arc<Engine>>, Option<String>);
 
-/// Who must act when no place will do: what is there and too old wants an upgrade.
-pub(crate) fn kind_of(tried: &[(Candidate, Reason)]) -> Kind {
-    match tried.iter().any(|(_, reason)| matches!(reason, Reason::TooOld(_))) {
-        true => Kind::Feature,
-        false => Kind::NoDaemon,
-    }
-}
-
 /// The first place that gives a builder: `None` while a place before it has not answered, `Some(None)` when none does.
-pub(crate) fn first(answers: &[Option<Result<Found, Refusal>>]) -> Option<Option<usize>> {
+pub fn first(answers: &[Option<Result<Found, Refusal>>]) -> Option<Option<usize>> {
     for (at, answer) in answers.iter().enumerate() {
         match answer {
             None => return None,
@@ -460,70 +356,4 @@ pub(crate) fn first(answers: &[Option<Result<Found, Refusal>>]) -> Option<Option
         }
     }
     Some(None)
-}
-
-pub(crate) fn installed(env: &Environment) -> Installed {
-    let find = |name| env.path.as_deref().and_then(|path| find_program(name, path));
-    Installed {
-        buildkitd: find("buildkitd"),
-        dockerd: find("dockerd").is_some(),
-        docker: find("docker").is_some(),
-    }
-}
-
-/// Which TLS files were named, by flags and then by variables.
-fn tls_files(args: &DaemonArgs, env: &Environment) -> Result<TlsFiles, Error> {
-    // Of no use beside flags for all that is in it.
-    let is_complete = args.tlscacert.is_some() && args.tlscert.is_some() && args.tlskey.is_some();
-    let dir = args.tlsdir.as_ref().or_else(|| env.tls.dir.as_ref().filter(|_| !is_complete));
-    let mut files = match dir {
-        Some(dir) => TlsFiles::in_dir(dir).map_err(tls_error)?,
-        None => TlsFiles::default(),
-    };
-    // A folder that was typed counts more than files of the environment.
-    let by_variable = |file: &Option<PathBuf>| file.clone().filter(|_| args.tlsdir.is_none());
-    let single = [
-        (&mut files.ca, args.tlscacert.clone().or_else(|| by_variable(&env.tls.ca))),
-        (&mut files.cert, args.tlscert.clone().or_else(|| by_variable(&env.tls.cert))),
-        (&mut files.key, args.tlskey.clone().or_else(|| by_variable(&env.tls.key))),
-    ];
-    for (slot, named) in single {
-        if named.is_some() {
-            *slot = named;
-        }
-    }
-    let name = args.tlsservername.as_ref().or(env.tls.server_name.as_ref());
-    files.server_name = name.cloned();
-    files.check().map_err(tls_error)?;
-    Ok(files)
-}
-
-fn tls_error(error: TlsError) -> Error {
-    let step = error.remedy();
-    let mut shown = Error::from_error(Kind::Usage, error);
-    shown.hints.extend(step.map(str::to_owned));
-    shown
-}
-
-fn daemonless_error(error: DaemonlessError) -> Error {
-    let kind = match &error {
-        DaemonlessError::Interrupted => Kind::Interrupted,
-        _ => Kind::NoDaemon,
-    };
-    let hint = error.hint();
-    let mut shown = Error::from_error(kind, error);
-    shown.hints.extend(hint.map(str::to_owned));
-    shown
-}
-
-fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted")
-}
-
-fn unfit(error: &DaemonError, place: &str) -> Error {
-    let shown = Error::new(Kind::Feature, format!("{error} ({place})"));
-    match error {
-        DaemonError::NoWorker => shown.hint("look at the daemon's log: its worker did not start"),
-        _ => shown.hint("upgrade the daemon; Docker Engine has such a BuildKit from version 24 on"),
-    }
 }
