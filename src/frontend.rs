@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
+    daemon_words,
     gateway::{Gateway, ImageConfig, ImageSource},
     grpc::{Code, Status, client::Pending},
     pb::gateway::ResolveImageConfigResponse,
@@ -126,8 +127,9 @@ fn read_os_release(
     let reference = gateway.solve(definition).map_err(unreadable)?;
     match gateway.read_file(&reference, OS_RELEASE) {
         Ok(text) => Ok(Some(text)),
-        // The daemon passes the text of its own system call on, with or without a code.
-        Err(status) if status.code == Code::NotFound || status.message.contains("no such file") => {
+        Err(status)
+            if status.code == Code::NotFound || daemon_words::is_no_such_file(&status.message) =>
+        {
             Ok(None)
         }
         Err(status) => Err(unreadable(status)),

@@ -6,6 +6,10 @@
 
 pub mod error;
 
+mod daemon_words;
+
+mod digest;
+
 pub mod revision;
 
 pub mod attestation;
@@ -24,6 +28,8 @@ pub mod plan;
 
 pub mod llb;
 
+pub mod threads;
+
 pub mod transport;
 
 pub mod grpc;
@@ -35,6 +41,10 @@ pub mod gateway;
 pub mod frontend;
 
 pub mod solve;
+
+pub mod build;
+
+pub mod connect;
 
 pub mod cli;
 

@@ -16,7 +16,8 @@ use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use sha2::{Digest as _, Sha256};
+
+use crate::digest::sha256_hex;
 
 mod index;
 mod reference;
@@ -169,7 +170,7 @@ impl OciLayout {
             return Err(corrupt("its size is not the one in its descriptor"));
         }
         let bytes = read_small(blob.file, &path)?;
-        if hex(&Sha256::digest(&bytes)) != digest.hex() {
+        if sha256_hex(&bytes) != digest.hex() {
             return Err(corrupt("its content does not have the digest of its name"));
         }
         Ok(bytes)
@@ -461,15 +462,6 @@ fn read_small(file: File, path: &Path) -> Result<Vec<u8>, OciLayoutError> {
     Ok(bytes)
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
-        }
-        text
-    })
-}
-
 /// What the daemon reads of a root document (BuildKit v0.32,
 /// `source/containerimage/ocilayout.go`).
 const DOCUMENT_MAX_BYTES: u64 = 4 << 20;
@@ -519,7 +511,7 @@ mod tests {
 
         /// Adds a blob and gives its descriptor.
         fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
-            let digest = format!("sha256:{}", hex(&Sha256::digest(bytes)));
+            let digest = crate::digest::sha256(bytes);
             let descriptor =
                 json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
             fs::write(self.blob_path(&descriptor), bytes).unwrap();

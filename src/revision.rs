@@ -6,11 +6,10 @@ use std::{
     io::Read as _,
     path::Path,
     process::{Command, Stdio},
-    thread,
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, bounded};
+use crate::threads::{Later, STACK_BYTES};
 
 /// How long git is waited for; a tree that takes longer counts as unchanged.
 const GIT_PATIENCE: Duration = Duration::from_secs(3);
@@ -49,7 +48,7 @@ pub fn of(root: &Path) -> Option<String> {
 
 /// Whether a folder differs from its commit, asked on a thread of its own.
 #[derive(Debug)]
-pub struct Changes(Receiver<bool>);
+pub struct Changes(Later<bool>);
 
 impl Changes {
     /// Begins to ask; `None` when git cannot be started.
@@ -71,23 +70,20 @@ impl Changes {
             .spawn()
             .ok()?;
         let mut lines = git.stdout.take()?;
-        let (tx, rx) = bounded(1);
         let ask = move || {
             // The first byte says it all.
             let is_changed = matches!(lines.read(&mut [0]), Ok(1));
-            // Nobody may wait any more.
-            let _ = tx.send(is_changed);
             drop(lines);
             drop(git.kill());
             drop(git.wait());
+            is_changed
         };
-        thread::Builder::new().name("pbx-git".to_owned()).spawn(ask).ok()?;
-        Some(Self(rx))
+        Later::begin("pbx-git", STACK_BYTES, ask).ok().map(Self)
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer, which is given once.
     pub fn are_there(&self) -> bool {
-        self.0.recv_timeout(GIT_PATIENCE).unwrap_or(false)
+        self.0.take_within(GIT_PATIENCE).unwrap_or(false)
     }
 }
 

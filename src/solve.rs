@@ -11,14 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
     control::{self, Daemon, DaemonError},
+    daemon_words,
     gateway::{Gateway, RefId},
     grpc::{Cancel, Channel, Code, Service, Status, client::Pending, driver::Driver, io::spawn},
     pb::{
-        control::{Exporter, SolveRequest, SolveResponse},
+        control::{self as pb, SolveRequest, SolveResponse},
         gateway::Attestation,
         llb::Definition,
     },
@@ -109,7 +110,19 @@ pub struct Answer {
     pub attestations: BTreeMap<String, Vec<Attestation>>,
 }
 
-/// News for the printer.
+/// An exporter of BuildKit, and what it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exporter {
+    /// Its name, such as `oci`.
+    pub name: String,
+    /// Its attributes.
+    pub attrs: BTreeMap<String, String>,
+}
+
+/// Takes news, on the threads where they come up; the daemon waits while it does.
+pub type NewsSink = Arc<dyn Fn(News) + Send + Sync>;
+
+/// News of a build.
 #[derive(Debug)]
 pub enum News {
     /// Of the daemon.
@@ -141,7 +154,7 @@ pub fn run<E>(
     connection: &Connection,
     host: Host,
     job: Job,
-    news: &Sender<News>,
+    news: &NewsSink,
     cancel: &Cancel,
     frontend: impl FnOnce(&Running<'_>) -> Result<Answer, E>,
 ) -> Result<BTreeMap<String, String>, SolveError<E>> {
@@ -157,7 +170,9 @@ pub fn run<E>(
         SolveError::Daemon(mut status) => {
             // The daemon only says that there is no session any more; why it broke is known here. A session that
             // ends because the build has failed is nothing to tell.
-            if let (Some(reason), true) = (session_end, status.message.contains("session")) {
+            if let (Some(reason), true) =
+                (session_end, daemon_words::is_about_session(&status.message))
+            {
                 status.message.push_str("; the session had ended: ");
                 status.message.push_str(&reason);
             }
@@ -173,7 +188,7 @@ pub struct Running<'a> {
     pub gateway: Gateway,
     connection: &'a Connection,
     session: &'a SessionId,
-    news: &'a Sender<News>,
+    news: &'a NewsSink,
     /// Thrown when it has ended.
     over: &'a Cancel,
 }
@@ -312,16 +327,18 @@ fn system<E>(error: io::Error) -> SolveError<E> {
 
 /// Fills the fields of old and new daemons alike: before v0.13 there was one exporter.
 fn request(job: Job, session: SessionId) -> SolveRequest {
-    let exporter = job.exporter.clone().unwrap_or_default();
+    let exporter =
+        job.exporter.map(|Exporter { name, attrs }| pb::Exporter { r#type: name, attrs });
+    let deprecated = exporter.clone().unwrap_or_default();
     SolveRequest {
         r#ref: job.reference,
         session: session.0,
-        exporter_deprecated: exporter.r#type,
-        exporter_attrs_deprecated: exporter.attrs,
-        exporters: job.exporter.into_iter().collect(),
+        exporter_deprecated: deprecated.r#type,
+        exporter_attrs_deprecated: deprecated.attrs,
+        exporters: exporter.into_iter().collect(),
         frontend_attrs: job.frontend_attrs,
         // v0.11 reads into it without looking.
-        cache: Some(crate::pb::control::CacheOptions::default()),
+        cache: Some(pb::CacheOptions::default()),
         internal: job.internal,
         ..SolveRequest::default()
     }
@@ -378,7 +395,7 @@ impl Watch {
 
 /// Hands news on.
 struct Teller<'a> {
-    news: &'a Sender<News>,
+    news: &'a NewsSink,
     /// Digests of steps of which another build tells; empty for the one that tells of all.
     hidden: Arc<BTreeSet<String>>,
 }
@@ -403,7 +420,7 @@ fn follow(
     let reading = Reading {
         channel: channel.clone(),
         reference: reference.to_owned(),
-        news: teller.news.clone(),
+        news: Arc::clone(teller.news),
         hidden: Arc::clone(&teller.hidden),
         heard: Arc::clone(&has_news),
         cancel: cancel.clone(),
@@ -415,7 +432,7 @@ fn follow(
             }
             // What is told of within another build is told again, and changes nothing.
             if !reading.is_within() {
-                drop(reading.news.send(News::Restarted));
+                (reading.news)(News::Restarted);
             }
         }
         // The other end may be gone.
@@ -428,7 +445,7 @@ fn follow(
 struct Reading {
     channel: Channel,
     reference: String,
-    news: Sender<News>,
+    news: NewsSink,
     hidden: Arc<BTreeSet<String>>,
     heard: Arc<AtomicBool>,
     cancel: Cancel,
@@ -446,15 +463,12 @@ impl Reading {
                 && !self.is_within()
                 && let Some(clock) = stream.daemon_clock()
             {
-                drop(self.news.send(News::Clock(clock)));
+                (self.news)(News::Clock(clock));
             }
             if self.is_within() {
                 update.retain(|digest| !self.hidden.contains(&digest.0));
             }
-            if self.news.send(News::Update(update)).is_err() {
-                // Nobody prints any more.
-                return Ok(());
-            }
+            (self.news)(News::Update(update));
         }
         Ok(())
     }

@@ -7,15 +7,18 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::{DoctorArgs, DoctorFormat},
-        connect::{Search, first, installed, kind_of},
         env::Environment,
+        error::connect_error,
+        places::places,
         print_stdout,
-        probe::{Found, Refusal, describe, describe_builder},
+    },
+    connect::{
+        Answers, Found, Refusal, Search, describe_builder, describe_engine, first, is_too_old,
     },
     control::Daemon,
     docker::Engine,
     endpoint::{Candidate, NotReachable, Reason},
-    error::Error,
+    error::{Error, Kind},
     grpc::Cancel,
 };
 
@@ -49,12 +52,13 @@ struct BuilderFacts {
 /// Asks all places, prints what they say, and fails when none can build.
 pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
     let cancel = Cancel::default();
-    let search = Search::new(&args.daemon, env, true, &cancel)?;
-    let mut answers = search.ask()?;
-    let deadline = search.deadline();
-    answers.wait(&cancel, deadline, |answers| {
+    let places = places(&args.daemon, env)?;
+    let search = Search::new(&places, true, &cancel).map_err(connect_error)?;
+    let mut answers = search.ask().map_err(connect_error)?;
+    let all = |answers: &Answers| {
         answers.builders.iter().all(Option::is_some) && answers.engines.iter().all(Option::is_some)
-    })?;
+    };
+    answers.wait(&cancel, search.deadline(), all).map_err(connect_error)?;
     let winner = first(&answers.builders).flatten();
     let docker = answers.docker().flatten();
     let builders: Vec<Result<Found, Refusal>> = answers
@@ -79,7 +83,7 @@ pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
             None => refused(row(candidate), Reason::TimedOut.to_string()),
         },
     ));
-    let docker = docker.as_deref().map(describe);
+    let docker = docker.as_deref().map(describe_engine);
     match args.format {
         DoctorFormat::Text => {
             let text = text(&rows, winner, builder.as_deref(), docker.as_deref());
@@ -100,8 +104,8 @@ pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
         Ok(_) => Reason::TimedOut,
     });
     let tried: Vec<_> = search.builders.iter().cloned().zip(reasons).collect();
-    let kind = kind_of(&tried);
-    let account = NotReachable::new(tried, &installed(env));
+    let kind = if is_too_old(&tried) { Kind::Feature } else { Kind::NoDaemon };
+    let account = NotReachable::new(tried, &places.installed());
     Err(Error::new(kind, "no BuildKit daemon answers").hint(account.hint))
 }
 

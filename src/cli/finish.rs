@@ -1,128 +1,144 @@
-//! The end of a build: the outputs become what they are called, and the summary says so.
+//! The end of a build: small files about it, and the summary.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
-    cli::{
-        args::BuildArgs,
-        attest::{Attested, Carrier, Sbom, write_beside},
-        env::Environment,
-        failure::output_error,
-        follow::End,
-        job::{Built, Request},
-        known::Known,
-        print_stdout,
-        probe::describe,
+    build::{
+        BuildOutcome, BuildRequest, Sbom,
+        delivery::{AttestationTarget, Makes, Sink},
     },
-    docker::load::LoadProgress,
+    cli::{args::BuildArgs, error::output_error, event_loop::End, print_stdout},
+    connect::{Builder, describe_engine},
     error::{Error, Kind},
-    output::{self, Output, image_id, metadata_json, write_atomically},
-    progress::{ContextTotals, Loaded, Outcome, Progress, StepState, Summary, VertexDigest},
-    session::context::Upload,
+    output::{Dest, Output, image_id, metadata_json, write_atomically},
+    progress::{
+        Content, ContextTotals, Loaded, Outcome, Progress, StepState, Summary, VertexDigest,
+    },
     spec::reference::familiar,
 };
 
-/// Puts the result where it belongs, then says so.
+/// Writes what was asked for about the result, then says how the build ended.
 pub(crate) fn finish(
     args: &BuildArgs,
-    env: &Environment,
-    request: &Request,
-    builder: String,
+    request: &BuildRequest,
+    builder: &Builder,
     end: End,
     started: Instant,
 ) -> Result<(), Error> {
-    let End { result, progress, upload, file_send, load, docker, warnings, work, .. } = end;
-    let written = file_send.as_ref().and_then(|send| send.take());
-    let settled = result.and_then(|built| {
-        let Built { mut response, attested } = built;
-        // An index has none of its own.
-        if let Some(config) = attested.digests.as_ref().and_then(|d| d.config.clone()) {
-            response.entry("containerimage.config.digest".to_owned()).or_insert(config);
-        }
-        let is_in_docker = load.id.get().is_some();
-        if file_send.is_some() && written.is_none() && !is_in_docker {
-            return Err(Error::new(Kind::Internal, "the daemon says it is done and sent no image"));
-        }
-        let size_bytes = written.map(|sink| sink.finish().map_err(output_error)).transpose()?;
-        if let Some(path) = &args.metadata_file {
-            write_atomically(path, &metadata_json(&response, &extra(request, &attested)))
-                .map_err(output_error)?;
-        }
-        if let Some(path) = &args.iidfile {
-            // In Docker it has a name there, with which it can be run.
-            let in_docker = load.id.get().map(String::as_str);
-            let id = in_docker.or_else(|| image_id(&response)).ok_or_else(|| {
-                Error::new(Kind::Internal, "the daemon does not say which id the image has")
-            })?;
-            write_atomically(path, id.as_bytes()).map_err(output_error)?;
-        }
-        let beside = beside(request, env, &attested, &response, &load)?;
-        Ok((response, size_bytes, attested, beside))
+    let End { result, progress, warnings } = end;
+    let settled = result.and_then(|outcome| {
+        write_about(args, request, &outcome)?;
+        Ok(outcome)
     });
     let now = started.elapsed();
-    match settled {
-        Ok((response, size_bytes, attested, beside)) => {
-            // In Docker it is asked for by this, and the classic store knows no other.
-            let digest = load.id.get().or_else(|| response.get("containerimage.digest"));
-            let digest = digest.cloned().unwrap_or_default();
-            let tags = match request.output {
-                Output::None | Output::Local { .. } | Output::Tar { .. } => Vec::new(),
-                Output::Docker { .. } | Output::Oci { .. } | Output::Image { .. } => {
-                    request.names().iter().map(|name| familiar(name).to_owned()).collect()
-                }
-            };
-            let summary = Summary {
-                tags,
-                digest: digest.clone(),
-                size_bytes,
-                outputs: request.output.dest().map(ToString::to_string).into_iter().collect(),
-                pushed: registries(request),
-                attested: said(request, &attested, &beside),
-                loaded: docker.as_ref().map(|engine| Loaded {
-                    place: describe(engine),
-                    is_unchanged: load.is_unchanged.load(Ordering::Relaxed),
-                }),
-                ..totals(&progress, &work, &upload, warnings, now, builder)
-            };
-            progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
-            if args.quiet && !digest.is_empty() && !is_stdout(request) {
-                return print_stdout(format!("{digest}\n").as_bytes());
-            }
-            Ok(())
-        }
+    let outcome = match settled {
+        Ok(outcome) => outcome,
         Err(error) => {
             show_failure(progress, &error, now);
-            Err(error)
+            return Err(error);
         }
+    };
+    // In Docker it is asked for by this, and the classic store knows no other.
+    let in_docker = outcome.loaded.as_ref().map(|loaded| &loaded.id);
+    let digest = in_docker.or_else(|| outcome.response.get("containerimage.digest")).cloned();
+    let digest = digest.filter(|_| outcome.delivery.makes != Makes::Files).unwrap_or_default();
+    let summary = summary(request, builder, &outcome, digest.clone());
+    let summary = totals(summary, &progress, &outcome, warnings, now, builder.describe());
+    progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
+    let is_stdout = outcome.delivery.sink == Sink::Stream(Dest::Stdout);
+    if args.quiet && !digest.is_empty() && !is_stdout {
+        return print_stdout(format!("{digest}\n").as_bytes());
+    }
+    Ok(())
+}
+
+/// `--metadata-file` and `--iidfile`.
+fn write_about(
+    args: &BuildArgs,
+    request: &BuildRequest,
+    outcome: &BuildOutcome,
+) -> Result<(), Error> {
+    if let Some(path) = &args.metadata_file {
+        let service = ("service", Value::from(request.project.name()));
+        let manifest = outcome.manifest.as_ref().map(|m| ("manifest", Value::from(m.clone())));
+        let extra: BTreeMap<_, _> = [service].into_iter().chain(manifest).collect();
+        write_atomically(path, &metadata_json(&outcome.response, &extra)).map_err(output_error)?;
+    }
+    if let Some(path) = &args.iidfile {
+        // In Docker it has a name there, with which it can be run.
+        let in_docker = outcome.loaded.as_ref().map(|loaded| loaded.id.as_str());
+        let id = in_docker.or_else(|| image_id(&outcome.response)).ok_or_else(|| {
+            Error::new(Kind::Internal, "the daemon does not say which id the image has")
+        })?;
+        write_atomically(path, id.as_bytes()).map_err(output_error)?;
+    }
+    Ok(())
+}
+
+/// What a summary says of what was made and where it is.
+fn summary(
+    request: &BuildRequest,
+    builder: &Builder,
+    outcome: &BuildOutcome,
+    digest: String,
+) -> Summary {
+    let delivery = &outcome.delivery;
+    let output = match &delivery.sink {
+        Sink::Stream(dest) => Some(dest.to_string()),
+        Sink::Folder(dest) => Some(dest.display().to_string()),
+        Sink::Nothing | Sink::Builder | Sink::BuilderEngine | Sink::Engine => None,
+    };
+    let written = outcome.written;
+    let (content, size_bytes) = match written {
+        Some(written) if delivery.makes == Makes::Files => {
+            (Some(Content { files: written.files, bytes: written.bytes }), None)
+        }
+        written => (None, written.map(|written| written.bytes)),
+    };
+    let engine = builder.docker().map(|engine| describe_engine(engine));
+    Summary {
+        tags: delivery.names.iter().map(|name| familiar(name).to_owned()).collect(),
+        digest,
+        size_bytes,
+        content,
+        outputs: output.into_iter().collect(),
+        pushed: registries(request),
+        attested: attested(request, outcome),
+        loaded: engine.map(|place| Loaded {
+            place,
+            is_unchanged: outcome.loaded.as_ref().is_some_and(|loaded| loaded.is_unchanged),
+        }),
+        ..Summary::default()
     }
 }
 
 /// What a summary says of every build.
 pub(crate) fn totals(
+    summary: Summary,
     progress: &Progress,
-    work: &[String],
-    upload: &Upload,
+    outcome: &BuildOutcome,
     warnings: usize,
     elapsed: Duration,
     builder: String,
 ) -> Summary {
-    let ran = work.iter().filter(|digest| has_run(progress, digest)).count();
+    let steps = &outcome.planned.steps;
+    let ran = steps.iter().filter(|digest| has_run(progress, digest)).count();
     Summary {
-        steps: work.len(),
-        cached: work.len() - ran,
+        steps: steps.len(),
+        cached: steps.len() - ran,
         warnings,
         context: Some(ContextTotals {
-            entries: upload.counters.entries.load(Ordering::Relaxed),
-            bytes_sent: upload.counters.bytes_sent.load(Ordering::Relaxed),
+            entries: outcome.upload.entries,
+            bytes_sent: outcome.upload.bytes_sent,
         }),
         elapsed,
         builder,
-        ..Summary::default()
+        ..summary
     }
 }
 
@@ -137,73 +153,39 @@ pub(crate) fn show_failure(progress: Progress, error: &Error, now: Duration) {
 }
 
 /// Where it was pushed to.
-fn registries(request: &Request) -> Vec<String> {
+fn registries(request: &BuildRequest) -> Vec<String> {
     let tags = request.tags.iter().filter(|_| request.output.is_pushed());
     // They are normalised: a host stands first.
     let hosts = tags.filter_map(|tag| tag.split('/').next());
     hosts.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Writes SBOM and provenance that the image does not hold.
-fn beside(
-    request: &Request,
-    env: &Environment,
-    attested: &Attested,
-    response: &BTreeMap<String, String>,
-    load: &LoadProgress,
-) -> Result<Vec<PathBuf>, Error> {
-    let needs_files =
-        matches!(request.carrier(), Carrier::Files(_)) || attested.cyclonedx.is_some();
-    if !needs_files || !attested.files.is_empty() {
-        return Ok(attested.files.clone());
-    }
-    let place = match request.carrier() {
-        Carrier::Files(place) => place.clone(),
-        _ => request.attest.beside(&request.output, env)?,
-    };
-    // Under this name Docker knows the image.
-    let in_docker = load.id.get().map(String::as_str);
-    let made = response.get("containerimage.digest").map(String::as_str);
-    let digest = in_docker.or(made).ok_or_else(|| {
-        Error::new(Kind::Internal, "the daemon does not say which digest the image has")
-    })?;
-    let files = write_beside(&place, request.carrier(), attested, &request.tags, digest)?;
-    if let (Carrier::Files(_), false) = (request.carrier(), attested.key.is_empty()) {
-        Known::new(request.cache_dir.as_deref()).remember_beside(digest, &attested.key, &files);
-    }
-    Ok(files)
-}
-
 /// What the summary says of SBOM and provenance: label and text.
-pub(crate) fn said(
-    request: &Request,
-    attested: &Attested,
-    beside: &[PathBuf],
-) -> Vec<(String, String)> {
+fn attested(request: &BuildRequest, outcome: &BuildOutcome) -> Vec<(String, String)> {
     if request.output == Output::None {
         return Vec::new();
     }
-    let mut rows = Vec::new();
-    let sbom = match &request.attest.sbom {
+    let made = &outcome.attestations;
+    let sbom = match &request.attestations.sbom {
         Sbom::No => "no SBOM (--no-sbom)".to_owned(),
         Sbom::Generator(image) => format!("SBOM of {image}"),
-        Sbom::Own if attested.is_there => "SBOM".to_owned(),
-        Sbom::Own => format!("SBOM of {} packages", attested.packages),
+        Sbom::Own if made.was_there => "SBOM".to_owned(),
+        Sbom::Own => format!("SBOM of {} packages", made.packages),
     };
-    let provenance = match request.attest.provenance {
+    let provenance = match request.attestations.provenance {
         None => "no provenance (--no-provenance)",
         Some(_) => "provenance",
     };
-    let place = match request.carrier() {
-        Carrier::Image if attested.is_there => " are in the image since it was loaded",
-        Carrier::Image => " in the image",
-        Carrier::Files(_) if attested.is_there => " are beside the image since it was made",
-        Carrier::Files(_) if request.output.is_files() => " beside the files",
-        Carrier::Files(_) => " beside the image",
-        Carrier::Nobody | Carrier::Caller => "",
+    let place = match outcome.delivery.attestations {
+        AttestationTarget::Image if made.was_there => " are in the image since it was loaded",
+        AttestationTarget::Image => " in the image",
+        AttestationTarget::Files if made.was_there => " are beside the image since it was made",
+        AttestationTarget::Files if outcome.delivery.makes == Makes::Files => " beside the files",
+        AttestationTarget::Files => " beside the image",
+        AttestationTarget::Nowhere | AttestationTarget::Caller => "",
     };
-    rows.push(("attested".to_owned(), format!("{sbom}, {provenance}{place}")));
-    rows.extend(beside.iter().map(|path| (String::new(), path.display().to_string())));
+    let mut rows = vec![("attested".to_owned(), format!("{sbom}, {provenance}{place}"))];
+    rows.extend(made.files.iter().map(|path| (String::new(), path.display().to_string())));
     rows
 }
 
@@ -212,17 +194,4 @@ fn has_run(progress: &Progress, digest: &str) -> bool {
     let model = progress.model();
     let step = model.step_of(&VertexDigest(digest.to_owned()));
     step.is_some_and(|id| model.step(id).state() == StepState::Done)
-}
-
-fn is_stdout(request: &Request) -> bool {
-    request.output.dest() == Some(&output::Dest::Stdout)
-}
-
-pub(crate) fn extra(
-    request: &Request,
-    attested: &Attested,
-) -> BTreeMap<&'static str, serde_json::Value> {
-    let service = Some(("service", request.project.name.clone().into()));
-    let manifest = attested.digests.as_ref().map(|d| ("manifest", d.manifest.clone().into()));
-    service.into_iter().chain(manifest).collect()
 }

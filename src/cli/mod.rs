@@ -4,34 +4,26 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::error::{Error, Kind};
+use crate::{
+    connect::{Builder, describe_engine},
+    error::{Error, Kind},
+};
 
-mod ahead;
 mod args;
-mod attest;
 mod build;
-mod connect;
-mod contents;
 mod detect;
 mod doctor;
 mod env;
-mod export;
-mod failure;
-mod files;
+mod error;
+mod event_loop;
 mod finish;
-mod follow;
 mod inspect;
-mod job;
-mod kept;
-mod known;
-mod layers;
+mod places;
 mod plan;
-mod probe;
 mod project;
+mod request;
 mod sbom;
 mod secrets;
-mod services;
-mod stages;
 mod stale;
 
 use args::{Cli, Command, RemovedArgs, SchemaArgs, SchemaOf};
@@ -89,6 +81,17 @@ fn frontend_is_gone(args: &RemovedArgs) -> Error {
     Error::new(Kind::Usage, "`peelbox frontend` was removed: peelbox speaks to BuildKit itself")
         .hint(format!("peelbox build --spec {spec} --tag app:latest"))
         .hint(format!("for buildctl: peelbox plan --spec {spec} --format llb | buildctl build --local context=."))
+}
+
+/// What builds, for the head of the progress.
+fn title(builder: &Builder) -> String {
+    match builder.engine() {
+        Some(engine) => {
+            let version = builder.version();
+            format!("Using Docker's BuildKit {version} ({})", describe_engine(engine))
+        }
+        None => builder.describe(),
+    }
 }
 
 /// Says on standard error what is no error.

@@ -8,22 +8,22 @@ use std::{
 
 use crate::{
     attestation::SPDX_PREDICATE,
+    build::{Attestation, Attestations, Build, BuildRequest, Stop},
     cli::{
         args::{ProjectArgs, SbomArgs, SbomFormat},
-        attest::{Attested, Carriage, Carrier, Wanted},
-        build::tags,
-        connect,
         env::Environment,
-        failure::{output_error, system},
+        error::{build_error, output_error, system},
+        event_loop::{End, Interrupt, follow, progress, watch_signals},
         finish::{show_failure, totals},
-        follow::{End, Interrupt, follow, progress, watch_signals},
         inspect::{damaged, image_error},
-        job::{Build, Request},
-        note, print_stdout,
-        project::Project,
+        note,
+        places::reach,
+        print_stdout,
+        project::{self, credentials, has_secrets},
+        request::tags,
+        title,
     },
     error::{Error, Kind},
-    grpc::Cancel,
     image_file::{Depth, Facts, ImageFile, Manifest, Report, predicate},
     output::{Dest, Output, check_dest, write_atomically},
     plan::Platform,
@@ -181,33 +181,32 @@ fn of_build(args: SbomArgs, env: &Environment) -> Result<String, Error> {
         secret,
         daemon,
     };
-    let project = Project::load(&args, env)?;
-    project.has_secrets()?;
-    let request = Request {
-        tags: tags(&[], &project.name)?,
+    let project = project::load(&args, env)?;
+    has_secrets(&project)?;
+    let request = BuildRequest {
+        tags: tags(&[], project.name())?,
         project,
         output: Output::None,
-        is_verbose: false,
+        attestations: Attestations::returned(),
         keeps_record: false,
-        attest: Wanted::sbom_alone(),
-        carriage: Carriage::of(Carrier::Caller),
         cache_dir: env.cache_dir.clone(),
+        data_dir: None,
+        credentials: credentials(env),
     };
-    let cancel = Cancel::default();
+    let stop = Stop::default();
     let signals = watch_signals().map_err(|e| system("cannot watch for Ctrl-C", e))?;
-    let reached = {
-        let interrupt = Interrupt { signals: &signals, cancel: &cancel };
-        interrupt.during(|| connect::reach(&args.daemon, env, false, &cancel))?
+    let builder = {
+        let interrupt = Interrupt { signals: &signals, cancel: stop.switch() };
+        interrupt.during(|| reach(&args.daemon, env, false, stop.switch()))?
     };
-    request.project.can_be_built_by(&reached)?;
-    let builder = reached.builder();
-    let progress = progress(shown, env, reached.title(), started);
-    let build = Build::start(Arc::new(request), Arc::new(reached), env, cancel)?;
-    let end = follow(build, progress, &signals, started);
-    let attested = finish(end, builder, output, started)?;
+    let build = Build::prepare(request, &builder).map_err(|e| build_error(e, &builder))?;
+    let progress = progress(shown, env, title(&builder), started);
+    let builder = Arc::new(builder);
+    let end = follow(build, &builder, progress, &signals, &stop, false, started)?;
+    let made = finish(end, builder.describe(), output, started)?;
     let document = match format {
-        SbomFormat::Spdx => attested.spdx,
-        SbomFormat::Cyclonedx => attested.cyclonedx,
+        SbomFormat::Spdx => made.spdx,
+        SbomFormat::Cyclonedx => made.cyclonedx,
     };
     let missing = || Error::new(Kind::Internal, "the build made no SBOM");
     let document: serde_json::Value =
@@ -221,19 +220,20 @@ fn finish(
     builder: String,
     output: Option<PathBuf>,
     started: Instant,
-) -> Result<Attested, Error> {
-    let End { result, progress, upload, warnings, work, .. } = end;
+) -> Result<Attestation, Error> {
+    let End { result, progress, warnings } = end;
     let now = started.elapsed();
     match result {
-        Ok(built) => {
-            let packages = built.attested.packages;
+        Ok(outcome) => {
+            let packages = outcome.attestations.packages;
             let summary = Summary {
                 outputs: output.iter().map(|path| path.display().to_string()).collect(),
                 attested: vec![("SBOM".to_owned(), format!("{packages} packages"))],
-                ..totals(&progress, &work, &upload, warnings, now, builder)
+                ..Summary::default()
             };
+            let summary = totals(summary, &progress, &outcome, warnings, now, builder);
             progress.finish(&Outcome::Succeeded(Box::new(summary)), now);
-            Ok(built.attested)
+            Ok(outcome.attestations)
         }
         Err(error) => {
             show_failure(progress, &error, now);

@@ -1,9 +1,10 @@
 //! `--secret`: read before anything is built.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use crate::{
-    cli::{env::Environment, kept::read},
+    build::read_bounded,
+    cli::env::Environment,
     error::{Error, Kind},
     output::split_record,
     session::secrets::{SECRET_BYTES_MAX, Values},
@@ -51,25 +52,6 @@ pub(crate) fn from_environment(needed: &[Secret], values: &mut Values, env: &Env
     }
 }
 
-/// Refuses a build without secrets that it needs, all at once; gives the ids of those that it goes on without.
-pub(crate) fn check(needed: &[Secret], values: &Values) -> Result<Vec<String>, Error> {
-    let missing = |is_required: bool| {
-        let secrets = needed.iter().filter(|secret| !values.0.contains_key(&secret.id));
-        let ids = secrets.filter(|secret| secret.required == is_required);
-        let ids: BTreeSet<&str> = ids.map(|secret| secret.id.as_str()).collect();
-        ids.into_iter().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let ids = missing(true);
-    let Some(id) = ids.first() else { return Ok(missing(false)) };
-    let plural = if ids.len() > 1 { "s" } else { "" };
-    let names = ids.join("`, `");
-    Err(Error::new(Kind::Usage, format!("the build needs the secret{plural} `{names}`"))
-        .hint(format!(
-            "hand it over with `--secret id={id},src=FILE` or `--secret id={id},env=VARIABLE`"
-        ))
-        .hint("a variable that has the secret's own name is taken from the environment without a flag"))
-}
-
 fn parse(flag: &str) -> Result<(String, Source), String> {
     let (mut id, mut kind, mut file, mut variable) = (None, None, None, None);
     for field in split_record(flag).map_err(|e| e.to_string())? {
@@ -105,7 +87,7 @@ fn parse(flag: &str) -> Result<(String, Source), String> {
 
 fn value(id: &str, source: &Source, env: &Environment) -> Result<Vec<u8>, Error> {
     let from_file = |path: &PathBuf| {
-        read(path, SECRET_BYTES_MAX).map_err(|e| {
+        read_bounded(path, SECRET_BYTES_MAX).map_err(|e| {
             let text = format!("cannot read the secret `{id}` from `{}`", path.display());
             Error::new(Kind::Usage, text).because(e)
         })
@@ -142,25 +124,6 @@ mod tests {
         ] {
             assert_eq!(parse(flag), Ok(("a".to_owned(), source)), "{flag}");
         }
-    }
-
-    #[test]
-    fn all_secrets_that_are_missing_are_named_at_once() {
-        let secret = |id: &str, required| Secret {
-            id: id.to_owned(),
-            target: SecretTarget::Env(id.to_owned()),
-            required,
-        };
-        let mut needed = vec![secret("B", true), secret("A", true), secret("C", false)];
-        let mut values = Values::default();
-        let told = check(&needed, &values).unwrap_err().to_string();
-        assert!(told.contains("the build needs the secrets `A`, `B`\n"), "{told}");
-        for id in ["A", "B"] {
-            values.0.insert(id.to_owned(), Vec::new());
-        }
-        assert_eq!(check(&needed, &values).unwrap(), ["C"]);
-        needed.pop();
-        assert!(check(&needed, &values).unwrap().is_empty());
     }
 
     #[test]

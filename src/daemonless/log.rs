@@ -11,6 +11,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded};
 
+use crate::threads::{STACK_BYTES, spawn_with};
+
 /// What a process wrote last.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -26,13 +28,10 @@ impl Log {
         let bytes = Arc::new(Mutex::new(VecDeque::new()));
         let (alive, ended) = bounded(0);
         let kept = Arc::clone(&bytes);
-        let thread = thread::Builder::new()
-            .name("pbx-daemon-log".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                gather(pipe, &kept, max_bytes);
-                drop(alive);
-            })?;
+        let thread = spawn_with("pbx-daemon-log", STACK_BYTES, move || {
+            gather(pipe, &kept, max_bytes);
+            drop(alive);
+        })?;
         Ok(Self { bytes, ended, thread: Some(thread) })
     }
 
@@ -85,8 +84,6 @@ pub(super) fn write_last_lines(f: &mut fmt::Formatter<'_>, log: &str) -> fmt::Re
     }
     Ok(())
 }
-
-const STACK_BYTES: usize = 256 * 1024;
 
 const END_PATIENCE: Duration = Duration::from_secs(1);
 

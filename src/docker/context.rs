@@ -12,11 +12,13 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::error::Category;
-use sha2::{Digest as _, Sha256};
 
-use crate::endpoint::{
-    DockerAddress, DockerCandidate, DockerHost, DockerTls, EndpointError, Origin, is_context_name,
-    runtime_dir,
+use crate::{
+    digest::sha256_hex,
+    endpoint::{
+        DockerAddress, DockerCandidate, DockerHost, DockerTls, EndpointError, Origin,
+        is_context_name, runtime_dir,
+    },
 };
 
 /// What decides where Docker is, gathered by the caller. Empty texts count as unset.
@@ -297,7 +299,7 @@ fn from_context(name: &str, around: &DockerSurroundings<'_>) -> Result<DockerHos
         return Err(ContextError::NoConfigDir(name.to_owned()));
     };
     let contexts = config_dir.join("contexts");
-    let id = Sha256::digest(name).iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
+    let id = sha256_hex(name);
     let path = contexts.join("meta").join(&id).join("meta.json");
     let Some(meta) = read::<Meta>(Some(name), &path, META_MAX_BYTES)? else {
         return Err(ContextError::Unknown { name: name.to_owned(), path });

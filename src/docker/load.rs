@@ -1,22 +1,22 @@
 //! An image made by another BuildKit, streamed into an engine: `POST /images/load`.
 
 use std::{
+    fmt,
     io::{self, Read},
     mem,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, bounded};
 use serde::Deserialize;
 
 use crate::{
     docker::{Engine, EngineError, Image, http, settle},
     output::{Announced, Loader, OutputError},
+    threads::{LARGE_STACK_BYTES, Later},
 };
 
 /// How long an engine may take to unpack what it was given.
@@ -24,6 +24,8 @@ const UNPACK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Longest answer that is kept, in bytes: a line of JSON for each image.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
+/// How often it is told how much was sent.
+const TELL_INTERVAL: Duration = Duration::from_millis(100);
 /// How old may be what is known of an image before the engine is asked anew.
 const AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -33,8 +35,9 @@ pub struct EngineLoader {
     engine: Arc<Engine>,
     /// Normalised references.
     tags: Vec<String>,
-    progress: Arc<LoadProgress>,
     seen: Mutex<Seen>,
+    sink: Sink,
+    loaded: OnceLock<Loaded>,
 }
 
 /// What is known of the image that has the first name.
@@ -43,7 +46,7 @@ enum Seen {
     /// The engine was not asked.
     Nothing,
     /// Its answer will be here.
-    Soon(Receiver<Look>),
+    Soon(Later<Look>),
     Known(Look),
 }
 
@@ -53,38 +56,57 @@ struct Look {
     asked: Instant,
 }
 
-/// How far a load is, for the printer.
-#[derive(Debug, Default)]
-pub struct LoadProgress {
-    /// Bytes given to the engine.
-    pub sent_bytes: AtomicU64,
+/// What happens while an image is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadEvent {
     /// The daemon has begun to send.
-    pub has_begun: AtomicBool,
-    /// All was sent; the engine unpacks.
-    pub is_sent: AtomicBool,
+    Began,
+    /// So many bytes were given to the engine; told from time to time.
+    Sent(u64),
+    /// All of them were; the engine unpacks.
+    AllSent(u64),
     /// The engine has the image.
-    pub is_done: AtomicBool,
-    /// It had it before: nothing was sent.
-    pub is_unchanged: AtomicBool,
-    /// What the engine calls the image, once it has it.
-    pub id: OnceLock<String>,
+    Done {
+        /// It had it before, and nothing was sent.
+        is_unchanged: bool,
+    },
+}
+
+/// Takes the events of a load.
+pub type LoadSink = Arc<dyn Fn(LoadEvent) + Send + Sync>;
+
+/// An image that an engine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What the engine calls it.
+    pub id: String,
+    /// The engine had it before.
+    pub is_unchanged: bool,
 }
 
 impl EngineLoader {
     /// Loads into `engine` under `tags`, which are normalised references.
-    pub fn new(engine: Arc<Engine>, tags: Vec<String>, progress: Arc<LoadProgress>) -> Self {
-        Self { engine, tags, progress, seen: Mutex::new(Seen::Nothing) }
+    pub fn new(engine: Arc<Engine>, tags: Vec<String>, sink: LoadSink) -> Self {
+        let seen = Mutex::new(Seen::Nothing);
+        Self { engine, tags, seen, sink: Sink(sink), loaded: OnceLock::new() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The image that the engine has, once it has it.
+    pub fn loaded(&self) -> Option<&Loaded> {
+        self.loaded.get()
     }
 
     /// Asks which image has the first name while the builder works; a build of nothing new then finds it known.
     pub fn look_ahead(self: &Arc<Self>) {
         let loader = Arc::clone(self);
-        let (tx, rx) = bounded(1);
-        // Nobody may wait any more.
-        let look = move || drop(tx.try_send(loader.look()));
         // Without the thread it only takes longer.
-        if thread::Builder::new().name("pbx-look-up".to_owned()).spawn(look).is_ok() {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Soon(rx);
+        if let Ok(look) = Later::begin("pbx-look-up", LARGE_STACK_BYTES, move || loader.look()) {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Soon(look);
         }
     }
 
@@ -105,7 +127,7 @@ impl EngineLoader {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match mem::replace(&mut *seen, Seen::Nothing) {
             Seen::Nothing => None,
-            Seen::Soon(answer) => answer.recv().ok(),
+            Seen::Soon(answer) => answer.take(),
             Seen::Known(look) => Some(look),
         };
         let look = match known {
@@ -123,15 +145,13 @@ impl EngineLoader {
     pub fn hold(&self, is_it: impl Fn(&Image) -> bool) -> Result<bool, OutputError> {
         let Some(image) = self.seen(AGE_MAX).filter(is_it) else { return Ok(false) };
         let id = self.name(&image).map_err(|source| self.failed(source))?;
-        self.settle(id, true);
+        self.settle(Loaded { id, is_unchanged: true });
         Ok(true)
     }
 
-    fn settle(&self, id: String, is_unchanged: bool) {
-        self.progress.is_unchanged.store(is_unchanged, Ordering::Relaxed);
+    fn settle(&self, loaded: Loaded) {
         // There is one load to a build.
-        drop(self.progress.id.set(id));
-        self.progress.is_done.store(true, Ordering::Relaxed);
+        drop(self.loaded.set(loaded));
     }
 
     fn failed(&self, source: EngineError) -> OutputError {
@@ -164,7 +184,7 @@ impl EngineLoader {
     }
 
     /// The id of the image that was loaded.
-    fn loaded(&self) -> Result<String, EngineError> {
+    fn loaded_id(&self) -> Result<String, EngineError> {
         let tag = self.tags.first().map_or("", String::as_str);
         self.engine
             .image(tag)?
@@ -174,7 +194,7 @@ impl EngineLoader {
 
     fn stream(&self, body: &mut dyn Read) -> Result<(), EngineError> {
         let is_deaf = Arc::new(AtomicBool::new(false));
-        let mut body = Body { body, progress: &self.progress, is_deaf: Arc::clone(&is_deaf) };
+        let mut body = Body::new(body, &self.sink, Arc::clone(&is_deaf));
         let agent = http::agent(&self.engine.host, self.engine.connect_timeout, is_deaf);
         let path = self.engine.path("/images/load?quiet=1");
         let request = agent.post(format!("http://docker{path}"));
@@ -192,26 +212,50 @@ impl EngineLoader {
 
 impl Loader for EngineLoader {
     fn load(&self, announced: &Announced, body: &mut dyn Read) -> Result<bool, OutputError> {
-        self.progress.has_begun.store(true, Ordering::Relaxed);
+        self.sink.tell(LoadEvent::Began);
         let held = self.held(announced).map_err(|source| self.failed(source))?;
         let is_new = held.is_none();
         let id = match held {
             Some(id) => id,
             None => {
-                let loaded = self.stream(body).and_then(|()| self.loaded());
+                let loaded = self.stream(body).and_then(|()| self.loaded_id());
                 loaded.map_err(|source| self.failed(source))?
             }
         };
-        self.settle(id, !is_new);
+        self.settle(Loaded { id, is_unchanged: !is_new });
+        self.sink.tell(LoadEvent::Done { is_unchanged: !is_new });
         Ok(is_new)
+    }
+}
+
+#[derive(Clone)]
+struct Sink(LoadSink);
+
+impl Sink {
+    fn tell(&self, event: LoadEvent) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
     }
 }
 
 /// Counts what goes through, and ends when the engine takes no more.
 struct Body<'a> {
     body: &'a mut dyn Read,
-    progress: &'a LoadProgress,
+    sink: &'a Sink,
     is_deaf: Arc<AtomicBool>,
+    sent_bytes: u64,
+    told: Instant,
+}
+
+impl<'a> Body<'a> {
+    fn new(body: &'a mut dyn Read, sink: &'a Sink, is_deaf: Arc<AtomicBool>) -> Self {
+        Self { body, sink, is_deaf, sent_bytes: 0, told: Instant::now() }
+    }
 }
 
 impl Read for Body<'_> {
@@ -221,9 +265,12 @@ impl Read for Body<'_> {
             return Ok(0);
         }
         let n = self.body.read(buf)?;
-        self.progress.sent_bytes.fetch_add(n as u64, Ordering::Relaxed);
+        self.sent_bytes += n as u64;
         if n == 0 {
-            self.progress.is_sent.store(true, Ordering::Relaxed);
+            self.sink.tell(LoadEvent::AllSent(self.sent_bytes));
+        } else if self.told.elapsed() >= TELL_INTERVAL {
+            self.told = Instant::now();
+            self.sink.tell(LoadEvent::Sent(self.sent_bytes));
         }
         Ok(n)
     }

@@ -9,27 +9,14 @@ use std::{
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    thread::{self, JoinHandle, Thread},
+    thread::{self, Thread},
     time::Instant,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub use crate::threads::{STACK_BYTES, spawn};
 use crate::transport::Socket;
-
-/// Stack of every thread of the engine: a trial ran with half of it.
-pub const STACK_BYTES: usize = 256 << 10;
-
-/// Starts a thread with a name (15 bytes are visible in `top`) and a small stack.
-///
-/// # Errors
-/// The system has no room for another thread.
-pub fn spawn<T: Send + 'static>(
-    name: &str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body)
-}
 
 /// Runs a future on this thread, parking while it waits; `None` when `deadline` came first.
 pub fn block_on_until<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {

@@ -15,7 +15,10 @@ use super::{
     OtherPlatform, Piece, Place, Report, decompress,
     documents::{RawConfig, annotations},
 };
-use crate::oci_layout::{self, Descriptor, Digest, Document, Platform, hex};
+use crate::{
+    digest,
+    oci_layout::{self, Descriptor, Digest, Document, Platform},
+};
 
 mod attached;
 mod docker;
@@ -431,7 +434,7 @@ pub(super) fn unpacked_sha256(piece: &Piece, bytes_max: u64) -> io::Result<(Stri
     let mut total = 0;
     loop {
         match layer.read(&mut buf)? {
-            0 => return Ok((format!("sha256:{}", hex(&hash.finalize())), total)),
+            0 => return Ok((digest::named(hash.finalize()), total)),
             count => {
                 hash.update(&buf[..count]);
                 total += count as u64;

@@ -18,7 +18,8 @@ use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    oci_layout::{Digest, OciLayout, OciLayoutError, hex},
+    digest::hex,
+    oci_layout::{Digest, OciLayout, OciLayoutError},
     sbom::ReadAt,
 };
 
@@ -207,7 +208,7 @@ impl Piece {
         loop {
             match self.read_at(at, &mut buf)? {
                 0 if at < self.size_bytes => return Err(io::ErrorKind::UnexpectedEof.into()),
-                0 => return Ok(hex(&hash.finalize())),
+                0 => return Ok(hex(hash.finalize())),
                 count => {
                     hash.update(&buf[..count]);
                     at += count as u64;

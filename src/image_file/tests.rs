@@ -17,7 +17,7 @@ struct Made {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+    crate::digest::sha256(bytes)
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

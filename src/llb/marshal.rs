@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Graph, State,
@@ -17,7 +16,7 @@ use super::{
         Owner, Platform, Sharing, Source, UserRef,
     },
 };
-use crate::pb::llb as pb;
+use crate::{digest::sha256, pb::llb as pb};
 
 /// One op on its way into a graph.
 pub(super) struct Part {
@@ -355,12 +354,7 @@ pub(super) fn bytes(mut op: pb::Op) -> Vec<u8> {
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(bytes) {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 15)]));
-    }
-    text
+    sha256(bytes)
 }
 
 /// The inputs of one op; equal ones are one.
@@ -420,7 +414,6 @@ pub fn oci_layout_reference(store: &str, digest: &str) -> String {
 
 pub(super) const CUSTOM_NAME: &str = "llb.customname";
 const OCI_LAYOUT_HOST: &str = "oci-layout.invalid";
-const HEX: &[u8; 16] = b"0123456789abcdef";
 const NO_INPUT: i64 = -1;
 const NO_OUTPUT: i64 = -1;
 const MODE_OF_THE_SOURCE: i32 = -1;

@@ -7,6 +7,7 @@
 
 pub mod op;
 
+mod lookup;
 mod marshal;
 mod text;
 
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use crate::pb::llb as pb;
 
 pub use crate::pb::llb::Definition;
+pub use lookup::fetches_image;
 pub use marshal::oci_layout_reference;
 pub use op::Platform;
 #[doc(hidden)]

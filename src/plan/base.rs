@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{PlanError, Platform};
 use crate::{
+    digest::hex,
     llb::{
         Definition, Graph, State, oci_layout_reference,
         op::{Meta, Source},
@@ -307,7 +308,7 @@ fn without_digest(reference: &str) -> &str {
 /// Stable, and free of what a reference must not hold: the daemon reads it as part of one.
 fn store_id(dir: &str) -> String {
     let hash = Sha256::digest(dir.as_bytes());
-    hash[..STORE_ID_BYTES].iter().fold(String::from("base-"), |id, byte| format!("{id}{byte:02x}"))
+    format!("base-{}", hex(&hash[..STORE_ID_BYTES]))
 }
 
 const STORE_ID_BYTES: usize = 8;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 mod failure;
 pub mod format;
+mod local;
 mod log;
 mod model;
 mod output;
@@ -32,6 +33,7 @@ mod properties;
 mod screen;
 
 pub use failure::Failure;
+pub use local::{Done, LocalStep};
 pub use log::{LogLine, LogSource, PartialLine, fuzz_log_lines};
 pub use model::{Changes, Model, StepId, Totals};
 pub use step::{Interval, Status, Step, StepState, Warning};

@@ -1,10 +1,7 @@
 //! What SPDX and CycloneDX documents have in common.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
-
 use super::purl::Purl;
+use crate::digest::sha256_hex;
 
 /// What a document is about: one image of one platform.
 #[derive(Clone, Copy, Debug)]
@@ -59,18 +56,9 @@ impl Subject<'_> {
     }
 }
 
-/// SHA-256 in lower-case hex.
-pub(super) fn hex_digest(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
-}
-
 /// `urn:uuid:…` that is made of a digest of `content` (RFC 9562, version 8).
 pub(super) fn urn(content: &[u8]) -> String {
-    let hex = hex_digest(content);
+    let hex = sha256_hex(content);
     let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     format!("urn:uuid:{a}-{b}-8{c}-8{d}-{e}")
 }

@@ -2,6 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::digest::hex;
+
 /// Section of ELF files.
 pub(super) const SECTION: &str = ".go.buildinfo";
 
@@ -104,7 +106,7 @@ fn module(path: &str, version: &str, sum: Option<&&str>) -> Option<Module> {
     (!path.is_empty() && is_plain(path) && is_plain(version)).then(|| Module {
         path: path.to_owned(),
         version: version.to_owned(),
-        h1: h1.map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+        h1: h1.map(hex),
     })
 }
 

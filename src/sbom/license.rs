@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use super::document::hex_digest;
+use crate::digest::sha256_hex;
 
 /// A licence that may stand in an SPDX document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,7 +194,7 @@ fn reference_id(text: &str) -> String {
     if id == bare {
         return format!("LicenseRef-{id}");
     }
-    let unique = &hex_digest(bare.as_bytes())[..8];
+    let unique = &sha256_hex(bare.as_bytes())[..8];
     match id {
         "" => format!("LicenseRef-{unique}"),
         id => format!("LicenseRef-{id}-{unique}"),

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Catalogue, Distribution, Kind, Origin, Package,
-    document::{Subject, hex_digest, urn},
+    document::{Subject, urn},
     license::{Declared, declared, references},
 };
+use crate::digest::sha256_hex;
 
 /// The document; the same for the same input, its name included.
 #[must_use]
@@ -194,7 +195,7 @@ fn id(package: &Package) -> String {
     for c in text.chars().take(ID_CHARS_MAX) {
         readable.push(if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
     }
-    let unique = &hex_digest(package.purl.as_bytes())[..16];
+    let unique = &sha256_hex(package.purl.as_bytes())[..16];
     format!("SPDXRef-Package-{}-{readable}-{unique}", package.kind.name())
 }
 

@@ -1,11 +1,13 @@
 //! `FileSync`: the build context over gRPC. What is sent and in which order is [`filesync`]'s.
 
 use std::{
+    fmt,
     future::poll_fn,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -21,21 +23,33 @@ use crate::{
     },
 };
 
-/// How far the upload is, for the printer.
-#[derive(Debug, Default)]
+/// How often it is told how far the upload is.
+const TELL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How far the upload of a folder is; all transfers of it together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upload {
-    /// What was done.
-    pub counters: Counters,
+    /// Files, folders and links announced.
+    pub entries: u64,
+    /// Files that the daemon asked for.
+    pub files: u64,
+    /// Bytes sent, framing included.
+    pub bytes_sent: u64,
     /// Nothing more will come.
-    pub is_done: AtomicBool,
+    pub is_done: bool,
 }
 
+/// Takes what [`Context`] tells of its upload: from time to time, and when a transfer ends.
+pub type UploadSink = Arc<dyn Fn(Upload) + Send + Sync>;
+
 /// Serves one folder under one name.
-#[derive(Debug)]
 pub struct Context {
     name: &'static str,
     root: Arc<Root>,
-    upload: Arc<Upload>,
+    counters: Counters,
+    is_done: AtomicBool,
+    told: Mutex<Instant>,
+    sink: UploadSink,
     root_cause: RootCause,
 }
 
@@ -44,24 +58,52 @@ impl Context {
     pub fn new(
         name: &'static str,
         root: Arc<Root>,
-        upload: Arc<Upload>,
+        sink: UploadSink,
         root_cause: RootCause,
     ) -> Self {
-        Self { name, root, upload, root_cause }
+        let (counters, is_done) = (Counters::default(), AtomicBool::default());
+        Self { name, root, counters, is_done, told: Mutex::new(Instant::now()), sink, root_cause }
+    }
+
+    /// How far the upload is.
+    pub fn upload(&self) -> Upload {
+        Upload {
+            entries: self.counters.entries.load(Ordering::Relaxed),
+            files: self.counters.requested.load(Ordering::Relaxed),
+            bytes_sent: self.counters.bytes_sent.load(Ordering::Relaxed),
+            is_done: self.is_done.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells how far it is, unless that was told a moment ago.
+    fn tell_sometimes(&self) {
+        // Whoever else is at it tells.
+        let Ok(mut told) = self.told.try_lock() else { return };
+        if told.elapsed() >= TELL_INTERVAL {
+            *told = Instant::now();
+            drop(told);
+            (self.sink)(self.upload());
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 /// All folders of a session: they have one method, and the call names the folder.
 #[derive(Debug)]
 pub struct Folders {
-    context: Context,
+    context: Arc<Context>,
     /// Documents that are too long for a message; there when the image is known.
     documents: Arc<OnceLock<Context>>,
 }
 
 impl Folders {
     /// Serves `context`, and `documents` once they are there.
-    pub fn new(context: Context, documents: Arc<OnceLock<Context>>) -> Self {
+    pub fn new(context: Arc<Context>, documents: Arc<OnceLock<Context>>) -> Self {
         Self { context, documents }
     }
 }
@@ -75,7 +117,7 @@ impl Service for Folders {
         let metadata = call.metadata.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let request = Request::from_metadata(metadata)
             .map_err(|e| Status::new(Code::InvalidArgument, e.to_string()))?;
-        let mut folders = [Some(&self.context), self.documents.get()].into_iter().flatten();
+        let mut folders = [Some(&*self.context), self.documents.get()].into_iter().flatten();
         match folders.find(|folder| request.name == folder.name.as_bytes()) {
             Some(folder) => folder.send(&request, call),
             None => {
@@ -95,11 +137,12 @@ impl Context {
         // On the driver's thread: a thread of its own would be woken for every file.
         call.driver.spawn(read(receiver, Reading(Arc::clone(&inbox))));
         let sent = {
-            let sink = StreamSink(Mutex::new(&mut call.sender));
-            filesync::send(&self.root, request, &inbox, &sink, &self.upload.counters)
+            let sink = StreamSink { stream: Mutex::new(&mut call.sender), context: self };
+            filesync::send(&self.root, request, &inbox, &sink, &self.counters)
         };
-        self.upload.is_done.store(sent.is_ok(), Ordering::Relaxed);
-        sent.map(drop).map_err(|error| {
+        self.is_done.store(sent.is_ok(), Ordering::Relaxed);
+        (self.sink)(self.upload());
+        sent.map_err(|error| {
             let (frame, status) =
                 (error_frame(&error), Status::new(Code::Unknown, error.to_string()));
             // Before the daemon hears of it: it may end the build at once.
@@ -135,11 +178,18 @@ impl Drop for Reading {
 
 /// One stream for the walker and the data workers. The lock is held while the stream waits for room: whoever comes
 /// later would wait for the same room, and frames of one batch stay together.
-struct StreamSink<'a>(Mutex<&'a mut Sender>);
+struct StreamSink<'a> {
+    stream: Mutex<&'a mut Sender>,
+    context: &'a Context,
+}
 
 impl Sink for StreamSink<'_> {
     fn send(&self, frames: Bytes) -> Result<(), SinkClosed> {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.send(frames).map_err(|_| SinkClosed)
+        let sent = {
+            let mut sender = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            sender.send(frames).map_err(|_| SinkClosed)
+        };
+        self.context.tell_sometimes();
+        sent
     }
 }

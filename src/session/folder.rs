@@ -12,8 +12,8 @@ use std::{
 use prost::Message as _;
 
 use crate::{
+    digest,
     grpc::{Call, Code, Service, Status},
-    oci_layout::hex,
     output::{OutputError, check_folder},
     pb::fsutil::{Packet, Stat, packet::PacketType},
     session::{
@@ -150,7 +150,7 @@ impl Received {
         let Counts { files: count, bytes, skipped_devices, lost_owners } = counts;
         let digest = |(path, digest): (Vec<u8>, [u8; 32])| {
             let path = String::from_utf8_lossy(&path).into_owned();
-            (path, format!("sha256:{}", hex(&digest)))
+            (path, digest::named(digest))
         };
         let digests = files.into_iter().map(digest).collect();
         Ok(FolderReport { files: count, bytes, digests, skipped_devices, lost_owners })

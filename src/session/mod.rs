@@ -3,7 +3,10 @@
 //! It is an HTTP/2 connection of its own, with the roles turned round, inside the bytes of one `Control/Session`
 //! stream ([`tunnel`]). Each service here answers one kind of question; [`start`] announces exactly those that are served.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    error, fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -47,6 +50,28 @@ pub enum Failure {
     Layout(OciLayoutError),
     /// The user's Docker configuration could not be read, or a credential helper failed.
     Credentials(CredentialsError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(error) => error.fmt(f),
+            Self::Context(error) => error.fmt(f),
+            Self::Layout(error) => error.fmt(f),
+            Self::Credentials(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Failure {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Output(error) => error.source(),
+            Self::Context(error) => error.source(),
+            Self::Layout(error) => error.source(),
+            Self::Credentials(error) => error.source(),
+        }
+    }
 }
 
 /// Keeps the first [`Failure`] of a session; later ones are mostly its consequences.

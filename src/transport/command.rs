@@ -15,7 +15,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 
-use crate::transport::Socket;
+use crate::{threads::spawn_with, transport::Socket};
 
 /// The program under way; it is ended when this is dropped.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub fn start(words: &[String]) -> io::Result<Socket> {
             }
             witness.set_listening(false);
         };
-        thread::Builder::new().name("pbx-stderr".to_owned()).stack_size(64 << 10).spawn(listen)?;
+        spawn_with("pbx-stderr", 64 << 10, listen)?;
     }
     Ok(socket)
 }

@@ -28,6 +28,7 @@ use rustix::{
 pub mod command;
 pub mod multiplexed;
 pub mod tls;
+mod tls_error;
 mod witness;
 
 use command::Carrier;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::transport::tls::TlsError;
+use super::tls_error::TlsError;
 
 /// How many of the peer's first bytes are kept: a line of them, should it be one.
 const GREETING_BYTES_MAX: usize = 512;

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crossbeam_channel::bounded;
 use peelbox::{
     control::DaemonError,
     grpc::{Cancel, Code, Status, frame},
@@ -14,7 +13,7 @@ use peelbox::{
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::daemon;
+use crate::support::{daemon, fake::listen};
 
 fn open(address: &str) -> Result<Connection, DaemonError> {
     let path = address.strip_prefix("unix://").unwrap();
@@ -71,9 +70,9 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
     for address in [daemon::newest(), daemon::oldest()] {
         let connection = open(&address).unwrap();
         assert!(!connection.daemon.workers[0].platforms.is_empty());
-        let (tx, rx) = bounded(1000);
+        let (news, rx) = listen();
         let answer =
-            run(&connection, host("small"), job("small"), &tx, &Cancel::default(), |running| {
+            run(&connection, host("small"), job("small"), &news, &Cancel::default(), |running| {
                 let reference = running.gateway.solve(small_graph("hi"))?;
                 assert_eq!(running.gateway.read_file(&reference, "/hello")?, b"hi");
                 Ok::<_, Status>(Answer {
@@ -83,7 +82,7 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
                 })
             });
         answer.unwrap();
-        drop(tx);
+        drop(news);
         let names: Vec<String> = rx
             .iter()
             .flat_map(|news| match news {
@@ -109,20 +108,20 @@ fn a_daemon_without_info_is_too_old() {
 #[test]
 fn what_the_frontend_says_is_what_the_caller_hears() {
     let connection = open(&daemon::newest()).unwrap();
-    let (tx, rx) = bounded(1000);
-    let result = run(&connection, host("giveup"), job("giveup"), &tx, &Cancel::default(), |_| {
+    let (news, rx) = listen();
+    let result = run(&connection, host("giveup"), job("giveup"), &news, &Cancel::default(), |_| {
         Err("no idea")
     });
     assert!(matches!(result, Err(SolveError::Frontend("no idea"))), "{result:?}");
-    drop((tx, rx));
+    drop((news, rx));
 }
 
 #[test]
 fn a_cancelled_build_ends_at_once_and_is_called_cancelled() {
     let connection = open(&daemon::newest()).unwrap();
-    let (tx, rx) = bounded(1000);
+    let (news, rx) = listen();
     let cancel = Cancel::default();
-    let result = run(&connection, host("cancel"), job("cancel"), &tx, &cancel, |running| {
+    let result = run(&connection, host("cancel"), job("cancel"), &news, &cancel, |running| {
         cancel.cancel();
         // Answered only when the build is over.
         running.gateway.ping()?.wait().map(drop)?;
@@ -131,16 +130,16 @@ fn a_cancelled_build_ends_at_once_and_is_called_cancelled() {
         Err::<Answer, Status>(Status::protocol("the gateway outlived its build"))
     });
     assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
-    drop((tx, rx));
+    drop((news, rx));
 }
 
 #[test]
 fn a_build_that_was_cancelled_before_it_began_is_called_cancelled() {
     let connection = open(&daemon::newest()).unwrap();
-    let (tx, _rx) = bounded(1000);
+    let (news, _rx) = listen();
     let cancel = Cancel::default();
     cancel.cancel();
-    let result = run(&connection, host("early"), job("early"), &tx, &cancel, |_| {
+    let result = run(&connection, host("early"), job("early"), &news, &cancel, |_| {
         Err::<Answer, Status>(Status::protocol("the frontend was asked"))
     });
     assert!(matches!(result, Err(SolveError::Cancelled)), "{result:?}");
@@ -149,11 +148,10 @@ fn a_build_that_was_cancelled_before_it_began_is_called_cancelled() {
 #[test]
 fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     let connection = open(&daemon::newest()).unwrap();
-    let (tx, rx) = bounded(1000);
-    let exporter =
-        peelbox::pb::control::Exporter { r#type: "nonsense".into(), attrs: BTreeMap::new() };
+    let (news, rx) = listen();
+    let exporter = peelbox::solve::Exporter { name: "nonsense".into(), attrs: BTreeMap::new() };
     let job = Job { exporter: Some(exporter), ..job("nonsense") };
-    let result = run(&connection, host("nonsense"), job, &tx, &Cancel::default(), |running| {
+    let result = run(&connection, host("nonsense"), job, &news, &Cancel::default(), |running| {
         let reference = running.gateway.solve(small_graph("x"))?;
         Ok::<_, Status>(Answer {
             reference,
@@ -163,15 +161,15 @@ fn an_exporter_the_daemon_lacks_fails_with_its_name() {
     });
     let Err(SolveError::Daemon(status)) = result else { panic!("{result:?}") };
     assert!(status.message.contains("nonsense"), "{status:?}");
-    drop((tx, rx));
+    drop((news, rx));
 }
 
 #[test]
 fn a_graph_that_no_daemon_would_take_is_not_sent() {
     let connection = open(&daemon::newest()).unwrap();
-    let (tx, _rx) = bounded(1000);
+    let (news, _rx) = listen();
     let result =
-        run(&connection, host("large"), job("large"), &tx, &Cancel::default(), |running| {
+        run(&connection, host("large"), job("large"), &news, &Cancel::default(), |running| {
             let definition = llb::Definition { def: vec![vec![0; 5 << 20]], ..Default::default() };
             let reference = running.gateway.solve(definition)?;
             Ok::<_, Status>(Answer {

@@ -9,7 +9,7 @@ use peelbox::{
     solve::{Answer, Connection, Host, Job, SolveError, run},
 };
 
-use crate::support::fake::{Fake, PATIENCE, Script};
+use crate::support::fake::{Fake, PATIENCE, Script, listen};
 
 #[test]
 fn a_build_that_ends_before_the_daemon_has_answered_the_frontend_still_ends_with_its_words() {
@@ -42,7 +42,7 @@ fn a_build_that_ends_before_the_daemon_has_answered_the_frontend_still_ends_with
         frontend_attrs: BTreeMap::new(),
         internal: true,
     };
-    let (news, _ours) = bounded(1000);
+    let (news, _ours) = listen();
     let result =
         run(&connection, host, job, &news, &Cancel::default(), |_| Err::<Answer, _>("no idea"));
     assert!(matches!(result, Err(SolveError::Frontend("no idea"))), "{result:?}");

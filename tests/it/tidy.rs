@@ -13,32 +13,52 @@ fn root() -> &'static Path {
 
 /// Who may use whom, as ARCHITECTURE.md draws it; `cli` may use everything.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("digest", &[]),
+    ("threads", &[]),
     ("spec", &[]),
     ("manifest", &[]),
     ("detect", &["manifest", "spec"]),
-    ("llb", &["pb"]),
+    ("llb", &["digest", "pb"]),
     ("os_release", &[]),
-    ("sbom", &["manifest", "os_release"]),
-    ("plan", &["llb", "os_release", "pb", "spec"]),
+    ("sbom", &["digest", "manifest", "os_release"]),
+    ("plan", &["digest", "llb", "os_release", "pb", "spec"]),
     ("pb", &[]),
-    ("transport", &[]),
-    ("grpc", &["pb", "transport"]),
+    ("transport", &["threads"]),
+    ("grpc", &["pb", "threads", "transport"]),
     ("progress", &[]),
     ("output", &[]),
     ("endpoint", &[]),
     ("credentials", &[]),
-    ("oci_layout", &[]),
-    ("daemonless", &["endpoint"]),
-    ("docker", &["endpoint", "output", "transport"]),
-    ("revision", &[]),
+    ("oci_layout", &["digest"]),
+    ("daemonless", &["endpoint", "threads"]),
+    ("docker", &["digest", "endpoint", "output", "threads", "transport"]),
+    ("revision", &["threads"]),
     ("attestation", &[]),
-    ("image_file", &["attestation", "oci_layout", "sbom"]),
+    ("image_file", &["attestation", "digest", "oci_layout", "sbom"]),
     ("error", &[]),
-    ("session", &["credentials", "grpc", "oci_layout", "output", "pb", "sbom"]),
+    (
+        "session",
+        &["credentials", "digest", "grpc", "oci_layout", "output", "pb", "sbom", "threads"],
+    ),
     ("control", &["grpc", "pb", "progress"]),
     ("gateway", &["grpc", "pb"]),
-    ("solve", &["control", "gateway", "grpc", "pb", "progress", "session", "transport"]),
-    ("frontend", &["gateway", "grpc", "pb", "plan", "spec"]),
+    (
+        "solve",
+        &["control", "daemon_words", "gateway", "grpc", "pb", "progress", "session", "transport"],
+    ),
+    ("daemon_words", &[]),
+    ("connect", CONNECT),
+    ("build", BUILD),
+    ("frontend", &["daemon_words", "gateway", "grpc", "pb", "plan", "spec"]),
+];
+
+const CONNECT: &[&str] =
+    &["control", "daemonless", "docker", "endpoint", "grpc", "solve", "threads", "transport"];
+
+const BUILD: &[&str] = &[
+    "attestation", "connect", "control", "daemon_words", "digest", "docker", "frontend", "gateway",
+    "grpc", "image_file", "llb", "oci_layout", "output", "pb", "plan", "progress", "revision",
+    "sbom", "session", "solve", "spec", "threads",
 ];
 
 /// Source files of the program, without those that only its unit tests have.
@@ -195,6 +215,16 @@ fn nothing_below_the_command_line_prints_or_reads_the_environment() {
         let text = code(&file);
         for word in words {
             assert!(!text.contains(word), "{} has `{word}`", file.display());
+        }
+    }
+}
+
+#[test]
+fn threads_are_started_in_one_place() {
+    for file in program() {
+        if !file.ends_with("src/threads.rs") {
+            let text = code(&file);
+            assert!(!text.contains("thread::Builder"), "{}", file.display());
         }
     }
 }

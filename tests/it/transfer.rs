@@ -16,7 +16,7 @@ use peelbox::{
     },
     session::{
         Failure, RootCause,
-        context::{Context, Folders, Upload},
+        context::{Context, Folders, UploadSink},
         filesync::Root,
     },
     solve::SolveError,
@@ -29,14 +29,18 @@ use crate::support::fake::{Fake, PATIENCE, Script, Stage, build};
 struct Served {
     context: Arc<dyn Service>,
     root_cause: RootCause,
-    upload: Arc<Upload>,
+    upload: UploadSink,
 }
 
 fn serve(dir: &Path) -> Served {
-    let (root_cause, upload) = (RootCause::default(), Arc::new(Upload::default()));
+    let (root_cause, upload): (_, UploadSink) = (RootCause::default(), Arc::new(drop));
     let root = Arc::new(Root::open(dir).unwrap());
     let context = Context::new("context", root, Arc::clone(&upload), root_cause.clone());
-    Served { context: Arc::new(Folders::new(context, Arc::default())), root_cause, upload }
+    Served {
+        context: Arc::new(Folders::new(Arc::new(context), Arc::default())),
+        root_cause,
+        upload,
+    }
 }
 
 fn diff_copy(session: &Channel, name: &str) -> Result<(Sender, Responses), Status> {

@@ -2,15 +2,14 @@
 
 use std::{collections::BTreeSet, ffi::OsString, fs::File, io, sync::Arc};
 
-use sha2::{Digest as _, Sha256};
-
 use super::{DOCUMENT_BYTES_MAX, Inspection, short};
 use crate::{
+    digest::sha256_hex,
     image_file::{
         Attestation, Beside, ImageFile, ImageFileError, Manifest, Piece, Place, StatementOf,
         statement,
     },
-    oci_layout::{Descriptor, Digest, Document, hex},
+    oci_layout::{Descriptor, Digest, Document},
 };
 
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
@@ -207,7 +206,7 @@ impl ImageFile {
             attestation.digest.parse().map_err(|()| damaged("has no digest of SHA-256"))?;
         let blob = self.blob(&digest)?.ok_or_else(|| damaged("is missing"))?;
         let bytes = blob.read(STATEMENT_BYTES_MAX).map_err(|e| self.open_error(e))?;
-        if hex(&Sha256::digest(&bytes)) != digest.hex() {
+        if sha256_hex(&bytes) != digest.hex() {
             return Err(damaged("has another digest"));
         }
         Ok(bytes)

@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap, str};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::manifest::{self, Element, Malformed, Value};
+use crate::{
+    digest::hex,
+    manifest::{self, Element, Malformed, Value},
+};
 
 /// A package as one file tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,9 +78,7 @@ impl Found {
             let Some((_, base64)) = digest else { continue };
             let base64 = base64.split('?').next().unwrap_or(base64);
             if let Ok(bytes) = STANDARD.decode(base64) {
-                self.set_checksum(
-                    &bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-                );
+                self.set_checksum(&hex(&bytes));
             }
         }
     }

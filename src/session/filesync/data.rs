@@ -14,8 +14,8 @@ use super::{
     buffers::Buffers,
     error::TransferError,
     inbox::Task,
+    shared::Transfer,
     table::{Asked, NodeId},
-    transfer::Transfer,
     walk::Facts,
     wire,
 };

@@ -5,7 +5,7 @@
 
 use super::{
     gopath::as_go,
-    program::{Set, Step},
+    step::{Set, Step},
 };
 
 const LAST_CODE: u32 = char::MAX as u32;

@@ -20,6 +20,8 @@ mod pattern;
 mod program;
 mod request;
 mod root;
+mod shared;
+mod step;
 mod table;
 mod transfer;
 mod walk;
@@ -38,7 +40,7 @@ pub use self::{
     request::{MetadataError, Request},
     root::Root,
 };
-use self::{filter::Filter, transfer::Transfer};
+use self::{filter::Filter, shared::Transfer};
 
 /// Small messages are collected up to this size: half the processor time of one message each.
 pub const BATCH_BYTES: usize = 64 << 10;
@@ -83,17 +85,6 @@ pub struct Counters {
     pub bytes_sent: AtomicU64,
 }
 
-/// What one transfer came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Entries announced.
-    pub entries: u64,
-    /// Files sent.
-    pub files: u64,
-    /// Bytes handed to the sink, framing included.
-    pub bytes_sent: u64,
-}
-
 /// Serves one DiffCopy call to its end, on the calling thread and at most one more.
 ///
 /// After `Ok` the stream is to be closed with status 0. After an error, [`error_frame`] and
@@ -107,7 +98,7 @@ pub fn send(
     inbox: &Inbox,
     sink: &dyn Sink,
     counters: &Counters,
-) -> Result<Report, TransferError> {
+) -> Result<(), TransferError> {
     let include = follow::includes(root, &request.include, &request.follow_paths)?;
     let filter = Filter::new(&include, &request.exclude)?;
     Transfer::new(root, inbox, sink, counters).run(&filter)

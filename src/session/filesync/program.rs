@@ -5,6 +5,7 @@ use std::mem;
 use super::{
     expression::parse,
     gopath::{as_go, decode, encode},
+    step::{Set, Step},
 };
 
 /// States of patterns up to this length live on the stack.
@@ -24,45 +25,6 @@ struct Alternative {
     head: Vec<u8>,
     /// Literal characters at the end.
     tail: Vec<u8>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    One(Set),
-    Star(Set),
-    /// Goes on, or jumps forward by so many steps.
-    Skip(usize),
-    Start,
-    End,
-    /// `\b` if true, `\B` if false.
-    WordEdge(bool),
-}
-
-/// Characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Set {
-    Any,
-    Literal(u32),
-    NotSlash,
-    /// Go's `.`, which is no line break.
-    Dot,
-    /// Inclusive ranges.
-    Ranges(Vec<(u32, u32)>),
-}
-
-impl Set {
-    fn contains(&self, code: u32) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Literal(literal) => *literal == code || *literal == as_go(code),
-            Self::NotSlash => code != u32::from('/'),
-            Self::Dot => code != u32::from('\n'),
-            Self::Ranges(ranges) => {
-                let code = as_go(code);
-                ranges.iter().any(|&(low, high)| low <= code && code <= high)
-            }
-        }
-    }
 }
 
 impl Program {

@@ -3,15 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
+    sync::{Mutex, atomic::Ordering},
 };
 
 use bytes::{Buf, Bytes};
 use prost::Message;
 
 use super::{
-    BATCH_BYTES, CHUNK_BYTES, Counters, Inbox, Report, Request, Root, Sink, SinkClosed,
-    TransferError, send,
+    BATCH_BYTES, CHUNK_BYTES, Counters, Inbox, Request, Root, Sink, SinkClosed, TransferError, send,
 };
 use crate::pb::fsutil::{Packet, Stat, packet::PacketType};
 
@@ -67,6 +66,13 @@ pub(super) struct Receiver<'a> {
     on_packet: &'a (dyn Fn(&Packet) + Sync),
 }
 
+/// What one transfer came to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) entries: u64,
+    pub(super) files: u64,
+}
+
 /// Runs a transfer of `root` to the end and gives both sides' results.
 pub(super) fn transfer(
     root: &Root,
@@ -78,6 +84,10 @@ pub(super) fn transfer(
         Receiver { inbox: Inbox::default(), manner, received: Mutex::default(), on_packet };
     let counters = Counters::default();
     let result = send(root, request, &receiver.inbox, &receiver, &counters);
+    let result = result.map(|()| Report {
+        entries: counters.entries.load(Ordering::Relaxed),
+        files: counters.requested.load(Ordering::Relaxed),
+    });
     let received = receiver.received.into_inner().unwrap();
     assert_eq!(result.is_ok(), received.has_fin, "FIN ends a good transfer only: {result:?}");
     (result, received)

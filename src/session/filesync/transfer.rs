@@ -6,57 +6,29 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, Builder, Scope, ScopedJoinHandle},
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
-use bytes::Bytes;
 use rustix::fs::FileType;
 
 use super::{
-    BATCH_BYTES, Counters, MESSAGE_BYTES_MAX, Report, Sink, SinkClosed,
+    BATCH_BYTES, MESSAGE_BYTES_MAX, SinkClosed,
     buffers::Buffers,
     data::{Step, Worker},
     error::TransferError,
     filter::Filter,
     gopath::base,
     inbox::Inbox,
-    root::Root,
-    table::{Fresh, NameId, NodeId, Table},
+    shared::Transfer,
+    table::{Fresh, NameId, NodeId},
     walk::{Entry, Visit, walk},
     wire,
 };
+use crate::threads::{STACK_BYTES, spawn_scoped};
 
-const STACK_BYTES: usize = 256 << 10;
-
-/// What all threads of one transfer share.
-pub(super) struct Transfer<'a> {
-    pub(super) root: &'a Root,
-    pub(super) inbox: &'a Inbox,
-    pub(super) sink: &'a dyn Sink,
-    /// Of the whole build.
-    pub(super) counters: &'a Counters,
-    /// Of this transfer.
-    own: Counters,
-    table: Mutex<Table>,
-}
-
-impl<'a> Transfer<'a> {
-    pub(super) fn new(
-        root: &'a Root,
-        inbox: &'a Inbox,
-        sink: &'a dyn Sink,
-        counters: &'a Counters,
-    ) -> Self {
-        let (own, table) = (Counters::default(), Mutex::default());
-        Self { root, inbox, sink, counters, own, table }
-    }
-
+impl Transfer<'_> {
     /// Runs the exchange to its end.
-    pub(super) fn run(&self, filter: &Filter) -> Result<Report, TransferError> {
+    pub(super) fn run(&self, filter: &Filter) -> Result<(), TransferError> {
         thread::scope(|scope| {
             let _alarm = Alarm(self.inbox);
             let mut announcer =
@@ -78,12 +50,7 @@ impl<'a> Transfer<'a> {
         self.sink
             .send(wire::fin_frame())
             .map_err(|SinkClosed| self.inbox.take_failure().unwrap_or(TransferError::Closed))?;
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Ok(Report {
-            entries: load(&self.own.entries),
-            files: load(&self.own.requested),
-            bytes_sent: load(&self.own.bytes_sent),
-        })
+        Ok(())
     }
 
     /// The caller becomes a data thread itself; a second one helps if there is enough to do.
@@ -111,20 +78,6 @@ impl<'a> Transfer<'a> {
             }
         }
     }
-
-    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn count(&self, of: impl Fn(&Counters) -> &AtomicU64, more: u64) {
-        of(self.counters).fetch_add(more, Ordering::Relaxed);
-        of(&self.own).fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(super) fn send(&self, frames: Bytes) -> Result<(), TransferError> {
-        self.count(|counters| &counters.bytes_sent, frames.len() as u64);
-        self.sink.send(frames).map_err(|SinkClosed| TransferError::Closed)
-    }
 }
 
 /// Ends the waiting of the other threads when its own one panics.
@@ -149,9 +102,9 @@ impl Helper<'_, '_, '_> {
     /// Without a thread to be had the caller does all the work.
     fn start(&mut self) {
         if self.handle.is_none() {
-            let builder = Builder::new().name("pbx-data".to_owned()).stack_size(STACK_BYTES);
             let transfer = self.transfer;
-            self.handle = builder.spawn_scoped(self.scope, || transfer.serve()).ok();
+            let serve = || transfer.serve();
+            self.handle = spawn_scoped(self.scope, "pbx-data", STACK_BYTES, serve).ok();
         }
     }
 }

@@ -24,7 +24,7 @@ use peelbox::{
         SessionId,
         tunnel::{Source, Tunnel},
     },
-    solve::{Answer, Connection, Host, Job, News, SolveError, run},
+    solve::{Answer, Connection, Host, Job, News, NewsSink, SolveError, run},
     transport::{Socket, memory},
 };
 use prost::Message;
@@ -266,14 +266,20 @@ pub(crate) fn build(
         frontend_attrs: BTreeMap::new(),
         internal: false,
     };
-    let (tx, rx) = bounded(1000);
-    let outcome = run(&connection, host, job, &tx, &Cancel::default(), |running| {
+    let (news, rx) = listen();
+    let outcome = run(&connection, host, job, &news, &Cancel::default(), |running| {
         let reference = running.gateway.solve(llb::Definition::default())?;
         assert_eq!(reference, RefId("r".into()));
         Ok(Answer { reference, metadata: BTreeMap::new(), attestations: BTreeMap::new() })
     });
-    drop(tx);
+    drop(news);
     (Ok(outcome), rx.iter().collect())
+}
+
+/// A sink for news, and what comes out of it.
+pub(crate) fn listen() -> (NewsSink, Queue<News>) {
+    let (tx, rx) = bounded(1000);
+    (Arc::new(move |news| drop(tx.send(news))), rx)
 }
 
 /// Answers a call with HTTP headers alone.

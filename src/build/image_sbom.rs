@@ -4,40 +4,34 @@
 //! of the image's manifest, which the daemon tells in some milliseconds; only of a new image all names are listed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs, io, mem,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::{
+    attested::{Attested, Digests},
+    disk_cache::{DiskCache, read_bounded},
+    layer_cache::{BaseFiles, Layers},
+    list::{Lister, Remote},
+    project::Project,
+    request::BuildRequest,
+};
 use crate::{
-    cli::{
-        ahead::Later,
-        attest::Attested,
-        job::Request,
-        kept::{Kept, read},
-        layers::{BaseFiles, Layers},
-        project::{Project, unique_id},
-    },
+    digest::sha256_hex,
     gateway::{Gateway, RefId},
     grpc::{Code, Status},
-    llb::Definition,
-    oci_layout::hex,
-    pb::control::Exporter,
     plan::Plan,
     sbom::{
-        self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject,
-        gathered::{Gathered, want},
+        self, Catalogue, Files, Interest, Origin, Problem, ReadAt, Subject, gathered::Gathered,
     },
-    session::gather::Gather,
-    solve::Aside,
+    solve::Exporter,
+    threads::Later,
 };
 
-/// Most that is read of a binary in one call: BuildKit before v0.13 takes messages of 4 MiB.
-const READ_BYTES_MAX: usize = 3 << 20;
 /// Of the thread that reads what is in the image: JSON and TOML nest as deep as is allowed, with room to spare.
 const STACK_BYTES: usize = 4 << 20;
 /// Documents that are kept.
@@ -46,35 +40,17 @@ const DOCUMENTS_MAX: usize = 64;
 const CONTEXT_FILES_MAX: usize = 256;
 
 /// What is needed to look into a result while its build still runs.
-pub(crate) struct Inspector<'a> {
-    pub(crate) lister: Lister,
-    pub(crate) gateway: Gateway,
-    pub(crate) base: &'a Mutex<BaseFiles>,
-    pub(crate) cache_dir: Option<&'a Path>,
+pub(super) struct Inspector<'a> {
+    pub(super) lister: Lister,
+    pub(super) gateway: Gateway,
+    pub(super) base: &'a Mutex<BaseFiles>,
+    pub(super) cache_dir: Option<&'a Path>,
     /// Most that is read of new layers; where they are longer the whole image is listed instead.
-    pub(crate) layers_bytes_max: u64,
-}
-
-/// Exports results beside a build to see what is in them.
-#[derive(Clone)]
-pub(crate) struct Lister {
-    pub(crate) aside: Aside,
-    pub(crate) gather: Arc<Gather>,
-    /// Of this build; what is asked beside it is exported alike.
-    pub(crate) frontend_attrs: BTreeMap<String, String>,
-}
-
-/// What an image is, whatever index it stands in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digests {
-    /// `sha256:…` of its manifest.
-    pub(crate) manifest: String,
-    /// `sha256:…` of its config.
-    pub(crate) config: Option<String>,
+    pub(super) layers_bytes_max: u64,
 }
 
 /// An SBOM that is to be made: all that it depends on besides the content of the image.
-pub(crate) struct Draft {
+pub(super) struct Draft {
     name: String,
     /// Stands for the content.
     digest: Option<String>,
@@ -83,7 +59,7 @@ pub(crate) struct Draft {
     is_cyclonedx: bool,
     context: Catalogue,
     /// The same for the same document; it is the name of a file.
-    pub(crate) key: String,
+    pub(super) key: String,
 }
 
 /// A document with what the summary says of it, as it is kept.
@@ -97,26 +73,26 @@ struct Documents {
 
 impl Draft {
     /// Of the image with that digest; without one it is not kept. `context` is what the lock files say.
-    pub(crate) fn new(
-        request: &Request,
+    pub(super) fn new(
+        request: &BuildRequest,
         context: Catalogue,
         platform: &str,
         digest: Option<&str>,
     ) -> Self {
-        let name = request.tags.first().map_or(request.project.name.as_str(), String::as_str);
+        let name = request.tags.first().map_or(request.project.name(), String::as_str);
         let mut draft = Self {
             name: name.to_owned(),
             digest: digest.map(str::to_owned),
             platform: platform.to_owned(),
-            created_seconds: request.project.epoch.unwrap_or_default(),
-            is_cyclonedx: request.attest.is_cyclonedx,
+            created_seconds: request.project.epoch().unwrap_or_default(),
+            is_cyclonedx: request.attestations.is_cyclonedx,
             context,
             key: String::new(),
         };
         let Self { context, is_cyclonedx, .. } = &draft;
         let version = env!("CARGO_PKG_VERSION");
         draft.key =
-            hex_digest(&format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
+            sha256_hex(format!("{version} {:?} {context:?} {is_cyclonedx}", draft.subject()));
         draft
     }
 
@@ -144,23 +120,19 @@ impl Draft {
     }
 }
 
-/// SHA-256 of a text, as hexadecimal digits.
-pub(crate) fn hex_digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
-}
-
 impl Inspector<'_> {
     /// Makes the documents, or finds them.
-    pub(crate) fn document(
+    pub(super) fn document(
         &self,
-        request: &Request,
+        request: &BuildRequest,
         plan: &Plan,
         reference: &RefId,
         draft: Draft,
         attested: &mut Attested,
     ) -> Result<(), Status> {
         let cache_dir = request.cache_dir.as_deref().filter(|_| draft.digest.is_some());
-        let kept = cache_dir.map(|dir| (Kept::new(dir, "sbom", DOCUMENTS_MAX), draft.key.clone()));
+        let kept =
+            cache_dir.map(|dir| (DiskCache::new(dir, "sbom", DOCUMENTS_MAX), draft.key.clone()));
         let found = kept.as_ref().and_then(|(kept, key)| kept.find(key));
         // What cannot be read is made anew.
         let documents = match found.and_then(|data| serde_json::from_slice(&data).ok()) {
@@ -217,7 +189,7 @@ impl Inspector<'_> {
     }
 
     /// The digests of the image, known before it is exported with what is said of it.
-    pub(crate) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
+    pub(super) fn digests(&self, plan: &Plan, exporter: Exporter) -> Result<Digests, Status> {
         let said = self.lister.export(plan.definition().clone(), exporter);
         // While the base is listed the next export that comes is taken for a folder.
         self.base().wait();
@@ -242,26 +214,6 @@ impl Inspector<'_> {
     }
 }
 
-impl Lister {
-    /// The files of a result that an SBOM is made of.
-    pub(crate) fn folder(&self, definition: Definition) -> Result<Gathered, Status> {
-        let folder = self.gather.expect_folder(Arc::new(want));
-        // In a folder of its platform; else the daemon walks it once more, to see that two platforms have no file in common
-        // (BuildKit `exporter/local/export.go`).
-        let attrs = BTreeMap::from([("platform-split".to_owned(), "true".to_owned())]);
-        self.export(definition, Exporter { r#type: "local".to_owned(), attrs })?;
-        folder.take().ok_or_else(|| Status::protocol("the daemon sent nothing of the result"))
-    }
-
-    fn export(
-        &self,
-        definition: Definition,
-        exporter: Exporter,
-    ) -> Result<BTreeMap<String, String>, Status> {
-        self.aside.export(unique_id(), definition, exporter, self.frontend_attrs.clone())
-    }
-}
-
 /// Begins to read files, on a thread with room for what is nested in them.
 fn read_files(
     thread: &str,
@@ -271,43 +223,11 @@ fn read_files(
     Later::begin(thread, STACK_BYTES, move || sbom::catalogue(&files(), origin))
 }
 
-/// A file of a result, read through the daemon.
-pub(crate) struct Remote {
-    gateway: Gateway,
-    reference: RefId,
-    path: String,
-    size_bytes: u64,
-}
-
-impl Remote {
-    pub(crate) fn new(gateway: &Gateway, reference: &RefId, path: &str, size_bytes: u64) -> Self {
-        let (gateway, reference) = (gateway.clone(), reference.clone());
-        Self { gateway, reference, path: path.to_owned(), size_bytes }
-    }
-}
-
-impl ReadAt for Remote {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let length = buf.len().min(READ_BYTES_MAX);
-        let data = self
-            .gateway
-            .read_range(&self.reference, &self.path, offset, length as u64)
-            .map_err(io::Error::other)?;
-        let count = data.len().min(buf.len());
-        buf[..count].copy_from_slice(&data[..count]);
-        Ok(count)
-    }
-}
-
 /// Begins to read the lock files of the context, which depend on nothing that a daemon does.
 ///
 /// # Errors
 /// There is no room for a thread.
-pub(crate) fn read_lock_files(request: Arc<Request>) -> io::Result<Later<Catalogue>> {
+pub(super) fn read_lock_files(request: Arc<BuildRequest>) -> io::Result<Later<Catalogue>> {
     read_files("pbx-lock-files", Origin::Context, move || context_files(&request.project))
 }
 
@@ -335,7 +255,7 @@ fn context_files(project: &Project) -> Files {
             Interest::None | Interest::Binary => None,
         });
     for (path, bytes_max) in wanted.take(CONTEXT_FILES_MAX) {
-        match read(&project.folder.join(&path[1..]), bytes_max) {
+        match read_bounded(&project.folder.join(&path[1..]), bytes_max) {
             Ok(text) => drop(files.texts.insert(path, text)),
             Err(e) => files.problems.push(Problem { path, why: e.to_string() }),
         }

@@ -14,26 +14,26 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// A folder of such files; those that were not used for the longest time go first.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(super) struct DiskCache {
     dir: PathBuf,
     files_max: usize,
 }
 
-impl Kept {
-    pub(crate) fn new(cache_dir: &Path, name: &str, files_max: usize) -> Self {
+impl DiskCache {
+    pub(super) fn new(cache_dir: &Path, name: &str, files_max: usize) -> Self {
         Self { dir: cache_dir.join(name), files_max }
     }
 
     /// Whether something was kept under that name.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.dir.join(name).is_file()
     }
 
     /// What was kept under that name and can be read.
     #[expect(clippy::disallowed_methods, reason = "the age of a file on this machine")]
-    pub(crate) fn find(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn find(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.dir.join(name);
-        let data = read(&path, BYTES_MAX).ok()?;
+        let data = read_bounded(&path, BYTES_MAX).ok()?;
         // The oldest goes first, so this one is young again.
         let file = fs::File::options().append(true).open(path).ok()?;
         drop(file.set_modified(SystemTime::now()));
@@ -41,14 +41,23 @@ impl Kept {
     }
 
     /// Without room it is not kept.
-    pub(crate) fn keep(&self, name: &str, data: &[u8]) {
+    pub(super) fn keep(&self, name: &str, data: &[u8]) {
         if data.len() as u64 > BYTES_MAX || fs::create_dir_all(&self.dir).is_err() {
             return;
         }
         drop(write_atomically(&self.dir.join(name), data));
+        // To list the folder costs more than to write the file; names are digests, so this is one write of sixteen.
+        if name.ends_with('0') {
+            self.prune();
+        }
+    }
+
+    /// Removes what was not used for the longest time. Files of other names are left alone: they are being written.
+    fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         let mut files: Vec<(SystemTime, PathBuf)> = entries
             .flatten()
+            .filter(|entry| is_digest(entry.file_name().as_encoded_bytes()))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         files.sort();
@@ -58,8 +67,12 @@ impl Kept {
     }
 }
 
+fn is_digest(name: &[u8]) -> bool {
+    name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit)
+}
+
 /// Reads a file that may not be longer than that.
-pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
     fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut data)?;
     if data.len() as u64 > bytes_max {
@@ -75,18 +88,23 @@ mod tests {
     #[test]
     fn the_ones_not_used_for_longest_go_first() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::new(dir.path(), "sub/folder", 2);
-        assert_eq!(kept.find("a"), None);
-        for (name, age_seconds) in [("a", 30), ("b", 20)] {
-            kept.keep(name, name.as_bytes());
-            let file = fs::File::options().append(true).open(kept.dir.join(name)).unwrap();
+        let kept = DiskCache::new(dir.path(), "sub/folder", 2);
+        let name = |letter: &str| letter.repeat(64);
+        assert_eq!(kept.find(&name("a")), None);
+        for (letter, age_seconds) in [("a", 30), ("b", 20)] {
+            kept.keep(&name(letter), letter.as_bytes());
+            let path = kept.dir.join(name(letter));
+            let file = fs::File::options().append(true).open(path).unwrap();
             let modified = file.metadata().unwrap().modified().unwrap();
             file.set_modified(modified - std::time::Duration::from_secs(age_seconds)).unwrap();
         }
-        assert_eq!(kept.find("a").as_deref(), Some(&b"a"[..]));
-        kept.keep("c", b"c");
-        assert_eq!(kept.find("b"), None);
-        assert_eq!(kept.find("a").as_deref(), Some(&b"a"[..]));
-        assert_eq!(kept.find("c").as_deref(), Some(&b"c"[..]));
+        let temporary = kept.dir.join(".tmp1");
+        fs::write(&temporary, "of another process").unwrap();
+        assert_eq!(kept.find(&name("a")).as_deref(), Some(&b"a"[..]));
+        kept.keep(&name("0"), b"0");
+        assert_eq!(kept.find(&name("b")), None);
+        assert_eq!(kept.find(&name("a")).as_deref(), Some(&b"a"[..]));
+        assert_eq!(kept.find(&name("0")).as_deref(), Some(&b"0"[..]));
+        assert!(temporary.is_file());
     }
 }

@@ -7,14 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::places::Places;
 use crate::{
-    cli::env::Environment,
     control::DaemonError,
-    docker::{
-        Engine, EngineError,
-        context::{self, DockerSurroundings},
-        exec::ContainerError,
-    },
+    docker::{Engine, EngineError, context, exec::ContainerError},
     endpoint::{DockerAddress, DockerCandidate, DockerHost, Endpoint, Place, Reason, WANTS_TLS},
     grpc::{Cancel, Code, Status},
     solve::Connection,
@@ -31,25 +27,24 @@ const DIAL_STDIO: [&str; 2] = ["buildctl", "dial-stdio"];
 
 /// What a probe needs to know besides the place.
 #[derive(Debug, Clone)]
-pub(crate) struct Ways {
-    pub(crate) env: Arc<Environment>,
-    /// For `tcp://` addresses of BuildKit.
-    pub(crate) tls: TlsFiles,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) cancel: Cancel,
+pub(super) struct Prober {
+    pub(super) places: Arc<Places>,
+    pub(super) cancel: Cancel,
 }
 
 /// A daemon that answered.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) connection: Connection,
+pub struct Found {
+    /// The connection to it.
+    pub connection: Connection,
     /// The engine it is inside of.
-    pub(crate) engine: Option<Arc<Engine>>,
+    pub engine: Option<Arc<Engine>>,
 }
 
 /// Why a place gives no daemon to build with.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// Nothing is there that could be asked.
     NotThere(Reason),
     /// A BuildKit answered that cannot be built with.
     Unfit(DaemonError),
@@ -59,7 +54,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// For an account of several places.
-    pub(crate) fn into_reason(self) -> Reason {
+    pub fn into_reason(self) -> Reason {
         match self {
             Self::NotThere(reason) => reason,
             Self::Unfit(error @ DaemonError::TooOld { .. }) => Reason::TooOld(error.to_string()),
@@ -91,9 +86,9 @@ impl From<EngineError> for Refusal {
     }
 }
 
-impl Ways {
+impl Prober {
     /// Connects and asks what is there.
-    pub(crate) fn probe(&self, place: &Place) -> Result<Found, Refusal> {
+    pub(super) fn probe(&self, place: &Place) -> Result<Found, Refusal> {
         match place {
             Place::BuildKit(Endpoint::Docker { context }) => {
                 self.embedded(self.docker(context.as_deref())?)
@@ -108,7 +103,7 @@ impl Ways {
     }
 
     /// Asks an engine what it is, and nothing of the BuildKit inside it.
-    pub(crate) fn probe_engine(&self, place: &Place) -> Result<Arc<Engine>, Reason> {
+    pub(super) fn probe_engine(&self, place: &Place) -> Result<Arc<Engine>, Reason> {
         match place {
             Place::Docker(Ok(host)) => self.engine(host).map(Arc::new).map_err(engine_reason),
             Place::Docker(Err(why)) => Err(Reason::Address(why.clone())),
@@ -121,7 +116,7 @@ impl Ways {
             let text = "it is to be reached without looking at its certificate, which peelbox does not do: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
             return Err(EngineError::NotDocker(text.to_owned()));
         }
-        Engine::probe(host, self.connect_timeout)
+        Engine::probe(host, self.places.connect_timeout)
     }
 
     fn embedded(&self, engine: Engine) -> Result<Found, Refusal> {
@@ -172,16 +167,17 @@ impl Ways {
                 .map_err(|e| Reason::Program(cannot_start(&words[0], &e)).into());
         }
         match endpoint {
-            Endpoint::Unix(path) => connect_unix_within(path, self.connect_timeout)
+            Endpoint::Unix(path) => connect_unix_within(path, self.places.connect_timeout)
                 .map_err(|e| Reason::from_io(e).into()),
             Endpoint::Tcp { host, port } => {
-                let deadline = Instant::now() + self.connect_timeout;
-                let socket =
-                    connect_tcp(host, *port, self.connect_timeout).map_err(Reason::from_io)?;
-                if self.tls.is_empty() {
+                let deadline = Instant::now() + self.places.connect_timeout;
+                let socket = connect_tcp(host, *port, self.places.connect_timeout)
+                    .map_err(Reason::from_io)?;
+                if self.places.tls.is_empty() {
                     return Ok(socket);
                 }
-                socket.encrypt(&self.tls, host, Inside::Http2, deadline).map_err(|e| match e {
+                socket.encrypt(&self.places.tls, host, Inside::Http2, deadline).map_err(|e| match e
+                {
                     TlsError::Io(e) => Reason::from_io(e).into(),
                     e => tls_reason(&e).into(),
                 })
@@ -196,7 +192,7 @@ impl Ways {
 
     /// The engine that is named, or the first of the usual ones that is one.
     fn docker(&self, context: Option<&str>) -> Result<Engine, Reason> {
-        let around = self.env.docker();
+        let around = self.places.docker.surroundings();
         if let Some(name) = context {
             let host = context::named(name, &around);
             let host = host.map_err(|e| Reason::Address(e.to_string()))?;
@@ -231,7 +227,7 @@ impl Ways {
             return reason.into();
         }
         let is_tcp = matches!(endpoint, Endpoint::Tcp { .. });
-        let is_plain = is_tcp && self.tls.is_empty();
+        let is_plain = is_tcp && self.places.tls.is_empty();
         match (witness.greeting(), endpoint) {
             (Greeting::Tls, _) if is_plain => speaks_tls(),
             (Greeting::Silence, Endpoint::Tcp { host, port })
@@ -266,8 +262,8 @@ impl Ways {
 
     /// A server that waits for a client's first word of TLS takes anything else for nonsense and hangs up.
     fn speaks_tls(&self, host: &str, port: u16) -> bool {
-        let deadline = Instant::now() + self.connect_timeout;
-        let Ok(socket) = connect_tcp(host, port, self.connect_timeout) else { return false };
+        let deadline = Instant::now() + self.places.connect_timeout;
+        let Ok(socket) = connect_tcp(host, port, self.places.connect_timeout) else { return false };
         socket.speaks_tls(host, deadline)
     }
 }
@@ -327,24 +323,8 @@ fn container_reason(name: &str, error: ContainerError) -> Reason {
     }
 }
 
-impl Environment {
-    /// What decides where Docker is.
-    pub(crate) fn docker(&self) -> DockerSurroundings<'_> {
-        DockerSurroundings {
-            docker_host: self.docker_host.as_deref(),
-            docker_context: self.docker_context.as_deref(),
-            tls_verify: self.docker_tls_verify,
-            tls: self.docker_tls,
-            cert_path: self.docker_cert_path.as_deref(),
-            config_dir: self.docker_config.as_deref(),
-            xdg_runtime_dir: self.xdg_runtime_dir.as_deref(),
-            uid: rustix::process::getuid().as_raw(),
-        }
-    }
-}
-
 /// What to tell whoever sends a source tree through a network in the clear.
-pub(crate) fn is_in_the_clear(place: &Place, tls: &TlsFiles) -> bool {
+pub(super) fn is_in_the_clear(place: &Place, tls: &TlsFiles) -> bool {
     match place {
         Place::BuildKit(Endpoint::Tcp { host, .. }) => tls.is_empty() && !is_loopback(host),
         Place::Docker(Ok(DockerHost { address: DockerAddress::Tcp { host, .. }, tls })) => {
@@ -355,7 +335,7 @@ pub(crate) fn is_in_the_clear(place: &Place, tls: &TlsFiles) -> bool {
 }
 
 /// Whether a network lies between, so that what is sent takes its time.
-pub(crate) fn is_far(place: &Place) -> bool {
+pub(super) fn is_far(place: &Place) -> bool {
     match place {
         Place::BuildKit(Endpoint::Tcp { host, .. })
         | Place::Docker(Ok(DockerHost { address: DockerAddress::Tcp { host, .. }, .. })) => {
@@ -370,24 +350,6 @@ pub(crate) fn is_far(place: &Place) -> bool {
 fn is_loopback(host: &str) -> bool {
     let address: Option<IpAddr> = host.parse().ok();
     address.map_or_else(|| host == "localhost" || host.ends_with(".localhost"), |a| a.is_loopback())
-}
-
-/// For the summary and the header.
-pub(crate) fn describe(engine: &Engine) -> String {
-    format!("Docker Engine {} at {}", engine.version, engine.host)
-}
-
-/// What builds, and where.
-pub(crate) fn describe_builder(
-    connection: &Connection,
-    inside: Option<&Engine>,
-    place: &Place,
-) -> String {
-    let version = &connection.daemon.version;
-    match inside {
-        Some(engine) => format!("BuildKit {version} in {}", describe(engine)),
-        None => format!("BuildKit {version} at {place}"),
-    }
 }
 
 #[cfg(test)]

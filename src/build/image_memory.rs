@@ -4,15 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::{
-    cli::{
-        contents::hex_digest,
-        kept::{Kept, read},
-    },
-    oci_layout::hex,
-};
+use super::disk_cache::{DiskCache, read_bounded};
+use crate::digest::sha256_hex;
 
 /// Images of which something is remembered.
 const IMAGES_MAX: usize = 1000;
@@ -21,38 +14,38 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Remembers images by the id that an engine or a daemon gives them.
 #[derive(Debug)]
-pub(crate) struct Known(Option<Kept>);
+pub(super) struct ImageMemory(Option<DiskCache>);
 
-impl Known {
+impl ImageMemory {
     /// Nothing is remembered without a folder.
-    pub(crate) fn new(cache_dir: Option<&Path>) -> Self {
-        Self(cache_dir.map(|dir| Kept::new(dir, "images", IMAGES_MAX)))
+    pub(super) fn new(cache_dir: Option<&Path>) -> Self {
+        Self(cache_dir.map(|dir| DiskCache::new(dir, "images", IMAGES_MAX)))
     }
 
     fn find(&self, id: &str) -> Option<String> {
-        String::from_utf8(self.0.as_ref()?.find(&hex_digest(id))?).ok()
+        String::from_utf8(self.0.as_ref()?.find(&sha256_hex(id))?).ok()
     }
 
     fn keep(&self, id: &str, text: &str) {
         if let Some(kept) = &self.0 {
-            kept.keep(&hex_digest(id), text.as_bytes());
+            kept.keep(&sha256_hex(id), text.as_bytes());
         }
     }
 
     /// What the image with that id holds; `None` also when what is said of it lies beside it.
-    pub(crate) fn of_image(&self, id: &str) -> Option<Holds> {
+    pub(super) fn of_image(&self, id: &str) -> Option<Holds> {
         let text = self.find(id)?;
         let (manifest, attested) = text.split_once(' ').filter(|_| !text.contains('\n'))?;
         Some(Holds { manifest: manifest.to_owned(), attested: attested.to_owned() })
     }
 
-    pub(crate) fn remember(&self, id: &str, holds: &Holds) {
+    pub(super) fn remember(&self, id: &str, holds: &Holds) {
         self.keep(id, &format!("{} {}", holds.manifest, holds.attested));
     }
 
     /// The files that were written beside the image with that id, when what they say is `attested` and they are as they
     /// were written.
-    pub(crate) fn beside(&self, id: &str, attested: &str) -> Option<Vec<PathBuf>> {
+    pub(super) fn beside(&self, id: &str, attested: &str) -> Option<Vec<PathBuf>> {
         let text = self.find(id)?;
         let mut lines = text.lines();
         if lines.next() != Some(attested) {
@@ -66,7 +59,7 @@ impl Known {
     }
 
     /// Remembers files whose paths are text without line ends.
-    pub(crate) fn remember_beside(&self, id: &str, attested: &str, files: &[PathBuf]) {
+    pub(super) fn remember_beside(&self, id: &str, attested: &str, files: &[PathBuf]) {
         let line = |path: &PathBuf| {
             let name = path.to_str().filter(|name| !name.contains('\n'))?;
             Some(format!("\n{} {name}", file_digest(path)?))
@@ -80,14 +73,14 @@ impl Known {
 
 /// What an image is and what is attested of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Holds {
-    pub(crate) manifest: String,
+pub(super) struct Holds {
+    pub(super) manifest: String,
     /// The same for the same SBOM and a provenance of the same kind, which differs in times from build to build.
-    pub(crate) attested: String,
+    pub(super) attested: String,
 }
 
 fn file_digest(path: &Path) -> Option<String> {
-    Some(hex(&Sha256::digest(read(path, FILE_BYTES_MAX).ok()?)))
+    Some(sha256_hex(read_bounded(path, FILE_BYTES_MAX).ok()?))
 }
 
 #[cfg(test)]
@@ -99,7 +92,7 @@ mod tests {
     #[test]
     fn what_an_image_holds_is_remembered_by_its_id() {
         let dir = tempfile::tempdir().unwrap();
-        let known = Known::new(Some(dir.path()));
+        let known = ImageMemory::new(Some(dir.path()));
         let holds = Holds { manifest: "sha256:1".to_owned(), attested: "key".to_owned() };
         assert_eq!(known.of_image("sha256:a"), None);
         known.remember("sha256:a", &holds);
@@ -111,7 +104,7 @@ mod tests {
     #[test]
     fn files_beside_an_image_count_while_they_are_as_they_were() {
         let dir = tempfile::tempdir().unwrap();
-        let known = Known::new(Some(&dir.path().join("cache")));
+        let known = ImageMemory::new(Some(&dir.path().join("cache")));
         let files: Vec<PathBuf> = ["a.json", "b c.json"].map(|name| dir.path().join(name)).into();
         for file in &files {
             fs::write(file, "{}").unwrap();
@@ -125,6 +118,6 @@ mod tests {
         assert_eq!(known.beside("sha256:a", "key"), None);
         fs::remove_file(&files[1]).unwrap();
         assert_eq!(known.beside("sha256:a", "key"), None);
-        assert_eq!(Known::new(None).beside("sha256:a", "key"), None);
+        assert_eq!(ImageMemory::new(None).beside("sha256:a", "key"), None);
     }
 }

@@ -9,23 +9,23 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io, mem,
     path::Path,
-    thread,
 };
 
-use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
+use super::{
+    disk_cache::DiskCache,
+    list::{Lister, Remote},
+};
 use crate::{
-    cli::{
-        contents::{Lister, Remote, hex_digest},
-        kept::Kept,
-    },
+    digest::sha256_hex,
     gateway::Gateway,
     grpc::{Code, Status},
     image_file::{Piece, gather_layer},
     plan::Parts,
     sbom::{self, gathered::Gathered},
     solve::Aside,
+    threads::{LARGE_STACK_BYTES, Later},
 };
 
 /// Layers and bases that are kept; a base has some megabytes, most layers have some kilobytes.
@@ -35,21 +35,21 @@ const MANIFEST_BYTES_MAX: u64 = 4 << 20;
 
 /// The files of the base of a build.
 #[derive(Default)]
-pub(crate) enum BaseFiles {
+pub(super) enum BaseFiles {
     /// Nobody can tell.
     #[default]
     Unknown,
     /// Nobody has asked yet.
-    Kept(Kept, String),
+    Kept(DiskCache, String),
     /// They are being listed.
-    Soon(Receiver<Option<Gathered>>),
+    Soon(Later<Option<Gathered>>),
     /// Here they are.
     Known(Gathered),
 }
 
 impl BaseFiles {
     /// Lists them on a thread of its own, if they are not kept.
-    pub(crate) fn begin(
+    pub(super) fn begin(
         parts: &Parts,
         cache_dir: Option<&Path>,
         lister: Lister,
@@ -61,7 +61,6 @@ impl BaseFiles {
             Some(kept) if kept.has(&key) => return Self::Kept(kept, key),
             other => other,
         };
-        let (tx, rx) = bounded(1);
         let base = parts.base_definition.clone();
         let list = move || {
             let found = lister.folder(base.clone());
@@ -77,22 +76,21 @@ impl BaseFiles {
                 kept.keep(&key, &encode(files));
             }
             // Without it all of the image is listed, and that says what is wrong.
-            drop(tx.send(found.ok()));
+            found.ok()
         };
-        let lists = thread::Builder::new().name("pbx-base".to_owned()).spawn(list);
-        if lists.is_ok() { Self::Soon(rx) } else { Self::Unknown }
+        Later::begin("pbx-base", LARGE_STACK_BYTES, list).map_or(Self::Unknown, Self::Soon)
     }
 
     /// Until they are listed nothing else can be: one folder comes at a time.
-    pub(crate) fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
         *self = match mem::take(self) {
-            Self::Soon(answer) => answer.recv().ok().flatten().map_or(Self::Unknown, Self::Known),
+            Self::Soon(answer) => answer.take().flatten().map_or(Self::Unknown, Self::Known),
             other => other,
         };
     }
 
     /// The files, if they are known. They are given once.
-    pub(crate) fn take(&mut self) -> Option<Gathered> {
+    pub(super) fn take(&mut self) -> Option<Gathered> {
         self.wait();
         match mem::take(self) {
             Self::Known(files) => Some(files),
@@ -103,12 +101,12 @@ impl BaseFiles {
 }
 
 /// Layers as the daemon has made them.
-pub(crate) struct Layers<'a> {
-    pub(crate) aside: &'a Aside,
-    pub(crate) parts: &'a Parts,
-    pub(crate) cache_dir: Option<&'a Path>,
+pub(super) struct Layers<'a> {
+    pub(super) aside: &'a Aside,
+    pub(super) parts: &'a Parts,
+    pub(super) cache_dir: Option<&'a Path>,
     /// Most that is read of all that are new, in bytes.
-    pub(crate) bytes_max: u64,
+    pub(super) bytes_max: u64,
 }
 
 impl Layers<'_> {
@@ -116,7 +114,7 @@ impl Layers<'_> {
     ///
     /// # Errors
     /// They are too long, or not those of the plan.
-    pub(crate) fn put_on(&self, base: Gathered, manifest: &str) -> Result<Gathered, Status> {
+    pub(super) fn put_on(&self, base: Gathered, manifest: &str) -> Result<Gathered, Status> {
         let Parts { base_layers, layers, .. } = self.parts;
         let mut data = Vec::new();
         self.aside.blob(manifest, MANIFEST_BYTES_MAX, &mut data)?;
@@ -173,13 +171,13 @@ struct Layer {
     size: u64,
 }
 
-fn kept(cache_dir: Option<&Path>) -> Option<Kept> {
-    cache_dir.map(|dir| Kept::new(dir, "layers", LAYERS_MAX))
+fn kept(cache_dir: Option<&Path>) -> Option<DiskCache> {
+    cache_dir.map(|dir| DiskCache::new(dir, "layers", LAYERS_MAX))
 }
 
 /// Another version may want other files.
 fn key(name: &str) -> String {
-    hex_digest(&format!("{} {name}", env!("CARGO_PKG_VERSION")))
+    sha256_hex(format!("{} {name}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The beginning of what is kept, a line of JSON; the contents follow in this order.

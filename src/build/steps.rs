@@ -1,0 +1,46 @@
+//! What is known of the steps of a build, for the one that fails.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use super::error::Steps;
+use crate::{
+    llb::{self, Definition},
+    progress::StatusUpdate,
+};
+
+/// The steps that the daemon has told of, and the graph they are of.
+#[derive(Debug, Default)]
+pub(super) struct SeenSteps {
+    names: Mutex<BTreeMap<String, String>>,
+    graph: OnceLock<Definition>,
+}
+
+impl SeenSteps {
+    pub(super) fn see(&self, update: &StatusUpdate) {
+        if update.vertexes.is_empty() {
+            return;
+        }
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        for vertex in &update.vertexes {
+            names.insert(vertex.digest.0.clone(), vertex.name.clone());
+        }
+    }
+
+    pub(super) fn planned(&self, graph: &Definition) {
+        // A build plans once.
+        drop(self.graph.set(graph.clone()));
+    }
+}
+
+impl Steps for SeenSteps {
+    fn name(&self, digest: &str) -> Option<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn fetches_image(&self, digest: &str) -> bool {
+        self.graph.get().is_some_and(|graph| llb::fetches_image(graph, digest))
+    }
+}
