@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn names_are_written_as_they_are_compared() {
         for Library { name, .. } in NEEDS {
-            assert_eq!(&crate::detect::ecosystems::python::manifest::normalized(name), name);
+            assert_eq!(&normalized(name), name);
         }
     }
 }
