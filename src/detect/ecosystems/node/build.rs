@@ -385,11 +385,11 @@ fn browsers(unit: &Unit<'_>, facts: &mut Facts) {
     }
     if drives(&[PUPPETEER, "puppeteer-core"]) && !drives(&["@sparticuz/chromium"]) {
         facts.env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
-        facts.packages_everywhere(&[], &["chromium"]);
+        facts.packages(&[], &["chromium"]);
     }
     if drives(&["playwright"]) {
         // It drives the build of its own version alone; that needs the libraries of the system's.
-        facts.packages_everywhere(&[], &["chromium"]);
+        facts.packages(&[], &["chromium"]);
         for env in [&mut facts.env, &mut facts.build_env] {
             env.insert("PLAYWRIGHT_BROWSERS_PATH".to_owned(), BROWSERS.to_owned());
         }
