@@ -164,7 +164,7 @@ fn looked_up(names: &mut Names) {
         let spec = ("a-1-1.rockspec", "dependencies = { 'lua >= 5.1', 'pegasus' }\n");
         collect_files(&[("main.lua", &lua), (".lua-version", version), spec], names);
     }
-    for version in ["7.4", "8.2", "8.4"] {
+    for version in ["7.4", "8.2", "8.3", "8.4", "8.5"] {
         let extensions = [
             "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "imagick", "intl", "ldap", "mbstring",
             "memcached", "mongodb", "mysqli", "pdo_mysql", "pdo_pgsql", "pdo_sqlite", "pgsql",

@@ -228,7 +228,9 @@ fn extensions(composer: &Composer<'_>, site: Option<Site>, has_workers: bool) ->
 fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: &mut Facts) {
     let at = composer.at;
     let (version, decision) = version(composer);
-    let names = extensions(composer, site, has_workers);
+    let mut names = extensions(composer, site, has_workers);
+    // A part of PHP since 8.5, for which Wolfi has no package.
+    names.retain(|name| version < Version::of(8, 5) || !name.eq_ignore_ascii_case("opcache"));
     let has_tools = at.images(&PHP).has(TOOLS);
     let (mut install, ignored) = match has_tools {
         true => extensions::compile(&names, version, facts),
