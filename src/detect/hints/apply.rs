@@ -26,9 +26,9 @@ const STARTERS: &[(&str, &[&str])] = &[
 ];
 
 /// Packages of Debian that programs of any language call, by names that releases of Debian share.
-const PACKAGES: &[&str] = &[
-    "chromium", "default-mysql-client", "espeak-ng", "exiftool", "ffmpeg", "fontconfig",
-    "fonts-dejavu", "fonts-liberation", "fonts-noto", "fonts-noto-cjk", "fonts-noto-color-emoji",
+pub(in crate::detect) const PACKAGES: &[&str] = &[
+    "chromium", "default-mysql-client", "espeak-ng", "ffmpeg", "fontconfig", "fonts-dejavu",
+    "fonts-liberation", "fonts-noto", "fonts-noto-cjk", "fonts-noto-color-emoji",
     "fonts-freefont-ttf", "gdal-bin", "gettext", "ghostscript", "graphviz", "imagemagick", "jq",
     "libimage-exiftool-perl", "libmagic1", "libreoffice", "libreoffice-writer", "mediainfo",
     "mupdf-tools", "nmap", "openssh-client", "p7zip-full", "pandoc", "pngquant", "poppler-utils",
