@@ -25,6 +25,12 @@ const STARTERS: &[(&str, &[&str])] = &[
     ("typescript", &["node"]),
 ];
 
+/// What runs a command in the environment of a manager of Python, which the image has without that manager.
+const RUNNERS: &[&str] = &["poetry run ", "pipenv run ", "uv run ", "pdm run ", "hatch run "];
+/// Managers that an image need not have.
+const MANAGERS: &[&str] =
+    &["pnpm ", "yarn ", "bun ", "poetry ", "uv ", "cargo ", "go run ", "mvn ", "./"];
+
 /// Packages of Debian that programs of any language call, by names that releases of Debian share.
 pub(in crate::detect) const PACKAGES: &[&str] = &[
     "chromium", "default-mysql-client", "espeak-ng", "ffmpeg", "fontconfig", "fonts-dejavu",
@@ -133,7 +139,10 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
         facts.workers.clear();
     }
     for (name, (line, place)) in &hints.workers {
-        facts.worker(name, line, named(place), place.clone());
+        let line = RUNNERS.iter().find_map(|runner| line.strip_prefix(runner)).unwrap_or(line);
+        if !MANAGERS.iter().any(|manager| line.starts_with(manager)) {
+            facts.worker(name, line, named(place), place.clone());
+        }
     }
 }
 
