@@ -92,6 +92,8 @@ pub struct Facts {
     pub starts_another: bool,
     /// Processes of the same image that the manifests show.
     pub workers: Vec<Worker>,
+    /// Lines of the other processes of the `Procfile`, by their names, where the image runs them otherwise than written.
+    pub lines: BTreeMap<String, String>,
     /// Which of them this is; empty: the one that they stand beside.
     pub process: String,
     /// Decisions, in any order.
@@ -307,6 +309,7 @@ impl Facts {
             workspace: String::new(),
             starts_another: false,
             workers: Vec::new(),
+            lines: BTreeMap::new(),
             process: String::new(),
             decisions: Vec::new(),
         }

@@ -133,7 +133,9 @@ fn service(
 /// A process of a `Procfile`. One that runs the program of the started process, with other arguments, has it where the image
 /// has it.
 fn worker(process: &procfile::Process, web: Option<&procfile::Process>, facts: &Facts) -> Worker {
-    let mut command = process.command.clone();
+    let written = || process.command.clone();
+    let line = facts.lines.get(&process.name);
+    let mut command = line.map_or_else(written, |line| super::shell::exec_form(line));
     let started = match &facts.serves {
         Serves::Process(started) => started.command.first(),
         _ => None,
@@ -150,6 +152,15 @@ fn worker(process: &procfile::Process, web: Option<&procfile::Process>, facts: &
 }
 
 impl Facts {
+    /// Notes how the image runs the lines of the folder's `Procfile`.
+    pub fn rewrite(&mut self, project: &Project<'_>, rewritten: impl Fn(&str) -> Option<String>) {
+        for process in processes(project, &self.dir) {
+            if let Some(line) = rewritten(&process.line) {
+                self.lines.insert(process.name, line);
+            }
+        }
+    }
+
     /// A process that runs beside the one that serves, unless a `Procfile` names such processes.
     pub fn worker(&mut self, name: &str, line: &str, rule: impl Into<Rule>, place: Evidence) {
         let (name, command) = (name.to_owned(), super::shell::exec_form(line));

@@ -104,6 +104,34 @@ fn a_process_that_runs_the_servers_program_with_other_arguments_has_it_where_the
 }
 
 #[test]
+fn a_process_is_run_without_the_manager_that_only_the_build_has() {
+    let lines = |files: &[(&str, &str)]| -> Vec<String> {
+        services(files).0.iter().map(|service| service.spec.runtime.command.join(" ")).collect()
+    };
+    let pyproject = "[tool.poetry]\nname = \"shop\"\nversion = \"1\"\n[tool.poetry.dependencies]\npython = \"^3.12\"\nflask = \"^3\"\nrq = \"^1\"\n";
+    let poetry = [
+        FLASK,
+        ("pyproject.toml", pyproject),
+        ("Procfile", "web: poetry run flask run\nworker: poetry run rq worker\n"),
+    ];
+    assert_eq!(lines(&poetry), ["flask run", "rq worker"]);
+    let pnpm = [
+        (
+            "package.json",
+            r#"{"name":"shop","dependencies":{"express":"4"},"scripts":{"start":"node server.js","jobs":"node jobs.js --all"}}"#,
+        ),
+        ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n"),
+        ("server.js", "require('express')().listen(process.env.PORT||3000)"),
+        ("Procfile", "web: pnpm start\nworker: pnpm jobs\n"),
+    ];
+    assert_eq!(lines(&pnpm), ["node server.js", "node jobs.js --all"]);
+    let gems = "gem 'sinatra'\ngem 'puma'\ngem 'rake'\n";
+    let ruby =
+        [("Gemfile", gems), ("config.ru", ""), ("Procfile", "web: puma\nworker: rake work\n")];
+    assert_eq!(lines(&ruby), ["bundle exec puma", "bundle exec rake work"]);
+}
+
+#[test]
 fn workers_of_queues_are_services_where_no_procfile_names_processes() {
     let celery = [
         FLASK,

@@ -156,6 +156,11 @@ fn pinned(names: &mut Names) {
 /// Trees whose packages no call names by a literal: tables that are looked up.
 fn looked_up(names: &mut Names) {
     collect_files(&[("hugo.toml", ""), ("go.mod", "module m\n"), ("content/a.md", "")], names);
+    let wanted = crate::detect::hints::apply::PACKAGES.join(" ");
+    let dockerfile =
+        format!("FROM debian AS build\nFROM debian\nRUN apt-get install -y {wanted}\n");
+    let app = ("app.py", "from flask import Flask\napp = Flask(__name__)\n");
+    collect_files(&[app, ("requirements.txt", "flask\n"), ("Dockerfile", &dockerfile)], names);
     let script = "#!/bin/bash\ncurl; jq; git; nc; socat\n";
     collect_files(&[("start.sh", script)], names);
     let requires = ["cjson", "copas", "http.server", "lfs", "lpeg", "posix", "socket", "ssl"];

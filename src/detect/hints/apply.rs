@@ -25,10 +25,16 @@ const STARTERS: &[(&str, &[&str])] = &[
     ("typescript", &["node"]),
 ];
 
+/// What runs a command in the environment of a manager of Python, which the image has without that manager.
+const RUNNERS: &[&str] = &["poetry run ", "pipenv run ", "uv run ", "pdm run ", "hatch run "];
+/// Managers that an image need not have.
+const MANAGERS: &[&str] =
+    &["pnpm ", "yarn ", "bun ", "poetry ", "uv ", "cargo ", "go run ", "mvn ", "./"];
+
 /// Packages of Debian that programs of any language call, by names that releases of Debian share.
-const PACKAGES: &[&str] = &[
-    "chromium", "default-mysql-client", "espeak-ng", "exiftool", "ffmpeg", "fontconfig",
-    "fonts-dejavu", "fonts-liberation", "fonts-noto", "fonts-noto-cjk", "fonts-noto-color-emoji",
+pub(in crate::detect) const PACKAGES: &[&str] = &[
+    "chromium", "default-mysql-client", "espeak-ng", "ffmpeg", "fontconfig", "fonts-dejavu",
+    "fonts-liberation", "fonts-noto", "fonts-noto-cjk", "fonts-noto-color-emoji",
     "fonts-freefont-ttf", "gdal-bin", "gettext", "ghostscript", "graphviz", "imagemagick", "jq",
     "libimage-exiftool-perl", "libmagic1", "libreoffice", "libreoffice-writer", "mediainfo",
     "mupdf-tools", "nmap", "openssh-client", "p7zip-full", "pandoc", "pngquant", "poppler-utils",
@@ -133,7 +139,10 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
         facts.workers.clear();
     }
     for (name, (line, place)) in &hints.workers {
-        facts.worker(name, line, named(place), place.clone());
+        let line = RUNNERS.iter().find_map(|runner| line.strip_prefix(runner)).unwrap_or(line);
+        if !MANAGERS.iter().any(|manager| line.starts_with(manager)) {
+            facts.worker(name, line, named(place), place.clone());
+        }
     }
 }
 

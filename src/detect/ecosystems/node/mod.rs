@@ -142,6 +142,7 @@ fn service(unit: &Unit<'_>) -> Option<Facts> {
     if weight >= Weight::Starts {
         facts.claims = claims;
     }
+    facts.rewrite(unit.at().project, |line| start::rewritten(unit.package, line));
     // A script that calls a tool may need what is for development only.
     let is_program = |line: &str| line.starts_with("node ") && !line.contains("--watch");
     let worker = unit.package.first_script(WORKERS);

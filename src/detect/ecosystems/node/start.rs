@@ -325,6 +325,12 @@ struct Expanded {
     parts: Vec<String>,
 }
 
+/// A line of a `Procfile` without the package manager that an image need not have.
+pub(super) fn rewritten(package: &Package<'_>, line: &str) -> Option<String> {
+    let Expanded { line, is_replaced, .. } = expand(package, line);
+    (is_replaced && !calls_manager(&line)).then(|| with_exec(&line))
+}
+
 fn expand(package: &Package<'_>, line: &str) -> Expanded {
     let scripts: Vec<(&str, &str)> = package.scripts().collect();
     let (mut left, mut done, mut all) = (CALLS_MAX, Vec::new(), Expanded::default());

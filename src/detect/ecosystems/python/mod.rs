@@ -93,6 +93,8 @@ fn service(at: Folder<'_>, dirs: &BTreeSet<String>) -> Option<Facts> {
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
         start_process(&mut c, process);
     }
+    let manifest = &c.manifest;
+    c.facts.rewrite(at.project, |line| Some(manifest.unwrapped(line)));
     workers::find(&mut c);
     if manager.is_none() {
         add_imported(&mut c, inline.as_ref().and_then(|(_, stated)| stated.get("dependencies")));

@@ -178,6 +178,7 @@ fn service(at: Folder<'_>) -> Option<Facts> {
     }
     app.workers();
     let (mut facts, has_bundle) = (app.facts, app.gems.is_there());
+    facts.rewrite(at.project, |line| has_bundle.then(|| bundled(line)));
     let is_ours = |line: &str| !FOREIGN.iter().any(|word| line.starts_with(word));
     if let Some(process) = at.procfile().filter(|process| is_ours(&process.line)) {
         let line = if has_bundle { bundled(&process.line) } else { process.line };
