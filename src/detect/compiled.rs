@@ -1,13 +1,16 @@
 //! What services of compiled languages have in common: one program with arguments of its own, or of a `Procfile`.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use super::{
     Decision, Evidence, Facts, Fixed, Folder, Project, Rule, Text, Weight, What,
-    facts::Take,
     folders::is_for_tests,
     is_below,
     loopback::{self, Told},
+    parent,
     paths::{file_name, relative, resolve},
     shell::{exec_form, quote, words},
     source,
@@ -95,6 +98,10 @@ const SOURCES: &[&str] = &[
     "tsconfig.json", "Dockerfile", "Makefile", "CMakeLists.txt",
 ];
 
+/// Files of one folder that are taken alone, and all that is taken: an image may have 127 layers.
+const ALONE_MAX: usize = 3;
+const TAKES_MAX: usize = 60;
+
 impl Facts {
     /// Starts the program as its `Procfile` says, if it does.
     pub fn start_stated(&mut self, stated: Option<Stated>) {
@@ -122,16 +129,36 @@ impl Facts {
                 (is_read && !other(&at.path(name))).then(|| seen.into_iter().collect())
             });
         }
+        self.take_literals(folders, files, other);
+    }
+
+    /// Takes the files of the tree that a literal names as a whole; of a folder with several the folder, since each is a
+    /// layer of the image.
+    fn take_literals(
+        &mut self,
+        folders: [Folder<'_>; 2],
+        files: &[Rc<Text>],
+        other: impl Fn(&str) -> bool,
+    ) {
+        let mut found = BTreeMap::new();
         for (path, place) in source::paths(files) {
-            let named = [first, second].into_iter().find_map(|at| {
+            let named = folders.into_iter().find_map(|at| {
                 let path = resolve(at.dir, path).filter(|path| is_data(at.project, path))?;
                 is_below(&path, at.dir).then_some((relative(at.dir, &path), path))
             });
-            let Some((to, from)) = named.filter(|(_, from)| !other(from)) else { continue };
-            let is_taken = |take: &Take| is_below(&from, &take.from);
-            if !self.takes.iter().any(is_taken) {
-                self.decide(What::Artifacts, from.clone(), Fixed::ProgramReadsIt, [place]);
-                self.take(&from, &to);
+            if let Some((to, from)) = named.filter(|(_, from)| !other(from)) {
+                found.entry(from).or_insert((to, place));
+            }
+        }
+        let mut siblings: BTreeMap<String, usize> = BTreeMap::new();
+        found.keys().for_each(|from| *siblings.entry(parent(from).to_owned()).or_default() += 1);
+        for (from, (to, place)) in found.into_iter() {
+            let is_many = siblings[parent(&from)] > ALONE_MAX && to.contains('/');
+            let (from, to) = if is_many { (parent(&from), parent(&to)) } else { (&*from, &*to) };
+            let is_taken = self.takes.iter().any(|take| is_below(from, &take.from));
+            if !is_taken && self.takes.len() < TAKES_MAX {
+                self.decide(What::Artifacts, from, Fixed::ProgramReadsIt, [place]);
+                self.take(from, to);
             }
         }
     }

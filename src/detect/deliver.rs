@@ -329,7 +329,7 @@ fn copied_from_stage(text: &str, dir: &str, output: &str) -> Option<(String, usi
         if let Some((_, sees)) = stages.last_mut() {
             let names =
                 |word: &&str| word.trim_matches('/').trim_start_matches("./").ends_with(dir);
-            *sees |= words.iter().any(|word| names(&word));
+            *sees |= words.iter().any(names);
         }
         let [copy, from, source, to] = words.as_slice() else { continue };
         let is_last = stages.len() == last && copy.eq_ignore_ascii_case("COPY");

@@ -193,7 +193,15 @@ fn files_with_a_literal_name_travel_with_the_program_and_compiled_in_ones_do_not
         ("old.txt", "a"),
         ("geo/cities.csv", "a"),
     ]);
-    assert_eq!(copies(&go), ["quotes.txt", "geo/cities.csv"]);
+    assert_eq!(copies(&go), ["geo/cities.csv", "quotes.txt"]);
+    let names: Vec<String> = (0..9).map(|at| format!("\"words/{at}.txt\"")).collect();
+    let main =
+        format!("package main\nvar x = []string{{{}}}\nfunc main() {{}}\n", names.join(", "));
+    let words: Vec<String> = (0..9).map(|at| format!("words/{at}.txt")).collect();
+    let words = words.iter().map(|path| (path.as_str(), ""));
+    let module = [("go.mod", "module x\ngo 1.26\n"), ("main.go", main.as_str())];
+    let many = only(&module.into_iter().chain(words).collect::<Vec<_>>());
+    assert_eq!(copies(&many), ["words"]);
     let main = "fn main() {\n let a = include_str!(\"../templates/a.html\");\n let b = std::fs::read(\"words.txt\");\n}\n";
     let rust = only(&[
         ("Cargo.toml", "[package]\nname = \"a\"\nversion = \"0.1.0\"\n"),

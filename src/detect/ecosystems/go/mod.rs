@@ -186,10 +186,10 @@ impl Context<'_> {
         let place = seen.unwrap_or_else(|| Evidence::file(&program.dir));
         facts.start([path].into_iter().chain(arguments), Fixed::BuiltProgram, [place]);
         self.serve(&mut facts, program);
-        if command::is_pocketbase(program, self.module) {
-            if facts.port_number() != Some(command::POCKETBASE_PORT) {
-                facts.port(Some(Port::of(None, Fixed::ProgramText, command::POCKETBASE_PORT)));
-            }
+        if command::is_pocketbase(program, self.module)
+            && facts.port_number() != Some(command::POCKETBASE_PORT)
+        {
+            facts.port(Some(Port::of(None, Fixed::ProgramText, command::POCKETBASE_PORT)));
         }
         facts.take_named([self.root, self.at(&program.dir)], &program.files, &[], |path| {
             self.is_code(program, path)

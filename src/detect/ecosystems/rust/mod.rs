@@ -174,7 +174,7 @@ impl<'a> Program<'a> {
         let serves = self.known.is_some() || is_open(&self.files);
         let given =
             (!self.files.iter().any(|file| file.text.contains("Subcommand"))).then_some(&[][..]);
-        let more = serves.then(|| facts.leave_loopback(&self.files, given)).unwrap_or_default();
+        let more = if serves { facts.leave_loopback(&self.files, given) } else { Vec::new() };
         command.extend(more.iter().map(String::as_str));
         let place = package.programs.get(self.name).filter(|_| command.len() == 1);
         facts.start(command, why, place.map(Evidence::file));
