@@ -269,7 +269,7 @@ fn needs(family: Family, facts: &mut Facts, spec: &mut UniversalBuild) {
                     Family::Wolfi => &["build-base", "python3"],
                     _ => &["g++", "make", "python3"],
                 };
-                spec.build.packages.extend(names.iter().map(|name| (*name).to_owned()));
+                spec.build.packages.extend(owned(names));
             }
             Need::Tools(language, version) => {
                 let (names, decision) = tools(family, language, *version);

@@ -318,8 +318,7 @@ impl Facts {
     /// Says why it is this language, and this build system.
     pub fn known_by(mut self, rule: impl Into<Rule>, place: Evidence) -> Self {
         let rule = rule.into();
-        self.decide(What::Language, self.id, rule.clone(), [place.clone()]);
-        self.decide(What::BuildSystem, self.tool, rule, [place]);
+        self.known_as(rule.clone(), rule, place);
         self
     }
 

@@ -3,8 +3,7 @@
 use super::{
     project::{Family, Project},
     versions::Version,
-    why::Evidence,
-    why::{Decision, Fixed, Rule, What},
+    why::{Decision, Evidence, Fixed, Rule, What},
 };
 use crate::spec::{Base, DEFAULT_BASE};
 

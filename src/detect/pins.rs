@@ -56,11 +56,10 @@ impl Pin {
 
 /// What was found, else the default, and the decision.
 pub fn decided(found: Option<Found>, default: Version) -> (Version, Decision) {
-    let (version, rule, place) = match found {
-        Some((version, rule, place)) => (version, rule, Some(place)),
-        None => (default, Fixed::NothingPins.into(), None),
+    let decision = |(version, rule, place): Found| {
+        (version, Decision::new(What::Version, version.to_string(), rule, [place]))
     };
-    (version, Decision::new(What::Version, version.to_string(), rule, place))
+    or_default(found.map(decision), default, Fixed::NothingPins)
 }
 
 /// What `peelbox.toml` says; it wins over everything.
@@ -104,14 +103,17 @@ pub fn first<V: ToString>(
     Some((version, decision))
 }
 
-/// A version that was found, else the default of the language.
-pub fn or_default(
-    found: Option<(String, Decision)>,
-    default: &str,
+/// A version that was found with its decision, else the default, by a rule.
+pub fn or_default<V: ToString>(
+    found: Option<(V, Decision)>,
+    default: impl Into<V>,
     rule: Fixed,
-) -> (String, Decision) {
-    let otherwise = || (default.to_owned(), Decision::new(What::Version, default, rule, []));
-    found.unwrap_or_else(otherwise)
+) -> (V, Decision) {
+    found.unwrap_or_else(|| {
+        let default = default.into();
+        let decision = Decision::new(What::Version, default.to_string(), rule, []);
+        (default, decision)
+    })
 }
 
 fn version_file(project: &Project<'_>, path: &str, name: &str) -> Option<Pin> {

@@ -127,6 +127,16 @@ fn a_project_of_uv_answers() {
 }
 
 #[test]
+fn a_project_of_django_has_its_tables_its_static_files_and_its_folders() {
+    check("runs-python-django", "Hello from django: 1 order, /static/orders/page.");
+}
+
+#[test]
+fn a_project_of_python_is_started_by_its_own_script_after_its_migrations() {
+    check("runs-python-script", "Hello from notes-serve: 1 note");
+}
+
+#[test]
 fn a_project_of_go_answers() {
     check("runs-go", "Hello from go");
 }

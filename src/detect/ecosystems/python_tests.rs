@@ -306,6 +306,13 @@ fn a_step_of_dependencies_sees_the_archives_that_it_installs() {
 }
 
 #[test]
+fn a_program_that_another_starts_is_there() {
+    let video = "import subprocess\nsubprocess.run([\"ffmpeg\", \"-i\", x])\n";
+    let found = only(&[("requirements.txt", "flask\n"), ("main.py", video)]);
+    assert_eq!(packages(&found), ["ffmpeg"]);
+}
+
+#[test]
 fn a_program_that_drives_a_browser_has_one() {
     let page = "from playwright.sync_api import sync_playwright\nprint(p.firefox.launch())\n";
     let found = only(&[("requirements.txt", "playwright\n"), ("main.py", page)]);

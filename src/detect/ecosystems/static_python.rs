@@ -106,6 +106,11 @@ fn site(
         let file = at.project.tree.read(path);
         file.is_some_and(|file| file.text.to_ascii_lowercase().contains(id))
     });
+    let is_of_git =
+        |path: &String| at.project.tree.read(path).is_some_and(|file| file.text.contains("git+"));
+    if named.as_ref().is_some_and(is_of_git) {
+        facts.packages_everywhere(&["git"], &[]);
+    }
     let wanted =
         named.as_ref().map_or_else(|| packages.to_owned(), |path| format!("-r {}", quote(path)));
     let install = Step::new(Kind::Install, ".", format!("pip install {wanted}"));

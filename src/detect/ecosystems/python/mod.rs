@@ -236,12 +236,15 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
         facts.take(VENV, VENV);
     }
     system::needs(at, &manifest, &mut facts);
+    let own = files.iter().filter(|file| !apps::is_aside(at.dir, &file.path)).cloned();
+    let own: Vec<Rc<Text>> = own.collect();
+    system::started(&own, &mut facts);
     facts.exclude = exclude(&manifest);
     // A front end of its own folder is a service of its own; what lies beside `manage.py` belongs to the server.
     let front_end = facts.front_end(at.project, at.dir, None).unwrap_or_default();
     let steps = [front_end.build, front_end.clean, built.unwrap_or_default(), last];
     facts.steps.extend(steps.into_iter().flatten());
-    match writes_beside_itself(at.dir, &files) {
+    match WRITES.iter().find_map(|needle| source::mention(&own, needle)) {
         // Links of the environment lead to where the work tree is in the build.
         _ if is_in_place => facts.take(".", ""),
         Some(place) => facts.take_writable(at.dir, "", place),
@@ -259,13 +262,7 @@ fn finish(c: Candidate<'_>, built: Option<Vec<Step>>) -> Facts {
 
 const PATH: &str = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A database in a file, uploads and logs lie beside the program, mostly.
-fn writes_beside_itself(dir: &str, files: &[Rc<Text>]) -> Option<Evidence> {
-    let own = files.iter().filter(|file| !apps::is_aside(dir, &file.path)).cloned();
-    let own: Vec<Rc<Text>> = own.collect();
-    WRITES.iter().find_map(|needle| source::mention(&own, needle))
-}
-
+/// What databases in files, uploads and logs are written by, which lie beside the program, mostly.
 const WRITES: &[&str] = &[
     "sqlite:///", "sqlite3.connect(", "django.db.backends.sqlite3", ".sqlite3'",
     "sqlite+aiosqlite:///", "MEDIA_ROOT", "UPLOAD_FOLDER", "UPLOAD_DIR", "FileHandler",

@@ -111,6 +111,31 @@ pub(super) fn needs(at: Folder<'_>, manifest: &Manifest, facts: &mut Facts) {
     }
 }
 
+/// Programs that sources start by a list of arguments: `subprocess.run(["ffmpeg", …])`.
+static STARTED: &[Library] = &[
+    library("exiftool", &[], &["libimage-exiftool-perl"]),
+    library("ffmpeg", &[], &["ffmpeg"]),
+    library("ffprobe", &[], &["ffmpeg"]),
+    library("nmap", &[], &["nmap"]),
+    library("pandoc", &[], &["pandoc"]),
+    library("pdftoppm", &[], &["poppler-utils"]),
+    library("pdftotext", &[], &["poppler-utils"]),
+    library("qpdf", &[], &["qpdf"]),
+    library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
+    library("tesseract", &[], &["tesseract-ocr"]),
+    library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
+];
+
+/// Takes programs that the sources start.
+pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
+    for program in STARTED {
+        let name = program.name;
+        let forms = [format!("[\"{name}\""), format!("['{name}'"), format!("which(\"{name}\"")];
+        let place = forms.iter().find_map(|form| source::mention(files, form));
+        place.into_iter().for_each(|place| facts.library(program, place));
+    }
+}
+
 /// Libraries of browsers, and fonts, by the names of Debian 12 (`playwright install-deps`).
 const BROWSER: &[&str] = &[
     "fonts-liberation", "fonts-noto-color-emoji", "libasound2", "libatk-bridge2.0-0",
