@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     framework::{BUNDLERS, META, NITRO, Own, SERVERS, imported, used},
+    health,
     lines::{call, calls_any},
     meta::{self, clean},
     package::Package,
@@ -139,6 +140,7 @@ fn owned(unit: &Unit<'_>, known: &Known<Own>) -> Plan {
         Some(own) => own(unit, place.clone()),
         None => meta::by_row(unit, framework.makes, framework.port, place.clone()),
     };
+    plan = plan.well(health::of_files(unit, framework.id));
     for (name, value) in framework.env {
         plan.facts.env(name, *value);
     }

@@ -163,6 +163,12 @@ impl Start {
         self.line = self.words.join(" ");
     }
 
+    /// Runs a command first.
+    pub(super) fn after(&mut self, first: &str) {
+        self.expanded = format!("{first} && {}", self.run_line());
+        self.is_rewritten = true;
+    }
+
     /// The command in exec form.
     pub(super) fn command(&self, is_bun: bool) -> Vec<String> {
         if self.is_rewritten {
