@@ -308,7 +308,6 @@ words! {
         OutputOfProject = "output of project.json",
         ScriptServes = "the script serves it",
         FirstPage = "the folder of the first page",
-        MigratesFirst = "its database in a file is migrated first",
         NothingStarts = "no script, `main` or entry file starts it",
         LibraryStartsNothing = "a library: its code starts nothing that listens",
         PageOfLibrary = "a library: its page only shows it",
