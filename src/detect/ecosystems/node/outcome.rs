@@ -114,7 +114,7 @@ fn is_missing(unit: &Unit<'_>, start: &Start) -> bool {
         || unit.is_in_workspace()
         || start.hook.is_some()
         || at.project.settings.service(at.dir).is_some_and(|set| set.start.is_some());
-    !is_made && !file.contains(['$', '*']) && !ends.iter().any(|end| is_there(&end))
+    !is_made && !file.contains(['$', '*']) && !ends.iter().any(is_there)
 }
 
 /// Why a package without a start script runs on other machines.

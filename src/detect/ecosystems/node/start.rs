@@ -360,7 +360,7 @@ fn expand(package: &Package<'_>, line: &str) -> Expanded {
                 let part = |line: String| {
                     call(&line)
                         .and_then(|(name, _)| package.script(name))
-                        .map_or(line.clone(), str::to_owned)
+                        .map_or_else(|| line.clone(), str::to_owned)
                 };
                 all.parts = lines.into_iter().map(part).collect();
                 done.push(next.to_owned());
