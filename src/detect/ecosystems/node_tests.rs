@@ -526,3 +526,94 @@ fn a_lock_file_that_is_out_of_step_is_told_and_not_insisted_on() {
     check(("yarn.lock", &yarn("^4.18.0")), true);
     check(("yarn.lock", &yarn("^4.17.0")), false);
 }
+
+#[test]
+fn routes_of_health_are_found_in_the_forms_that_frameworks_have() {
+    let check = |dependency: &str, files: &[(&str, &str)], expected: Option<&str>| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"build\": \"next build\", \"start\": \"node server.js\"}}, \"dependencies\": {{\"{dependency}\": \"14\"}}}}"
+        );
+        let base = [("package.json", manifest.as_str())];
+        let found = only(&[&base, files].concat());
+        assert_eq!(found.spec.runtime.health.as_deref(), expected, "{dependency} {files:?}");
+    };
+    let next = ("next.config.js", "module.exports = { basePath: '/shop' }");
+    check("next", &[("pages/api/health.ts", ""), SERVER], Some("/api/health"));
+    check("next", &[("src/app/api/healthz/route.js", ""), next, SERVER], Some("/shop/api/healthz"));
+    let mount = |line| {
+        format!(
+            "const e = require('express')\nconst app = e()\nconst api = require('./routes/api')\n{line}\napp.listen(3000)\n"
+        )
+    };
+    let routes = |line| ("routes/api.js", line);
+    let (mounted, plain) = (mount("app.use('/v1', api)"), mount("app.use(api)"));
+    let route = routes("router.get('/health', f)\n");
+    check("express", &[("server.js", &mounted), route], Some("/v1/health"));
+    check("express", &[("server.js", &plain), route], Some("/health"));
+    check("express", &[("server.js", &mount("")), route], None);
+    check(
+        "express",
+        &[("server.js", &mount("app.use('/health', api)")), routes("router.get('/', f)\n")],
+        Some("/health"),
+    );
+    check("express", &[("server.js", &mounted), routes("router.get('/items', f)\n")], None);
+    let nest = |main: &'static str| {
+        [
+            ("src/main.ts", main),
+            ("server.js", ""),
+            (
+                "src/health/health.controller.ts",
+                "@Controller('health')\nexport class H {\n  @Get('live')\n  f() {}\n}\n",
+            ),
+        ]
+    };
+    check(
+        "@nestjs/core",
+        &nest("app.setGlobalPrefix('api')\napp.listen(3000)\n"),
+        Some("/api/health/live"),
+    );
+    check("@nestjs/core", &nest("app.listen(3000)\n"), Some("/health/live"));
+    check("@nestjs/core", &nest("app.setGlobalPrefix(PREFIX)\napp.listen(3000)\n"), None);
+}
+
+#[test]
+fn a_database_in_a_file_is_migrated_before_the_start() {
+    let check = |scripts: &str, package: &str, expected: &str| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node server.js\"{scripts}}}, \"dependencies\": {{\"{package}\": \"1\", \"knex\": \"3\"}}}}"
+        );
+        let found = only(&[("package.json", &manifest), SERVER]);
+        assert_eq!(found.spec.runtime.command.last().unwrap(), expected, "{scripts}");
+    };
+    let knex = ", \"migrate\": \"knex migrate:latest\"";
+    check(knex, "better-sqlite3", "knex migrate:latest && exec node server.js");
+    check(knex, "pg", "server.js");
+    check(", \"migrate:dev\": \"knex migrate:latest\"", "better-sqlite3", "server.js");
+    check("", "better-sqlite3", "server.js");
+    let schema =
+        |url: &str| format!("datasource db {{\n  provider = \"sqlite\"\n  url = {url}\n}}\n");
+    let prisma = |url: &str| {
+        let manifest = r#"{"scripts": {"start": "node server.js"}, "dependencies": {"@prisma/client": "5"}, "devDependencies": {"prisma": "5"}}"#;
+        let schema = schema(url);
+        let found = only(&[
+            ("package.json", manifest),
+            ("prisma/schema.prisma", &schema),
+            ("prisma/migrations/1/migration.sql", ""),
+            SERVER,
+        ]);
+        assert!(
+            found
+                .spec
+                .runtime
+                .command
+                .last()
+                .is_some_and(|last| last.ends_with("node server.js") || last == "server.js")
+        );
+        (
+            found.spec.runtime.command[0] == "/bin/sh",
+            commands(&found).join(";").contains("npm prune"),
+        )
+    };
+    assert_eq!(prisma("\"file:./dev.db\""), (true, false));
+    assert_eq!(prisma("env(\"DATABASE_URL\")"), (false, true));
+}

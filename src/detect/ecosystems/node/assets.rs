@@ -66,7 +66,7 @@ impl Facts {
         let package = Package::load(project, dir);
         let package = package.filter(|package| package.first_script(BUILDS).is_some());
         let version = package.map(|package| version::decide(&package, &package).0);
-        let setup = self.node(version.unwrap_or(Version::of(DEBIAN_HAS, 0).major_only()));
+        let setup = self.node(version.unwrap_or_else(|| Version::of(DEBIAN_HAS, 0).major_only()));
         self.steps.splice(0..0, setup);
     }
 

@@ -125,7 +125,7 @@ fn service(packages: &Packages<'_>, at: Folder<'_>) -> Option<Facts> {
     let port = source.port.or_else(|| Some((3000, source.reads_port?))).filter(|_| listens);
     let port = port.map(|(number, place)| Port::new(number, Fixed::CodeListens, Some(place)));
     facts.port(port.map(|port| Port { is_told, ..port }));
-    facts.health = source.health.map(|(path, _)| path.to_owned());
+    facts.health = source.health.map(|(path, _)| path);
     Some(facts)
 }
 

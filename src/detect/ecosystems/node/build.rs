@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    database::{self, schema},
     framework::SERVERS,
     manager::{Installer, Tool},
     package::Package,
@@ -186,12 +187,10 @@ const KEEPS_FILES: &[&str] = &[
 
 fn writes(unit: &Unit<'_>, plan: &Plan) -> Option<Evidence> {
     let package = KEEPS_FILES.iter().find(|name| unit.package.has(name));
-    let schema = || {
-        let path = schema(unit.package)?;
-        let text = unit.at().project.tree.read(&path)?;
-        Some(Evidence::line(&path, Some(text.line_of("\"sqlite\"")?)))
-    };
-    package.map(|name| unit.package.place(name)).or_else(schema).or_else(|| plan.writes.clone())
+    let place = package
+        .map(|name| unit.package.place(name))
+        .or_else(|| database::in_file(unit).map(|(place, _)| place));
+    place.or_else(|| plan.writes.clone())
 }
 
 /// The member, the members it is built from, and what was installed at the root.
@@ -344,19 +343,6 @@ fn programs(package: &Package<'_>) -> Vec<String> {
 
 /// Programs of one package that are looked at.
 const PROGRAMS_MAX: usize = 20;
-
-/// Prisma makes its client from this when it is installed.
-fn schema(package: &Package<'_>) -> Option<String> {
-    if !package.has_any(&["prisma", "@prisma/client"]) {
-        return None;
-    }
-    let stated = package.json.str_at(&["prisma", "schema"]);
-    let stated = stated.map(|path| path.trim_start_matches("./")).into_iter();
-    let mut candidates = stated.chain(["prisma/schema.prisma", "schema.prisma"]);
-    let found = candidates.find(|path| package.at.has(path));
-    let found = found.or_else(|| package.at.has_dir("prisma").then_some("prisma"));
-    found.map(|path| package.at.path(path))
-}
 
 /// Packages of the system for the build stage and, where something runs, for the image.
 fn system_packages(unit: &Unit<'_>, facts: &mut Facts, runs: bool) {

@@ -236,7 +236,7 @@ impl Manager {
             _ => tool != Tool::Npm || is_strict(),
         };
         let version =
-            version.or_else(|| engine.filter(is_forbidden).or(by_lock.map(str::to_owned)));
+            version.or_else(|| engine.filter(is_forbidden).or_else(|| by_lock.map(str::to_owned)));
         let has_workspaces = root.json.has("workspaces") || tool == Tool::Pnpm;
         let is_old = root.major("lerna").is_none_or(|major| major < 7);
         let installer = (at.has("lerna.json") && !has_workspaces && is_old).then(|| {

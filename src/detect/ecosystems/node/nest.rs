@@ -1,7 +1,7 @@
 //! Nest: where its command line writes programs, and workspaces of several (docs.nestjs.com/cli/monorepo).
 
 use super::{
-    build,
+    build, health,
     meta::clean,
     plan::{Plan, production},
     source,
@@ -32,6 +32,7 @@ pub(super) fn nest(unit: &Unit<'_>, place: Evidence) -> Plan {
     };
     let build = if unit.has("@nestjs/cli") { "nest build" } else { "tsc" };
     Plan::built(unit, build, own.unwrap_or_else(written), 3000)
+        .well(health::of_nest(unit.at(), "src/main.ts"))
 }
 
 /// The applications of a workspace that has several.
@@ -44,7 +45,8 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
         let sources = join_clean(at.dir, &app.sources);
         let source = source::scan(Folder::new(at.project, &sources), Some("main.ts"));
         let default = (3000, Rule::DefaultOf("nestjs".to_owned()));
-        let mut plan = Plan::server(unit, start, Some(default), &source);
+        let health = health::of_nest(Folder::new(at.project, &dir), "src/main.ts");
+        let mut plan = Plan::server(unit, start, Some(default), &source).well(health);
         let build = unit.manager.exec(&format!("nest build {}", quote(&app.name)));
         plan.whole_build = Some(vec![unit.step(build)]);
         let mut facts = build::facts(unit, plan);

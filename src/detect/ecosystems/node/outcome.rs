@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     framework::{BUNDLERS, META, NITRO, Own, SERVERS, imported, used},
+    health,
     lines::{call, calls_any},
     meta::{self, clean},
     package::Package,
@@ -113,7 +114,7 @@ fn is_missing(unit: &Unit<'_>, start: &Start) -> bool {
         || unit.is_in_workspace()
         || start.hook.is_some()
         || at.project.settings.service(at.dir).is_some_and(|set| set.start.is_some());
-    !is_made && !file.contains(['$', '*']) && !ends.iter().any(|end| is_there(&end))
+    !is_made && !file.contains(['$', '*']) && !ends.iter().any(is_there)
 }
 
 /// Why a package without a start script runs on other machines.
@@ -139,6 +140,7 @@ fn owned(unit: &Unit<'_>, known: &Known<Own>) -> Plan {
         Some(own) => own(unit, place.clone()),
         None => meta::by_row(unit, framework.makes, framework.port, place.clone()),
     };
+    plan = plan.well(health::of_files(unit, framework.id));
     for (name, value) in framework.env {
         plan.facts.env(name, *value);
     }

@@ -1,6 +1,7 @@
 //! What becomes of a package, before it is known how it is installed and built.
 
 use super::{
+    database,
     programs::{self, Program, Provider},
     site,
     source::{self, Source},
@@ -70,13 +71,13 @@ impl Plan {
     /// A process by its start command, what its code says, and the port of its framework; that of a worker is 0.
     pub(super) fn server(
         unit: &Unit<'_>,
-        start: Start,
+        mut start: Start,
         framework: Option<(u16, Rule)>,
         source: &Source,
     ) -> Self {
         let mut plan = Self { writes: source.writes.clone(), ..Self::new(unit, "") };
         if let Some((path, place)) = &source.health {
-            plan.facts.health(*path, Fixed::RouteOfCode, [place.clone()]);
+            plan.facts.health(path, Fixed::RouteOfCode, [place.clone()]);
         }
         // Code that asks for it has `localhost` for its default more often than not.
         if source.reads_host {
@@ -86,6 +87,10 @@ impl Plan {
             plan.facts.env("FASTIFY_ADDRESS", "0.0.0.0");
         }
         let port = port(&start, framework, source);
+        if let Some(first) = database::migration(unit, &start) {
+            start.after(&first);
+            start.rule = start.rule.and(Fixed::MigratesFirst);
+        }
         plan.start(unit, start);
         plan.facts.port(port);
         plan
@@ -123,6 +128,15 @@ impl Plan {
         for name in names {
             let to = if *name == "package.json" { "." } else { name };
             self.facts.take(&unit.at().path(name), to);
+        }
+        self
+    }
+
+    /// With a route that tells whether it is well, if none is known.
+    pub(super) fn well(mut self, route: Option<(String, Evidence)>) -> Self {
+        let is_process = matches!(self.facts.serves, Serves::Process(_));
+        if let Some((path, place)) = route.filter(|_| is_process && self.facts.health.is_none()) {
+            self.facts.health(path, Fixed::RouteOfCode, [place]);
         }
         self
     }

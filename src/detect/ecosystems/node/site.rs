@@ -169,7 +169,8 @@ pub(super) fn documentation(unit: &Unit<'_>, tool: &str) -> (String, String, Opt
     });
     let has = |dir: &&str| unit.at().has_dir(&format!("{dir}/{hidden}"));
     let found = || ["docs", "doc", "src", "documentation", "content"].into_iter().find(has);
-    let dir = script.or_else(found).and_then(|dir| inside("", dir)).unwrap_or(".".to_owned());
+    let dir =
+        script.or_else(found).and_then(|dir| inside("", dir)).unwrap_or_else(|| ".".to_owned());
     let settings = join_clean(unit.at().dir, &join(&dir, &hidden));
     let config = Config::read(Folder::new(unit.at().project, &settings), DOCUMENTS);
     // VuePress counts from where it was called.

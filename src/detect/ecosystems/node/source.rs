@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use super::config::is_code;
+use super::{config::is_code, health::Routers};
 use crate::detect::{prelude::*, source};
 
 /// What was read from the code of a package.
@@ -21,7 +21,7 @@ pub(super) struct Source {
     /// It writes files, most likely beside itself.
     pub(super) writes: Option<Evidence>,
     /// A path that answers whether it is well.
-    pub(super) health: Option<(&'static str, Evidence)>,
+    pub(super) health: Option<(String, Evidence)>,
     /// A port that is fixed, which counts where none goes with `PORT`.
     fixed: Option<(u16, Evidence)>,
 }
@@ -78,7 +78,7 @@ impl Source {
         if is_route(line)
             && let Some(path) = HEALTH.iter().find(|path| is_quoted(path))
         {
-            self.health.get_or_insert_with(|| (path, place()));
+            self.health.get_or_insert_with(|| ((*path).to_owned(), place()));
         }
     }
 }
@@ -87,10 +87,12 @@ impl Source {
 pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
     let mut found = Source::default();
     let entry_path = entry.map(|entry| at.path(entry));
+    let mut routers = Routers::default();
     for text in files(at, entry) {
         for (line, content) in text.lines().take(LINES_MAX) {
             if content.len() <= LINE_BYTES_MAX && !source::is_comment(content) {
                 found.read(content, || Evidence::line(&text.path, Some(line)));
+                routers.read(&text.path, line, content);
             }
         }
         if entry_path.as_ref() == Some(&text.path) {
@@ -98,6 +100,7 @@ pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
         }
     }
     found.port = found.port.or_else(|| found.fixed.take());
+    found.health = found.health.or_else(|| routers.find(HEALTH));
     found
 }
 
@@ -253,7 +256,8 @@ mod tests {
             source.read(line, || Evidence::file("x"));
             source.health.map(|(path, _)| path)
         };
-        assert_eq!(health("app.get('/healthz', (q, s) => s.end())"), Some("/healthz"));
+        let own = health("app.get('/healthz', (q, s) => s.end())");
+        assert_eq!(own.as_deref(), Some("/healthz"));
         assert_eq!(health("router.get('/health', x)"), None);
         assert_eq!(health("app.get('/healthy', x)"), None);
     }

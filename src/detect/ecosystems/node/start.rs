@@ -163,6 +163,12 @@ impl Start {
         self.line = self.words.join(" ");
     }
 
+    /// Runs a command first.
+    pub(super) fn after(&mut self, first: &str) {
+        self.expanded = format!("{first} && {}", self.run_line());
+        self.is_rewritten = true;
+    }
+
     /// The command in exec form.
     pub(super) fn command(&self, is_bun: bool) -> Vec<String> {
         if self.is_rewritten {
@@ -360,7 +366,7 @@ fn expand(package: &Package<'_>, line: &str) -> Expanded {
                 let part = |line: String| {
                     call(&line)
                         .and_then(|(name, _)| package.script(name))
-                        .map_or(line.clone(), str::to_owned)
+                        .map_or_else(|| line.clone(), str::to_owned)
                 };
                 all.parts = lines.into_iter().map(part).collect();
                 done.push(next.to_owned());

@@ -153,7 +153,7 @@ pub(super) fn decide(package: &Package<'_>, root: &Package<'_>) -> (Version, Dec
         (None, None, None) => {
             let unknown = lost.first().map(|(pin, _)| pin.version.clone());
             let told = |text| Rule::NotUnderstood(text, "version of Node.js");
-            let rule = unknown.map_or(Fixed::NothingPins.into(), told);
+            let rule = unknown.map_or_else(|| Fixed::NothingPins.into(), told);
             (of_major(DEFAULT), rule, Vec::new())
         }
     };
@@ -181,7 +181,7 @@ fn best(range: &Range) -> Version {
     let found = majors().chain(all()).find(fits).map(of_major);
     let newest = || range.newest().filter(|newest| range.allows(*newest));
     let named = || range.lowest_major().filter(|major| *major > 0).map(of_major);
-    found.or_else(newest).or_else(named).unwrap_or(of_major(DEFAULT))
+    found.or_else(newest).or_else(named).unwrap_or_else(|| of_major(DEFAULT))
 }
 
 fn engines(package: &Package<'_>) -> Option<Pin> {
