@@ -40,6 +40,26 @@ fn a_folder_with_a_front_controller_is_served_and_never_the_project() {
 }
 
 #[test]
+fn packages_that_are_committed_are_not_installed_again() {
+    let check = |ignore: &str, installs: bool| {
+        let service = only(&[
+            ("composer.json", r#"{"require": {"pimple/pimple": "3.6.2"}}"#),
+            ("index.php", FRONT),
+            (".gitignore", ignore),
+            ("vendor/autoload.php", PAGE),
+            ("vendor/composer/installed.json", "{}"),
+        ]);
+        let build = &service.spec.build;
+        let steps = build.dependencies.iter().flat_map(|layer| &layer.commands);
+        let all = steps.chain(&build.commands).any(|line| line.contains("composer"));
+        let left_out = build.exclude.iter().any(|path| path == "vendor");
+        assert_eq!((all, left_out), (installs, installs), "{ignore}");
+    };
+    check("vendor/bin/*\n", false);
+    check("/vendor/\n", true);
+}
+
+#[test]
 fn packages_that_lie_in_the_tree_are_libraries() {
     let root = r#"{"repositories": [{"type": "path", "url": "packages/*"}, {"type": "path", "url": "../shared"}]}"#;
     let found = services(&[

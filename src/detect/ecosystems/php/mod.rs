@@ -239,7 +239,8 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
     facts.version((version, decision));
     facts.take(at.dir, "");
     facts.exclude.push(".git".to_owned());
-    if composer.json.is_some() {
+    let is_committed = is_committed(at);
+    if composer.json.is_some() && !is_committed {
         if has_tools {
             // Composer 2.2 is the last for PHP before 7.2.5.
             let flag = if version < Version::of(7, 3) { " --2.2" } else { "" };
@@ -263,7 +264,7 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
         facts.exclude.push(at.path("vendor"));
     }
     let mut files = match &composer.json {
-        Some(_) if composer.repositories("path").next().is_none() => {
+        Some(_) if !is_committed && composer.repositories("path").next().is_none() => {
             at.those(&["composer.json", "composer.lock"])
         }
         _ => Vec::new(),
@@ -285,6 +286,18 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
     }
     let there = site.writes.iter().filter(|folder| at.has_dir(folder));
     may_write(at, site.makes.iter().chain(there).copied(), facts);
+}
+
+/// Whether the packages of Composer are part of the project: installed in the tree, and not left out of its commits.
+fn is_committed(at: Folder<'_>) -> bool {
+    let is_ignored = |line: &str| {
+        matches!(line.trim().trim_matches('/'), "vendor" | "vendor/*" | "vendor/**" | "**/vendor")
+    };
+    let ignores = [at.read(".gitignore"), at.project.tree.read(".gitignore")];
+    let ignored =
+        ignores.iter().flatten().any(|text| text.lines().any(|(_, line)| is_ignored(line)));
+    let has = |name: &str| at.project.tree.is_there(&at.path(name));
+    !ignored && has("vendor/autoload.php") && has("vendor/composer/installed.json")
 }
 
 /// Makes folders, and lets everybody write in them.
