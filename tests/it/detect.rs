@@ -210,10 +210,10 @@ fn a_spec_that_is_not_what_is_detected_is_stale_and_one_that_is_laid_out_otherwi
     let (output, stdout, stderr) = run(&args, dir.path());
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stdout.contains("\n+      \"team\": \"a\"\n"), "{stdout}");
-    assert!(stderr.starts_with("error: `universalbuild.json` is stale"), "{stderr}");
+    assert!(stderr.contains("error: `universalbuild.json` is stale"), "{stderr}");
     let (output, _, stderr) = run(&["--check", "none.json"], dir.path());
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr.starts_with("error: cannot read the spec `none.json`"), "{stderr}");
+    assert!(stderr.contains("error: cannot read the spec `none.json`"), "{stderr}");
 }
 
 #[test]
