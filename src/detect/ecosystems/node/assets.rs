@@ -2,8 +2,9 @@
 
 use super::{
     build,
-    manager::{Manager, Tool},
+    manager::Manager,
     package::{Package, Packages},
+    tool::Tool,
     unit::Unit,
     version::{self, NODE},
 };

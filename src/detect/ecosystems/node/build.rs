@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::{
     database::{self, schema},
     framework::SERVERS,
-    manager::{Installer, Tool},
+    manager::Installer,
     package::Package,
     plan::Plan,
     programs::{self, Program, Provider},
     references,
+    tool::Tool,
     unit::Unit,
 };
 use crate::detect::{facts::Need, paths::literal, prelude::*};

@@ -23,6 +23,10 @@ const DEVELOPMENT: &[&str] = &[
     "mastra dev", "xmcp dev", "nitro dev", "nitropack dev", "firebase",
 ];
 
+/// Package managers that images of Node.js lack.
+pub(super) const MANAGERS: &[&str] =
+    &["pnpm", "pnpx", "yarn", "yarnpkg", "bun", "bunx", "corepack"];
+
 /// The commands of a line, wherever a shell tells them apart.
 pub(super) fn commands(line: &str) -> Vec<&str> {
     let (mut all, mut start, mut quote) = (Vec::new(), 0, None);

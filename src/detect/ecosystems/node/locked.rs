@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{manager::Tool, package::Package, references::is_repository};
+use super::{package::Package, references::is_repository, tool::Tool};
 use crate::detect::{prelude::*, versions::npm::Range};
 
 /// What was read of a lock file, once, line by line.

@@ -37,6 +37,7 @@ mod references;
 mod site;
 mod source;
 mod start;
+mod tool;
 mod unit;
 mod version;
 
@@ -50,7 +51,7 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         let manager = managers.entry(root.at.dir).or_insert_with(|| Manager::of(root)).clone();
         let unit = Unit::new(&packages, package, manager);
         let mut applications = nx::services(&unit);
-        applications.extend(nest::services(&unit));
+        applications.extend(nx::nest_services(&unit));
         let mut own = service(&unit);
         if let Some(root) = own.as_mut().filter(|root| root.weight < Weight::Stated)
             && !applications.is_empty()

@@ -1,26 +1,25 @@
 //! Nest: where its command line writes programs, and workspaces of several (docs.nestjs.com/cli/monorepo).
 
 use super::{
-    build, health,
+    health,
     meta::clean,
     plan::{Plan, production},
-    source,
     start::Start,
     unit::Unit,
 };
 use crate::detect::prelude::*;
 
 /// An application of `nest-cli.json`; a project that has no others is one.
-struct App {
-    name: String,
+pub(super) struct App {
+    pub(super) name: String,
     /// Folders of it and of its sources, below the package.
-    root: String,
-    sources: String,
+    pub(super) root: String,
+    pub(super) sources: String,
     /// The program that its build writes.
-    file: String,
+    pub(super) file: String,
 }
 
-const SETTINGS: &str = "nest-cli.json";
+pub(super) const SETTINGS: &str = "nest-cli.json";
 
 /// A project of one application.
 pub(super) fn nest(unit: &Unit<'_>, place: Evidence) -> Plan {
@@ -35,29 +34,8 @@ pub(super) fn nest(unit: &Unit<'_>, place: Evidence) -> Plan {
         .well(health::of_nest(unit.at(), "src/main.ts"))
 }
 
-/// The applications of a workspace that has several.
-pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
-    let at = unit.at();
-    let apps = if unit.package.has("@nestjs/core") { apps(at) } else { Vec::new() };
-    let service = |app: &App| {
-        let (dir, place) = (join_clean(at.dir, &app.root), at.place(SETTINGS, None));
-        let start = Start::node(&app.file, Rule::WrittenBy("nest build"), place.clone());
-        let sources = join_clean(at.dir, &app.sources);
-        let source = source::scan(Folder::new(at.project, &sources), Some("main.ts"));
-        let default = (3000, Rule::DefaultOf("nestjs".to_owned()));
-        let health = health::of_nest(Folder::new(at.project, &dir), "src/main.ts");
-        let mut plan = Plan::server(unit, start, Some(default), &source).well(health);
-        let build = unit.manager.exec(&format!("nest build {}", quote(&app.name)));
-        plan.whole_build = Some(vec![unit.step(build)]);
-        let mut facts = build::facts(unit, plan);
-        (facts.dir, facts.name) = (dir, app.name.clone());
-        facts.framework("nestjs", Rule::Named(SETTINGS.to_owned()), [place]);
-        facts
-    };
-    if apps.len() > 1 { apps.iter().map(service).collect() } else { Vec::new() }
-}
-
-fn apps(at: Folder<'_>) -> Vec<App> {
+/// All applications of a project.
+pub(super) fn apps(at: Folder<'_>) -> Vec<App> {
     let json = at.json(SETTINGS);
     let text = |keys: &[&str]| json.as_ref()?.str_at(keys);
     let entry = text(&["entryFile"]).unwrap_or("main");

@@ -1,4 +1,4 @@
-//! Applications of an Nx workspace that have a `project.json` and no scripts of their own.
+//! Applications of an Nx workspace that have a `project.json` and no scripts of their own, and of a workspace of Nest.
 //!
 //! <https://nx.dev/reference/project-configuration>: `nx build NAME` builds one with all it depends on, mostly into `dist/` of
 //! the workspace, and everything is installed at the root.
@@ -7,7 +7,9 @@ use super::{
     build,
     config::{Config, has_config},
     framework::imported,
+    health,
     lines::delegates,
+    nest,
     package::Package,
     plan::Plan,
     source,
@@ -47,6 +49,28 @@ pub(super) fn services(unit: &Unit<'_>) -> Vec<Facts> {
         if is_deployed { App { unit, at, name, json }.facts() } else { None }
     });
     facts.collect()
+}
+
+/// The applications of a workspace that has several.
+pub(super) fn nest_services(unit: &Unit<'_>) -> Vec<Facts> {
+    let at = unit.at();
+    let apps = if unit.package.has("@nestjs/core") { nest::apps(at) } else { Vec::new() };
+    let service = |app: &nest::App| {
+        let (dir, place) = (join_clean(at.dir, &app.root), at.place(nest::SETTINGS, None));
+        let start = Start::node(&app.file, Rule::WrittenBy("nest build"), place.clone());
+        let sources = join_clean(at.dir, &app.sources);
+        let source = source::scan(Folder::new(at.project, &sources), Some("main.ts"));
+        let default = (3000, Rule::DefaultOf("nestjs".to_owned()));
+        let health = health::of_nest(Folder::new(at.project, &dir), "src/main.ts");
+        let mut plan = Plan::server(unit, start, Some(default), &source).well(health);
+        let build = unit.manager.exec(&format!("nest build {}", quote(&app.name)));
+        plan.whole_build = Some(vec![unit.step(build)]);
+        let mut facts = build::facts(unit, plan);
+        (facts.dir, facts.name) = (dir, app.name.clone());
+        facts.framework("nestjs", Rule::Named(nest::SETTINGS.to_owned()), [place]);
+        facts
+    };
+    if apps.len() > 1 { apps.iter().map(service).collect() } else { Vec::new() }
 }
 
 const PROJECT: &str = "project.json";

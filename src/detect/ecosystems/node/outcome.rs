@@ -70,25 +70,31 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
     }
     let mut plan = match start::entry(package, unit.build_script().is_some()) {
         Some(start) => own_server(unit, start),
-        None => {
-            let why = missing_file.as_ref().map(|_| Fixed::FileIsMissing);
-            let why = elsewhere(unit).or(why).unwrap_or(Fixed::NothingStarts);
-            let plan = Plan::nothing(unit, why);
-            match used(unit, SERVERS).filter(|_| missing_file.is_some()) {
-                Some(known) => plan.of(known.framework.id, known.mark, known.place),
-                None => plan,
-            }
-        }
+        None => unstarted(unit, missing_file.is_some()),
     };
     if let Some(lost) = missing_file {
-        let why = Fixed::FileIsMissing;
-        package.at.project.tree.note(format!("{}: `{}`: {why}", lost.place, lost.line));
-        let mut decisions = plan.facts.decisions.iter_mut();
-        if let Some(decision) = decisions.find(|decision| decision.what == What::StartCommand) {
-            *decision = decision.clone().not(lost.line, Some(lost.place), why);
-        }
+        tell_missing(unit, &mut plan, lost);
     }
     if serves(&plan) { plan } else { page(unit).unwrap_or(plan) }
+}
+
+/// A package that has nothing to start, unless its script names a file that is missing.
+fn unstarted(unit: &Unit<'_>, lacks_file: bool) -> Plan {
+    let why = elsewhere(unit).or(lacks_file.then_some(Fixed::FileIsMissing));
+    let plan = Plan::nothing(unit, why.unwrap_or(Fixed::NothingStarts));
+    match used(unit, SERVERS).filter(|_| lacks_file) {
+        Some(known) => plan.of(known.framework.id, known.mark, known.place),
+        None => plan,
+    }
+}
+
+fn tell_missing(unit: &Unit<'_>, plan: &mut Plan, lost: Start) {
+    let why = Fixed::FileIsMissing;
+    unit.at().project.tree.note(format!("{}: `{}`: {why}", lost.place, lost.line));
+    let mut decisions = plan.facts.decisions.iter_mut();
+    if let Some(decision) = decisions.find(|decision| decision.what == What::StartCommand) {
+        *decision = decision.clone().not(lost.line, Some(lost.place), why);
+    }
 }
 
 /// The folder that a script serves; `http-server` that is given none takes `public` first.

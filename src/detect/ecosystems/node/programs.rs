@@ -1,6 +1,11 @@
 //! The programs that a start needs: what each is, and where it comes from.
 
-use super::{lines::commands, package::Package, start::Start, unit::Unit};
+use super::{
+    lines::{MANAGERS, commands},
+    package::Package,
+    start::Start,
+    unit::Unit,
+};
 use crate::detect::prelude::*;
 
 /// A program, or a module that is loaded before one.
@@ -27,10 +32,6 @@ pub(super) enum Provider {
     /// Nobody that is known.
     Unknown,
 }
-
-/// Package managers that images of Node.js lack.
-pub(super) const MANAGERS: &[&str] =
-    &["pnpm", "pnpx", "yarn", "yarnpkg", "bun", "bunx", "corepack"];
 
 /// What images and their shells have.
 const IMAGE: &[&str] = &[

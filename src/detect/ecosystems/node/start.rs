@@ -3,11 +3,10 @@
 use super::{
     config::{EXTENSIONS, is_code},
     lines::{
-        call, called_script, commands, delegates, is_development, served_folder, several,
+        MANAGERS, call, called_script, commands, delegates, is_development, served_folder, several,
         without_build, without_environment,
     },
     package::Package,
-    programs::MANAGERS,
 };
 use crate::detect::{prelude::*, shell};
 

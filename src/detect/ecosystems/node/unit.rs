@@ -1,10 +1,11 @@
 //! One package and what it is installed with.
 
 use super::{
-    manager::{self, Manager, Tool},
+    manager::{self, Manager},
     package::{Package, Packages},
     references,
     start::{self, Runner},
+    tool::Tool,
     version::{self, BUN, NODE},
 };
 use crate::detect::prelude::*;
