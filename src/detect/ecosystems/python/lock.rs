@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::manifest::normalized;
+use super::names::normalized;
 use crate::detect::prelude::*;
 
 /// Names of lock files, in the order in which they are looked for.

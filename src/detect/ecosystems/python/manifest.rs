@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{imports::quoted, local::is_path, lock::Lock};
+use super::{
+    imports::quoted,
+    lock::Lock,
+    names::{is_path, normalized},
+};
 use crate::detect::{
     paths::{below, glob},
     prelude::*,
@@ -415,12 +419,6 @@ fn workspace(at: Folder<'_>) -> Option<(String, Evidence)> {
 
 fn members(table: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
     table.into_iter().flat_map(Value::members)
-}
-
-/// As PyPI compares names: <https://packaging.python.org/en/latest/specifications/name-normalization/>.
-pub(super) fn normalized(name: &str) -> String {
-    let parts: Vec<&str> = name.trim().split(['-', '_', '.']).filter(|p| !p.is_empty()).collect();
-    parts.join("-").to_ascii_lowercase()
 }
 
 /// Name with extras, and specifier, of a line such as `uvicorn[standard]>=0.20 ; python_version > "3"`.

@@ -20,6 +20,7 @@ mod lock;
 mod manager;
 mod manifest;
 mod migrate;
+mod names;
 mod script;
 mod server;
 mod settings;

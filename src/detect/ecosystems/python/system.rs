@@ -2,11 +2,7 @@
 //!
 //! Names are those of Debian. The full image of Python, in which is built, has compilers and the headers of most libraries.
 
-use super::{
-    apps,
-    candidate::Candidate,
-    manifest::{Manifest, normalized},
-};
+use super::{apps, candidate::Candidate, manifest::Manifest, names::normalized};
 use crate::detect::prelude::*;
 
 /// Named like packages of PyPI.
