@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
+    attestations::{Attestations, Sbom},
     beside::{AttestationDir, AttestationDirError},
-    request::{Attestations, Sbom},
 };
 use crate::{
     connect::ImageStore,
