@@ -22,6 +22,7 @@ pub mod sbom;
 
 pub mod os_release;
 
+#[cfg(feature = "detect")]
 pub mod detect;
 
 pub mod plan;

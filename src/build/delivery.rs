@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
+    attestations::{Attestations, Sbom},
     beside::{AttestationDir, AttestationDirError},
-    request::{Attestations, Sbom},
 };
 use crate::{
     connect::ImageStore,
@@ -83,7 +83,7 @@ pub enum Sink {
 pub enum Stages {
     /// The build exports its result.
     One,
-    /// All is built, then a second build exports if need be; see [`super::stages`].
+    /// All is built, then a second build exports if need be (`stages.rs`).
     Two,
 }
 

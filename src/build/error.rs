@@ -26,13 +26,13 @@ pub enum BuildError {
     /// [`Stop`](super::Stop) was thrown.
     Cancelled,
     /// The project cannot be built as it is.
-    Project(ProjectError),
+    Project(Box<ProjectError>),
     /// The result cannot go where it shall.
     Delivery(DeliveryError),
     /// The graph cannot be planned.
     Plan(PlanError),
     /// A base cannot be had.
-    Base(ResolveError),
+    Base(Box<ResolveError>),
     /// A step of the build failed.
     Step(FailedStep),
     /// The daemon cannot build this: it lacks a feature.
@@ -55,7 +55,7 @@ pub enum BuildError {
     /// The daemon broke a rule of the protocol; the text says which.
     Protocol(&'static str),
     /// Something on our side of the session failed: the output, the context, a local base or credentials.
-    Session(Failure),
+    Session(Box<Failure>),
     /// The result, or a file beside it, cannot be written.
     Output(OutputError),
     /// A folder cannot be made.
@@ -134,7 +134,7 @@ impl BuildError {
     pub(super) fn or_cause(self, root_cause: &RootCause) -> Self {
         match self {
             Self::Cancelled | Self::Step(FailedStep { exit_code: Some(_), .. }) => self,
-            error => root_cause.take().map_or(error, Self::Session),
+            error => root_cause.take().map_or(error, |failure| Self::Session(Box::new(failure))),
         }
     }
 }
@@ -208,7 +208,7 @@ impl error::Error for BuildError {
 
 impl From<ProjectError> for BuildError {
     fn from(error: ProjectError) -> Self {
-        Self::Project(error)
+        Self::Project(Box::new(error))
     }
 }
 
@@ -216,7 +216,7 @@ impl From<PlanFailure> for BuildError {
     fn from(failure: PlanFailure) -> Self {
         match failure {
             PlanFailure::Ask(what, status) => Self::Ask { what, status },
-            PlanFailure::Base(error) => Self::Base(error),
+            PlanFailure::Base(error) => Self::Base(Box::new(error)),
             PlanFailure::Plan(error) => Self::Plan(error),
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn build_job(request: &BuildRequest, delivery: &Delivery) -> Job {
         reference: unique_id(),
         exporter: delivery.exporter.clone().filter(|_| exports),
         frontend_attrs,
-        internal: !request.keeps_record && !(exports && delivery.needs_record),
+        internal: !(request.keeps_record || exports && delivery.needs_record),
     }
 }
 

@@ -79,7 +79,7 @@ impl Draft {
         platform: &str,
         digest: Option<&str>,
     ) -> Self {
-        let name = request.tags.first().map_or(request.project.name(), String::as_str);
+        let name = request.tags.first().map_or_else(|| request.project.name(), String::as_str);
         let mut draft = Self {
             name: name.to_owned(),
             digest: digest.map(str::to_owned),

@@ -5,6 +5,7 @@
 //! Where the result goes is decided once, before the build begins: see [`delivery`].
 
 mod attach;
+mod attestations;
 mod attested;
 mod beside;
 pub mod delivery;
@@ -30,6 +31,7 @@ mod steps;
 mod stop;
 mod work;
 
+pub use attestations::{Attestations, Sbom};
 pub use beside::AttestationDir;
 pub(crate) use disk_cache::read_bounded;
 pub use error::{BuildError, FailedStep};
@@ -37,6 +39,6 @@ pub use event::{BuildEvent, EventSink, Planned};
 pub use outcome::{Attestation, BuildOutcome, Written};
 pub use plan::plan;
 pub use project::{Project, ProjectError, ProjectOptions};
-pub use request::{Attestations, BuildRequest, Credentials, Sbom};
+pub use request::{BuildRequest, Credentials};
 pub use run::{Build, run};
 pub use stop::Stop;

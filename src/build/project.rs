@@ -326,7 +326,7 @@ fn open_layouts(
         let wrong = |source| ProjectError::Base {
             base: request.display(),
             fields: request.fields(),
-            source,
+            source: Box::new(source),
         };
         let layout = OciLayout::open(&context.join(dir)).map_err(wrong)?;
         // The spec's reader has refused what is no digest.
@@ -385,7 +385,7 @@ pub enum ProjectError {
         /// Fields of the spec that name it.
         fields: String,
         /// What is wrong with the layout.
-        source: OciLayoutError,
+        source: Box<OciLayoutError>,
     },
     /// The build needs secrets that were not given.
     NoSecrets {
@@ -438,7 +438,7 @@ impl error::Error for ProjectError {
         match self {
             Self::Context { source, .. } => Some(source),
             Self::IgnoreFile(error) => error.source(),
-            Self::Base { source, .. } => Some(source),
+            Self::Base { source, .. } => Some(source.as_ref()),
             Self::IgnoreNotText { .. } | Self::NoSecrets { .. } | Self::PublicSecret { .. } => None,
         }
     }

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, thread};
 use serde_json::Value;
 
 use super::{
+    attestations::Sbom,
     attested::{Attested, Built, Digests, Response},
     delivery::{AttestationTarget, Sink},
     error::{BuildError, flatten},
@@ -22,7 +23,7 @@ use super::{
     export::{export_job, metadata, record_job},
     image_memory::{Holds, ImageMemory},
     image_sbom::Draft,
-    request::{BuildRequest, Sbom},
+    request::BuildRequest,
     work::Work,
 };
 use crate::{

@@ -15,6 +15,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write the spec of a source tree
+    #[cfg(feature = "detect")]
     Detect(Box<DetectArgs>),
     /// Build an image from a spec
     Build(Box<BuildArgs>),
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Frontend(RemovedArgs),
 }
 
+#[cfg(feature = "detect")]
 #[derive(Debug, Args)]
 pub(crate) struct DetectArgs {
     /// Folder with the source tree
@@ -70,6 +72,7 @@ pub(crate) struct DetectArgs {
 }
 
 /// What a person sets for one service.
+#[cfg(feature = "detect")]
 #[derive(Debug, Args)]
 pub(crate) struct SetArgs {
     /// What runs, in place of what was found [env: PEELBOX_START_CMD]
@@ -325,6 +328,7 @@ pub(crate) enum InspectFormat {
     Json,
 }
 
+#[cfg(feature = "detect")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Bases {
     /// The language's official image
@@ -340,9 +344,11 @@ pub(crate) enum SchemaOf {
     /// `universalbuild.json`
     Spec,
     /// `peelbox.toml`
+    #[cfg(feature = "detect")]
     Settings,
 }
 
+#[cfg(feature = "detect")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExplainFormat {
     /// For people

@@ -14,6 +14,7 @@ pub(crate) struct Environment {
     pub(crate) docker_tls: bool,
     pub(crate) docker_cert_path: Option<PathBuf>,
     pub(crate) tls: TlsVariables,
+    #[cfg(feature = "detect")]
     pub(crate) set: SetVariables,
     pub(crate) cache_dir: Option<PathBuf>,
     /// Where what shall be kept goes.
@@ -39,6 +40,7 @@ pub(crate) struct TlsVariables {
 }
 
 /// What stands for options of `peelbox detect`.
+#[cfg(feature = "detect")]
 #[derive(Debug, Default, Clone)]
 pub(crate) struct SetVariables {
     pub(crate) start_cmd: Option<String>,
@@ -79,6 +81,7 @@ impl Environment {
                 dir: dir("PEELBOX_TLSDIR"),
                 server_name: text("PEELBOX_TLSSERVERNAME"),
             },
+            #[cfg(feature = "detect")]
             set: SetVariables {
                 start_cmd: text("PEELBOX_START_CMD"),
                 build_cmd: text("PEELBOX_BUILD_CMD"),

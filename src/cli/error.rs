@@ -136,10 +136,10 @@ fn told(error: BuildError, builder: &Builder) -> Error {
     let text = error.to_string();
     match error {
         BuildError::Cancelled => Error::new(Kind::Interrupted, text),
-        BuildError::Project(error) => project_error(error),
+        BuildError::Project(error) => project_error(*error),
         BuildError::Delivery(error) => delivery_error(error, builder),
         BuildError::Plan(error) => plan_error(&error),
-        BuildError::Base(error) => base_error(error),
+        BuildError::Base(error) => base_error(*error),
         BuildError::Step(FailedStep { exit_code: None, fetches_image: true, .. }) => {
             Error::new(Kind::Registry, text)
         }
@@ -153,7 +153,7 @@ fn told(error: BuildError, builder: &Builder) -> Error {
         BuildError::Contradiction(status) => {
             Error::new(Kind::Internal, text).because(status).hint("try again")
         }
-        BuildError::Session(failure) => session_error(failure),
+        BuildError::Session(failure) => session_error(*failure),
         BuildError::Output(error) => output_error(error),
         BuildError::Folder { source, .. } => Error::new(Kind::Output, text).because(source),
         BuildError::TemporaryFolder(source) => Error::new(Kind::Output, text).because(source),

@@ -71,6 +71,8 @@ fn start(build: Build, builder: &Arc<Builder>, stop: &Stop) -> Result<Receiver<M
     let (builder, stop) = (Arc::clone(builder), stop.clone());
     spawn("pbx-build", move || {
         let result = build.run(&builder, &stop, &sink);
+        // A private daemon ends with the last of them, and main waits for that alone.
+        drop(builder);
         drop(tx.send(Message::End(Box::new(result))));
     })
     .map_err(|e| system("cannot start the build's thread", e))?;

@@ -11,6 +11,7 @@ use crate::{
 
 mod args;
 mod build;
+#[cfg(feature = "detect")]
 mod detect;
 mod doctor;
 mod env;
@@ -24,6 +25,7 @@ mod project;
 mod request;
 mod sbom;
 mod secrets;
+#[cfg(feature = "detect")]
 mod stale;
 
 use args::{Cli, Command, RemovedArgs, SchemaArgs, SchemaOf};
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
     };
     let environment = env::Environment::read();
     let result = match cli.command {
+        #[cfg(feature = "detect")]
         Command::Detect(args) => detect::run(&args, &environment),
         Command::Build(args) => build::run(&args, &environment),
         Command::Plan(args) => plan::run(&args, &environment),
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Schema(SchemaArgs { of }) => print_stdout(match of {
             SchemaOf::Spec => crate::spec::SCHEMA.as_bytes(),
+            #[cfg(feature = "detect")]
             SchemaOf::Settings => crate::detect::settings::SCHEMA.as_bytes(),
         }),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),

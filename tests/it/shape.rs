@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::tidy::program;
+
 /// Lines of one function, its braces included.
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -22,17 +24,7 @@ pub(crate) struct File {
 /// All files of `src` but those that only tests have.
 pub(crate) fn files() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    let mut pending = vec![root.clone()];
-    while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => pending.push(path),
-                false => paths.push(path),
-            }
-        }
-    }
+    let mut paths = program();
     paths.sort();
     let is_for_tests = |path: &&PathBuf| {
         let stem = path.file_stem().unwrap().to_string_lossy();

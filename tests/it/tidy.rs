@@ -62,7 +62,7 @@ const BUILD: &[&str] = &[
 ];
 
 /// Source files of the program, without those that only its unit tests have.
-fn program() -> Vec<PathBuf> {
+pub(crate) fn program() -> Vec<PathBuf> {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     let mut for_tests = BTreeSet::new();

@@ -80,7 +80,7 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
 
 /// A package that has nothing to start, unless its script names a file that is missing.
 fn unstarted(unit: &Unit<'_>, lacks_file: bool) -> Plan {
-    let why = elsewhere(unit).or(lacks_file.then_some(Fixed::FileIsMissing));
+    let why = elsewhere(unit).or_else(|| lacks_file.then_some(Fixed::FileIsMissing));
     let plan = Plan::nothing(unit, why.unwrap_or(Fixed::NothingStarts));
     match used(unit, SERVERS).filter(|_| lacks_file) {
         Some(known) => plan.of(known.framework.id, known.mark, known.place),
