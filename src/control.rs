@@ -5,8 +5,10 @@ use std::{fmt, io, time::Duration};
 use bytes::Bytes;
 use prost::Message as _;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    digest::{self, Digest},
     grpc::{CallOptions, Cancel, Channel, Code, Status, client::Answers, client::Pending},
     pb::{
         content::{ReadContentRequest, ReadContentResponse},
@@ -18,6 +20,7 @@ use crate::{
         worker::{BuildkitVersion, WorkerRecord},
     },
     progress,
+    terminal_text::{ends, one_line},
 };
 
 /// The label that only a worker on containerd's image store has inside Docker Engine.
@@ -30,8 +33,10 @@ pub const VERSION_MIN: (u64, u64) = (0, 11);
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// How long a daemon may take over a question about its history.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest attestation that is read from its history.
-const RECORDED_BYTES_MAX: u64 = 64 << 20;
+/// Longest attestation that is read from its history; as values it takes some sixteen times as much.
+const RECORDED_BYTES_MAX: u64 = 4 << 20;
+/// Events of its history that are looked through.
+const EVENTS_MAX: usize = 1000;
 
 /// How long a daemon may take to say who it is.
 const INFO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,7 +121,9 @@ pub fn probe(channel: &Channel, cancel: &Cancel) -> Result<Daemon, DaemonError> 
         .call("/moby.buildkit.v1.Control/ListWorkers", &ListWorkersRequest::default(), options)
         .map_err(DaemonError::Call)?;
     let version = match info.wait() {
-        Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => version,
+        Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => {
+            one_line(&version)
+        }
         Ok(InfoResponse { buildkit_version: None }) => String::new(),
         Err(status) if status.code == Code::Unimplemented && !status.is_transport => {
             // Every BuildKit has workers; another gRPC server (containerd's, say) knows neither call.
@@ -164,17 +171,19 @@ pub fn solve(
     channel.call("/moby.buildkit.v1.Control/Solve", request, options)
 }
 
-/// What the daemon attests of a build that has ended well and was not internal: predicate type → predicate (JSON).
+/// What the daemon attests of a build that has ended well and was not internal: the first statement whose predicate type
+/// `is_wanted`, with that type; `None` when there is none.
 ///
 /// Every such build leaves a provenance of mode `max` (BuildKit `solver/llbsolver/history.go`; v0.11 `solver.go`).
 ///
 /// # Errors
 /// How a call ended; `NotFound` when there is no record.
-pub fn recorded_attestations(
+pub fn recorded_attestation(
     channel: &Channel,
     reference: &str,
+    is_wanted: impl Fn(&str) -> bool,
     cancel: &Cancel,
-) -> Result<Vec<(String, Vec<u8>)>, Status> {
+) -> Result<Option<(String, Vec<u8>)>, Status> {
     let options = CallOptions {
         timeout: Some(RECORD_TIMEOUT),
         cancel: cancel.clone(),
@@ -187,7 +196,8 @@ pub fn recorded_attestations(
     };
     let mut events =
         channel.request("/moby.buildkit.v1.Control/ListenBuildHistory", &request, options)?;
-    while let Some(raw) = events.receive()? {
+    for _ in 0..EVENTS_MAX {
+        let Some(raw) = events.receive()? else { break };
         let event = BuildHistoryEvent::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
         let Some(record) = event.record.filter(|record| record.r#ref == reference) else {
             continue;
@@ -196,13 +206,14 @@ pub fn recorded_attestations(
             continue;
         }
         let attestations = record.result.map(|r| r.attestations).unwrap_or_default();
-        return attestations
+        let kind_of = |blob: &Descriptor| blob.annotations.get(PREDICATE_TYPE).cloned();
+        let found = attestations
             .iter()
-            .map(|blob| {
-                let kind = blob.annotations.get(PREDICATE_TYPE).cloned().unwrap_or_default();
-                Ok((kind, recorded_blob(channel, blob, cancel)?))
-            })
-            .collect();
+            .filter_map(|blob| Some((kind_of(blob)?, blob)))
+            .find(|(kind, _)| is_wanted(kind));
+        return found
+            .map(|(kind, blob)| Ok((kind, recorded_blob(channel, blob, cancel)?)))
+            .transpose();
     }
     Err(Status::new(Code::NotFound, "the daemon has no record of the build"))
 }
@@ -216,7 +227,7 @@ fn recorded_blob(channel: &Channel, blob: &Descriptor, cancel: &Cancel) -> Resul
 /// Reads a blob of the daemon's content store, of at most so many bytes, by its digest (`sha256:…`).
 ///
 /// # Errors
-/// How the call ended, or that `to` did not take it.
+/// How the call ended, that `to` did not take it, or that the blob is not what its digest says; `to` has it then.
 pub fn read_blob(
     channel: &Channel,
     digest: &str,
@@ -224,11 +235,15 @@ pub fn read_blob(
     cancel: &Cancel,
     to: &mut dyn io::Write,
 ) -> Result<(), Status> {
+    let digest = Digest::parse(digest)
+        .ok_or_else(|| Status::protocol(format!("`{}` is no digest", one_line(digest))))?;
+    let digest = digest.as_str();
     let options = CallOptions {
         timeout: Some(RECORD_TIMEOUT),
         cancel: cancel.clone(),
         ..CallOptions::default()
     };
+    let mut hasher = Sha256::new();
     let request = ReadContentRequest { digest: digest.to_owned(), ..ReadContentRequest::default() };
     let mut pieces =
         channel.request("/containerd.services.content.v1.Content/Read", &request, options)?;
@@ -239,7 +254,11 @@ pub fn read_blob(
         bytes_left = bytes_left
             .checked_sub(piece.data.len() as u64)
             .ok_or_else(|| Status::new(Code::ResourceExhausted, "it is too long"))?;
+        hasher.update(&piece.data);
         to.write_all(&piece.data).map_err(|e| Status::new(Code::Internal, e.to_string()))?;
+    }
+    if digest::named(hasher.finalize()) != digest {
+        return Err(Status::protocol(format!("the blob `{digest}` is another one")));
     }
     Ok(())
 }
@@ -262,6 +281,15 @@ pub struct StatusStream(Answers);
 
 /// Tells the daemon's clock, so that times of its news can be shown against ours (BuildKit `control/control.go`).
 const CLOCK_HEADER: &str = "buildkit-current-timestamp";
+
+/// News that take more are passed over; five thousand steps in one message take less.
+const NEWS_COST_MAX: usize = 8 << 20;
+/// Digests have 71 bytes, identities of groups 25.
+const KEY_BYTES_MAX: usize = 256;
+/// More of a name is not shown.
+const NAME_BYTES_MAX: usize = 4096;
+/// The error of a step names its command, which may be a script.
+const ERROR_BYTES_MAX: usize = 16 << 10;
 
 /// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
 ///
@@ -292,11 +320,42 @@ impl StatusStream {
 }
 
 fn decode(raw: Bytes) -> Result<StatusResponse, Status> {
+    if decoded_cost(&raw, 2) > NEWS_COST_MAX {
+        return Ok(StatusResponse::default());
+    }
     StatusResponse::decode(raw).map_err(|e| Status::protocol(e.to_string()))
 }
 
+/// What a message may take in memory, roughly: an empty entry has two bytes on the wire and hundreds here.
+///
+/// Fields of the message and, down to `depth`, of the messages in it are counted; what is none ends the count.
+fn decoded_cost(mut raw: &[u8], depth: usize) -> usize {
+    /// Of a field, by how deep it may nest.
+    const COSTS: [usize; 3] = [0, 48, 400];
+    let mut cost = 0;
+    // A varint, as is a length (https://protobuf.dev/programming-guides/encoding).
+    while let Ok(key) = prost::decode_length_delimiter(&mut raw) {
+        cost += COSTS[depth];
+        let skipped = match key & 7 {
+            0 => prost::decode_length_delimiter(&mut raw).map(|_| 0).ok(),
+            1 => Some(8),
+            2 => prost::decode_length_delimiter(&mut raw).ok(),
+            5 => Some(4),
+            _ => None,
+        };
+        let Some((nested, rest)) = skipped.and_then(|bytes| raw.split_at_checked(bytes)) else {
+            break;
+        };
+        if key & 7 == 2 && depth > 1 {
+            cost += decoded_cost(nested, depth - 1);
+        }
+        raw = rest;
+    }
+    cost
+}
+
 fn update(response: StatusResponse) -> progress::StatusUpdate {
-    let digest = progress::VertexDigest;
+    let digest = |text: String| progress::VertexDigest(cut(text, KEY_BYTES_MAX));
     let time = |t: crate::pb::Timestamp| {
         Duration::new(
             u64::try_from(t.seconds).unwrap_or_default(),
@@ -310,14 +369,14 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
             .map(|v| progress::Vertex {
                 digest: digest(v.digest),
                 inputs: v.inputs.into_iter().map(digest).collect(),
-                name: v.name,
+                name: cut(v.name, NAME_BYTES_MAX),
                 cached: v.cached,
                 started: v.started.map(time),
                 completed: v.completed.map(time),
-                error: v.error,
+                error: ends(&v.error, ERROR_BYTES_MAX).into_owned(),
                 group: v.progress_group.map(|g| progress::ProgressGroup {
-                    id: g.id,
-                    name: g.name,
+                    id: cut(g.id, KEY_BYTES_MAX),
+                    name: cut(g.name, NAME_BYTES_MAX),
                     weak: g.weak,
                 }),
             })
@@ -326,9 +385,9 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
             .statuses
             .into_iter()
             .map(|s| progress::VertexStatus {
-                id: s.id,
+                id: cut(s.id, NAME_BYTES_MAX),
                 vertex: digest(s.vertex),
-                name: s.name,
+                name: cut(s.name, NAME_BYTES_MAX),
                 current: s.current,
                 total: s.total,
                 timestamp: s.timestamp.map(time),
@@ -354,10 +413,20 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
                 level: w.level,
                 short: w.short,
                 detail: w.detail,
-                url: w.url,
+                url: cut(w.url, NAME_BYTES_MAX),
             })
             .collect(),
     }
+}
+
+/// The beginning of a text that is too long.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// What the details of a failed build say (BuildKit packs JSON into them, not protobuf).
@@ -401,6 +470,21 @@ pub fn failure_details(status: &Status) -> FailureDetails {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn news_of_very_many_entries_are_passed_over() {
+        use crate::pb::control::Vertex;
+        let of = |count: usize, inputs: usize| {
+            let inputs = vec![String::new(); inputs];
+            let vertexes = vec![Vertex { inputs, ..Vertex::default() }; count];
+            let response = StatusResponse { vertexes, ..StatusResponse::default() };
+            decode(response.encode_to_vec().into()).unwrap().vertexes.len()
+        };
+        assert_eq!(of(4000, 10), 4000);
+        assert_eq!(of(1, 100_000), 1);
+        assert_eq!(of(1_000_000, 0), 0);
+        assert_eq!(of(1, 1_000_000), 0);
+    }
 
     #[test]
     fn only_release_numbers_are_judged() {

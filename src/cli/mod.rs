@@ -7,6 +7,7 @@ use clap::Parser as _;
 use crate::{
     connect::{Builder, describe_engine},
     error::{Error, Kind},
+    terminal_text,
 };
 
 mod args;
@@ -59,15 +60,18 @@ pub fn main() -> ExitCode {
         }),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
-    }
+    };
+    // Threads that are left behind may be writing.
+    crate::output::forsake();
+    code
 }
 
 fn fail(error: &Error) -> ExitCode {
     // Without a standard error the exit code must do.
-    drop(writeln!(std::io::stderr(), "{error}"));
+    drop(writeln!(std::io::stderr(), "{}", terminal_text::message(&error.to_string())));
     ExitCode::from(error.kind.exit_code())
 }
 
@@ -100,7 +104,7 @@ fn title(builder: &Builder) -> String {
 
 /// Says on standard error what is no error.
 fn note(text: &str) {
-    drop(writeln!(std::io::stderr(), "note: {text}"));
+    drop(writeln!(std::io::stderr(), "note: {}", terminal_text::message(text)));
 }
 
 /// Writes data to standard output; a reader that has seen enough is no failure.

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use prost::Message as _;
 
-use crate::pb::rpc;
+use crate::{pb::rpc, terminal_text::one_line};
 
 pub mod client;
 pub mod driver;
 pub mod frame;
+mod headers;
 pub mod io;
 pub mod server;
 pub mod stream;
@@ -29,6 +30,9 @@ pub const RECEIVE_LIMIT_BYTES: usize = 16 << 20;
 
 /// Largest gRPC message sent, in bytes: daemons before v0.14 refuse more than 4 MiB.
 pub const SEND_LIMIT_BYTES: usize = 4 << 20;
+
+/// What a GOAWAY without an error means (RFC 9113, section 6.8).
+const CLOSING: &str = "the daemon is shutting down";
 
 /// Lenient base64: senders of `-bin` metadata may leave the padding away.
 const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
@@ -135,6 +139,16 @@ impl Status {
         Self::new(Code::Internal, message)
     }
 
+    /// The peer takes no further calls.
+    pub fn closing() -> Self {
+        Self::gone(CLOSING)
+    }
+
+    /// The peer is not there any more.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self { is_transport: true, ..Self::new(Code::Unavailable, message) }
+    }
+
     /// What a broken stream or connection means (gRPC's HTTP/2 mapping of RST_STREAM codes).
     pub fn from_h2(error: h2::Error) -> Self {
         use h2::Reason;
@@ -149,6 +163,8 @@ impl Status {
         };
         let message = if error.is_io() {
             "the connection to the daemon broke".to_owned()
+        } else if error.is_go_away() && error.is_remote() && reason == Some(Reason::NO_ERROR) {
+            CLOSING.to_owned()
         } else if error.is_go_away() {
             format!("the daemon closed the connection ({error})")
         } else {
@@ -178,7 +194,7 @@ impl Status {
         });
         Some(Err(Self {
             details: details.unwrap_or_default(),
-            ..Self::new(code, message.unwrap_or_default())
+            ..Self::new(code, one_line(&message.unwrap_or_default()))
         }))
     }
 
@@ -268,10 +284,17 @@ mod tests {
 
     #[test]
     fn a_status_survives_the_way_through_trailers() {
-        for message in ["", "plain", "50 % of\n\"it\"", "käse 🧀", "%zz %4", "a\u{0}b"] {
+        for (message, expected) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("50 % of\n\"it\"", "50 % of \"it\""),
+            ("käse 🧀", "käse 🧀"),
+            ("%zz %4", "%zz %4"),
+            ("a\u{0}b\x1b[31mc\u{9b}2J\u{202e}", "abc"),
+        ] {
             let sent = Status::new(Code::NotFound, message);
             let got = Status::from_trailers(&sent.to_trailers()).unwrap().unwrap_err();
-            assert_eq!((got.code, got.message.as_str()), (Code::NotFound, message));
+            assert_eq!((got.code, got.message.as_str()), (Code::NotFound, expected));
         }
     }
 

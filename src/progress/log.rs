@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::progress::terminal_text::clean;
 use crate::progress::{DaemonTime, LocalTime};
+use crate::terminal_text::clean;
 
 /// One complete line of a step's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,11 @@ impl LineAssembler {
             replayed_bytes: None,
             newest: None,
         }
+    }
+
+    /// Bytes of the begun line.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.partial.len()
     }
 
     /// The same bytes will come again from the first one on.
@@ -192,6 +197,10 @@ impl LogTail {
 
     pub(super) fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> + ExactSizeIterator {
         self.lines.iter()
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn forget(&mut self) {
