@@ -161,15 +161,31 @@ impl Inspector<'_> {
         reference: &RefId,
         manifest: Option<&str>,
     ) -> Result<Catalogue, Status> {
-        let gathered = match self.in_layers(plan, manifest) {
+        let mut gathered = match self.in_layers(plan, manifest) {
             Some(gathered) => gathered,
             None => self.lister.folder(plan.definition().clone())?,
         };
+        self.follow_links(&mut gathered, reference);
         let failed = |text: String| Status::new(Code::Internal, text);
         let files = self.files(gathered, reference);
         let read = read_files("pbx-sbom", Origin::Image, move || files);
         let read = read.map_err(|e| failed(format!("cannot start a thread: {e}")))?;
         read.take().ok_or_else(|| failed("its reader gave up".to_owned()))
+    }
+
+    /// Looks once more for the package database of a system that seems to have none: it may lie behind a link, which the
+    /// daemon follows and a list of files does not.
+    fn follow_links(&self, gathered: &mut Gathered, reference: &RefId) {
+        if sbom::lacks_database(&gathered.contents) {
+            for (path, bytes_max) in sbom::databases() {
+                let file = Remote::new(&self.gateway, reference, &path, bytes_max);
+                // Most are not there.
+                if let Ok(text) = file.read_to_end() {
+                    gathered.missing.remove(&path);
+                    gathered.contents.insert(path, text);
+                }
+            }
+        }
     }
 
     /// What is in it when its layers can be told; else all of it is listed.

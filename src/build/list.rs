@@ -60,6 +60,21 @@ impl Remote {
         let (gateway, reference) = (gateway.clone(), reference.clone());
         Self { gateway, reference, path: path.to_owned(), size_bytes }
     }
+
+    /// All of it, up to its size; links on the way are followed.
+    pub(super) fn read_to_end(&self) -> io::Result<Vec<u8>> {
+        let mut data = Vec::new();
+        loop {
+            let left = usize::try_from(self.size_bytes).unwrap_or(usize::MAX) - data.len();
+            let mut part = vec![0; left.min(READ_BYTES_MAX)];
+            // A length of 0 would ask for everything.
+            let count = if left == 0 { 0 } else { self.read_at(data.len() as u64, &mut part)? };
+            if count == 0 {
+                return Ok(data);
+            }
+            data.extend_from_slice(&part[..count]);
+        }
+    }
 }
 
 impl ReadAt for Remote {

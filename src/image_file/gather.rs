@@ -13,7 +13,7 @@ use std::{
 use super::{
     BUFFER_BYTES, ImageFile, ImageFileError, Layer, Manifest, Piece, TarError, decompress,
     inspect::unpacked_sha256,
-    layer::{Whiteout, absolute},
+    layer::{Whiteout, absolute, linked},
     tar::{Entries, Entry, Kind},
 };
 use crate::sbom::{self, Files, Interest, Origin, Problem};
@@ -25,13 +25,25 @@ impl ImageFile {
     /// [`ImageFileError`] if a layer is missing, damaged, or not what its digest says. A single file that is too long
     /// is a problem of the result.
     pub fn gather(&self, manifest: &Manifest, folder: &Path) -> Result<Files, ImageFileError> {
-        let mut gathered = Gathered {
+        let new = || Gathered {
             spool: Spool { folder: folder.to_owned(), file: None, size_bytes: 0 },
             ..Gathered::default()
         };
+        let mut gathered = new();
+        let mut pieces = Vec::new();
         for layer in &manifest.layers {
             let piece = self.sound_layer(layer)?;
             self.put_on(&mut gathered, layer, &piece)?;
+            pieces.push((layer, piece));
+        }
+        let places = gathered.places_elsewhere();
+        if !places.is_empty() {
+            // Only now it is known which files of other names are databases.
+            let mut behind = Gathered { places, ..new() };
+            for (layer, piece) in &pieces {
+                self.put_on(&mut behind, layer, piece)?;
+            }
+            gathered.take_linked(behind);
         }
         Ok(gathered.into_files())
     }
@@ -88,6 +100,12 @@ impl ImageFile {
 #[derive(Default)]
 struct Gathered {
     files: BTreeMap<String, Kept>,
+    /// Targets of symbolic links, absolute.
+    links: BTreeMap<String, String>,
+    /// First names of hard links of interest, and the links.
+    first_names: BTreeMap<String, String>,
+    /// Where files or folders lie that are looked for at other paths; with any of them nothing else is of interest.
+    places: BTreeMap<String, String>,
     /// Of names and contents in memory.
     held_bytes: u64,
     unpacked_bytes: u64,
@@ -127,6 +145,7 @@ impl Gathered {
         let mut entries = Entries::new(layer, ENTRIES_MAX.saturating_sub(self.entries));
         // A whiteout speaks of the layers below alone, wherever in the layer it stands.
         let mut upper: BTreeMap<String, Kept> = BTreeMap::new();
+        let mut upper_links = BTreeMap::new();
         while let Some(entry) = entries.next()? {
             self.entries += 1;
             self.unpacked_bytes = self.unpacked_bytes.saturating_add(entry.size_bytes);
@@ -144,6 +163,15 @@ impl Gathered {
                 continue;
             }
             self.remove(&path);
+            if entry.kind == Kind::SymbolicLink {
+                let target = linked(&path, &entry.target);
+                let bytes = (path.len() + target.len()) as u64;
+                if self.held_bytes + bytes <= HELD_BYTES_MAX {
+                    self.held_bytes += bytes;
+                    upper_links.insert(path, target);
+                }
+                continue;
+            }
             let kept = self.keep(&mut entries, &entry, &path, &upper, plain)?;
             if let Some(replaced) = upper.remove(&path) {
                 self.held_bytes = self.held_bytes.saturating_sub(held(&path, &replaced));
@@ -154,7 +182,35 @@ impl Gathered {
             }
         }
         self.files.extend(upper);
+        self.links.extend(upper_links);
         Ok(())
+    }
+
+    /// The path at which a file is looked for: its own, or that of the link which leads to it.
+    fn sought(&self, path: &str) -> Option<String> {
+        if self.places.is_empty() {
+            return Some(path.to_owned());
+        }
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.into_iter()
+            .find_map(|end| Some(format!("{}{}", self.places.get(&path[..end])?, &path[end..])))
+    }
+
+    /// Where the files lie that are of interest under the name of a link.
+    fn places_elsewhere(&self) -> BTreeMap<String, String> {
+        let mut places = sbom::linked(&self.links);
+        places.extend(self.first_names.clone());
+        places.retain(|_, path| !matches!(self.files.get(path), Some(Kept::Text(_))));
+        places
+    }
+
+    /// Adds what was found behind links, under their names.
+    fn take_linked(&mut self, behind: Self) {
+        for (path, kept) in &behind.files {
+            if let Some(sought) = behind.sought(path) {
+                self.files.insert(sought, kept.clone());
+            }
+        }
     }
 
     /// What is to be kept of an entry, if anything.
@@ -166,7 +222,9 @@ impl Gathered {
         upper: &BTreeMap<String, Kept>,
         plain: Option<&Piece>,
     ) -> Result<Option<Kept>, LayerProblem> {
-        let interest = sbom::interest(path, Origin::Image);
+        let sought = self.sought(path);
+        let interest =
+            sought.map_or(Interest::None, |sought| sbom::interest(&sought, Origin::Image));
         if interest == Interest::None || !matches!(entry.kind, Kind::File | Kind::HardLink) {
             return Ok(None);
         }
@@ -176,7 +234,12 @@ impl Gathered {
         }
         let room = HELD_BYTES_MAX.saturating_sub(self.held_bytes + path.len() as u64);
         if entry.kind == Kind::HardLink {
-            return Ok(self.linked(&absolute(&entry.target), interest, upper, room));
+            let target = absolute(&entry.target);
+            let kept = self.linked(&target, interest, upper, room);
+            if let Some(Kept::Missing(_)) = kept {
+                self.first_names.insert(target, path.to_owned());
+            }
+            return Ok(kept);
         }
         match interest {
             Interest::Text { bytes_max } if entry.size_bytes > bytes_max => {
@@ -237,6 +300,7 @@ impl Gathered {
     }
 
     fn remove_file(&mut self, path: &str) {
+        self.links.remove(path);
         if let Some(kept) = self.files.remove(path) {
             self.held_bytes = self.held_bytes.saturating_sub(held(path, &kept));
         }
@@ -248,6 +312,11 @@ impl Gathered {
         let below: Vec<String> = self.files.range(range).map(|(path, _)| path.clone()).collect();
         for path in below {
             self.remove_file(&path);
+        }
+        let range = format!("{folder}/")..format!("{folder}0");
+        let links: Vec<String> = self.links.range(range).map(|(path, _)| path.clone()).collect();
+        for path in links {
+            self.links.remove(&path);
         }
     }
 

@@ -432,6 +432,45 @@ fn a_tar_of_docker_save_is_compared_too() {
     check_fault(&changed.tar(), "`gone/layer.tar` is missing");
 }
 
+#[test]
+fn databases_behind_links_are_gathered() {
+    let status = b"Package: a\nStatus: install ok installed\nVersion: 1\n";
+    let text = |files: &Files, path: &str| files.texts.get(path).cloned();
+    let tar = |entries: &[(&str, u8, &[u8], &str)]| {
+        let mut tar: Vec<u8> = entries
+            .iter()
+            .flat_map(|(name, kind, data, to)| entry(name, *kind, data, to))
+            .collect();
+        tar.resize(tar.len() + 1024, 0);
+        tar
+    };
+    let real = ("usr/lib/sysimage/dpkg/status", b'0', &status[..], "");
+    let folder = ("var/lib/dpkg", b'2', &b""[..], "../../usr/lib/sysimage/dpkg");
+    for layers in [
+        vec![tar(&[real, folder])],
+        vec![tar(&[folder]), tar(&[real])],
+        vec![tar(&[real]), tar(&[folder])],
+        vec![tar(&[
+            ("opt", b'2', b"", "/usr/lib"),
+            real,
+            ("var/lib/dpkg", b'2', b"", "/opt/sysimage/dpkg"),
+        ])],
+        vec![tar(&[("x.file", b'0', status, ""), ("var/lib/dpkg/status", b'1', b"", "x.file")])],
+        vec![tar(&[("x.file", b'0', status, ""), ("var/lib/dpkg/status", b'2', b"", "/x.file")])],
+    ] {
+        let files = gather(&layers).unwrap();
+        assert_eq!(text(&files, "/var/lib/dpkg/status").as_deref(), Some(&status[..]));
+        assert_eq!(files.problems, []);
+    }
+    // What was removed is not there.
+    let gone = [tar(&[real, folder]), tar(&[("usr/lib/sysimage/.wh.dpkg", b'0', b"", "")])];
+    assert_eq!(text(&gather(&gone).unwrap(), "/var/lib/dpkg/status"), None);
+    let unlinked = [tar(&[real, folder]), tar(&[("var/lib/.wh.dpkg", b'0', b"", "")])];
+    assert_eq!(text(&gather(&unlinked).unwrap(), "/var/lib/dpkg/status"), None);
+    let ring = tar(&[("var/lib/dpkg", b'2', b"", "dpkg"), real]);
+    assert_eq!(text(&gather(&[ring]).unwrap(), "/var/lib/dpkg/status"), None);
+}
+
 /// A tar of `docker save` with one image: its config and its layers by these names.
 fn saved(
     config_name: &str,

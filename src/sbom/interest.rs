@@ -1,5 +1,7 @@
 //! Which files of an image, or of a build context, say what is in it.
 
+use std::collections::BTreeMap;
+
 use super::{Interest, Origin, apk, distribution, dpkg, langs, rpm};
 
 /// What is wanted of the file at `path` (absolute, clean; a build context is `/`).
@@ -20,6 +22,60 @@ pub fn interest(path: &str, origin: Origin) -> Interest {
         Interest::None if is_binary => Interest::Binary,
         interest => interest,
     }
+}
+
+/// Files of package databases, absolute, with the longest useful length in bytes; those whose names are not fixed are left
+/// out.
+pub fn databases() -> impl Iterator<Item = (String, u64)> {
+    let is_database = |(pattern, _): &&(&str, u64)| {
+        !pattern.contains('*') && !distribution::PATHS.iter().any(|path| relative(path) == *pattern)
+    };
+    TEXTS.iter().filter(is_database).map(|(pattern, bytes_max)| (format!("/{pattern}"), *bytes_max))
+}
+
+/// Whether the files are of a system that says its name, and none of them is a package database.
+#[must_use]
+pub fn lacks_database<V>(texts: &BTreeMap<String, V>) -> bool {
+    let is_system = distribution::PATHS.iter().any(|path| texts.contains_key(*path));
+    let is_database = |path: &String| {
+        path.starts_with(dpkg::STATUS_FOLDER) || databases().any(|(known, _)| known == *path)
+    };
+    is_system && !texts.keys().any(is_database)
+}
+
+/// Where the database files lie that are reached through links, by the paths at which they are looked for. `links` has the
+/// targets of symbolic links, absolute, by their paths; of folders whose files have no fixed names the folder is told.
+#[must_use]
+pub fn linked(links: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut places = BTreeMap::new();
+    for (pattern, _) in TEXTS {
+        let fixed = pattern.split_once("/*").map_or(*pattern, |(folder, _)| folder);
+        let path = format!("/{fixed}");
+        let real = resolve(&path, links);
+        // `/lib/apk` of a merged `/usr` is looked for under both names.
+        let is_known = TEXTS.iter().any(|(known, _)| format!("/{known}") == real);
+        if real != path && !is_known {
+            places.insert(real, path);
+        }
+    }
+    places
+}
+
+/// Where a path leads (path_resolution(7)), at most 40 links away.
+fn resolve(path: &str, links: &BTreeMap<String, String>) -> String {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        let next = ends.into_iter().find_map(|end| {
+            let target = links.get(&path[..end])?;
+            Some(format!("{target}{}", &path[end..]))
+        });
+        match next {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    path
 }
 
 /// Whether a file of [`Interest::Binary`] that begins with `head` can be one: an archive by its name, an ELF program.
@@ -87,6 +143,8 @@ const fn relative(path: &'static str) -> &'static str {
     path.split_at(1).1
 }
 
+/// Links on the way to one file; Linux follows as many.
+const LINKS_MAX: usize = 40;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -158,6 +216,32 @@ mod tests {
             let path = format!("/{}", pattern.replace('*', "x"));
             assert!(matches!(interest(&path, Origin::Image), Interest::Text { .. }), "{path}");
         }
+    }
+
+    #[test]
+    fn databases_behind_links_are_found_where_they_lie() {
+        let places = |links: &[(&str, &str)]| {
+            let own = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
+            linked(&links.iter().map(own).collect())
+        };
+        let folder = places(&[("/var/lib/dpkg", "/opt/dpkg"), ("/opt", "/data")]);
+        assert_eq!(
+            folder.get("/data/dpkg/status").map(String::as_str),
+            Some("/var/lib/dpkg/status")
+        );
+        assert_eq!(
+            folder.get("/data/dpkg/status.d").map(String::as_str),
+            Some("/var/lib/dpkg/status.d")
+        );
+        let file = places(&[("/usr/share/rpm/x", "/y"), ("/var/lib/rpm", "/usr/share/rpm")]);
+        assert_eq!(
+            file.get("/usr/share/rpm/rpmdb.sqlite").map(String::as_str),
+            Some("/var/lib/rpm/rpmdb.sqlite")
+        );
+        let plain = places(&[("/lib", "/usr/lib"), ("/etc/os-release", "/usr/lib/os-release")]);
+        assert!(!plain.keys().any(|real| real.contains("os-release")), "{plain:?}");
+        // Links in a ring lead nowhere.
+        assert_eq!(places(&[("/var", "/a"), ("/a", "/var")]).len(), 0);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::{
 pub use self::{
     catalogue::{catalogue, merge},
     document::Subject,
-    interest::{interest, is_binary},
+    interest::{databases, interest, is_binary, lacks_database, linked},
 };
 
 /// What a gatherer found: content by path, absolute and clean (`/var/lib/dpkg/status`).
