@@ -35,6 +35,43 @@ fn work(name: &str) -> Workdir {
     }))
 }
 
+/// The same database behind a link to its folder, a link to its file, and as a further name of another file.
+fn linked(name: &str, link: &str) -> Workdir {
+    let commands = [
+        "mkdir -p /out/var/lib/dpkg /out/etc /out/var/data",
+        "cp /var/lib/dpkg/status /out/var/data/status && cp /etc/os-release /out/etc/",
+        link,
+    ];
+    Workdir::with_spec(&json!({
+        "version": "1.0",
+        "metadata": { "project_name": name },
+        "build": { "base": DEBIAN, "commands": commands },
+        "runtime": {
+            "base": "scratch",
+            "copy": [{ "from": "/out/var", "to": "/var" }, { "from": "/out/etc", "to": "/etc" }],
+            "command": ["/none"]
+        }
+    }))
+}
+
+#[test]
+fn a_package_database_behind_links_is_listed_by_the_build_and_from_the_file() {
+    for (at, link) in [
+        "rmdir /out/var/lib/dpkg && ln -s ../data /out/var/lib/dpkg",
+        "ln -s /var/data/status /out/var/lib/dpkg/status",
+        "mv /out/var/data/status /out/var/data/any.file && ln /out/var/data/any.file /out/var/lib/dpkg/status",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let work = linked(&format!("sbom-linked-{at}"), link);
+        drop(work.build().args(["--output", "type=oci,dest=app.tar"]).run().ok());
+        let of_build = purls(&sbom(&work, &["app.tar"]));
+        assert!(of_build.len() > 50, "{link}: {of_build:?}");
+        assert_eq!(purls(&sbom(&work, &["app.tar", "--scan"])), of_build, "{link}");
+    }
+}
+
 fn inspect(work: &Workdir, file: &str) -> Run {
     work.peelbox().args(["inspect", file, "--format", "json"]).run()
 }
