@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn a_difference_shows_what_goes_and_comes_with_the_lines_around() {
-        let old = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n";
-        let new = "a\nb\nc\nd\nE\nf\ng\nh\ni\nj\nk\nl\n";
-        let expected = "--- x\n+++ detected\n@@ -2 +2 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n@@ -9 +9 @@\n i\n j\n k\n+l\n";
+        let old = "a\nb\nc\nd\ne\nf\ng\nh\nx\ni\nj\nk\n";
+        let new = "a\nb\nc\nd\nE\nf\ng\nh\nx\ni\nj\nk\nl\n";
+        let expected = "--- x\n+++ detected\n@@ -2 +2 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n@@ -10 +10 @@\n i\n j\n k\n+l\n";
         assert_eq!(difference("x", old, new), expected);
         assert_eq!(difference("x", "", "a\n"), "--- x\n+++ detected\n@@ -1 +1 @@\n+a\n");
     }

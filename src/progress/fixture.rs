@@ -246,16 +246,13 @@ fn status(words: &[&str], at: DaemonTime, vertexes: &mut BTreeMap<String, Vertex
             };
             update.vertexes.push(vertex.clone());
         }
-        ["out" | "err", _, text] => update.logs.push(VertexLog {
+        ["out" | "err" | "bytes", _, ref text @ ..] => update.logs.push(VertexLog {
             vertex: digest,
-            stream: if words[0] == "out" { 1 } else { 2 },
-            data: text.as_bytes().to_vec(),
-            timestamp: Some(at),
-        }),
-        ["bytes", _, ref bytes @ ..] => update.logs.push(VertexLog {
-            vertex: digest,
-            stream: 1,
-            data: bytes.iter().map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect(),
+            stream: if words[0] == "err" { 2 } else { 1 },
+            data: match words[0] {
+                "bytes" => text.iter().map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect(),
+                _ => text.concat().into_bytes(),
+            },
             timestamp: Some(at),
         }),
         ["warn", _, text] => update.warnings.push(VertexWarning {
