@@ -263,6 +263,15 @@ pub struct StatusStream(Answers);
 /// Tells the daemon's clock, so that times of its news can be shown against ours (BuildKit `control/control.go`).
 const CLOCK_HEADER: &str = "buildkit-current-timestamp";
 
+/// News that take more are passed over; ten thousand steps in one message take less.
+const NEWS_COST_MAX: usize = 16 << 20;
+/// Digests have 71 bytes, identities of groups 25.
+const KEY_BYTES_MAX: usize = 256;
+/// More of a name is not shown.
+const NAME_BYTES_MAX: usize = 4096;
+/// The error of a step names its command, which may be a script.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+
 /// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
 ///
 /// # Errors
@@ -292,11 +301,42 @@ impl StatusStream {
 }
 
 fn decode(raw: Bytes) -> Result<StatusResponse, Status> {
+    if decoded_cost(&raw, 2) > NEWS_COST_MAX {
+        return Ok(StatusResponse::default());
+    }
     StatusResponse::decode(raw).map_err(|e| Status::protocol(e.to_string()))
 }
 
+/// What a message may take in memory, roughly: an empty entry has two bytes on the wire and hundreds here.
+///
+/// Fields of the message and, down to `depth`, of the messages in it are counted; what is none ends the count.
+fn decoded_cost(mut raw: &[u8], depth: usize) -> usize {
+    /// Of a field, by how deep it may nest.
+    const COSTS: [usize; 3] = [0, 48, 400];
+    let mut cost = 0;
+    // A varint, as is a length (https://protobuf.dev/programming-guides/encoding).
+    while let Ok(key) = prost::decode_length_delimiter(&mut raw) {
+        cost += COSTS[depth];
+        let skipped = match key & 7 {
+            0 => prost::decode_length_delimiter(&mut raw).map(|_| 0).ok(),
+            1 => Some(8),
+            2 => prost::decode_length_delimiter(&mut raw).ok(),
+            5 => Some(4),
+            _ => None,
+        };
+        let Some((nested, rest)) = skipped.and_then(|bytes| raw.split_at_checked(bytes)) else {
+            break;
+        };
+        if key & 7 == 2 && depth > 1 {
+            cost += decoded_cost(nested, depth - 1);
+        }
+        raw = rest;
+    }
+    cost
+}
+
 fn update(response: StatusResponse) -> progress::StatusUpdate {
-    let digest = progress::VertexDigest;
+    let digest = |text: String| progress::VertexDigest(cut(text, KEY_BYTES_MAX));
     let time = |t: crate::pb::Timestamp| {
         Duration::new(
             u64::try_from(t.seconds).unwrap_or_default(),
@@ -310,14 +350,14 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
             .map(|v| progress::Vertex {
                 digest: digest(v.digest),
                 inputs: v.inputs.into_iter().map(digest).collect(),
-                name: v.name,
+                name: cut(v.name, NAME_BYTES_MAX),
                 cached: v.cached,
                 started: v.started.map(time),
                 completed: v.completed.map(time),
-                error: v.error,
+                error: cut(v.error, ERROR_BYTES_MAX),
                 group: v.progress_group.map(|g| progress::ProgressGroup {
-                    id: g.id,
-                    name: g.name,
+                    id: cut(g.id, KEY_BYTES_MAX),
+                    name: cut(g.name, NAME_BYTES_MAX),
                     weak: g.weak,
                 }),
             })
@@ -326,9 +366,9 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
             .statuses
             .into_iter()
             .map(|s| progress::VertexStatus {
-                id: s.id,
+                id: cut(s.id, NAME_BYTES_MAX),
                 vertex: digest(s.vertex),
-                name: s.name,
+                name: cut(s.name, NAME_BYTES_MAX),
                 current: s.current,
                 total: s.total,
                 timestamp: s.timestamp.map(time),
@@ -354,10 +394,20 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
                 level: w.level,
                 short: w.short,
                 detail: w.detail,
-                url: w.url,
+                url: cut(w.url, NAME_BYTES_MAX),
             })
             .collect(),
     }
+}
+
+/// The beginning of a text that is too long.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// What the details of a failed build say (BuildKit packs JSON into them, not protobuf).
@@ -401,6 +451,21 @@ pub fn failure_details(status: &Status) -> FailureDetails {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn news_of_very_many_entries_are_passed_over() {
+        use crate::pb::control::Vertex;
+        let of = |count: usize, inputs: usize| {
+            let inputs = vec![String::new(); inputs];
+            let vertexes = vec![Vertex { inputs, ..Vertex::default() }; count];
+            let response = StatusResponse { vertexes, ..StatusResponse::default() };
+            decode(response.encode_to_vec().into()).unwrap().vertexes.len()
+        };
+        assert_eq!(of(5000, 10), 5000);
+        assert_eq!(of(1, 100_000), 1);
+        assert_eq!(of(1_000_000, 0), 0);
+        assert_eq!(of(1, 1_000_000), 0);
+    }
 
     #[test]
     fn only_release_numbers_are_judged() {

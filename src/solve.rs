@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -28,6 +28,14 @@ use crate::{
     transport::{Socket, Witness},
 };
 
+mod watch;
+mod weight;
+
+pub use watch::Patience;
+use watch::{Pulse, Watch};
+use weight::Scale;
+pub use weight::Weighed;
+
 /// How long the peer may take for the first bytes of HTTP/2.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long news may stay out once the build has ended (BuildKit's own client waits as long).
@@ -36,13 +44,10 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 /// The same for a build of which nothing was heard.
 const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
-/// How long the daemon may say nothing at all. While it builds it looks every five seconds whether the session is
-/// well (BuildKit `session/grpc.go`, since v0.11), so it has missed six times by then.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How long it may then take to say who it is, before it is given up.
-const SIGN_OF_LIFE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often the build's end is waited for before the silence is looked at.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a build may take to end once no result of it is to come: what runs is ended for that.
+const FAILURE_PATIENCE: Duration = Duration::from_secs(30);
+/// News that wait to be shown, in bytes; then the daemon waits.
+const NEWS_BYTES_MAX: usize = 8 << 20;
 /// How often a lost status stream is opened again.
 const STATUS_RETRIES_MAX: usize = 5;
 /// What the daemon is told of a frontend that failed, and says itself then.
@@ -56,6 +61,7 @@ pub struct Connection {
     /// What the daemon said.
     pub daemon: Daemon,
     witness: Arc<Witness>,
+    patience: Patience,
     // Last, so that it outlives the streams.
     driver: Driver,
 }
@@ -73,7 +79,13 @@ impl Connection {
         let channel = Channel::start(driver.handle(), io, authority, PREFACE_TIMEOUT)
             .map_err(DaemonError::Call)?;
         let daemon = control::probe(&channel, cancel)?;
-        Ok(Self { channel, daemon, witness, driver })
+        Ok(Self { channel, daemon, witness, patience: Patience::default(), driver })
+    }
+
+    /// Builds on it wait for other times.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 }
 
@@ -126,7 +138,7 @@ pub type NewsSink = Arc<dyn Fn(News) + Send + Sync>;
 #[derive(Debug)]
 pub enum News {
     /// Of the daemon.
-    Update(StatusUpdate),
+    Update(Weighed<StatusUpdate>),
     /// The daemon's clock, since 1970.
     Clock(Duration),
     /// The stream was lost and starts again from the first moment.
@@ -276,30 +288,46 @@ impl Site<'_> {
         let Self { connection, session, cancel } = *self;
         let channel = &connection.channel;
         let reference = job.reference.clone();
-        let solving = control::solve(channel, &request(job, session.clone()), cancel);
+        // Thrown when its end is not waited for any more.
+        let ending = cancel.child();
+        let solving = control::solve(channel, &request(job, session.clone()), &ending);
         let solving = solving.map_err(|status| {
             if cancel.is_cancelled() { SolveError::Cancelled } else { SolveError::Daemon(status) }
         })?;
         // Thrown when the build has ended: no gateway call is answered any more.
         let over = Cancel::default();
-        let watch = Watch { channel: channel.clone(), witness: Arc::clone(&connection.witness) };
+        let pulse = Arc::<Pulse>::default();
+        let is_handed_over = Arc::<AtomicBool>::default();
+        let watch = Watch {
+            channel: channel.clone(),
+            witness: Arc::clone(&connection.witness),
+            patience: connection.patience,
+            pulse: Arc::clone(&pulse),
+            is_handed_over: Arc::clone(&is_handed_over),
+        };
         let solved = watch_solve(solving, watch, over.clone()).map_err(system)?;
-        let status = follow(channel, &reference, &news, over.clone()).map_err(system)?;
+        let status = follow(channel, &reference, &news, pulse, over.clone()).map_err(system)?;
 
         let gateway = Gateway::new(channel, &reference, &over).map_err(SolveError::Daemon)?;
         let running = Running { gateway, connection, session, news: news.news, over: &over };
         // What the frontend says counts unless the daemon has failed first, or can't be told any more.
-        let (given, is_told) = match frontend(&running) {
-            Ok(answer) => {
-                // Should this fail, the build has failed, and its own answer says why.
-                let Answer { reference, metadata, attestations } = answer;
-                drop(running.gateway.return_result(reference, metadata, attestations));
-                (None, true)
+        let (given, told) = match frontend(&running) {
+            Ok(Answer { reference, metadata, attestations }) => {
+                (None, running.gateway.return_result(reference, metadata, attestations))
             }
-            Err(e) => (Some(e), running.gateway.return_error(Code::Unknown, GAVE_UP).is_ok()),
+            Err(e) => (Some(e), running.gateway.return_error(Code::Unknown, GAVE_UP)),
         };
-        let result =
-            solved.recv().unwrap_or_else(|_| Err(Status::new(Code::Internal, "no answer")));
+        let is_told = told.is_ok();
+        is_handed_over.store(is_told && given.is_none(), Ordering::Release);
+        let answer = match &told {
+            Ok(()) if given.is_none() => solved.recv().map_err(RecvTimeoutError::from),
+            // The build has failed, and mostly its own answer says why.
+            _ => solved.recv_timeout(FAILURE_PATIENCE),
+        };
+        let result = answer.unwrap_or_else(|_| {
+            Err(told.err().unwrap_or_else(|| Status::new(Code::Internal, "no answer")))
+        });
+        ending.cancel();
         let patience = match &result {
             _ if cancel.is_cancelled() => CANCEL_PATIENCE,
             // A build refused before its first step has no news; the daemon waits 6 s for some.
@@ -360,39 +388,6 @@ fn watch_solve(
     Ok(rx)
 }
 
-/// Notices a daemon that has stopped without a word: frozen, or on a machine that is gone.
-struct Watch {
-    channel: Channel,
-    witness: Arc<Witness>,
-}
-
-impl Watch {
-    fn until_end(&self, solving: &mut Pending<SolveResponse>) -> Result<SolveResponse, Status> {
-        let mut heard_bytes = self.witness.received_bytes();
-        let mut heard_at = Instant::now();
-        loop {
-            if let Some(result) = solving.wait_until(Some(Instant::now() + WATCH_INTERVAL)) {
-                return result;
-            }
-            let bytes = self.witness.received_bytes();
-            if bytes != heard_bytes {
-                (heard_bytes, heard_at) = (bytes, Instant::now());
-            } else if heard_at.elapsed() >= SILENCE_MAX {
-                if !control::is_alive(&self.channel, SIGN_OF_LIFE_TIMEOUT)
-                    && self.witness.received_bytes() == heard_bytes
-                {
-                    let text =
-                        format!("it has said nothing for {} s", heard_at.elapsed().as_secs());
-                    let mut silent = Status::new(Code::Unavailable, text);
-                    silent.is_transport = true;
-                    return Err(silent);
-                }
-                heard_at = Instant::now();
-            }
-        }
-    }
-}
-
 /// Hands news on.
 struct Teller<'a> {
     news: &'a NewsSink,
@@ -412,6 +407,7 @@ fn follow(
     channel: &Channel,
     reference: &str,
     teller: &Teller<'_>,
+    pulse: Arc<Pulse>,
     over: Cancel,
 ) -> io::Result<Follower> {
     let (tx, done) = bounded(1);
@@ -423,6 +419,8 @@ fn follow(
         news: Arc::clone(teller.news),
         hidden: Arc::clone(&teller.hidden),
         heard: Arc::clone(&has_news),
+        pulse,
+        scale: Scale::new(NEWS_BYTES_MAX),
         cancel: cancel.clone(),
     };
     let thread = spawn("pbx-status", move || {
@@ -448,6 +446,8 @@ struct Reading {
     news: NewsSink,
     hidden: Arc<BTreeSet<String>>,
     heard: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
+    scale: Scale,
     cancel: Cancel,
 }
 
@@ -459,6 +459,7 @@ impl Reading {
     fn to_end(&self) -> Result<(), Status> {
         let mut stream = control::status(&self.channel, &self.reference, &self.cancel)?;
         while let Some(mut update) = stream.receive()? {
+            self.pulse.hear(&update);
             if !self.heard.swap(true, Ordering::AcqRel)
                 && !self.is_within()
                 && let Some(clock) = stream.daemon_clock()
@@ -468,6 +469,8 @@ impl Reading {
             if self.is_within() {
                 update.retain(|digest| !self.hidden.contains(&digest.0));
             }
+            let weight = update.bytes();
+            let update = self.scale.weigh(update, weight, &self.cancel);
             (self.news)(News::Update(update));
         }
         Ok(())

@@ -4,6 +4,10 @@ use std::{
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -18,6 +22,7 @@ use crate::grpc::{
     Cancel, Code, RECEIVE_LIMIT_BYTES, SEND_LIMIT_BYTES, Status,
     driver::Handle,
     frame,
+    headers::Limited,
     stream::{Receiver, Sender, within},
 };
 
@@ -27,6 +32,8 @@ const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// Bytes `h2` may hold back per stream.
 pub(super) const SEND_BUFFER_BYTES: usize = 1 << 20;
+/// Longest headers or trailers that are taken: the details of a failure come in them.
+const HEADER_LIST_BYTES_MAX: u32 = 1 << 20;
 /// `h2` closes a connection over many unread small DATA frames, and a daemon asks for each file with one of about
 /// twenty bytes: enough for two million of them (`h2` 0.4.18, `data_frame_budget`).
 pub(super) const DATA_FRAME_BUDGET: usize = 512 << 20;
@@ -37,8 +44,11 @@ const _: () = assert!(
 /// A connection to a gRPC server; clones share it.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    requests: SendRequest<Bytes>,
+    requests: Arc<SendRequest<Bytes>>,
     authority: HeaderValue,
+    closing: Cancel,
+    /// How many were begun.
+    calls: Arc<AtomicUsize>,
 }
 
 /// What goes with a call besides its message.
@@ -84,23 +94,35 @@ impl Channel {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (tx, rx) = crossbeam_channel::bounded(1);
+        let closing = Cancel::default();
+        let heard = closing.clone();
+        let calls = Arc::<AtomicUsize>::default();
+        let io = Limited::new(io, Arc::clone(&calls));
         driver.spawn(async move {
             let mut builder = h2::client::Builder::new();
             builder
                 .initial_window_size(window_bytes)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buffer_size(SEND_BUFFER_BYTES)
+                .max_header_list_size(HEADER_LIST_BYTES_MAX)
                 .data_frame_budget(DATA_FRAME_BUDGET)
                 .enable_push(false);
-            let (result, connection) = match builder.handshake(io).await {
-                Ok((requests, connection)) => (Ok(requests), Some(connection)),
-                Err(e) => (Err(e), None),
+            let (requests, mut connection) = match builder.handshake(io).await {
+                Ok((requests, connection)) => (Arc::new(requests), connection),
+                Err(e) => return drop(tx.send(Err(e))),
             };
-            drop(tx.send(result));
-            if let Some(connection) = connection {
-                // How it ends is told to every stream on it.
-                drop(connection.await);
-            }
+            // Held weakly: a connection ends by itself when nobody can make calls any more.
+            let usable = Arc::downgrade(&requests);
+            drop(tx.send(Ok(requests)));
+            // How it ends is told to every stream on it, but a GOAWAY lets those that are open live on.
+            let connection = poll_fn(|cx| {
+                let end = Pin::new(&mut connection).poll(cx);
+                if !heard.is_cancelled() && (end.is_ready() || is_closed_for_calls(&usable, cx)) {
+                    heard.cancel();
+                }
+                end
+            });
+            drop(connection.await);
         });
         let requests = rx
             .recv_timeout(timeout)
@@ -108,7 +130,12 @@ impl Channel {
             .map_err(Status::from_h2)?;
         let authority = HeaderValue::from_str(authority)
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        Ok(Self { requests, authority })
+        Ok(Self { requests, authority, closing, calls })
+    }
+
+    /// Thrown when the peer takes no further calls: it is shutting down (GOAWAY), or gone.
+    pub fn closing(&self) -> &Cancel {
+        &self.closing
     }
 
     /// Opens a stream; messages may be sent and received from now on.
@@ -121,10 +148,11 @@ impl Channel {
         options: CallOptions,
     ) -> Result<(Sender, Responses), Status> {
         let deadline = options.timeout.map(|t| Instant::now() + t);
-        let mut requests = self.requests.clone();
+        let mut requests = SendRequest::clone(&self.requests);
         within(poll_fn(|cx| requests.poll_ready(cx)), deadline, &options.cancel)?
             .map_err(Status::from_h2)?;
         let request = self.http_request(path, &options)?;
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let (response, stream) = requests.send_request(request, false).map_err(Status::from_h2)?;
         let responses = Responses {
             state: State::Headers(response),
@@ -217,6 +245,13 @@ impl Channel {
     }
 }
 
+/// `h2` tells of a GOAWAY whoever wants to make a call, and nobody else.
+fn is_closed_for_calls(requests: &Weak<SendRequest<Bytes>>, cx: &mut Context<'_>) -> bool {
+    let Some(requests) = requests.upgrade() else { return false };
+    let mut requests = SendRequest::clone(&requests);
+    matches!(requests.poll_ready(cx), Poll::Ready(Err(_)))
+}
+
 /// A message as it travels.
 fn frames(path: &str, message: &impl Message) -> Result<Bytes, Status> {
     let frames = frame::encode(message);
@@ -290,18 +325,28 @@ impl<R: Message + Default> Pending<R> {
     /// How the call ended.
     pub fn wait(mut self) -> Result<R, Status> {
         let deadline = self.answers.responses.deadline;
-        self.wait_until(deadline)
+        self.wait_until(deadline, &Cancel::default())
             .unwrap_or_else(|| Err(Status::new(Code::DeadlineExceeded, "no answer in time")))
     }
 
-    /// Waits for the answer until `deadline` at most; `None`: it has not come, and can be waited for on.
+    /// Waits for the answer until `deadline` at most, or until `pause` is thrown; `None`: it has not come, and can be
+    /// waited for on.
     ///
     /// A call that the peer refused before looking at it is made once more (RFC 9113, section 8.7).
-    pub fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<R, Status>> {
+    pub fn wait_until(
+        &mut self,
+        deadline: Option<Instant>,
+        pause: &Cancel,
+    ) -> Option<Result<R, Status>> {
         loop {
             let responses = &mut self.answers.responses;
             let cancel = responses.cancel.clone();
-            let next = within(poll_fn(|cx| responses.poll_message(cx)), deadline, &cancel);
+            let next = pause.guard(poll_fn(|cx| responses.poll_message(cx)));
+            let next = match within(next, deadline, &cancel) {
+                Ok(None) => return None,
+                Ok(Some(next)) => Ok(next),
+                Err(status) => Err(status),
+            };
             match next {
                 Ok(Some(Ok(raw))) => self.message = self.message.take().or(Some(raw)),
                 Ok(Some(Err(status))) => match self.again.take() {

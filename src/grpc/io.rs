@@ -72,6 +72,8 @@ pub struct Cancel(Arc<CancelState>);
 struct CancelState {
     cancelled: AtomicBool,
     wakers: Mutex<Vec<Waker>>,
+    /// Thrown too when this one is.
+    parent: Option<Cancel>,
 }
 
 impl Cancel {
@@ -82,9 +84,16 @@ impl Cancel {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// A switch that counts as thrown when it is, or this one.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(CancelState { parent: Some(self.clone()), ..CancelState::default() }))
+    }
+
     /// Whether [`cancel`](Self::cancel) was called.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
+            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Runs `future` until it is ready or the switch is thrown (`None`).
@@ -101,6 +110,9 @@ impl Cancel {
     }
 
     fn register(&self, waker: &Waker) {
+        if let Some(parent) = &self.0.parent {
+            parent.register(waker);
+        }
         let mut wakers = self.wakers();
         if !wakers.iter().any(|known| known.will_wake(waker)) {
             // Threads come and go; those that finished have nothing to wake and are few.
@@ -245,6 +257,21 @@ mod tests {
                 .unwrap();
         cancel.cancel();
         assert_eq!(waiter.join().unwrap(), None);
+    }
+
+    #[test]
+    fn a_switch_ends_the_waits_of_its_children_and_not_those_of_its_parent() {
+        let parent = Cancel::default();
+        let (child, other) = (parent.child().child(), parent.child());
+        let waiting = child.clone();
+        let waiter =
+            spawn("test-wait", move || block_on(waiting.guard(std::future::pending::<()>())))
+                .unwrap();
+        other.cancel();
+        assert!(!parent.is_cancelled() && !child.is_cancelled());
+        parent.cancel();
+        assert_eq!(waiter.join().unwrap(), None);
+        assert!(child.is_cancelled());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::pb::rpc;
 pub mod client;
 pub mod driver;
 pub mod frame;
+mod headers;
 pub mod io;
 pub mod server;
 pub mod stream;
@@ -29,6 +30,9 @@ pub const RECEIVE_LIMIT_BYTES: usize = 16 << 20;
 
 /// Largest gRPC message sent, in bytes: daemons before v0.14 refuse more than 4 MiB.
 pub const SEND_LIMIT_BYTES: usize = 4 << 20;
+
+/// What a GOAWAY without an error means (RFC 9113, section 6.8).
+const CLOSING: &str = "the daemon is shutting down";
 
 /// Lenient base64: senders of `-bin` metadata may leave the padding away.
 const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
@@ -135,6 +139,16 @@ impl Status {
         Self::new(Code::Internal, message)
     }
 
+    /// The peer takes no further calls.
+    pub fn closing() -> Self {
+        Self::gone(CLOSING)
+    }
+
+    /// The peer is not there any more.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self { is_transport: true, ..Self::new(Code::Unavailable, message) }
+    }
+
     /// What a broken stream or connection means (gRPC's HTTP/2 mapping of RST_STREAM codes).
     pub fn from_h2(error: h2::Error) -> Self {
         use h2::Reason;
@@ -149,6 +163,8 @@ impl Status {
         };
         let message = if error.is_io() {
             "the connection to the daemon broke".to_owned()
+        } else if error.is_go_away() && error.is_remote() && reason == Some(Reason::NO_ERROR) {
+            CLOSING.to_owned()
         } else if error.is_go_away() {
             format!("the daemon closed the connection ({error})")
         } else {

@@ -27,6 +27,8 @@ pub const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Calls served at the same time; a build needs a handful.
 const CALLS_MAX: usize = 64;
+/// Streams that are open at the same time, those of health checks and of calls that are refused too.
+const STREAMS_MAX: u32 = 128;
 /// Window of a stream at first: a daemon sends an image as it opens the call, and most are refused as they are there.
 const FIRST_WINDOW_BYTES: u32 = 64 << 10;
 /// Once so many bytes of a call were read, the rest will be too.
@@ -96,6 +98,7 @@ where
         .initial_window_size(FIRST_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .data_frame_budget(DATA_FRAME_BUDGET);
     let mut connection = builder.handshake::<_, Bytes>(io).await?;

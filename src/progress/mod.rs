@@ -245,6 +245,25 @@ pub struct StatusUpdate {
 }
 
 impl StatusUpdate {
+    /// What it takes in memory, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of_vertex = |v: &Vertex| {
+            let inputs: usize =
+                v.inputs.iter().map(|input| input.0.len() + size_of::<String>()).sum();
+            size_of::<Vertex>() + v.name.len() + v.error.len() + inputs
+        };
+        let of_warning = |w: &VertexWarning| {
+            let detail: usize = w.detail.iter().map(|line| line.len() + size_of::<String>()).sum();
+            size_of::<VertexWarning>() + w.short.len() + detail
+        };
+        let of_status = |s: &VertexStatus| size_of::<VertexStatus>() + s.id.len() + s.name.len();
+        self.vertexes.iter().map(of_vertex).sum::<usize>()
+            + self.statuses.iter().map(of_status).sum::<usize>()
+            + self.logs.iter().map(|l| size_of::<VertexLog>() + l.data.len()).sum::<usize>()
+            + self.warnings.iter().map(of_warning).sum::<usize>()
+    }
+
     /// Keeps what is said of steps that `is_wanted`.
     pub fn retain(&mut self, is_wanted: impl Fn(&VertexDigest) -> bool) {
         self.vertexes.retain(|vertex| is_wanted(&vertex.digest));

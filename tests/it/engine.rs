@@ -86,7 +86,7 @@ fn every_supported_daemon_solves_a_graph_and_tells_of_its_steps() {
         let names: Vec<String> = rx
             .iter()
             .flat_map(|news| match news {
-                News::Update(update) => update.vertexes,
+                News::Update(update) => update.vertexes.clone(),
                 News::Clock(clock) => {
                     assert!(clock.as_secs() > 1_700_000_000, "{clock:?}");
                     Vec::new()

@@ -37,6 +37,7 @@ mod reproducible;
 mod sbom;
 mod secrets;
 mod shape;
+mod shutdown;
 mod signals;
 mod spec_files;
 mod stuck_readers;

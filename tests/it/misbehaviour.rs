@@ -13,10 +13,12 @@ use peelbox::{
     control::DaemonError,
     grpc::{Call, CallOptions, Code, Service, Status},
     pb::health::{HealthCheckRequest, HealthCheckResponse},
-    solve::{News, SolveError},
+    solve::{News, Patience, SolveError},
 };
 
-use crate::support::fake::{Fake, Outcome, PATIENCE, Script, Stage, answer_headers, build};
+use crate::support::fake::{
+    Fake, Outcome, PATIENCE, Script, Stage, answer_headers, build, build_with,
+};
 
 /// A whole build against a script.
 fn play(script: Script) -> (Outcome, Vec<News>) {
@@ -100,17 +102,100 @@ fn a_go_away_in_the_middle_of_a_build_is_told_as_the_daemons_doing() {
     let (outcome, _) = play(solve(|stage| {
         returned(stage);
         stage.go_away(Reason::ENHANCE_YOUR_CALM);
-        // Any traffic wakes the connection that is to send it.
-        drop(stage.session.unary::<HealthCheckResponse>(
-            "/grpc.health.v1.Health/Check",
-            &HealthCheckRequest::default(),
-            CallOptions { timeout: Some(Duration::from_secs(1)), ..CallOptions::default() },
-        ));
         std::thread::park_timeout(PATIENCE);
         Ok(())
     }));
     let Err(SolveError::Daemon(status)) = outcome else { panic!("{outcome:?}") };
     assert!(status.is_transport, "{status:?}");
+}
+
+/// A call of the gateway that is never answered.
+fn unanswered(method: &'static str, solve: Script) -> Script {
+    Script { intercept: Box::new(move |path, _| !path.ends_with(method)), ..solve }
+}
+
+#[test]
+fn a_daemon_that_is_shutting_down_ends_a_build_that_has_calls_to_make() {
+    let (outcome, _) = play(unanswered(
+        "LLBBridge/Solve",
+        solve(|stage| {
+            stage.go_away(Reason::NO_ERROR);
+            // The end of the connection is what a good client brings.
+            while stage.is_asked() {}
+            Ok(())
+        }),
+    ));
+    let Err(SolveError::Daemon(status)) = outcome else { panic!("{outcome:?}") };
+    assert!(status.is_transport && status.message.contains("shutting down"), "{status:?}");
+}
+
+#[test]
+fn a_daemon_that_is_shutting_down_may_end_a_build_that_it_has_been_given() {
+    let (outcome, _) = play(solve(|stage| {
+        returned(stage);
+        std::thread::park_timeout(Duration::from_millis(100));
+        stage.go_away(Reason::NO_ERROR);
+        assert!(stage.is_asked());
+        Ok(())
+    }));
+    outcome.unwrap();
+}
+
+/// Of a client that loses patience soon.
+fn impatient(script: Script, patience: Patience) -> (SolveError<Status>, Duration) {
+    let (socket, _fake) = Fake::start(script);
+    let begun = Instant::now();
+    let (outcome, _) = build_with(socket, Vec::new(), patience);
+    (outcome.unwrap().unwrap_err(), begun.elapsed())
+}
+
+const SOON: Patience = Patience {
+    interval: Duration::from_millis(20),
+    silence: Duration::from_millis(200),
+    sign_of_life: Duration::from_millis(200),
+    unanswered: 3,
+    idle: Duration::from_millis(600),
+};
+
+#[test]
+fn a_call_that_is_never_answered_ends_a_build_that_runs_no_step_though_the_daemon_is_alive() {
+    for method in ["LLBBridge/Solve", "LLBBridge/Return"] {
+        let script = unanswered(
+            method,
+            solve(|stage| {
+                while stage.is_asked() {
+                    std::thread::park_timeout(Duration::from_millis(50));
+                }
+                Ok(())
+            }),
+        );
+        let (error, elapsed) = impatient(script, SOON);
+        let SolveError::Daemon(status) = error else { panic!("{method}: {error:?}") };
+        assert!(status.message.contains("no step"), "{method}: {status:?}");
+        assert!(elapsed < PATIENCE, "{method}: {elapsed:?}");
+    }
+}
+
+#[test]
+fn a_daemon_of_which_only_the_session_is_alive_is_given_up() {
+    let infos = AtomicUsize::new(0);
+    let script = Script {
+        // The first says who it is.
+        intercept: Box::new(move |path, _| {
+            !path.ends_with("LLBBridge/Solve")
+                && (!path.ends_with("/Info") || infos.fetch_add(1, Ordering::SeqCst) == 0)
+        }),
+        ..solve(|stage| {
+            while stage.is_asked() {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            Ok(())
+        })
+    };
+    let (error, elapsed) = impatient(script, Patience { idle: Duration::from_secs(3600), ..SOON });
+    let SolveError::Daemon(status) = error else { panic!("{error:?}") };
+    assert!(status.message.contains("has said nothing"), "{status:?}");
+    assert!(elapsed < PATIENCE, "{elapsed:?}");
 }
 
 #[test]

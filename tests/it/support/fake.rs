@@ -14,17 +14,21 @@ use peelbox::{
     control::DaemonError,
     gateway::RefId,
     grpc::{
-        Cancel, Channel, Code, RECEIVE_LIMIT_BYTES, Service, Status,
+        CallOptions, Cancel, Channel, Code, RECEIVE_LIMIT_BYTES, Service, Status,
         driver::{Driver, Handle},
         frame,
         stream::{Receiver, Sender},
     },
-    pb::{control, gateway, llb, worker},
+    pb::{
+        control, gateway,
+        health::{HealthCheckRequest, HealthCheckResponse},
+        llb, worker,
+    },
     session::{
         SessionId,
         tunnel::{Source, Tunnel},
     },
-    solve::{Answer, Connection, Host, Job, News, NewsSink, SolveError, run},
+    solve::{Answer, Connection, Host, Job, News, NewsSink, Patience, SolveError, run},
     transport::{Socket, memory},
 };
 use prost::Message;
@@ -68,9 +72,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Ends the outer connection with a GOAWAY.
+    /// Ends the outer connection with a GOAWAY; without an error what runs may end.
     pub(crate) fn go_away(&self, reason: Reason) {
         self.shut.send(reason).unwrap();
+        self.is_asked();
+    }
+
+    /// Whether the session answers a question about its health; any traffic wakes the connection, too.
+    pub(crate) fn is_asked(&self) -> bool {
+        let timeout = Some(Duration::from_secs(1));
+        let health: Result<HealthCheckResponse, _> = self.session.unary(
+            "/grpc.health.v1.Health/Check",
+            &HealthCheckRequest::default(),
+            CallOptions { timeout, ..CallOptions::default() },
+        );
+        health.is_ok()
     }
 }
 
@@ -86,6 +102,7 @@ struct Shared {
     returns: (Feed<gateway::ReturnRequest>, Queue<gateway::ReturnRequest>),
     shut: Feed<Reason>,
     status_calls: Mutex<usize>,
+    unanswered: Mutex<Vec<(Request<RecvStream>, SendResponse<Bytes>)>>,
 }
 
 impl Fake {
@@ -122,6 +139,7 @@ impl Fake {
             returns: bounded(1),
             shut,
             status_calls: Mutex::new(0),
+            unanswered: Mutex::default(),
         });
         let io = driver.handle().register(socket);
         let (bell, rung) = (driver.handle().clone(), shut_asked);
@@ -129,8 +147,10 @@ impl Fake {
             let Ok(mut connection) = h2::server::handshake(io).await else { return };
             // `abrupt_shutdown` needs the connection: asked for between two polls of it.
             std::future::poll_fn(|cx| {
-                if let Ok(reason) = rung.try_recv() {
-                    connection.abrupt_shutdown(reason);
+                match rung.try_recv() {
+                    Ok(Reason::NO_ERROR) => connection.graceful_shutdown(),
+                    Ok(reason) => connection.abrupt_shutdown(reason),
+                    Err(_) => {}
                 }
                 while let std::task::Poll::Ready(next) = connection.poll_accept(cx) {
                     let Some(Ok((request, respond))) = next else {
@@ -152,7 +172,8 @@ impl Shared {
     fn serve(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         let path = request.uri().path().to_owned();
         if !(self.script.intercept)(&path, &mut respond) {
-            return;
+            // Dropped they would be reset.
+            return self.unanswered.lock().unwrap().push((request, respond));
         }
         let mut response = Response::new(());
         response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
@@ -255,8 +276,17 @@ pub(crate) fn build(
     socket: Socket,
     services: Vec<Arc<dyn Service>>,
 ) -> (Result<Outcome, DaemonError>, Vec<News>) {
+    build_with(socket, services, Patience::default())
+}
+
+/// The same, of a client that waits as long as is said.
+pub(crate) fn build_with(
+    socket: Socket,
+    services: Vec<Arc<dyn Service>>,
+    patience: Patience,
+) -> (Result<Outcome, DaemonError>, Vec<News>) {
     let connection = match Connection::open(socket, "localhost", &Cancel::default()) {
-        Ok(connection) => connection,
+        Ok(connection) => connection.with_patience(patience),
         Err(e) => return (Err(e), Vec::new()),
     };
     let host = Host { session: SessionId("session".into()), shared_key: "key".into(), services };

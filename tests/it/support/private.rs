@@ -1,4 +1,4 @@
-//! A BuildKit daemon of one test's own, to be hurt.
+//! A daemon of one test's own, to be hurt.
 
 use std::{
     fs,
@@ -9,12 +9,24 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{daemon, wait::eventually};
+use super::{daemon::variable, wait::eventually};
+
+/// Which daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Newest,
+    /// The oldest that is supported.
+    Oldest,
+    /// A Docker Engine; BuildKit is inside.
+    Docker,
+}
 
 /// Ended with all it has started when dropped.
 pub(crate) struct Private {
+    kind: Kind,
     child: Child,
     dir: TempDir,
     address: String,
@@ -23,32 +35,22 @@ pub(crate) struct Private {
 impl Private {
     /// Starts the newest BuildKit on an empty cache and waits until it listens.
     pub(crate) fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("pbx-it-bk").tempdir_in("/var/tmp").unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let address = format!("unix://{}", at("bk.sock").display());
-        let log = fs::File::create(at("log")).unwrap();
-        let mut child = Command::new(daemon::variable("PEELBOX_TEST_BUILDKITD"))
-            .args(["--config", &daemon::variable("PEELBOX_TEST_BUILDKITD_TOML")])
-            .args(["--addr", &address, "--root"])
-            .arg(at("root"))
-            .arg("--otel-socket-path")
-            .arg(at("otel.sock"))
-            // It mounts what it copies below this folder.
-            .env("TMPDIR", dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        eventually("the private daemon listens", Duration::from_secs(60), || {
-            let log = || fs::read_to_string(at("log")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "it ended:\n{}", log());
-            UnixStream::connect(at("bk.sock")).ok()
-        });
-        Self { child, dir, address }
+        Self::of(Kind::Newest)
     }
 
-    /// For `--buildkit`.
+    /// Starts a daemon on an empty cache and waits until it listens.
+    pub(crate) fn of(kind: Kind) -> Self {
+        let dir = tempfile::Builder::new().prefix("pbx-it-bk").tempdir_in("/var/tmp").unwrap();
+        let address = format!("unix://{}", dir.path().join("bk.sock").display());
+        let child = start(kind, dir.path(), &address);
+        Self { kind, child, dir, address }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// For `--buildkit`, or `DOCKER_HOST`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -56,6 +58,74 @@ impl Private {
     pub(crate) fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait_for_the_end(&mut self, patience: Duration) {
+        let child = &mut self.child;
+        eventually("the private daemon has ended", patience, || child.try_wait().unwrap());
+    }
+
+    /// Starts it on what it had in its cache; it has ended.
+    pub(crate) fn start_again(&mut self) {
+        self.child.wait().unwrap();
+        end_processes_below(self.dir.path());
+        drop(fs::remove_file(self.dir.path().join("bk.sock")));
+        drop(fs::remove_file(self.dir.path().join("pid")));
+        self.child = start(self.kind, self.dir.path(), &self.address);
+    }
+}
+
+fn start(kind: Kind, dir: &Path, address: &str) -> Child {
+    let at = |name: &str| dir.join(name);
+    let mut command = match kind {
+        Kind::Newest => {
+            let mut command = Command::new(variable("PEELBOX_TEST_BUILDKITD"));
+            command.arg("--otel-socket-path").arg(at("otel.sock"));
+            command
+        }
+        Kind::Oldest => Command::new(variable("PEELBOX_TEST_BUILDKITD_0_11")),
+        Kind::Docker => {
+            let dockerd = variable("PEELBOX_TEST_DOCKERD");
+            let tools = Path::new(&dockerd).parent().unwrap().display();
+            let mut command = Command::new(&dockerd);
+            command.arg("--config-file").arg(engine_config(dir, address));
+            command.env(
+                "PATH",
+                format!("{tools}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            );
+            command
+        }
+    };
+    if kind != Kind::Docker {
+        command.args(["--config", &variable("PEELBOX_TEST_BUILDKITD_TOML"), "--addr", address]);
+        command.arg("--root").arg(at("root"));
+    }
+    // It mounts what it copies below this folder.
+    command.env("TMPDIR", dir).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.stderr(fs::File::create(at("log")).unwrap()).spawn().unwrap();
+    eventually("the private daemon listens", Duration::from_secs(60), || {
+        let log = || fs::read_to_string(at("log")).unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "it ended:\n{}", log());
+        let is_ready = kind != Kind::Docker || log().contains("API listen on");
+        UnixStream::connect(at("bk.sock")).ok().filter(|_| is_ready)
+    });
+    child
+}
+
+/// As the testbed's engine, in a place of its own.
+fn engine_config(dir: &Path, address: &str) -> std::path::PathBuf {
+    let text = fs::read_to_string(variable("PEELBOX_TEST_DOCKERD_JSON")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    let settings = config.as_object_mut().unwrap();
+    settings.retain(|name, _| !name.starts_with("tls"));
+    let own = [("data-root", "data"), ("exec-root", "exec"), ("pidfile", "pid")];
+    for (name, file) in own {
+        settings.insert(name.to_owned(), json!(dir.join(file)));
+    }
+    settings.insert("hosts".to_owned(), json!([address]));
+    let path = dir.join("daemon.json");
+    fs::write(&path, config.to_string()).unwrap();
+    path
 }
 
 impl Drop for Private {
