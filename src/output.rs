@@ -19,7 +19,7 @@ pub(crate) use flag::split_record;
 pub use flag::{Dest, FlagError, Output, fuzz_output_flag};
 pub use folder::{FolderPlace, beside_folder, check_folder};
 pub use metadata::{image_id, metadata_json};
-pub use sink::{Sink, check_dest, write_atomically};
+pub use sink::{Sink, check_dest, forsake, write_atomically};
 
 /// Who has to act when an output fails; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -86,7 +86,7 @@ pub(super) fn finish(
 }
 
 fn no_image() -> BuildError {
-    BuildError::Protocol("the daemon says it is done and sent no image")
+    BuildError::Protocol("the daemon says it is done and did not send all of the image")
 }
 
 fn of_stream(

@@ -3,12 +3,13 @@
 use std::{
     fs,
     io::{self, IsTerminal as _},
+    process,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, bounded, never, select, tick};
+use crossbeam_channel::{Receiver, after, bounded, never, select, tick};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -23,8 +24,9 @@ use crate::{
     },
     connect::Builder,
     docker::load::LoadEvent,
-    error::Error,
+    error::{Error, Kind},
     grpc::Cancel,
+    output,
     plan::CONTEXT_NAME,
     progress::{Done, LocalStep, Look, Mode, Progress, TerminalSize, Transfer},
     session::context::Upload,
@@ -218,7 +220,10 @@ fn terminal_size() -> TerminalSize {
     )
 }
 
-/// Signals that ask us to end, as they come; one that nobody takes in time ends the process.
+/// How long the event loop may take to leave on a second signal.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(700);
+
+/// Signals that ask us to end, as they come; with the second the process ends, whatever else is under way.
 ///
 /// What whoever started us has chosen to ignore (`nohup`, a script's background jobs) stays ignored.
 pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
@@ -228,11 +233,14 @@ pub(crate) fn watch_signals() -> io::Result<Receiver<()>> {
     let mut signals = Signals::new(wanted)?;
     let (tx, rx) = bounded(2);
     spawn("pbx-signals", move || {
-        for signal in signals.forever() {
-            // Two wait to be heard: whoever should hear them is stuck, in a write that nobody reads for instance.
-            if tx.try_send(()).is_err() {
-                // Without a handler to fall back on all stays as it is.
-                drop(signal_hook::low_level::emulate_default_handler(signal));
+        for (heard, _) in signals.forever().enumerate() {
+            // There is room for those that count.
+            let _ = tx.try_send(());
+            if heard > 0 {
+                // Whoever should hear it may be busy or stuck, in a write that nobody reads for instance.
+                let _ = after(LEAVE_PATIENCE).recv();
+                output::forsake();
+                process::exit(i32::from(Kind::Interrupted.exit_code()));
             }
         }
     })?;

@@ -59,10 +59,13 @@ pub fn main() -> ExitCode {
         }),
         Command::Frontend(args) => Err(frontend_is_gone(&args)),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
-    }
+    };
+    // Threads that are left behind may be writing.
+    crate::output::forsake();
+    code
 }
 
 fn fail(error: &Error) -> ExitCode {

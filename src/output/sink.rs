@@ -1,6 +1,7 @@
 //! The end of the line for bytes: a file that appears whole or not at all, or a stream.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, BufWriter, IsTerminal as _, Write as _},
@@ -9,6 +10,7 @@ use std::{
         unix::fs::{FileTypeExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::fs::Access;
@@ -34,7 +36,7 @@ pub struct Sink {
 #[derive(Debug)]
 enum Target {
     /// A temporary file in the folder of `path`, to be renamed to it.
-    Renamed { temp: BufWriter<NamedTempFile>, path: PathBuf },
+    Renamed { temp: BufWriter<NamedTempFile>, path: PathBuf, part: Part },
     /// A device, FIFO or open stream, written as it is.
     Through(BufWriter<File>),
 }
@@ -67,16 +69,11 @@ impl Sink {
                 Target::Through(BufWriter::with_capacity(BUFFER_BYTES, file))
             }
             Place::Named { path, folder, mode } => {
-                let temp = tempfile::Builder::new()
-                    .prefix(".peelbox-")
-                    .suffix(".part")
-                    .permissions(Permissions::from_mode(NEW_FILE_MODE))
-                    .tempfile_in(&folder)
-                    .map_err(create)?;
+                let (temp, part) = Part::create(&folder).map_err(create)?;
                 if let Some(mode) = mode {
                     temp.as_file().set_permissions(Permissions::from_mode(mode)).map_err(create)?;
                 }
-                Target::Renamed { temp: BufWriter::with_capacity(BUFFER_BYTES, temp), path }
+                Target::Renamed { temp: BufWriter::with_capacity(BUFFER_BYTES, temp), path, part }
             }
         };
         Ok(Self::to(target, dest))
@@ -155,8 +152,9 @@ impl Sink {
     /// Those of [`Sink::write`], and [`OutputError::Rename`]; the temporary file is gone then.
     pub fn finish(mut self) -> Result<u64, OutputError> {
         match self.target.take() {
-            Some(Target::Renamed { temp, path }) => {
+            Some(Target::Renamed { temp, path, part }) => {
                 self.finish_file(temp, &path)?;
+                drop(part);
             }
             Some(Target::Through(mut stream)) => {
                 stream.flush().map_err(|source| self.write_error(source))?;
@@ -202,6 +200,50 @@ impl Sink {
 impl Drop for Sink {
     fn drop(&mut self) {
         self.abort();
+    }
+}
+
+/// Temporary files of this process; `None` when it ends, and no further ones are made.
+static PARTS: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// Removes all files that have no name yet: the process ends, and threads may still write.
+pub fn forsake() {
+    let parts = parts().take();
+    for path in parts.into_iter().flatten() {
+        // It may have got its name in this moment.
+        drop(fs::remove_file(path));
+    }
+}
+
+fn parts() -> MutexGuard<'static, Option<BTreeSet<PathBuf>>> {
+    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A temporary file that is known to [`forsake`].
+#[derive(Debug)]
+struct Part(PathBuf);
+
+impl Part {
+    fn create(folder: &Path) -> io::Result<(NamedTempFile, Self)> {
+        // Held, so that none is made and then not known.
+        let mut parts = parts();
+        let parts = parts.as_mut().ok_or(io::ErrorKind::Interrupted)?;
+        let temp = tempfile::Builder::new()
+            .prefix(".peelbox-")
+            .suffix(".part")
+            .permissions(Permissions::from_mode(NEW_FILE_MODE))
+            .tempfile_in(folder)?;
+        parts.insert(temp.path().to_owned());
+        let part = Self(temp.path().to_owned());
+        Ok((temp, part))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some(parts) = parts().as_mut() {
+            parts.remove(&self.0);
+        }
     }
 }
 

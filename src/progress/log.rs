@@ -66,6 +66,11 @@ impl LineAssembler {
         }
     }
 
+    /// Bytes of the begun line.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.partial.len()
+    }
+
     /// The same bytes will come again from the first one on.
     pub(super) fn restart(&mut self) {
         self.replayed_bytes = Some(0);
@@ -192,6 +197,10 @@ impl LogTail {
 
     pub(super) fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> + ExactSizeIterator {
         self.lines.iter()
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn forget(&mut self) {

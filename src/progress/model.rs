@@ -24,6 +24,8 @@ pub struct Model {
     shown: Vec<StepId>,
     transfers: Vec<AttachedTransfer>,
     clock: Option<ClockOffset>,
+    /// Bytes of the daemon's text that the steps keep; at most `KEPT_BYTES_MAX` and one step's share more.
+    kept_bytes: usize,
 }
 
 /// Position of a step in its model.
@@ -111,24 +113,41 @@ impl Model {
         }
         for status in &update.statuses {
             let Some(&(id, _)) = self.by_digest.get(&status.vertex) else { continue };
-            if self.steps[id.0].report(status).is_some() {
+            let is_full = self.kept_bytes >= KEPT_BYTES_MAX;
+            if self.change(id, |step| step.report(status, is_full).is_some()) {
                 changes.touch(id);
             }
         }
         self.attach_transfers();
         for warning in &update.warnings {
             let Some(&(id, _)) = self.by_digest.get(&warning.vertex) else { continue };
-            if self.steps[id.0].warn(warning) {
+            if self.kept_bytes < KEPT_BYTES_MAX && self.change(id, |step| step.warn(warning)) {
                 changes.touch(id);
             }
         }
         for log in &update.logs {
             let Some(&(id, member)) = self.by_digest.get(&log.vertex) else { continue };
             let mut lines = Vec::new();
-            self.steps[id.0].write(member, log, now, &mut lines);
+            let is_full = self.kept_bytes >= KEPT_BYTES_MAX;
+            self.change(id, |step| {
+                step.write(member, log, now, &mut lines);
+                if is_full {
+                    step.finish_lines(|_| true, &mut lines);
+                    step.forget_output();
+                }
+            });
             changes.add_lines(id, lines);
         }
         changes
+    }
+
+    /// Changes a step and counts what it keeps.
+    fn change<T>(&mut self, id: StepId, change: impl FnOnce(&mut Step) -> T) -> T {
+        let step = &mut self.steps[id.0];
+        self.kept_bytes -= step.kept_bytes();
+        let result = change(step);
+        self.kept_bytes += step.kept_bytes();
+        result
     }
 
     /// Takes our side of a transfer in.
@@ -156,12 +175,12 @@ impl Model {
     /// Ends all begun lines, and after a build that went well all begun steps: nothing more will come.
     pub fn finish(&mut self, has_succeeded: bool) -> Changes {
         let mut changes = Changes::default();
-        for (index, step) in self.steps.iter_mut().enumerate() {
+        for id in (0..self.steps.len()).map(StepId) {
             let mut lines = Vec::new();
-            step.finish_lines(|_| true, &mut lines);
-            changes.add_lines(StepId(index), lines);
-            if has_succeeded && step.settle() {
-                changes.touch(StepId(index));
+            self.change(id, |step| step.finish_lines(|_| true, &mut lines));
+            changes.add_lines(id, lines);
+            if has_succeeded && self.steps[id.0].settle() {
+                changes.touch(id);
             }
         }
         changes
@@ -225,10 +244,13 @@ impl Model {
         }
         let Some((id, member)) = self.locate(vertex) else { return };
         let mut lines = Vec::new();
-        let step = &mut self.steps[id.0];
-        let was_shown = step.is_shown();
-        step.announce(member, vertex, &mut lines);
-        if !was_shown && step.is_shown() {
+        let is_full = self.kept_bytes >= KEPT_BYTES_MAX;
+        let is_new = self.change(id, |step| {
+            let was_shown = step.is_shown();
+            step.announce(member, vertex, is_full, &mut lines);
+            !was_shown && step.is_shown()
+        });
+        if is_new {
             self.shown.push(id);
         }
         changes.add_lines(id, lines);
@@ -240,7 +262,7 @@ impl Model {
         if let Some(&place) = self.by_digest.get(&vertex.digest) {
             return Some(place);
         }
-        if self.by_digest.len() == VERTEXES_MAX {
+        if self.by_digest.len() == VERTEXES_MAX || self.kept_bytes >= KEPT_BYTES_MAX {
             return None;
         }
         let id = match &vertex.group {
@@ -248,7 +270,7 @@ impl Model {
             None => self.add(Step::vertex()),
         };
         let is_weak = vertex.group.as_ref().is_some_and(|group| group.weak);
-        let member = self.steps[id.0].add_member(is_weak);
+        let member = self.steps[id.0].add_member(is_weak)?;
         self.by_digest.insert(vertex.digest.clone(), (id, member));
         Some((id, member))
     }
@@ -314,7 +336,9 @@ impl Totals {
 }
 
 /// BuildKit has no limit of its own; a graph of this size does not come from a spec.
-const VERTEXES_MAX: usize = 100_000;
+const VERTEXES_MAX: usize = 20_000;
+/// When so much of the daemon's text is kept, no further step, sub-task or warning is; output is shown and forgotten.
+const KEPT_BYTES_MAX: usize = 24 << 20;
 const TRANSFERS_MAX: usize = 16;
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct Step {
     warnings: Vec<Warning>,
     tail: LogTail,
     assemblers: Vec<(usize, LineAssembler)>,
+    /// Bytes of names, statuses and warnings that are kept.
+    text_bytes: usize,
 }
 
 /// A sub-task of a step, such as one layer's download.
@@ -112,7 +114,14 @@ impl Step {
             warnings: Vec::new(),
             tail: LogTail::default(),
             assemblers: Vec::new(),
+            text_bytes: 0,
         }
+    }
+
+    /// Bytes of the daemon's text that are kept here.
+    pub(super) fn kept_bytes(&self) -> usize {
+        let begun: usize = self.assemblers.iter().map(|(_, lines)| lines.kept_bytes()).sum();
+        self.text_bytes + self.tail.kept_bytes() + begun
     }
 
     /// Display name: one line without control characters.
@@ -206,19 +215,41 @@ impl Step {
         })
     }
 
-    pub(super) fn add_member(&mut self, is_weak: bool) -> usize {
+    /// The position of another vertex; `None`: there is no room.
+    pub(super) fn add_member(&mut self, is_weak: bool) -> Option<usize> {
+        if self.members.len() == MEMBERS_MAX {
+            return None;
+        }
         self.members.push(Member { is_weak, ..Member::default() });
-        self.members.len() - 1
+        Some(self.members.len() - 1)
     }
 
     /// Takes an announcement in; the lines that ended with it go to `lines`.
-    pub(super) fn announce(&mut self, index: usize, vertex: &Vertex, lines: &mut Vec<LogLine>) {
-        if !self.is_group && !vertex.name.is_empty() {
+    pub(super) fn announce(
+        &mut self,
+        index: usize,
+        vertex: &Vertex,
+        is_full: bool,
+        lines: &mut Vec<LogLine>,
+    ) {
+        if !self.is_group && !vertex.name.is_empty() && !is_full {
+            self.text_bytes -= self.name.len();
             self.name = clean_name(&vertex.name);
+            self.text_bytes += self.name.len();
         }
-        self.members[index].announce(vertex);
-        let all = self.members.iter().flat_map(|member| &member.intervals).copied().collect();
-        self.intervals = merge(all);
+        // So many that all of them together are few.
+        let intervals_max = (INTERVALS_MAX / self.members.len()).max(2);
+        let member = &mut self.members[index];
+        self.text_bytes -= member.error.len();
+        let is_changed = member.announce(vertex, intervals_max);
+        if is_full {
+            keep_end(&mut member.error, SHORT_ERROR_BYTES);
+        }
+        self.text_bytes += member.error.len();
+        if is_changed {
+            let all = self.members.iter().flat_map(|member| &member.intervals).copied().collect();
+            self.intervals = merge(all);
+        }
         if vertex.completed.is_some() {
             self.finish_lines(|member| member == index, lines);
         }
@@ -245,12 +276,12 @@ impl Step {
         is_changed
     }
 
-    /// Takes a status in and says its position if anything changed.
-    pub(super) fn report(&mut self, news: &VertexStatus) -> Option<usize> {
+    /// Takes a status in and says its position if anything changed; when all `is_full`, no new one is kept.
+    pub(super) fn report(&mut self, news: &VertexStatus, is_full: bool) -> Option<usize> {
         if let Some(&index) = self.status_by_id.get(&news.id) {
             return self.statuses[index].update(news).then_some(index);
         }
-        if self.statuses.len() == STATUSES_MAX {
+        if is_full || self.statuses.len() == STATUSES_MAX {
             return None;
         }
         let mut status = Status {
@@ -263,6 +294,7 @@ impl Step {
             transfer: None,
         };
         status.update(news);
+        self.text_bytes += status.id.len() + news.id.len();
         self.statuses.push(status);
         self.status_by_id.insert(news.id.clone(), self.statuses.len() - 1);
         Some(self.statuses.len() - 1)
@@ -301,6 +333,11 @@ impl Step {
         });
     }
 
+    /// Keeps nothing of what it wrote but what has begun.
+    pub(super) fn forget_output(&mut self) {
+        self.tail.forget();
+    }
+
     /// Takes a warning in unless it is known.
     pub(super) fn warn(&mut self, news: &VertexWarning) -> bool {
         let text = |bytes: &Vec<u8>| clean_name(&String::from_utf8_lossy(bytes));
@@ -312,6 +349,8 @@ impl Step {
         if self.warnings.len() == WARNINGS_MAX || self.warnings.contains(&warning) {
             return false;
         }
+        let details: usize = warning.detail.iter().map(String::len).sum();
+        self.text_bytes += warning.short.len() + details + warning.url.len();
         self.warnings.push(warning);
         true
     }
@@ -351,13 +390,13 @@ impl LogLine {
 }
 
 impl Member {
-    /// Takes an announcement in; one that a replay repeats changes nothing.
-    fn announce(&mut self, vertex: &Vertex) {
+    /// Takes an announcement in, and says whether its times changed; one that a replay repeats changes nothing.
+    fn announce(&mut self, vertex: &Vertex, intervals_max: usize) -> bool {
         let Some(start) = vertex.started else {
             if self.intervals.is_empty() {
                 self.error.clone_from(&vertex.error);
             }
-            return;
+            return false;
         };
         let latest = self.intervals.iter().max().copied();
         let news = Interval { start, end: vertex.completed };
@@ -366,13 +405,17 @@ impl Member {
             self.error.clone_from(&vertex.error);
         }
         match self.intervals.iter_mut().find(|interval| interval.start == start) {
-            Some(known) => known.end = vertex.completed.or(known.end),
+            Some(known) if vertex.completed.is_none() || known.end == vertex.completed => {
+                return false;
+            }
+            Some(known) => known.end = vertex.completed,
             None => self.intervals.push(news),
         }
-        if self.intervals.len() > INTERVALS_MAX {
+        if self.intervals.len() > intervals_max {
             self.intervals = merge(std::mem::take(&mut self.intervals));
-            self.intervals.truncate(INTERVALS_MAX);
+            self.intervals.truncate(intervals_max);
         }
+        true
     }
 }
 
@@ -448,6 +491,15 @@ impl Status {
     }
 }
 
+/// Cuts an error to its end, which names the cause.
+fn keep_end(text: &mut String, bytes_max: usize) {
+    let Some(mut from) = text.len().checked_sub(bytes_max) else { return };
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    *text = text[from..].to_owned();
+}
+
 /// `1 entry`, `1,204 entries`.
 pub(super) fn counted_entries(number: u64) -> String {
     if number == 1 { "1 entry".to_owned() } else { format!("{} entries", count(number)) }
@@ -476,6 +528,10 @@ const INTERNAL_PREFIXES: [&str; 8] = [
     "resolve image config ",
 ];
 const INTERVALS_MAX: usize = 256;
+/// What stays of an error when there is no room.
+const SHORT_ERROR_BYTES: usize = 200;
+/// Vertexes of one group.
+const MEMBERS_MAX: usize = 256;
 const STATUSES_MAX: usize = 4096;
 const WARNINGS_MAX: usize = 100;
 

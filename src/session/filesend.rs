@@ -37,6 +37,10 @@ enum Place {
 #[derive(Debug, Default)]
 struct Slot {
     sink: Option<Sink>,
+    /// A call has come.
+    is_begun: bool,
+    /// The daemon has said that there is no more to come.
+    is_whole: bool,
     /// Nothing is taken any more.
     is_over: bool,
 }
@@ -66,13 +70,23 @@ impl FileSend {
         self
     }
 
-    /// Gives out what was received; `None` when the daemon sent nothing.
+    /// Gives out what was received; `None` when that was nothing, or not all.
     ///
     /// Taken while bytes still come, it ends their call. It never waits for the reader of a stream.
     pub fn take(&self) -> Option<Sink> {
         let mut slot = self.slot();
         slot.is_over = true;
-        slot.sink.take()
+        let sink = slot.sink.take()?;
+        slot.is_whole.then_some(sink)
+    }
+
+    /// An image comes once: bytes of two would be mixed.
+    fn begin(&self) -> Result<(), Status> {
+        let mut slot = self.slot();
+        if std::mem::replace(&mut slot.is_begun, true) {
+            return Err(Status::protocol("a second image comes, of one that was asked for"));
+        }
+        Ok(())
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
@@ -81,6 +95,7 @@ impl FileSend {
 
     fn receive(&self, call: &mut Call) -> Result<(), ReceiveError> {
         let receiver = call.receiver.as_mut().ok_or_else(|| Status::protocol("no stream"))?;
+        self.begin()?;
         let dest = match &self.place {
             Place::Sink(dest) => dest,
             Place::Loader(loader) => {
@@ -95,6 +110,7 @@ impl FileSend {
         while let Some(data) = next(receiver)? {
             self.write(&data)?;
         }
+        self.slot().is_whole = true;
         Ok(())
     }
 
