@@ -5,8 +5,10 @@ use std::{fmt, io, time::Duration};
 use bytes::Bytes;
 use prost::Message as _;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    digest::{self, Digest},
     grpc::{CallOptions, Cancel, Channel, Code, Status, client::Answers, client::Pending},
     pb::{
         content::{ReadContentRequest, ReadContentResponse},
@@ -18,6 +20,7 @@ use crate::{
         worker::{BuildkitVersion, WorkerRecord},
     },
     progress,
+    terminal_text::one_line,
 };
 
 /// The label that only a worker on containerd's image store has inside Docker Engine.
@@ -30,8 +33,10 @@ pub const VERSION_MIN: (u64, u64) = (0, 11);
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// How long a daemon may take over a question about its history.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest attestation that is read from its history.
-const RECORDED_BYTES_MAX: u64 = 64 << 20;
+/// Longest attestation that is read from its history; as values it takes some sixteen times as much.
+const RECORDED_BYTES_MAX: u64 = 4 << 20;
+/// Events of its history that are looked through.
+const EVENTS_MAX: usize = 1000;
 
 /// How long a daemon may take to say who it is.
 const INFO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,7 +121,9 @@ pub fn probe(channel: &Channel, cancel: &Cancel) -> Result<Daemon, DaemonError> 
         .call("/moby.buildkit.v1.Control/ListWorkers", &ListWorkersRequest::default(), options)
         .map_err(DaemonError::Call)?;
     let version = match info.wait() {
-        Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => version,
+        Ok(InfoResponse { buildkit_version: Some(BuildkitVersion { version, .. }) }) => {
+            one_line(&version)
+        }
         Ok(InfoResponse { buildkit_version: None }) => String::new(),
         Err(status) if status.code == Code::Unimplemented && !status.is_transport => {
             // Every BuildKit has workers; another gRPC server (containerd's, say) knows neither call.
@@ -164,17 +171,19 @@ pub fn solve(
     channel.call("/moby.buildkit.v1.Control/Solve", request, options)
 }
 
-/// What the daemon attests of a build that has ended well and was not internal: predicate type → predicate (JSON).
+/// What the daemon attests of a build that has ended well and was not internal: the first statement whose predicate type
+/// `is_wanted`, with that type; `None` when there is none.
 ///
 /// Every such build leaves a provenance of mode `max` (BuildKit `solver/llbsolver/history.go`; v0.11 `solver.go`).
 ///
 /// # Errors
 /// How a call ended; `NotFound` when there is no record.
-pub fn recorded_attestations(
+pub fn recorded_attestation(
     channel: &Channel,
     reference: &str,
+    is_wanted: impl Fn(&str) -> bool,
     cancel: &Cancel,
-) -> Result<Vec<(String, Vec<u8>)>, Status> {
+) -> Result<Option<(String, Vec<u8>)>, Status> {
     let options = CallOptions {
         timeout: Some(RECORD_TIMEOUT),
         cancel: cancel.clone(),
@@ -187,7 +196,8 @@ pub fn recorded_attestations(
     };
     let mut events =
         channel.request("/moby.buildkit.v1.Control/ListenBuildHistory", &request, options)?;
-    while let Some(raw) = events.receive()? {
+    for _ in 0..EVENTS_MAX {
+        let Some(raw) = events.receive()? else { break };
         let event = BuildHistoryEvent::decode(raw).map_err(|e| Status::protocol(e.to_string()))?;
         let Some(record) = event.record.filter(|record| record.r#ref == reference) else {
             continue;
@@ -196,13 +206,14 @@ pub fn recorded_attestations(
             continue;
         }
         let attestations = record.result.map(|r| r.attestations).unwrap_or_default();
-        return attestations
+        let kind_of = |blob: &Descriptor| blob.annotations.get(PREDICATE_TYPE).cloned();
+        let found = attestations
             .iter()
-            .map(|blob| {
-                let kind = blob.annotations.get(PREDICATE_TYPE).cloned().unwrap_or_default();
-                Ok((kind, recorded_blob(channel, blob, cancel)?))
-            })
-            .collect();
+            .filter_map(|blob| Some((kind_of(blob)?, blob)))
+            .find(|(kind, _)| is_wanted(kind));
+        return found
+            .map(|(kind, blob)| Ok((kind, recorded_blob(channel, blob, cancel)?)))
+            .transpose();
     }
     Err(Status::new(Code::NotFound, "the daemon has no record of the build"))
 }
@@ -216,7 +227,7 @@ fn recorded_blob(channel: &Channel, blob: &Descriptor, cancel: &Cancel) -> Resul
 /// Reads a blob of the daemon's content store, of at most so many bytes, by its digest (`sha256:…`).
 ///
 /// # Errors
-/// How the call ended, or that `to` did not take it.
+/// How the call ended, that `to` did not take it, or that the blob is not what its digest says; `to` has it then.
 pub fn read_blob(
     channel: &Channel,
     digest: &str,
@@ -224,11 +235,15 @@ pub fn read_blob(
     cancel: &Cancel,
     to: &mut dyn io::Write,
 ) -> Result<(), Status> {
+    let digest = Digest::parse(digest)
+        .ok_or_else(|| Status::protocol(format!("`{}` is no digest", one_line(digest))))?;
+    let digest = digest.as_str();
     let options = CallOptions {
         timeout: Some(RECORD_TIMEOUT),
         cancel: cancel.clone(),
         ..CallOptions::default()
     };
+    let mut hasher = Sha256::new();
     let request = ReadContentRequest { digest: digest.to_owned(), ..ReadContentRequest::default() };
     let mut pieces =
         channel.request("/containerd.services.content.v1.Content/Read", &request, options)?;
@@ -239,7 +254,11 @@ pub fn read_blob(
         bytes_left = bytes_left
             .checked_sub(piece.data.len() as u64)
             .ok_or_else(|| Status::new(Code::ResourceExhausted, "it is too long"))?;
+        hasher.update(&piece.data);
         to.write_all(&piece.data).map_err(|e| Status::new(Code::Internal, e.to_string()))?;
+    }
+    if digest::named(hasher.finalize()) != digest {
+        return Err(Status::protocol(format!("the blob `{digest}` is another one")));
     }
     Ok(())
 }

@@ -4,11 +4,13 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     daemon_words,
+    digest::Digest,
     gateway::{Gateway, ImageConfig, ImageSource},
     grpc::{Code, Status, client::Pending},
     pb::gateway::ResolveImageConfigResponse,
     plan::{self, BaseRequest, Lookup, ResolvedBase, ResolvedBases},
     spec::{Base, UniversalBuild},
+    terminal_text::one_line,
 };
 
 /// Where the package manager of a base is read from.
@@ -79,6 +81,10 @@ pub fn resolve(
         let ImageConfig { digest, config } =
             pending.wait().map_err(|status| failed(request, status))?.into();
         let digest = local_digests.get(&request.base).cloned().unwrap_or(digest);
+        if Digest::parse(&digest).is_none() {
+            let text = format!("`{}` is no digest", one_line(&digest));
+            return Err(failed(request, Status::protocol(text)));
+        }
         let os_release = if request.needs_os_release {
             read_os_release(gateway, request, &digest, lookup)?
         } else {

@@ -4,6 +4,8 @@
 //! spec → plan → LLB → solve over a connection → the session serves the context →
 //! status events → printer → outputs.
 
+pub mod terminal_text;
+
 pub mod error;
 
 mod daemon_words;

@@ -10,6 +10,8 @@ use std::{
     path::PathBuf,
 };
 
+use crate::terminal_text::shown;
+
 mod flag;
 mod folder;
 mod metadata;
@@ -142,49 +144,49 @@ impl fmt::Display for OutputError {
         match self {
             Self::Flag(flag) => flag.fmt(f),
             Self::IsDirectory(path) => {
-                write!(f, "cannot write `{}`: it is a folder, name a file in it", path.display())
+                write!(f, "cannot write `{}`: it is a folder, name a file in it", shown(path))
             }
             Self::NoDirectory(path) => {
-                write!(f, "cannot write into `{}`: it is no folder", path.display())
+                write!(f, "cannot write into `{}`: it is no folder", shown(path))
             }
             Self::SystemRoot(path) => write!(
                 f,
                 "cannot write into `{}`: it is the root of this system, whose files would be replaced",
-                path.display()
+                shown(path)
             ),
             Self::IsSocket(path) => {
-                write!(f, "cannot write `{}`: it is a socket, name a file", path.display())
+                write!(f, "cannot write `{}`: it is a socket, name a file", shown(path))
             }
             Self::NoFolder { dest, folder } => write!(
                 f,
                 "cannot write `{}`: there is no folder `{}`",
-                dest.display(),
-                folder.display()
+                shown(dest),
+                shown(folder)
             ),
             Self::NotAFolder { dest, folder } => write!(
                 f,
                 "cannot write `{}`: `{}` is not a folder",
-                dest.display(),
-                folder.display()
+                shown(dest),
+                shown(folder)
             ),
             Self::LinkLoop(path) => {
-                write!(f, "cannot write `{}`: its symbolic links form a circle", path.display())
+                write!(f, "cannot write `{}`: its symbolic links form a circle", shown(path))
             }
             Self::Terminal => f.write_str(
                 "cannot write an image to a terminal: name a file with `--output type=oci,dest=FILE`, or send stdout to a file or a pipe",
             ),
-            Self::Look { path, .. } => write!(f, "cannot look at `{}`", path.display()),
-            Self::Create { path, .. } => write!(f, "cannot create `{}`", path.display()),
+            Self::Look { path, .. } => write!(f, "cannot look at `{}`", shown(path)),
+            Self::Create { path, .. } => write!(f, "cannot create `{}`", shown(path)),
             Self::NoSpace { path, written_bytes, .. } => {
-                write!(f, "no room for `{}` after {written_bytes} bytes", path.display())
+                write!(f, "no room for `{}` after {written_bytes} bytes", shown(path))
             }
             Self::Write { path, .. } if path.as_os_str() == "-" => {
                 f.write_str("cannot write to stdout")
             }
-            Self::Write { path, .. } => write!(f, "cannot write `{}`", path.display()),
+            Self::Write { path, .. } => write!(f, "cannot write `{}`", shown(path)),
             Self::Load { place, .. } => write!(f, "cannot load the image into Docker at {place}"),
             Self::Rename { path, .. } => {
-                write!(f, "cannot give what is finished its name `{}`", path.display())
+                write!(f, "cannot give what is finished its name `{}`", shown(path))
             }
         }
     }

@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::{
     control::{self, Daemon, DaemonError},
     daemon_words,
+    digest::Digest,
     gateway::{Gateway, RefId},
     grpc::{Cancel, Channel, Code, Service, Status, client::Pending, driver::Driver, io::spawn},
     pb::{
@@ -25,6 +26,7 @@ use crate::{
     },
     progress::StatusUpdate,
     session::{self, SessionId},
+    terminal_text::one_line,
     transport::{Socket, Witness},
 };
 
@@ -259,7 +261,7 @@ impl Aside {
         let request =
             SolveRequest { definition: Some(definition), ..request(job, self.session.clone()) };
         let response = control::solve(&self.channel, &request, &self.over)?.wait()?;
-        Ok(response.exporter_response)
+        checked(response.exporter_response)
     }
 
     /// Reads a blob that the daemon has made: of at most so many bytes, by its digest.
@@ -344,9 +346,22 @@ impl Site<'_> {
             }
             (_, Err(status)) => Err(SolveError::Daemon(status)),
             (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
-            (None, Ok(response)) => Ok(response.exporter_response),
+            (None, Ok(response)) => checked(response.exporter_response).map_err(SolveError::Daemon),
         }
     }
+}
+
+/// What an exporter says, when its digests are some.
+fn checked(response: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Status> {
+    for key in ["containerimage.digest", "containerimage.config.digest"] {
+        if let Some(text) = response.get(key)
+            && Digest::parse(text).is_none()
+        {
+            let text = format!("its `{key}` is no digest: `{}`", one_line(text));
+            return Err(Status::protocol(text));
+        }
+    }
+    Ok(response)
 }
 
 fn system<E>(error: io::Error) -> SolveError<E> {

@@ -8,6 +8,7 @@ use std::{
 use super::attested::Attested;
 use crate::{
     attestation::{self, SPDX_PREDICATE, Subject},
+    digest::{Digest, sha256_hex},
     output::{Dest, OutputError, check_dest, write_atomically},
 };
 
@@ -64,7 +65,12 @@ impl AttestationDir {
         match self {
             Self::Dir(dir) => dir.join(name),
             Self::Beside(path) => suffixed(path, name),
-            Self::ByDigest(dir) => dir.join(digest.replace(':', "-")).join(name),
+            Self::ByDigest(dir) => {
+                // Text of a daemon or an engine is no name of a folder.
+                let digits = Digest::parse(digest).map(|digest| digest.digits().to_owned());
+                let digits = digits.unwrap_or_else(|| sha256_hex(digest));
+                dir.join(format!("sha256-{digits}")).join(name)
+            }
         }
     }
 

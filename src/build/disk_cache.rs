@@ -7,10 +7,37 @@ use std::{
     time::SystemTime,
 };
 
-use crate::output::write_atomically;
+use crate::{digest::sha256_hex, output::write_atomically};
 
 /// Longest file that is kept or read again, in bytes.
 const BYTES_MAX: u64 = 64 << 20;
+
+/// Daemons of which something is kept.
+const DAEMONS_MAX: usize = 32;
+
+/// The folder for what `daemon` has told: what it claims of an image is no truth about what another one makes.
+pub(super) fn of_daemon(cache_dir: &Path, daemon: &str) -> PathBuf {
+    let all = cache_dir.join("daemons");
+    let dir = all.join(&sha256_hex(daemon)[..32]);
+    if !dir.is_dir() {
+        for path in older_than(&all, DAEMONS_MAX - 1, |_| true) {
+            drop(fs::remove_dir_all(path));
+        }
+    }
+    dir
+}
+
+/// Entries of a folder but the youngest ones, of those whose name `counts`.
+fn older_than(dir: &Path, count_max: usize, counts: impl Fn(&[u8]) -> bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut found: Vec<(SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter(|entry| counts(entry.file_name().as_encoded_bytes()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    found.sort();
+    found.into_iter().rev().skip(count_max).map(|(_, path)| path).collect()
+}
 
 /// A folder of such files; those that were not used for the longest time go first.
 #[derive(Debug)]
@@ -54,14 +81,7 @@ impl DiskCache {
 
     /// Removes what was not used for the longest time. Files of other names are left alone: they are being written.
     fn prune(&self) {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return };
-        let mut files: Vec<(SystemTime, PathBuf)> = entries
-            .flatten()
-            .filter(|entry| is_digest(entry.file_name().as_encoded_bytes()))
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
-        files.sort();
-        for (_, path) in files.iter().rev().skip(self.files_max) {
+        for path in older_than(&self.dir, self.files_max, is_digest) {
             drop(fs::remove_file(path));
         }
     }
@@ -84,6 +104,19 @@ pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_one_daemon_told_is_not_found_for_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |daemon: &str| DiskCache::new(&of_daemon(dir.path(), daemon), "layers", 10);
+        of("tcp://evil:1 w").keep("base", b"forged");
+        assert_eq!(of("tcp://good:1 w").find("base"), None);
+        assert!(of("tcp://evil:1 w").has("base"));
+        for number in 0..2 * DAEMONS_MAX {
+            of(&format!("tcp://many:{number} w")).keep("base", b"");
+        }
+        assert!(fs::read_dir(dir.path().join("daemons")).unwrap().count() <= DAEMONS_MAX);
+    }
 
     #[test]
     fn the_ones_not_used_for_longest_go_first() {

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{docker::load::LoadEvent, progress::StatusUpdate, session::context::Upload};
+use crate::{
+    docker::load::LoadEvent, progress::StatusUpdate, session::context::Upload, solve::Weighed,
+};
 
 /// Takes the events of a build, on the threads where they happen; whoever is told waits until it returns.
 pub type EventSink = Arc<dyn Fn(BuildEvent) + Send + Sync>;
@@ -13,7 +15,7 @@ pub enum BuildEvent {
     /// The graph is known.
     Planned(Planned),
     /// What the daemon says of its steps.
-    Status(StatusUpdate),
+    Status(Weighed<StatusUpdate>),
     /// The daemon's clock, since 1970.
     Clock(Duration),
     /// The stream of [`BuildEvent::Status`] was lost; it is sent again from the first moment.

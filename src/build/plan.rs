@@ -34,7 +34,13 @@ pub fn plan(
     let host = Host {
         session: session.clone(),
         shared_key: project.shared_key().to_owned(),
-        services: services(project, credentials, &root_cause),
+        services: services(
+            project,
+            credentials,
+            project.registries(),
+            Box::new(|_| ()),
+            &root_cause,
+        ),
     };
     let job = Job {
         reference: unique_id(),

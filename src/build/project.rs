@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::delivery::ClassicCannot;
+use super::{delivery::ClassicCannot, services::hosts};
 use crate::{
     attestation::credential,
     connect::{Builder, ImageStore},
@@ -102,6 +102,13 @@ pub struct Project {
 }
 
 impl Project {
+    /// Registries of its bases.
+    pub(super) fn registries(&self) -> BTreeSet<String> {
+        let bases: Vec<String> =
+            plan::bases(&self.options.spec).iter().map(|b| b.display()).collect();
+        hosts(bases.iter().map(String::as_str))
+    }
+
     /// Opens the context, its ignore file and the local bases.
     ///
     /// # Errors

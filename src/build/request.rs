@@ -1,8 +1,12 @@
 //! What a build is asked for, as plain data.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
-use super::{attestations::Attestations, project::Project};
+use super::{
+    attestations::{Attestations, Sbom},
+    project::Project,
+    services::hosts,
+};
 use crate::{output::Output, spec::reference::normalize};
 
 /// What a build is asked for.
@@ -39,6 +43,24 @@ impl BuildRequest {
             data_dir: None,
             credentials: Credentials::default(),
         }
+    }
+
+    /// Registries that it names: of bases, of the image, of a scanner.
+    pub(super) fn registries(&self) -> BTreeSet<String> {
+        let mut all = self.project.registries();
+        all.extend(hosts(self.tags.iter().map(String::as_str)));
+        let pushed = match &self.output {
+            Output::Image { attrs } => attrs.get("name").map_or("", String::as_str),
+            _ => "",
+        };
+        let scanner = match &self.attestations.sbom {
+            Sbom::Generator(image) => Some(image.as_str()),
+            Sbom::No | Sbom::Own => None,
+        };
+        let typed = pushed.split(',').chain(scanner);
+        let normal: Vec<String> = typed.filter_map(|name| normalize(name).ok()).collect();
+        all.extend(hosts(normal.iter().map(String::as_str)));
+        all
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     delivery::{
         AttestationTarget, Decision, Delivery, EngineOf, Makes, Place, Sink, Stages, Wish, decide,
     },
+    disk_cache::of_daemon,
     error::{BuildError, flatten},
     event::{BuildEvent, EventSink},
     export::{build_job, metadata},
@@ -69,7 +70,9 @@ impl Build {
     ///
     /// # Errors
     /// The project lacks a secret, or the builder or the output cannot do what is wanted.
-    pub fn prepare(request: BuildRequest, builder: &Builder) -> Result<Self, BuildError> {
+    pub fn prepare(mut request: BuildRequest, builder: &Builder) -> Result<Self, BuildError> {
+        let cache_dir = request.cache_dir.take();
+        request.cache_dir = cache_dir.map(|dir| of_daemon(&dir, &builder.identity()));
         let BuildRequest { project, output, attestations, .. } = &request;
         project.has_secrets()?;
         if attestations.provenance.is_some() && *output != Output::None {
@@ -127,7 +130,15 @@ impl Build {
             Arc::new(Secrets(Arc::clone(&request.project.secrets))),
             Arc::new(Exports { gather: Arc::clone(&gather), image: receivers.service() }),
         ];
-        served.extend(services(&request.project, &request.credentials, &root_cause));
+        let (project, credentials) = (&request.project, &request.credentials);
+        let to_user = Arc::clone(sink);
+        let on_refused = Box::new(move |host: &str| {
+            to_user(BuildEvent::Warning(format!(
+                "the daemon asks for credentials of `{host}`, which this build does not name: it gets none"
+            )));
+        });
+        let hosts = request.registries();
+        served.extend(services(project, credentials, hosts, on_refused, &root_cause));
         let session = SessionId(unique_id());
         let shared_key = request.project.shared_key().to_owned();
         let host = Host { session: session.clone(), shared_key, services: served };
@@ -189,7 +200,8 @@ fn context(request: &BuildRequest, sink: &EventSink, root_cause: &RootCause) -> 
     let sink = Arc::clone(sink);
     let tell = Arc::new(move |upload| sink(BuildEvent::Upload(upload)));
     let root = Arc::clone(&request.project.root);
-    Arc::new(Context::new(CONTEXT_NAME, root, tell, root_cause.clone()))
+    let context = Context::new(CONTEXT_NAME, root, tell, root_cause.clone());
+    Arc::new(context.without(&request.project.exclude))
 }
 
 fn news_sink(sink: &EventSink, steps: &Arc<SeenSteps>) -> NewsSink {

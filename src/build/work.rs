@@ -191,8 +191,8 @@ impl Work<'_> {
 
     fn read_record(&self, name: &str, wanted: &Provenance) -> Result<(String, Value), Status> {
         let channel = &self.builder.connection.channel;
-        let recorded = control::recorded_attestations(channel, name, &self.cancel)?;
-        let found = recorded.into_iter().find(|(kind, _)| kind.starts_with(PROVENANCE_PREDICATE));
+        let is_wanted = |kind: &str| kind.starts_with(PROVENANCE_PREDICATE);
+        let found = control::recorded_attestation(channel, name, is_wanted, &self.cancel)?;
         let (kind, data) =
             found.ok_or_else(|| Status::protocol("the daemon's record has no provenance"))?;
         let mut predicate = attestation::predicate(&data).ok_or_else(|| {

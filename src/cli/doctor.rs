@@ -20,6 +20,7 @@ use crate::{
     endpoint::{Candidate, NotReachable, Reason},
     error::{Error, Kind},
     grpc::Cancel,
+    terminal_text::{json, message},
 };
 
 /// One place and what was found there.
@@ -87,12 +88,12 @@ pub(crate) fn run(args: &DoctorArgs, env: &Environment) -> Result<(), Error> {
     match args.format {
         DoctorFormat::Text => {
             let text = text(&rows, winner, builder.as_deref(), docker.as_deref());
-            print_stdout(text.as_bytes())?;
+            print_stdout(message(&text).as_bytes())?;
         }
         DoctorFormat::Json => {
             let all = rows.iter().map(Row::to_json).collect::<Vec<_>>();
             let report = json!({ "places": all, "builder": winner, "docker": docker });
-            print_stdout(format!("{report:#}\n").as_bytes())?;
+            print_stdout(json(&format!("{report:#}\n")).as_bytes())?;
         }
     }
     if winner.is_some() {

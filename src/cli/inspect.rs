@@ -10,10 +10,8 @@ use crate::{
         Attestation, Config, Depth, Facts, Form, Image, ImageFile, ImageFileError, Layer, Manifest,
         Report, StatementOf,
     },
-    progress::{
-        format::{bytes, counted},
-        terminal_text::{clean_name, fit},
-    },
+    progress::format::{bytes, counted},
+    terminal_text::{clean_name, fit},
 };
 
 /// Prints what is there; fails when something in it is not as it should be.

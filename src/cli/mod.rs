@@ -7,6 +7,7 @@ use clap::Parser as _;
 use crate::{
     connect::{Builder, describe_engine},
     error::{Error, Kind},
+    terminal_text,
 };
 
 mod args;
@@ -70,7 +71,7 @@ pub fn main() -> ExitCode {
 
 fn fail(error: &Error) -> ExitCode {
     // Without a standard error the exit code must do.
-    drop(writeln!(std::io::stderr(), "{error}"));
+    drop(writeln!(std::io::stderr(), "{}", terminal_text::message(&error.to_string())));
     ExitCode::from(error.kind.exit_code())
 }
 
@@ -103,7 +104,7 @@ fn title(builder: &Builder) -> String {
 
 /// Says on standard error what is no error.
 fn note(text: &str) {
-    drop(writeln!(std::io::stderr(), "note: {text}"));
+    drop(writeln!(std::io::stderr(), "note: {}", terminal_text::message(text)));
 }
 
 /// Writes data to standard output; a reader that has seen enough is no failure.

@@ -62,6 +62,12 @@ impl Builder {
         &self.connection.daemon.version
     }
 
+    /// Which daemon it is: nobody else has both its place and the name of its worker.
+    pub(crate) fn identity(&self) -> String {
+        let worker = self.connection.daemon.workers.first().map_or("", |worker| &worker.id);
+        format!("{} {worker}", self.place)
+    }
+
     /// The Docker Engine that the BuildKit is inside of.
     pub fn engine(&self) -> Option<&Arc<Engine>> {
         self.inside.as_ref()

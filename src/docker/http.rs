@@ -271,8 +271,7 @@ pub(super) fn message(body: &[u8]) -> String {
 
 /// Text of a peer as it may be shown.
 pub(super) fn one_line(text: &str) -> String {
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    shown.collect::<String>().trim().chars().take(MESSAGE_CHARS_MAX).collect()
+    crate::terminal_text::one_line(text).trim().chars().take(MESSAGE_CHARS_MAX).collect()
 }
 
 /// A reference or an id as one part of a path or query.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use ureq::Agent;
 
 use crate::{
+    digest::Digest,
     endpoint::{DockerAddress, DockerHost, WANTS_TLS},
     transport::{
         Socket, command, connect_tcp, connect_unix_within,
@@ -237,7 +238,13 @@ impl Engine {
         // Its history begins with it. To ask for all that is known of an image costs the engine 16 ms in place of 6, as it
         // measures what is unpacked (29.8, containerd).
         match self.get::<Vec<Image>>(&self.path(&format!("/images/{}/history", Escaped(name)))) {
-            Ok(history) => Ok(history.into_iter().next()),
+            Ok(history) => match history.into_iter().next() {
+                Some(image) if Digest::parse(&image.id).is_none() => {
+                    let text = format!("the id `{}` is no digest", http::one_line(&image.id));
+                    Err(EngineError::Answer(text))
+                }
+                found => Ok(found),
+            },
             Err(EngineError::Refused { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }

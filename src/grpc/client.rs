@@ -25,6 +25,7 @@ use crate::grpc::{
     headers::Limited,
     stream::{Receiver, Sender, within},
 };
+use crate::terminal_text::one_line;
 
 /// Receive window of one stream, in bytes; a daemon's exporter then never waits for us.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -468,8 +469,10 @@ fn check_headers(parts: &http::response::Parts, ended: bool) -> Result<(), Resul
     let content_type =
         parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if !content_type.starts_with(b"application/grpc") {
-        let text =
-            format!("the peer answered with `{}`, not gRPC", String::from_utf8_lossy(content_type));
+        let text = format!(
+            "the peer answered with `{}`, not gRPC",
+            one_line(&String::from_utf8_lossy(content_type))
+        );
         return Err(Err(Status::new(Code::Unknown, text)));
     }
     if ended {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use prost::Message as _;
 
-use crate::pb::rpc;
+use crate::{pb::rpc, terminal_text::one_line};
 
 pub mod client;
 pub mod driver;
@@ -194,7 +194,7 @@ impl Status {
         });
         Some(Err(Self {
             details: details.unwrap_or_default(),
-            ..Self::new(code, message.unwrap_or_default())
+            ..Self::new(code, one_line(&message.unwrap_or_default()))
         }))
     }
 
@@ -284,10 +284,17 @@ mod tests {
 
     #[test]
     fn a_status_survives_the_way_through_trailers() {
-        for message in ["", "plain", "50 % of\n\"it\"", "käse 🧀", "%zz %4", "a\u{0}b"] {
+        for (message, expected) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("50 % of\n\"it\"", "50 % of \"it\""),
+            ("käse 🧀", "käse 🧀"),
+            ("%zz %4", "%zz %4"),
+            ("a\u{0}b\x1b[31mc\u{9b}2J\u{202e}", "abc"),
+        ] {
             let sent = Status::new(Code::NotFound, message);
             let got = Status::from_trailers(&sent.to_trailers()).unwrap().unwrap_err();
-            assert_eq!((got.code, got.message.as_str()), (Code::NotFound, message));
+            assert_eq!((got.code, got.message.as_str()), (Code::NotFound, expected));
         }
     }
 

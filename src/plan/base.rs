@@ -15,6 +15,9 @@ use crate::{
     spec::{Base, UniversalBuild},
 };
 
+/// Longest name of a system or an architecture.
+const WORD_CHARS_MAX: usize = 64;
+
 /// One of the two halves of a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -254,7 +257,12 @@ impl<'a> Image<'a> {
         if os.is_empty() || architecture.is_empty() {
             return None;
         }
-        let own = Platform::new(os, architecture, field("variant"));
+        // It becomes part of a hint, as something to type.
+        let word = |text: &str| {
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            text.chars().filter(is_plain).take(WORD_CHARS_MAX).collect::<String>()
+        };
+        let own = Platform::new(&word(os), &word(architecture), &word(field("variant")));
         ((&own.os, &own.architecture) != (&wanted.os, &wanted.architecture)).then_some(own)
     }
 

@@ -8,7 +8,7 @@ use crate::progress::format::{count, duration};
 use crate::progress::log::LogLine;
 use crate::progress::step::Step;
 use crate::progress::style::Style;
-use crate::progress::terminal_text::{clean_name, without_color};
+use crate::terminal_text::{clean_name, without_color};
 
 /// A step that failed, for people.
 #[derive(Clone, Debug)]

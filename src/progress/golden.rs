@@ -174,7 +174,7 @@ fn plain_with_color_writes_colors_and_no_other_sequence() {
     for (name, _, sequence) in sequences() {
         let look = Look { color: true, ..Look::default() };
         for line in transcript(&sequence, Mode::Plain, look).lines() {
-            assert_eq!(terminal_text::clean(line.as_bytes()), line, "{name}");
+            assert_eq!(crate::terminal_text::clean(line.as_bytes()), line, "{name}");
             if line.contains('\x1b') {
                 colored += 1;
                 assert!(line.ends_with("\x1b[0m") || !line.starts_with('#'), "{name}: {line:?}");

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::progress::terminal_text::clean;
 use crate::progress::{DaemonTime, LocalTime};
+use crate::terminal_text::clean;
 
 /// One complete line of a step's output.
 #[derive(Clone, Debug, PartialEq, Eq)]

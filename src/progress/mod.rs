@@ -19,7 +19,6 @@ mod rawjson;
 mod step;
 mod style;
 mod summary;
-pub mod terminal_text;
 mod tty;
 mod view;
 

@@ -14,8 +14,8 @@ use crate::progress::model::{Changes, Model, StepId};
 use crate::progress::output::Output;
 use crate::progress::step::{Status, Step, StepState};
 use crate::progress::summary::closing;
-use crate::progress::terminal_text::{clean, clean_name, without_color};
 use crate::progress::{DaemonTime, Display, LocalTime, Look, Outcome};
+use crate::terminal_text::{clean, clean_name, without_color};
 
 /// Writes lines and never moves the cursor.
 pub(super) struct PlainDisplay {

@@ -31,6 +31,7 @@ impl Display for RawJsonDisplay {
     fn raw(&mut self, update: &StatusUpdate) {
         // Numbers, strings and lists only: there is nothing that cannot be written.
         let Ok(object) = serde_json::to_string(&SolveStatus::of(update)) else { return };
+        let object = crate::terminal_text::json(&object);
         self.out.text(&object);
         self.out.text("\n");
         self.out.flush();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::progress::format::{bytes_tight, count};
 use crate::progress::log::{LineAssembler, LogLine, LogSource, LogTail, PartialLine};
-use crate::progress::terminal_text::clean_name;
 use crate::progress::{
     DaemonTime, LocalTime, Transfer, Vertex, VertexLog, VertexStatus, VertexWarning,
 };
+use crate::terminal_text::clean_name;
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -385,7 +385,7 @@ impl Step {
 impl LogLine {
     fn new(start: Option<DaemonTime>, source: LogSource, begin: DaemonTime, raw: &[u8]) -> Self {
         let at = start.map_or(Duration::ZERO, |start| begin.saturating_sub(start));
-        Self { at, source, text: crate::progress::terminal_text::clean(raw).into() }
+        Self { at, source, text: crate::terminal_text::clean(raw).into() }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::progress::format::{bytes, count, counted, duration};
 use crate::progress::step::counted_entries;
 use crate::progress::style::Style;
-use crate::progress::terminal_text::{clean_name, columns};
 use crate::progress::{Look, Outcome};
+use crate::terminal_text::{clean_name, columns};
 
 /// What a build made and what it took.
 #[derive(Clone, Debug, Default)]

@@ -11,9 +11,9 @@ use crate::progress::model::{Changes, Model};
 use crate::progress::output::Output;
 use crate::progress::style::Style;
 use crate::progress::summary::closing;
-use crate::progress::terminal_text::{clean, clean_name, without_color};
 use crate::progress::view::{Frame, Row, View};
 use crate::progress::{Display, LocalTime, Look, Outcome, TerminalSize};
+use crate::terminal_text::{clean, clean_name, without_color};
 
 /// Redraws the end of the terminal.
 pub(super) struct TtyDisplay {

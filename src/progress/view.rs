@@ -10,8 +10,8 @@ use crate::progress::format::timer;
 use crate::progress::model::{Model, StepId, Totals};
 use crate::progress::step::{Status, Step, StepState};
 use crate::progress::style::Style;
-use crate::progress::terminal_text::{columns, fit, without_color};
 use crate::progress::{DaemonTime, LocalTime, TerminalSize};
+use crate::terminal_text::{columns, fit, without_color};
 
 /// One row and the columns it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! (BuildKit `util/resolver/authorizer.go`).
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -14,6 +15,7 @@ use crate::{
     grpc::{Call, Code, Service, Status},
     pb::filesync::{CredentialsRequest, CredentialsResponse},
     session::{Failure, RootCause},
+    terminal_text::one_line,
 };
 
 /// Answers from a Docker configuration, which is read when a registry first asks: most builds never do.
@@ -22,16 +24,41 @@ pub struct Auth {
     search_path: Option<OsString>,
     credentials: Mutex<Option<Credentials>>,
     root_cause: RootCause,
+    hosts: BTreeSet<String>,
+    refused: Mutex<BTreeSet<String>>,
+    on_refused: Box<OnRefused>,
 }
 
+/// Hears of a registry that gets no credentials, once.
+pub type OnRefused = dyn Fn(&str) + Send + Sync;
+
+/// Registries that are told of.
+const REFUSED_MAX: usize = 16;
+
 impl Auth {
-    /// Answers from the file `config_path`; helpers are searched in `search_path` (as `PATH`).
+    /// Answers from the file `config_path`; helpers are searched in `search_path` (as `PATH`). Only `hosts`, registries that
+    /// this build names, get credentials: the daemon may ask for others, and gets none.
     pub fn new(
         config_path: Option<PathBuf>,
         search_path: Option<OsString>,
         root_cause: RootCause,
+        hosts: impl IntoIterator<Item = String>,
+        on_refused: Box<OnRefused>,
     ) -> Self {
-        Self { config_path, search_path, credentials: Mutex::default(), root_cause }
+        let hosts = hosts.into_iter().map(|host| canonical(&host).to_owned()).collect();
+        let (credentials, refused) = (Mutex::default(), Mutex::default());
+        Self { config_path, search_path, credentials, root_cause, hosts, refused, on_refused }
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        if self.hosts.contains(canonical(host)) {
+            return true;
+        }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < REFUSED_MAX && refused.insert(host.to_owned()) {
+            (self.on_refused)(&one_line(host));
+        }
+        false
     }
 
     fn lookup(&self, host: &str) -> Result<Option<Credential>, CredentialsError> {
@@ -44,6 +71,12 @@ impl Auth {
     }
 }
 
+/// Docker Hub has several names (BuildKit `util/resolver/authorizer.go`, Docker's `config.json`).
+fn canonical(host: &str) -> &str {
+    const HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+    if HUB.contains(&host) { HUB[0] } else { host }
+}
+
 impl Service for Auth {
     fn methods(&self) -> &'static [&'static str] {
         &["/moby.filesync.v1.Auth/Credentials"]
@@ -51,7 +84,9 @@ impl Service for Auth {
 
     fn serve(&self, call: &mut Call) -> Result<(), Status> {
         let request: CredentialsRequest = call.request()?;
-        let found = self.lookup(&request.host).map_err(|error| {
+        let found =
+            if self.is_named(&request.host) { self.lookup(&request.host) } else { Ok(None) };
+        let found = found.map_err(|error| {
             let status = Status::new(Code::Unknown, error.to_string());
             self.root_cause.set(Failure::Credentials(error));
             status
@@ -62,5 +97,35 @@ impl Service for Auth {
             secret: c.secret.reveal().to_owned(),
         });
         call.sender.message(&answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn only_registries_that_the_build_names_get_credentials() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let on_refused = Box::new(move |host: &str| hears.lock().unwrap().push(host.to_owned()));
+        let hosts = ["docker.io", "127.0.0.1:5000"].map(str::to_owned);
+        let auth = Auth::new(None, None, RootCause::default(), hosts, on_refused);
+        for named in ["docker.io", "registry-1.docker.io", "index.docker.io", "127.0.0.1:5000"] {
+            assert!(auth.is_named(named), "{named}");
+        }
+        let others =
+            ["127.0.0.1", "127.0.0.1:5001", "ghcr.io", "docker.io.evil.example", "", "gh\x1b[2Jcr"];
+        for other in others.iter().chain(&others) {
+            assert!(!auth.is_named(other), "{other}");
+        }
+        for number in 0..100 {
+            assert!(!auth.is_named(&number.to_string()));
+        }
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), REFUSED_MAX, "{told:?}");
+        assert!(told.contains(&"ghcr".to_owned()), "{told:?}");
     }
 }

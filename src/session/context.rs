@@ -51,6 +51,8 @@ pub struct Context {
     told: Mutex<Instant>,
     sink: UploadSink,
     root_cause: RootCause,
+    /// What the daemon must not ask for.
+    exclude: Option<Vec<Vec<u8>>>,
 }
 
 impl Context {
@@ -62,7 +64,16 @@ impl Context {
         root_cause: RootCause,
     ) -> Self {
         let (counters, is_done) = (Counters::default(), AtomicBool::default());
-        Self { name, root, counters, is_done, told: Mutex::new(Instant::now()), sink, root_cause }
+        let told = Mutex::new(Instant::now());
+        Self { name, root, counters, is_done, told, sink, root_cause, exclude: None }
+    }
+
+    /// What `patterns` leave out is not handed out, whatever the daemon asks for: an honest one sends them back as they
+    /// stand in the graph.
+    #[must_use]
+    pub fn without(self, patterns: &[String]) -> Self {
+        let exclude = patterns.iter().map(|pattern| pattern.clone().into_bytes()).collect();
+        Self { exclude: Some(exclude), ..self }
     }
 
     /// How far the upload is.
@@ -131,6 +142,10 @@ impl Service for Folders {
 
 impl Context {
     fn send(&self, request: &Request, call: &mut Call) -> Result<(), Status> {
+        if self.exclude.as_ref().is_some_and(|exclude| *exclude != request.exclude) {
+            let text = "it asks for files that the project leaves out of the context";
+            return Err(Status::new(Code::PermissionDenied, text));
+        }
         let receiver =
             call.receiver.take().ok_or_else(|| Status::protocol("the call has no stream"))?;
         let inbox = Arc::new(Inbox::default());

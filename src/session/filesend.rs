@@ -10,6 +10,7 @@ use http::HeaderMap;
 use prost::Message as _;
 
 use crate::{
+    digest::Digest,
     grpc::{Call, Code, Service, Status, stream::Receiver},
     output::{Announced, Dest, Loader, OutputError, Sink},
     pb::filesync::BytesMessage,
@@ -168,10 +169,11 @@ fn next(receiver: &mut Receiver) -> Result<Option<Bytes>, Status> {
 
 /// What the daemon knows of the image goes before its bytes (BuildKit `session/filesync/filesync.go`, v0.11).
 fn announced(metadata: &HeaderMap) -> Announced {
-    let text = |name: &str| Some(metadata.get(name)?.to_str().ok()?.to_owned());
+    let digest =
+        |name: &str| Some(Digest::parse(metadata.get(name)?.to_str().ok()?)?.as_str().to_owned());
     Announced {
-        digest: text("exporter-md-containerimage.digest"),
-        config_digest: text("exporter-md-containerimage.config.digest"),
+        digest: digest("exporter-md-containerimage.digest"),
+        config_digest: digest("exporter-md-containerimage.config.digest"),
     }
 }
 

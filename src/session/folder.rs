@@ -33,8 +33,8 @@ use entry::{Entry, Kind, shown};
 
 /// Files asked for and not yet here; the daemon queues 128 and then reads no further requests.
 const IN_FLIGHT_MAX: usize = 32;
-/// Most that is kept of entries whose turn is still to come, or that are needed once more at the end.
-const MEMORY_BYTES_MAX: usize = 512 << 20;
+/// Most that is kept of entries whose turn is still to come, or that are needed once more at the end: some 300,000 of them.
+const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 /// Receives one folder.
 ///

@@ -19,12 +19,17 @@ use crate::{
     pb::fsutil::{Packet, Stat, packet::PacketType},
     sbom::gathered::{FILES_MAX, Gathered, TOO_MANY, TOTAL_BYTES_MAX, Want, too_long},
     session::filesend::FileSend,
+    terminal_text::one_line,
 };
 
 /// Files asked for and not yet here; the daemon queues 128 and then reads no further requests.
 const IN_FLIGHT_MAX: usize = 32;
 /// How long the last bytes may take when the daemon has sent all.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Most that is kept of names, links and reasons.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+/// What an entry takes besides its texts.
+const ENTRY_COST: usize = 160;
 /// Go's bit of a folder.
 const GO_MODE_DIR: u32 = 0x8000_0000;
 /// Bits of Go's `os.FileMode` that a regular file has not (Go `io/fs`, `ModeType`).
@@ -149,6 +154,8 @@ struct Transfer<'a> {
     platform: Vec<u8>,
     next_id: u32,
     total_bytes: u64,
+    /// What names, links and reasons take.
+    kept_bytes: usize,
     is_announced: bool,
     has_sent_fin: bool,
 }
@@ -164,6 +171,7 @@ impl<'a> Transfer<'a> {
             platform: Vec::new(),
             next_id: 0,
             total_bytes: 0,
+            kept_bytes: 0,
             is_announced: false,
             has_sent_fin: false,
         }
@@ -172,7 +180,7 @@ impl<'a> Transfer<'a> {
     fn on_packet(&mut self, packet: Packet) -> Result<Next, Status> {
         match PacketType::try_from(packet.r#type) {
             Ok(PacketType::Stat) => match packet.stat {
-                Some(stat) => self.on_stat(stat),
+                Some(stat) => self.on_stat(stat)?,
                 None => self.is_announced = true,
             },
             Ok(PacketType::Data) => self.on_data(packet)?,
@@ -181,7 +189,7 @@ impl<'a> Transfer<'a> {
                 return Ok(Next::Finish);
             }
             Ok(PacketType::Err) => {
-                let text = String::from_utf8_lossy(&packet.data).into_owned();
+                let text = one_line(&String::from_utf8_lossy(&packet.data));
                 return Err(Status::new(Code::Unknown, text));
             }
             Ok(PacketType::Req) | Err(_) => {
@@ -191,7 +199,7 @@ impl<'a> Transfer<'a> {
         Ok(Next::GoOn)
     }
 
-    fn on_stat(&mut self, stat: Stat) {
+    fn on_stat(&mut self, stat: Stat) -> Result<(), Status> {
         let id = self.next_id;
         // Both sides count so.
         self.next_id = self.next_id.wrapping_add(1);
@@ -199,11 +207,18 @@ impl<'a> Transfer<'a> {
             self.platform = [&*stat.path, b"/"].concat();
         }
         if stat.mode & GO_MODE_TYPE != 0 {
-            return;
+            return Ok(());
         }
-        let Some(path) = self.absolute(&stat.path) else { return };
+        let Some(path) = self.absolute(&stat.path) else { return Ok(()) };
         let size = u64::try_from(stat.size).unwrap_or_default();
-        match (self.choose)(&path, size, stat.mode & 0o777) {
+        let want = (self.choose)(&path, size, stat.mode & 0o777);
+        if want != Want::Nothing {
+            self.kept_bytes += ENTRY_COST + 2 * (path.len() + stat.linkname.len());
+            if self.kept_bytes > KEPT_BYTES_MAX {
+                return Err(Status::protocol("the result has too many files to list"));
+            }
+        }
+        match want {
             Want::Nothing => {}
             Want::Name if self.gathered.names.len() < FILES_MAX => {
                 self.gathered.names.insert(path, size);
@@ -226,6 +241,7 @@ impl<'a> Transfer<'a> {
                 self.gathered.missing.insert(path, TOO_MANY.to_owned());
             }
         }
+        Ok(())
     }
 
     /// `usr/bin/env` → `/usr/bin/env`; `None` for names that are no text.

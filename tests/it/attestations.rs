@@ -276,7 +276,7 @@ fn both_formats_are_valid_and_the_same_image_has_the_same_sbom() {
     assert!(components.iter().any(|c| c["name"] == "express"), "{components:#?}");
 
     // Without what was kept of the first build.
-    fs::remove_dir_all(work.path("home/.cache/peelbox/sbom")).unwrap();
+    fs::remove_dir_all(work.path("home/.cache/peelbox/daemons")).unwrap();
     let second = build("second", &[]);
     assert_eq!(first.to_string(), second.to_string());
     let kept = build("third", &[]);

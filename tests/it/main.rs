@@ -1,6 +1,7 @@
 //! The one integration binary: it links once, each theme is a file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod attacks;
 mod attestations;
 mod attestations_docker;
 mod bases;

@@ -17,7 +17,7 @@ use peelbox::{
 };
 
 use crate::support::fake::{
-    Fake, Outcome, PATIENCE, Script, Stage, answer_headers, build, build_with,
+    FAKE_DIGEST, Fake, Outcome, PATIENCE, Script, Stage, answer_headers, build, build_with,
 };
 
 /// A whole build against a script.
@@ -42,7 +42,7 @@ fn a_good_daemon_gives_a_good_end() {
         returned(stage);
         Ok(())
     }));
-    assert_eq!(outcome.unwrap()["containerimage.digest"], "sha256:fake");
+    assert_eq!(outcome.unwrap()["containerimage.digest"], FAKE_DIGEST);
     assert!(matches!(&news[..], [News::Update(u)] if u.vertexes[0].name == "one"), "{news:?}");
 }
 

@@ -14,6 +14,7 @@ fn root() -> &'static Path {
 /// Who may use whom, as ARCHITECTURE.md draws it; `cli` may use everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &[]),
+    ("terminal_text", &[]),
     ("threads", &[]),
     ("spec", &[]),
     ("manifest", &[]),
@@ -24,32 +25,41 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["digest", "llb", "os_release", "pb", "spec"]),
     ("pb", &[]),
     ("transport", &["threads"]),
-    ("grpc", &["pb", "threads", "transport"]),
-    ("progress", &[]),
-    ("output", &[]),
+    ("grpc", &["pb", "terminal_text", "threads", "transport"]),
+    ("progress", &["terminal_text"]),
+    ("output", &["terminal_text"]),
     ("endpoint", &[]),
     ("credentials", &[]),
     ("oci_layout", &["digest"]),
     ("daemonless", &["endpoint", "threads"]),
-    ("docker", &["digest", "endpoint", "output", "threads", "transport"]),
+    ("docker", &["digest", "endpoint", "output", "terminal_text", "threads", "transport"]),
     ("revision", &["threads"]),
     ("attestation", &[]),
     ("image_file", &["attestation", "digest", "oci_layout", "sbom"]),
     ("error", &[]),
     (
         "session",
-        &["credentials", "digest", "grpc", "oci_layout", "output", "pb", "sbom", "threads"],
+        &[
+            "credentials", "digest", "grpc", "oci_layout", "output", "pb", "sbom", "terminal_text",
+            "threads",
+        ],
     ),
-    ("control", &["grpc", "pb", "progress"]),
+    ("control", &["digest", "grpc", "pb", "progress", "terminal_text"]),
     ("gateway", &["grpc", "pb"]),
     (
         "solve",
-        &["control", "daemon_words", "gateway", "grpc", "pb", "progress", "session", "transport"],
+        &[
+            "control", "daemon_words", "digest", "gateway", "grpc", "pb", "progress", "session",
+            "terminal_text", "threads", "transport",
+        ],
     ),
     ("daemon_words", &[]),
     ("connect", CONNECT),
     ("build", BUILD),
-    ("frontend", &["daemon_words", "gateway", "grpc", "pb", "plan", "spec"]),
+    (
+        "frontend",
+        &["daemon_words", "digest", "gateway", "grpc", "pb", "plan", "spec", "terminal_text"],
+    ),
 ];
 
 const CONNECT: &[&str] =

@@ -14,11 +14,15 @@ use rustix::{
 use super::{
     error::TransferError,
     gopath::{base, clean, dir, join, match_name},
+    inbox::Inbox,
     root::{READ_DIR, Root},
 };
 
 /// Paths looked at before the links are held to lead on without end.
 const STEPS_MAX: usize = 1 << 16;
+
+/// Names of a folder that a pattern is compared with, for one step.
+const NAMES_PER_STEP: usize = 256;
 
 /// Longer paths lead nowhere on Linux.
 const PATH_BYTES_MAX: usize = 64 << 10;
@@ -29,6 +33,7 @@ const DIR_BUFFER_BYTES: usize = 32 << 10;
 /// `NewFilterFS`); an empty list includes everything.
 pub(super) fn includes(
     root: &Root,
+    inbox: &Inbox,
     include: &[Vec<u8>],
     follow_paths: &[Vec<u8>],
 ) -> Result<Vec<Vec<u8>>, TransferError> {
@@ -36,7 +41,7 @@ pub(super) fn includes(
     if follow_paths.is_empty() {
         return Ok(patterns);
     }
-    let mut resolver = Resolver { root, resolved: BTreeSet::new(), steps_left: STEPS_MAX };
+    let mut resolver = Resolver { root, inbox, resolved: BTreeSet::new(), steps_left: STEPS_MAX };
     resolver.follow(follow_paths)?;
     let Some(targets) = without_nested(resolver.resolved) else { return Ok(patterns) };
     patterns.extend(targets);
@@ -61,6 +66,7 @@ fn without_nested(paths: impl IntoIterator<Item = Vec<u8>>) -> Option<Vec<Vec<u8
 
 struct Resolver<'a> {
     root: &'a Root,
+    inbox: &'a Inbox,
     resolved: BTreeSet<Vec<u8>>,
     steps_left: usize,
 }
@@ -92,9 +98,12 @@ impl Resolver<'_> {
             };
             rest = behind;
             current = join(&current, first);
-            self.steps_left = self.steps_left.checked_sub(1).ok_or(TransferError::TooManyLinks)?;
-            let targets =
-                self.targets(&current).map_err(|errno| TransferError::walk(&current, errno))?;
+            self.step(1)?;
+            if self.inbox.is_stopped() {
+                let failure = self.inbox.take_failure();
+                return Err(failure.unwrap_or(TransferError::Ended(None)));
+            }
+            let targets = self.targets(&current)?;
             if rest.is_empty() || !targets.is_empty() {
                 if !self.resolved.insert(current.clone()) {
                     return Ok(());
@@ -107,19 +116,28 @@ impl Resolver<'_> {
     }
 
     /// Where the symlinks that `path` means lead, as paths from the root; none if it means none.
-    fn targets(&mut self, path: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
+    fn targets(&mut self, path: &[u8]) -> Result<Vec<Vec<u8>>, TransferError> {
+        let failed = |errno| TransferError::walk(path, errno);
         let name = base(path);
         if !has_wildcards(name) {
-            return Ok(self.link_target(path)?.into_iter().collect());
+            return Ok(self.link_target(path).map_err(failed)?.into_iter().collect());
         }
         let mut targets = Vec::new();
         let parent = dir(path);
-        for found in self.names(&parent)? {
+        let names = self.names(&parent).map_err(failed)?;
+        // To read and match them takes about as long as so many steps.
+        self.step(names.len() / NAMES_PER_STEP)?;
+        for found in names {
             if match_name(name, &found) == Ok(true) {
-                targets.extend(self.link_target(&join(&parent, &found))?);
+                targets.extend(self.link_target(&join(&parent, &found)).map_err(failed)?);
             }
         }
         Ok(targets)
+    }
+
+    fn step(&mut self, steps: usize) -> Result<(), TransferError> {
+        self.steps_left = self.steps_left.checked_sub(steps).ok_or(TransferError::TooManyLinks)?;
+        Ok(())
     }
 
     fn link_target(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {

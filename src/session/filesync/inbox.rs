@@ -12,7 +12,10 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::error::TransferError;
-use crate::pb::fsutil::{Packet, packet::PacketType};
+use crate::{
+    pb::fsutil::{Packet, packet::PacketType},
+    terminal_text::one_line,
+};
 
 /// With fewer requests waiting one awake worker keeps up: waking another costs more than it gives.
 const WAKE_ANOTHER_AT: usize = 32;
@@ -72,7 +75,7 @@ impl Inbox {
                 self.changed.notify_all();
             }
             Ok(PacketType::Err) => {
-                let text = String::from_utf8_lossy(&packet.data).into_owned();
+                let text = one_line(&String::from_utf8_lossy(&packet.data));
                 self.fail(&mut state, TransferError::Daemon(text));
             }
             // What cannot be decoded looks like a STAT, which no receiver sends.

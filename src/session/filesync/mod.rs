@@ -99,7 +99,7 @@ pub fn send(
     sink: &dyn Sink,
     counters: &Counters,
 ) -> Result<(), TransferError> {
-    let include = follow::includes(root, &request.include, &request.follow_paths)?;
+    let include = follow::includes(root, inbox, &request.include, &request.follow_paths)?;
     let filter = Filter::new(&include, &request.exclude)?;
     Transfer::new(root, inbox, sink, counters).run(&filter)
 }

@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeMap, ffi::CString};
 
-use crate::{grpc::Status, pb::fsutil::Stat};
+use crate::{grpc::Status, pb::fsutil::Stat, terminal_text::one_line};
 
 /// Longest path, in bytes; a daemon reads none that is longer than PATH_MAX.
 const PATH_BYTES_MAX: usize = 16 << 10;
+
+/// Attributes of one entry.
+const XATTRS_MAX: usize = 512;
+/// Bytes that an attribute takes besides its name and value.
+const XATTR_COST: usize = 128;
 
 /// Bits of Go's `os.FileMode` (Go `io/fs`).
 const GO_DIR: u32 = 0x8000_0000;
@@ -64,6 +69,11 @@ impl Entry {
         let Stat { path, mode, uid, gid, size, mod_time, linkname, devmajor, devminor, xattrs } =
             stat;
         let place = Place::new(&path)?;
+        // Linux lists 64 KiB of names (xattr(7)).
+        if xattrs.len() > XATTRS_MAX {
+            let text = format!("`{}` has {} attributes", shown(&path), xattrs.len());
+            return Err(Status::protocol(text));
+        }
         let wrong = |what: &str| Status::protocol(format!("`{}` {what}", shown(&path)));
         let kind = if mode & GO_DIR != 0 {
             Kind::Dir
@@ -105,7 +115,9 @@ impl Entry {
             Kind::Link(first) => first.len(),
             _ => 0,
         };
-        let xattrs: usize = self.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        // What each of them takes in a map, and what the allocator adds.
+        let xattr = |(name, value): (&String, &Vec<u8>)| XATTR_COST + name.len() + value.len();
+        let xattrs: usize = self.xattrs.iter().map(xattr).sum();
         size_of::<Self>() + self.place.cost() + links + xattrs
     }
 }
@@ -139,7 +151,8 @@ impl Place {
 /// A path as text for people; what would steer a terminal is taken out.
 pub(super) fn shown(path: &[u8]) -> String {
     let text = String::from_utf8_lossy(path);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    one_line(&text.chars().map(visible).collect::<String>())
 }
 
 fn unix_mode(go: u32) -> u32 {

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::net::UnixListener,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -36,7 +38,12 @@ use prost::Message;
 /// Longest any test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Of the image that it says it has made.
+pub(crate) const FAKE_DIGEST: &str =
+    "sha256:fafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafa";
+
 type Solve = dyn Fn(&Stage) -> Result<(), Status> + Send + Sync;
+type Answering = dyn Fn(&str, &mut Sender) -> Option<Result<(), Status>> + Send + Sync;
 type Intercept = dyn Fn(&str, &mut SendResponse<Bytes>) -> bool + Send + Sync;
 
 /// What the daemon does where a good one would do something else.
@@ -45,6 +52,10 @@ pub(crate) struct Script {
     pub(crate) solve: Box<Solve>,
     /// Runs before any other call is answered; `false` leaves the call unanswered.
     pub(crate) intercept: Box<Intercept>,
+    /// Answers a call where a good daemon would do it in another way; `None` leaves that to it.
+    pub(crate) answer: Box<Answering>,
+    /// What its exporter says.
+    pub(crate) response: BTreeMap<String, String>,
     /// Window the daemon grants on the session's streams, in bytes.
     pub(crate) session_window_bytes: Option<u32>,
     /// The `Status` stream breaks this many times before it is whole.
@@ -56,6 +67,11 @@ impl Default for Script {
         Self {
             solve: Box::new(|_| Ok(())),
             intercept: Box::new(|_, _| true),
+            answer: Box::new(|_, _| None),
+            response: BTreeMap::from([(
+                "containerimage.digest".to_owned(),
+                FAKE_DIGEST.to_owned(),
+            )]),
             session_window_bytes: None,
             status_breaks: 0,
         }
@@ -110,6 +126,17 @@ impl Fake {
     pub(crate) fn start(script: Script) -> (Socket, Self) {
         let (ours, theirs) = memory().unwrap();
         (ours, Self::on(theirs, script))
+    }
+
+    /// Starts one for each connection to the socket at `path`.
+    pub(crate) fn listen(path: &Path, script: impl Fn() -> Script + Send + 'static) {
+        let listener = UnixListener::bind(path).unwrap();
+        spawn(move || {
+            let mut running = Vec::new();
+            while let Ok((stream, _)) = listener.accept() {
+                running.push(Self::on(Socket::unix(stream).unwrap(), script()));
+            }
+        });
     }
 
     /// Starts it behind a wire that is cut after `bytes` of the daemon's bytes.
@@ -180,6 +207,9 @@ impl Shared {
         let Ok(stream) = respond.send_response(response, false) else { return };
         let mut receiver = Receiver::new(request.into_body(), RECEIVE_LIMIT_BYTES);
         let mut sender = Sender::new(stream);
+        if let Some(result) = (self.script.answer)(&path, &mut sender) {
+            return sender.finish(&result);
+        }
         let (service, method) = path.rsplit_once('/').unwrap();
         let result = match (service, method) {
             ("/moby.buildkit.v1.Control", "Session") => {
@@ -195,6 +225,12 @@ impl Shared {
             },
             ("/moby.buildkit.v1.frontend.LLBBridge", "Solve") => {
                 answer(&mut sender, &gateway_solve())
+            }
+            ("/moby.buildkit.v1.frontend.LLBBridge", "Ping") => {
+                answer(&mut sender, &gateway::PongResponse::default())
+            }
+            ("/moby.buildkit.v1.frontend.LLBBridge", "ResolveImageConfig") => {
+                answer(&mut sender, &image_config(FAKE_DIGEST, "{}"))
             }
             ("/moby.buildkit.v1.frontend.LLBBridge", "Return") => {
                 drop(self.returns.0.send(receiver.only().unwrap()));
@@ -222,9 +258,8 @@ impl Shared {
         let session = self.sessions.1.recv_timeout(PATIENCE).map_err(no_session)?;
         let stage = Stage { session, returned: self.returns.1.clone(), shut: self.shut.clone() };
         (self.script.solve)(&stage)?;
-        let response =
-            BTreeMap::from([("containerimage.digest".to_owned(), "sha256:fake".to_owned())]);
-        answer(sender, &control::SolveResponse { exporter_response: response })
+        let exporter_response = self.script.response.clone();
+        answer(sender, &control::SolveResponse { exporter_response })
     }
 
     /// `None` breaks the stream.
@@ -244,6 +279,18 @@ impl Shared {
 
 fn answer(sender: &mut Sender, message: &impl Message) -> Result<(), Status> {
     sender.send(frame::encode(message))
+}
+
+/// A base with that digest, and with that in its config.
+pub(crate) fn image_config(digest: &str, config: &str) -> gateway::ResolveImageConfigResponse {
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{config},"rootfs":{{"type":"layers","diff_ids":[]}}}}"#
+    );
+    gateway::ResolveImageConfigResponse {
+        digest: digest.to_owned(),
+        config: config.into_bytes(),
+        ..Default::default()
+    }
 }
 
 fn info() -> control::InfoResponse {

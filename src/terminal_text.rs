@@ -4,7 +4,7 @@
 //! colour sequences (SGR) and nothing else, so no build can move our cursor, set a title or
 //! answer a terminal query. Printers without colour also apply [`without_color`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 use unicode_width::UnicodeWidthChar;
 
@@ -52,6 +52,53 @@ pub fn clean_name(name: &str) -> String {
     }
     let line = clean(name[..end].replace(['\n', '\r', '\t'], " ").as_bytes());
     without_color(&line).trim_end().to_owned()
+}
+
+/// Foreign text as a part of a message of ours: one line of a few kilobytes.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    clean_name(text)
+}
+
+/// A path as a part of a message.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+/// A message of several lines, whatever got into it: no sequences, nothing that turns directions, of bounded length.
+#[must_use]
+pub fn message(text: &str) -> String {
+    let mut end = text.len().min(MESSAGE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let line = |line: &str| without_color(&clean(line.as_bytes())).into_owned();
+    let mut lines: Vec<String> = text[..end].split('\n').map(line).collect();
+    if end < text.len() {
+        lines.push(format!("… and {} bytes more", text.len() - end));
+    }
+    lines.join("\n")
+}
+
+/// JSON whose texts hold no character that steers a terminal: such ones stand in strings only, and are escaped.
+#[must_use]
+pub fn json(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| is_printable_ascii(byte) || byte == b'\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        // All of them are in the first plane.
+        match char {
+            '\n' | '\t' => escaped.push(char),
+            _ if is_unprintable(char) => {
+                escaped.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            _ => escaped.push(char),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Cleaned text without its colour sequences.
@@ -182,9 +229,10 @@ fn is_printable_ascii(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t')
 }
 
-/// Controls of both sets, and the characters that turn the direction of what follows.
+/// Controls of both sets, line ends of Unicode, and the characters that turn the direction of what follows.
 fn is_unprintable(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 const ESC: char = '\u{1b}';
@@ -196,6 +244,7 @@ const C1_OSC: char = '\u{9d}';
 const C1_APC: char = '\u{9f}';
 const SGR_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 4096;
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
 const TAB_COLUMNS: usize = 8;
 
 /// Fuzz target: cleaning any bytes gives text that holds nothing but text and colours.
@@ -213,7 +262,7 @@ pub fn fuzz_log_text(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::fixture::mutations;
+    use crate::mutation::mutate;
 
     #[test]
     fn clean_keeps_text_and_colors_and_nothing_else() {
@@ -257,6 +306,23 @@ mod tests {
     }
 
     #[test]
+    fn messages_keep_their_lines_and_foreign_text_in_them_is_one() {
+        assert_eq!(message("a\n  ^\x1b[31m b\x1b]0;t\x07\u{9b}2J\u{2028}\nc"), "a\n  ^ b\nc");
+        assert_eq!(one_line("a\r\nerror: \u{200f}x"), "a  error: x");
+        let long = message(&"x".repeat(100_000));
+        assert!(long.len() < 66_000 && long.ends_with("bytes more"), "{}", long.len());
+    }
+
+    #[test]
+    fn json_means_the_same_without_characters_that_steer() {
+        let texts = ["plain", "\u{9b}31m \u{7f} \u{202e} \u{2028} é 日", "\x1b[0m \n \t \"\\"];
+        let given = serde_json::to_string(&texts).unwrap();
+        let escaped = json(&given);
+        assert!(!escaped.chars().any(is_unprintable), "{escaped}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), texts);
+    }
+
+    #[test]
     fn fit_never_passes_the_width() {
         let cases = [
             ("short", 10, "short"),
@@ -282,6 +348,8 @@ mod tests {
             b"\xff\xc3\x1b\x1b[[\x1b]\x1b\\mm",
             b"\x1b[\x1b[\x1b[31m\x1b#8\x1b%G",
         ];
-        mutations(&seeds, 20_000, fuzz_log_text);
+        for seed in seeds {
+            mutate(seed, b"\x1b[]m;0\x07\x9b\xc2", 5000, fuzz_log_text);
+        }
     }
 }
