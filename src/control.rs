@@ -282,14 +282,14 @@ pub struct StatusStream(Answers);
 /// Tells the daemon's clock, so that times of its news can be shown against ours (BuildKit `control/control.go`).
 const CLOCK_HEADER: &str = "buildkit-current-timestamp";
 
-/// News that take more are passed over; ten thousand steps in one message take less.
-const NEWS_COST_MAX: usize = 16 << 20;
+/// News that take more are passed over; five thousand steps in one message take less.
+const NEWS_COST_MAX: usize = 8 << 20;
 /// Digests have 71 bytes, identities of groups 25.
 const KEY_BYTES_MAX: usize = 256;
 /// More of a name is not shown.
 const NAME_BYTES_MAX: usize = 4096;
 /// The error of a step names its command, which may be a script.
-const ERROR_BYTES_MAX: usize = 64 << 10;
+const ERROR_BYTES_MAX: usize = 16 << 10;
 
 /// Follows the build named `reference` from its first moment; the daemon waits up to 6 s for it to appear.
 ///
@@ -480,7 +480,7 @@ mod tests {
             let response = StatusResponse { vertexes, ..StatusResponse::default() };
             decode(response.encode_to_vec().into()).unwrap().vertexes.len()
         };
-        assert_eq!(of(5000, 10), 5000);
+        assert_eq!(of(4000, 10), 4000);
         assert_eq!(of(1, 100_000), 1);
         assert_eq!(of(1_000_000, 0), 0);
         assert_eq!(of(1, 1_000_000), 0);

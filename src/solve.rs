@@ -49,7 +49,7 @@ const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a build may take to end once no result of it is to come: what runs is ended for that.
 const FAILURE_PATIENCE: Duration = Duration::from_secs(30);
 /// News that wait to be shown, in bytes; then the daemon waits.
-const NEWS_BYTES_MAX: usize = 8 << 20;
+const NEWS_BYTES_MAX: usize = 4 << 20;
 /// How often a lost status stream is opened again.
 const STATUS_RETRIES_MAX: usize = 5;
 /// What the daemon is told of a frontend that failed, and says itself then.
@@ -345,7 +345,11 @@ impl Site<'_> {
                 Err(SolveError::Frontend(e))
             }
             (_, Err(status)) => Err(SolveError::Daemon(status)),
-            (Some(e), Ok(_)) => Err(SolveError::Frontend(e)),
+            // What the frontend says of calls that ended with the build is no cause.
+            (Some(_), Ok(_)) => {
+                let text = "it says that the build went well before it was given the result";
+                Err(SolveError::Daemon(Status::protocol(text)))
+            }
             (None, Ok(response)) => checked(response.exporter_response).map_err(SolveError::Daemon),
         }
     }

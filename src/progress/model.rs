@@ -338,7 +338,7 @@ impl Totals {
 /// BuildKit has no limit of its own; a graph of this size does not come from a spec.
 const VERTEXES_MAX: usize = 20_000;
 /// When so much of the daemon's text is kept, no further step, sub-task or warning is; output is shown and forgotten.
-const KEPT_BYTES_MAX: usize = 24 << 20;
+const KEPT_BYTES_MAX: usize = 12 << 20;
 const TRANSFERS_MAX: usize = 16;
 
 #[cfg(test)]

@@ -45,13 +45,15 @@ struct Attack {
     name: String,
     script: Box<dyn Fn() -> Script + Send>,
     args: &'static [&'static str],
+    /// What `.dockerignore` says.
+    ignored: &'static str,
 }
 
 const TAR: &[&str] = &["--output", "type=oci,dest=app.tar", "--no-sbom", "--no-provenance"];
 const NOTHING: &[&str] = &["--output", "type=none"];
 
 fn attack(name: impl Into<String>, script: impl Fn() -> Script + Send + 'static) -> Attack {
-    Attack { name: name.into(), script: Box::new(script), args: NOTHING }
+    Attack { name: name.into(), script: Box::new(script), args: NOTHING, ignored: "" }
 }
 
 impl Attack {
@@ -59,12 +61,20 @@ impl Attack {
         Self { args, ..self }
     }
 
+    fn leaving_out(self, ignored: &'static str) -> Self {
+        Self { ignored, ..self }
+    }
+
     /// Plays it, and looks at what every run must keep to.
     fn play(self) -> Played {
-        let Self { name, script, args } = self;
+        let Self { name, script, args, ignored } = self;
         let spec = debian("attacked", &["true"]);
         let work = Workdir::with_spec(&spec);
         work.write("file", "content");
+        work.write("secret", "content");
+        if !ignored.is_empty() {
+            work.write(".dockerignore", ignored);
+        }
         let socket = work.path("fake.sock");
         Fake::listen(&socket, script);
         let work = work.on(&format!("unix://{}", socket.display()));
@@ -333,6 +343,60 @@ fn no_text_of_a_daemon_steers_the_terminal_or_forges_a_line() {
     }
     assert!(attacks.len() >= 100, "{}", attacks.len());
     play(attacks);
+}
+
+#[test]
+fn no_digest_of_a_daemon_is_a_path() {
+    let mut attacks = Vec::new();
+    for text in ["../../../../attacked", "sha256:../../../../attacked", "/var/tmp/attacked", ""] {
+        for key in ["containerimage.digest", "containerimage.config.digest"] {
+            let name = format!("{key} `{text}`");
+            attacks.push(
+                attack(name, move || Script {
+                    response: [(key.to_owned(), text.to_owned())].into(),
+                    ..acts(|stage| image(stage, &[b"tar"], true))
+                })
+                .with(TAR),
+            );
+        }
+        attacks.push(attack(format!("base `{text}`"), move || {
+            says("LLBBridge/ResolveImageConfig", image_config(text, "{}"))
+        }));
+    }
+    for attack in attacks {
+        let played = attack.play();
+        // A base that cannot be had is the registry's fault as far as is known.
+        let is_base = played.name.starts_with("base");
+        let code = if is_base { 5 } else { 7 };
+        assert_eq!(played.run.code, Some(code), "{}\n{}", played.name, played.run.stderr);
+        assert_eq!(played.left, [""; 0], "{}", played.name);
+        assert!(played.run.stderr.contains("no digest"), "{}", played.run.stderr);
+    }
+}
+
+#[test]
+fn files_that_the_project_leaves_out_are_handed_to_nobody() {
+    let (tx, told) = crossbeam_channel::bounded(10);
+    let asks = attack("no patterns", move || {
+        let tx = tx.clone();
+        acts(move |stage| {
+            let (_sender, mut answers) = context(stage)?;
+            let end = loop {
+                match answers.receive() {
+                    Ok(Some(packet)) => {
+                        let packet = fsutil::Packet::decode(packet).unwrap();
+                        tx.send(Ok(packet.stat.map(|stat| stat.path).unwrap_or_default())).unwrap();
+                    }
+                    Ok(None) => break None,
+                    Err(status) => break Some(status),
+                }
+            };
+            tx.send(Err(end.map(|status| status.code))).unwrap();
+            Ok(())
+        })
+    });
+    drop(asks.leaving_out("secret").play());
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Err(Some(Code::PermissionDenied)));
 }
 
 /// A transfer of the context, as a daemon begins it.

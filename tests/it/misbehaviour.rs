@@ -141,6 +141,13 @@ fn a_daemon_that_is_shutting_down_may_end_a_build_that_it_has_been_given() {
     outcome.unwrap();
 }
 
+#[test]
+fn a_build_that_is_over_before_it_has_a_result_was_not_interrupted() {
+    let (outcome, _) = play(unanswered("LLBBridge/Solve", solve(|_| Ok(()))));
+    let Err(SolveError::Daemon(status)) = outcome else { panic!("{outcome:?}") };
+    assert!(status.message.contains("before it was given the result"), "{status:?}");
+}
+
 /// Of a client that loses patience soon.
 fn impatient(script: Script, patience: Patience) -> (SolveError<Status>, Duration) {
     let (socket, _fake) = Fake::start(script);

@@ -94,6 +94,11 @@ impl Middle {
         self.seen.to_engine.load(Ordering::Relaxed)
     }
 
+    /// Nothing was asked yet.
+    pub(crate) fn forget_requests(&self) {
+        self.seen.requests.lock().unwrap().clear();
+    }
+
     /// Whether a connection began with such a request.
     pub(crate) fn was_asked(&self, request: &str) -> bool {
         self.seen.requests.lock().unwrap().iter().any(|line| line.contains(request))
