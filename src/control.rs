@@ -20,7 +20,7 @@ use crate::{
         worker::{BuildkitVersion, WorkerRecord},
     },
     progress,
-    terminal_text::one_line,
+    terminal_text::{ends, one_line},
 };
 
 /// The label that only a worker on containerd's image store has inside Docker Engine.
@@ -373,7 +373,7 @@ fn update(response: StatusResponse) -> progress::StatusUpdate {
                 cached: v.cached,
                 started: v.started.map(time),
                 completed: v.completed.map(time),
-                error: cut(v.error, ERROR_BYTES_MAX),
+                error: ends(&v.error, ERROR_BYTES_MAX).into_owned(),
                 group: v.progress_group.map(|g| progress::ProgressGroup {
                     id: cut(g.id, KEY_BYTES_MAX),
                     name: cut(g.name, NAME_BYTES_MAX),

@@ -57,7 +57,25 @@ pub fn clean_name(name: &str) -> String {
 /// Foreign text as a part of a message of ours: one line of a few kilobytes.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    clean_name(text)
+    clean_name(&ends(text, NAME_BYTES_MAX))
+}
+
+/// A text that is too long without its middle: the end of an error names the cause.
+#[must_use]
+pub fn ends(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    const GAP: &str = " … ";
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let half = bytes_max.saturating_sub(GAP.len()) / 2;
+    let (mut head, mut tail) = (half, text.len() - half);
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    Cow::Owned(format!("{}{GAP}{}", &text[..head], &text[tail..]))
 }
 
 /// A path as a part of a message.
@@ -309,6 +327,9 @@ mod tests {
     fn messages_keep_their_lines_and_foreign_text_in_them_is_one() {
         assert_eq!(message("a\n  ^\x1b[31m b\x1b]0;t\x07\u{9b}2J\u{2028}\nc"), "a\n  ^ b\nc");
         assert_eq!(one_line("a\r\nerror: \u{200f}x"), "a  error: x");
+        let middle = one_line(&format!("head {} tail", "é".repeat(9000)));
+        assert!(middle.starts_with("head é") && middle.ends_with("é tail"), "{middle}");
+        assert!(middle.len() <= NAME_BYTES_MAX, "{}", middle.len());
         let long = message(&"x".repeat(100_000));
         assert!(long.len() < 66_000 && long.ends_with("bytes more"), "{}", long.len());
     }
