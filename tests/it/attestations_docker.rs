@@ -76,6 +76,11 @@ fn check_inside(name: &str, builder: Option<&str>) {
     // It is what was there.
     assert_eq!(engine.id(&tag).unwrap(), id);
 
+    // Another name is given without making anything.
+    let other = engine.tag("2");
+    assert!(build(&["--tag", &other]).stderr.contains(", unchanged\n"));
+    assert_eq!(engine.id(&other).unwrap(), id);
+
     // That this engine keeps such images is known from the one that it has.
     let middle = Middle::start(&work.path("middle.sock"), engine.socket(), Load::Pass);
     // What is remembered is remembered of a builder at its address.
@@ -83,11 +88,6 @@ fn check_inside(name: &str, builder: Option<&str>) {
     middle.forget_requests();
     assert!(build_at(middle.address(), &[]).stderr.contains(", unchanged\n"));
     assert!(middle.was_asked("/history") && !middle.was_asked("/info"));
-
-    // Another name is given without making anything.
-    let other = engine.tag("2");
-    assert!(build(&["--tag", &other]).stderr.contains(", unchanged\n"));
-    assert_eq!(engine.id(&other).unwrap(), id);
 
     // The same image with other things said of it is not what is there.
     let run = build(&["--provenance", "min"]);
