@@ -50,6 +50,8 @@ const REFUSED_PATIENCE: Duration = Duration::from_millis(200);
 const FAILURE_PATIENCE: Duration = Duration::from_secs(30);
 /// News that wait to be shown, in bytes; then the daemon waits.
 const NEWS_BYTES_MAX: usize = 4 << 20;
+/// Of a daemon that ends a build by itself.
+const TOO_EARLY: &str = "it says that the build went well before it was given the result";
 /// How often a lost status stream is opened again.
 const STATUS_RETRIES_MAX: usize = 5;
 /// What the daemon is told of a frontend that failed, and says itself then.
@@ -330,13 +332,13 @@ impl Site<'_> {
             Err(told.err().unwrap_or_else(|| Status::new(Code::Internal, "no answer")))
         });
         ending.cancel();
-        let patience = match &result {
-            _ if cancel.is_cancelled() => CANCEL_PATIENCE,
+        let is_refused = result.is_err() && !status.has_news.load(Ordering::Acquire);
+        status.finish(match cancel.is_cancelled() {
+            true => CANCEL_PATIENCE,
             // A build refused before its first step has no news; the daemon waits 6 s for some.
-            Err(_) if !status.has_news.load(Ordering::Acquire) => REFUSED_PATIENCE,
-            _ => STATUS_PATIENCE,
-        };
-        status.finish(patience);
+            false if is_refused => REFUSED_PATIENCE,
+            false => STATUS_PATIENCE,
+        });
         match (given, result) {
             _ if cancel.is_cancelled() => Err(SolveError::Cancelled),
             (Some(e), _) if is_told => Err(SolveError::Frontend(e)),
@@ -346,10 +348,7 @@ impl Site<'_> {
             }
             (_, Err(status)) => Err(SolveError::Daemon(status)),
             // What the frontend says of calls that ended with the build is no cause.
-            (Some(_), Ok(_)) => {
-                let text = "it says that the build went well before it was given the result";
-                Err(SolveError::Daemon(Status::protocol(text)))
-            }
+            (Some(_), Ok(_)) => Err(SolveError::Daemon(Status::protocol(TOO_EARLY))),
             (None, Ok(response)) => checked(response.exporter_response).map_err(SolveError::Daemon),
         }
     }

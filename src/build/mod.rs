@@ -23,6 +23,7 @@ mod outcome;
 mod plan;
 mod prefetch;
 mod project;
+mod registries;
 mod request;
 mod run;
 mod services;

@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{delivery::ClassicCannot, services::hosts};
+use super::{delivery::ClassicCannot, registries::hosts};
 use crate::{
     attestation::credential,
     connect::{Builder, ImageStore},

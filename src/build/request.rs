@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 use super::{
     attestations::{Attestations, Sbom},
     project::Project,
-    services::hosts,
+    registries::hosts,
 };
 use crate::{output::Output, spec::reference::normalize};
 

@@ -11,6 +11,11 @@ use crate::{
     progress::StatusUpdate,
 };
 
+/// Steps whose names are known; a spec makes some dozens.
+const STEPS_MAX: usize = 5000;
+/// As much of a name as a message needs.
+const NAME_CHARS_MAX: usize = 1000;
+
 /// The steps that the daemon has told of, and the graph they are of.
 #[derive(Debug, Default)]
 pub(super) struct SeenSteps {
@@ -25,7 +30,10 @@ impl SeenSteps {
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for vertex in &update.vertexes {
-            names.insert(vertex.digest.0.clone(), vertex.name.clone());
+            if names.len() < STEPS_MAX || names.contains_key(&vertex.digest.0) {
+                let name = vertex.name.chars().take(NAME_CHARS_MAX).collect();
+                names.insert(vertex.digest.0.clone(), name);
+            }
         }
     }
 
