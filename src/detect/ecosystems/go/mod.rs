@@ -219,7 +219,8 @@ impl Context<'_> {
         // Gin's Run takes PORT by itself when it gets no address.
         let is_gin = facts.framework == Some("gin") && program.has(".Run()");
         let is_told = ports.env.is_some() || is_gin;
-        let of_flags = if is_told { None } else { flags::default(program) };
+        let has_option = !is_told || program.uses(framework::TOOLKIT);
+        let of_flags = if has_option { flags::default(program) } else { None };
         let (found, rule) = match (of_flags, ports.number) {
             (Some(flags::Default { port, variable }), _) => {
                 let port = moved(facts, port, variable);
