@@ -18,7 +18,7 @@ mod packages;
 
 use self::{
     framework::{known, serves},
-    language::{LIBRARY, STATIC, WITH_SHELL},
+    language::{LIBRARY, STATIC, WITH_PROGRAMS, WITH_SHELL},
     module::{ModFile, minor},
     packages::{Program, is_main},
 };
@@ -169,6 +169,10 @@ impl Context<'_> {
             facts.build_front_end(self.root.project, front_end);
         }
         self.build(&mut facts, &binary, &program.dir);
+        let is_static = std::ptr::eq(facts.language, &raw const STATIC);
+        if called::started(&program.files, &mut facts) && is_static {
+            facts.language = &WITH_PROGRAMS;
+        }
         let path = facts.program(&binary);
         let stated = compiled::stated(self.root, &path);
         let needs_shell = stated.as_ref().is_some_and(|stated| stated.needs_shell);

@@ -162,6 +162,7 @@ impl<'a> Program<'a> {
         for (library, place) in native::needed(package) {
             facts.library(library, place);
         }
+        called::started(&self.files, &mut facts);
         self.build(&mut facts);
         if let Some(build) = self.own.build {
             build(&mut facts, packages, package, self.name);
