@@ -104,6 +104,31 @@ fn a_port_of_the_toolkit_of_exporters_wins_and_one_of_a_cluster_loses() {
 }
 
 #[test]
+fn an_address_in_the_settings_of_a_rust_server_is_its_port_and_opened_by_its_variable() {
+    let check = |settings: &str, reads: &str, port: u16, told: Option<&str>| {
+        let main = format!("fn main() {{\n{reads}\nHttpServer::new(app).bind(x)\n}}\n");
+        let runtime = only(&[
+            ("Cargo.toml", "[package]\nname = \"shop\"\n[dependencies]\nactix-web = \"4\"\nconfig = \"0.15\"\n"),
+            ("src/main.rs", &main),
+            ("config.toml", settings),
+        ])
+        .spec
+        .runtime;
+        let name = runtime.env.keys().find(|name| name.contains("__"));
+        let set = name.map(|name| format!("{name}={}", runtime.env[name]));
+        assert_eq!((runtime.ports, set.as_deref()), (vec![port], told), "{settings}");
+    };
+    let reads = "Environment::default().separator(\"__\")";
+    let own = "[server]\naddress = \"127.0.0.1:8000\"\n";
+    check(own, reads, 8000, Some("SERVER__ADDRESS=0.0.0.0:8000"));
+    check(own, "", 8000, None);
+    check("[server]\naddress = \"0.0.0.0:8000\"\n", reads, 8000, None);
+    check("bind = \"0.0.0.0:7000\"\n", reads, 7000, None);
+    check("[server]\naddress = \"x\"\nport = 9000\n", reads, 9000, None);
+    check("[other]\naddress = \"127.0.0.1:8000\"\n", reads, 8080, None);
+}
+
+#[test]
 fn go_tools_beside_a_server_are_no_services() {
     let server = only(&[
         ("go.mod", "module example.com/shop\ngo 1.22\n"),
