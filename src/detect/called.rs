@@ -13,18 +13,18 @@ static PROGRAMS: &[Library] = &[
     library("gs", &[], &["ghostscript"]).wolfi(&[], &["ghostscript"]),
     library("magick", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
     library("mysqldump", &[], &["default-mysql-client"]),
-    library("nmap", &[], &["nmap"]).wolfi(&[], &["nmap"]),
+    library("nmap", &[], &["nmap"]),
     library("pandoc", &[], &["pandoc"]),
     library("pdftoppm", &[], &["poppler-utils"]),
     library("pdftotext", &[], &["poppler-utils"]),
-    library("pg_dump", &[], &["postgresql-client"]).wolfi(&[], &["postgresql-client"]),
+    library("pg_dump", &[], &["postgresql-client"]),
     library("rsync", &[], &["rsync"]).wolfi(&[], &["rsync"]),
     library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
     library("ssh", &[], &["openssh-client"]).wolfi(&[], &["openssh-client"]),
     library("ssh-keygen", &[], &["openssh-client"]).wolfi(&[], &["openssh-keygen"]),
-    library("tesseract", &[], &["tesseract-ocr"]).wolfi(&[], &["tesseract"]),
+    library("tesseract", &[], &["tesseract-ocr"]),
     library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
-    library("yt-dlp", &[], &["yt-dlp"]).wolfi(&[], &["yt-dlp"]),
+    library("yt-dlp", &[], &["yt-dlp"]),
 ];
 
 /// Programs of every image that has a shell.
