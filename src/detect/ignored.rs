@@ -17,6 +17,9 @@ const NEVER: [&str; 3] = [".git", "**/node_modules", "**/.venv"];
 /// Texts that manifests of Python name, and builds of packages read.
 const TEXTS: [&str; 3] = ["README", "LICENSE", "LICENCE"];
 
+/// Rules of Apache for a folder.
+const HTACCESS: &str = ".htaccess";
+
 /// A line of the file.
 struct Line<'a> {
     number: usize,
@@ -135,6 +138,11 @@ fn needed(tree: &Tree, service: &Service, sources: &[&str]) -> Vec<String> {
         });
         paths.extend(named.map(|name| join(&service.dir, name)));
     }
+    if sources.contains(&"php") {
+        // Apache reads them in every folder that it serves.
+        let dirs = tree.dirs_below(&service.dir).filter(|(_, entries)| entries.has(HTACCESS));
+        paths.extend(dirs.map(|(dir, _)| join(dir, HTACCESS)));
+    }
     paths.retain(|path| tree.has(path) || tree.has_dir(path));
     paths.sort();
     paths.dedup();
@@ -148,16 +156,21 @@ mod tests {
     use super::super::{Family, detect};
 
     fn check(ignore: &str, want: &[&str]) {
-        let tree = tempfile::tempdir().unwrap();
         let files = [
-            (".dockerignore", ignore),
             ("pyproject.toml", "[project]\nname = \"shop\"\nreadme = \"README.md\"\n[tool.uv]\n"),
             ("uv.lock", "version = 1\n"),
             ("README.md", "Shop\n"),
             ("main.py", "from flask import Flask\napp = Flask(__name__)\napp.run(port=5000)\n"),
         ];
-        for (name, text) in files {
-            fs::write(tree.path().join(name), text).unwrap();
+        check_files(&files, ignore, want);
+    }
+
+    fn check_files(files: &[(&str, &str)], ignore: &str, want: &[&str]) {
+        let tree = tempfile::tempdir().unwrap();
+        for (name, text) in files.iter().chain([&(".dockerignore", ignore)]) {
+            let path = tree.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let found = detect(tree.path(), Family::Official).unwrap();
         let exclude = &found.services[0].spec.build.exclude;
@@ -173,6 +186,18 @@ mod tests {
         check("*.lock\n!uv.lock\n# main.py\n", &[]);
         check("/main.py/\n", &["!main.py"]);
         check("**/*.py\n", &["!**/*.py"]);
+    }
+
+    #[test]
+    fn rules_of_apache_come_back_for_php_alone() {
+        let check = |program: (&str, &str), ignore: &str, want: &[&str]| {
+            check_files(&[program, ("a/.htaccess", "Deny from all\n")], ignore, want);
+        };
+        let php = ("index.php", "<?php echo 1;\n");
+        check(php, "**/.htaccess\n", &["!**/.htaccess"]);
+        check(php, ".ht*\n", &[]);
+        check(php, "docs\n", &[]);
+        check(("main.py", "import flask\napp = flask.Flask(__name__)\n"), "**/.htaccess\n", &[]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub use self::{
 };
 
 mod assemble;
+mod called;
 mod choose;
 pub mod compiled;
 mod deliver;

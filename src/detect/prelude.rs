@@ -4,7 +4,7 @@ pub(super) use std::rc::Rc;
 
 pub(super) use super::{
     Decision, Evidence, Facts, Family, Fixed, Folder, Kind, Port, Project, Rule, Serves, Step,
-    Text, Weight, What, compiled,
+    Text, Weight, What, called, compiled,
     facts::{Files, Library, Missing, OUT, library},
     folders,
     framework::{self, Framework, Known, Makes, framework},

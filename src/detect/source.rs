@@ -118,7 +118,7 @@ pub fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
     let mut ports = Ports::default();
     let mut near_env = None;
     let mut listening = None;
-    let mut named = None;
+    let (mut named, mut is_named_beside) = (None, false);
     for file in files {
         let lines: Vec<&str> = file.text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
@@ -138,8 +138,12 @@ pub fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
                     .filter(|at| !is_comment(lines[*at]))
                     .find_map(|at| own_number(lines[at]).map(|port| (port, here(at))));
             }
-            if named.is_none() && own_number(line).is_some() {
-                named = number_of_name(line).map(|port| (port, here(at)));
+            let is_better = named.is_none() || is_named_beside && !is_beside(line);
+            if is_better
+                && own_number(line).is_some()
+                && let Some(port) = number_of_name(line)
+            {
+                (named, is_named_beside) = (Some((port, here(at))), is_beside(line));
             }
         }
     }
@@ -153,13 +157,26 @@ pub fn ports(files: &[Rc<Text>], listen: &[&str]) -> Ports {
 /// The port of an address that a program of no known framework binds to: it names all interfaces (`"0.0.0.0:8080"`,
 /// `":8080"`, `IPAddress.Any, 8080`), or a call of a server takes it (`.setPort(8080)`, `.listen(8080)`).
 pub fn address(files: &[Rc<Text>]) -> Option<(u16, Evidence)> {
-    files.iter().find_map(|file| {
+    let mut beside = None;
+    let first = files.iter().find_map(|file| {
         file.text.lines().enumerate().find_map(|(at, line)| {
             let fits = line.len() <= LINE_BYTES_MAX && !is_comment(line) && !is_message(line);
             let port = bound(line).filter(|_| fits)?;
-            Some((port, Evidence::line(&file.path, Some(at + 1))))
+            let found = (port, Evidence::line(&file.path, Some(at + 1)));
+            if !is_beside(line) {
+                return Some(found);
+            }
+            beside.get_or_insert(found);
+            None
         })
-    })
+    });
+    first.or(beside)
+}
+
+/// Whether a line names a port that is there beside the one of the service: it counts where there is no other.
+fn is_beside(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ["cluster", "gossip", "admin", "pprof", "metrics"].iter().any(|word| lower.contains(word))
 }
 
 /// The port of a program: the text's number, else `default`; of one that is not known to serve (`None`), the address

@@ -183,6 +183,7 @@ words! {
         StaticGo = "a static program needs only certificates, time zones and a user",
         NeedsLibc = "a program with C in it needs a C library",
         MayNeedLibc = "a module may have C in it, which needs a C library",
+        StartsPrograms = "the program starts programs of the system",
         NeedsShell = "the Procfile's command needs a shell",
         LessThanUsed = "the least that is needed, and less than this",
         ProgramThatServes = "the program that serves",

@@ -40,6 +40,95 @@ const GO_SERVER: &str =
 const GO_TOOL: &str = "package main\nfunc main() {}\n";
 
 #[test]
+fn a_program_that_starts_others_has_them_and_no_image_without_a_shell() {
+    let server = |call: &str| {
+        let main = format!(
+            "package main\nimport \"net/http\"\nfunc main() {{ http.ListenAndServe(\":8080\", {call}) }}\n"
+        );
+        let service = only(&[("go.mod", "module x/shop\ngo 1.25\n"), ("main.go", &main)]);
+        let Base::Image(base) = service.spec.runtime.base.clone() else { panic!("no image") };
+        (base.contains("debian:"), service.spec.runtime.packages)
+    };
+    let usual = ["ca-certificates", "tzdata"];
+    assert_eq!(
+        server("exec.Command(\"git\")"),
+        (
+            true,
+            [&["ca-certificates", "git"], &usual[1..]]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        )
+    );
+    assert_eq!(server("exec.Command(\"sh\")"), (true, usual.map(str::to_owned).to_vec()));
+    assert_eq!(server("exec.Command(\"ours\")"), (false, Vec::new()));
+}
+
+#[test]
+fn a_server_started_by_a_command_has_it_whether_or_not_its_image_gives_arguments() {
+    let command = |image: &str, main: &str| {
+        let main = format!(
+            "package main\nimport \"net/http\"\nimport \"github.com/urfave/cli/v2\"\n{main}\nfunc f() {{ http.ListenAndServe(\":8080\", nil) }}\n"
+        );
+        let service = only(&[
+            ("go.mod", "module x/shop\ngo 1.25\nrequire github.com/urfave/cli/v2 v2.27.0\n"),
+            ("go.sum", ""),
+            ("main.go", &main),
+            ("Dockerfile", image),
+        ]);
+        service.spec.runtime.command
+    };
+    let commands = "var c = []*cli.Command{\n\t{\n\t\tName: \"serve\",\n\t\tAction: f,\n\t},\n}";
+    let app = |field: &str| format!("{commands}\nvar a = &cli.App{{\n\tName: \"shop\",{field}\n}}");
+    let plain = "FROM scratch\nENTRYPOINT [\"shop\"]\n";
+    assert_eq!(command(plain, &app("")), ["/app/shop", "serve"]);
+    assert_eq!(command("FROM scratch\n", &app("")), ["/app/shop", "serve"]);
+    assert_eq!(command(plain, &app("\n\tAction: f,")), ["/app/shop"]);
+    let told = "FROM scratch\nENTRYPOINT [\"shop\", \"web\"]\n";
+    assert_eq!(command(told, &app("")), ["/app/shop", "web"]);
+}
+
+#[test]
+fn a_port_of_the_toolkit_of_exporters_wins_and_one_of_a_cluster_loses() {
+    let port = |body: &str| {
+        let main = format!(
+            "package main\nimport \"github.com/prometheus/exporter-toolkit/web\"\n{body}\n"
+        );
+        only(&[("go.mod", "module x/shop\ngo 1.25\n"), ("main.go", &main)]).spec.runtime.ports
+    };
+    let cluster = "const DefaultClusterAddr = \"0.0.0.0:9094\"";
+    assert_eq!(port(&format!("{cluster}\nvar c = webflag.AddFlags(k, \":9093\")")), [9093]);
+    assert_eq!(port(&format!("{cluster}\nconst Addr = \"0.0.0.0:9095\"")), [9095]);
+    assert_eq!(port(cluster), [9094]);
+}
+
+#[test]
+fn an_address_in_the_settings_of_a_rust_server_is_its_port_and_opened_by_its_variable() {
+    let check = |settings: &str, reads: &str, port: u16, told: Option<&str>| {
+        let main = format!("fn main() {{\n{reads}\nHttpServer::new(app).bind(x)\n}}\n");
+        let runtime = only(&[
+            ("Cargo.toml", "[package]\nname = \"shop\"\n[dependencies]\nactix-web = \"4\"\nconfig = \"0.15\"\n"),
+            ("src/main.rs", &main),
+            ("config.toml", settings),
+        ])
+        .spec
+        .runtime;
+        let name = runtime.env.keys().find(|name| name.contains("__"));
+        let set = name.map(|name| format!("{name}={}", runtime.env[name]));
+        assert_eq!((runtime.ports, set.as_deref()), (vec![port], told), "{settings}");
+    };
+    let reads = "Environment::default().separator(\"__\")";
+    let own = "[server]\naddress = \"127.0.0.1:8000\"\n";
+    check(own, reads, 8000, Some("SERVER__ADDRESS=0.0.0.0:8000"));
+    check(own, "", 8000, None);
+    check("[server]\naddress = \"0.0.0.0:8000\"\n", reads, 8000, None);
+    check("bind = \"0.0.0.0:7000\"\n", reads, 7000, None);
+    check("[server]\naddress = \"x\"\nport = 9000\n", reads, 9000, None);
+    check("[other]\naddress = \"127.0.0.1:8000\"\n", reads, 8080, None);
+}
+
+#[test]
 fn go_tools_beside_a_server_are_no_services() {
     let server = only(&[
         ("go.mod", "module example.com/shop\ngo 1.22\n"),

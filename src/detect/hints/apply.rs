@@ -112,6 +112,9 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
         facts.decisions.retain(|decision| decision.what != What::Port);
         facts.port(Port::told(*port, named(place), Some(place.clone())));
     }
+    if let Some((port, place)) = hints.port.as_ref().filter(|_| is_guessed(facts)) {
+        facts.port(Port::new(*port, named(place), Some(place.clone())));
+    }
     if let (None, Some(_), Some((path, place))) =
         (&facts.health, facts.port_number(), &hints.health)
     {
@@ -144,6 +147,18 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
             facts.worker(name, line, named(place), place.clone());
         }
     }
+}
+
+/// Whether nothing of the project says where the program listens, and nothing that starts it tells it.
+fn is_guessed(facts: &Facts) -> bool {
+    let Serves::Process(process) = &facts.serves else { return false };
+    let Some(port) = process.port.as_ref().filter(|port| !port.is_told) else { return false };
+    let defaults = [Fixed::NothingElseSays, Fixed::NothingSaysOtherwise, Fixed::FrameworkDefault];
+    let number = port.number.to_string();
+    let tells = |text: &String| text.contains(&number);
+    defaults.into_iter().any(|default| port.rule == Rule::Is(default))
+        && !process.command.iter().chain(facts.env.values()).any(tells)
+        && !facts.files.iter().any(|file| tells(&file.content))
 }
 
 /// Whether a variable is one of the program, with a value that is good in another image and that everybody may see.

@@ -17,6 +17,9 @@ const INITS: &[&str] = &["tini", "dumb-init", "--", "catatonit", "-g", "/sbin/ti
 /// Packages that images have for what is done while they are built.
 const OF_BUILDS: &[&str] = &["git", "jq", "openssh-client", "rsync", "tzdata", "unzip", "zip"];
 
+/// Ports of an image that are for no browser: none, and that of SSH.
+const ASIDE: &[u16] = &[0, 22];
+
 /// An instruction: its line, its name, and the rest.
 type Instruction = (usize, String, String);
 
@@ -115,8 +118,11 @@ fn image(all: &[&Instruction], place: &dyn Fn(usize) -> Evidence, hints: &mut Hi
         match name.as_str() {
             "WORKDIR" => workdir = rest,
             "EXPOSE" => {
-                let port = rest.split(['/', ' ']).next().and_then(|port| port.parse().ok());
-                give(&mut hints.port, port.filter(|port| *port > 0), || place(*line));
+                let mut ports = rest.split_whitespace().filter_map(|port| {
+                    let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+                    port.parse().ok().filter(|port| protocol == "tcp" && !ASIDE.contains(port))
+                });
+                give(&mut hints.port, ports.next(), || place(*line));
             }
             "ENV" => variables(rest).into_iter().for_each(|(name, value)| {
                 hints.env(&name, value, place(*line));

@@ -96,6 +96,27 @@ fn a_dockerfile_says_how_a_program_starts_and_listens_of_which_nothing_else_says
 }
 
 #[test]
+fn an_image_tells_the_port_that_the_sources_only_guess() {
+    let check = |body: &str, exposed: &str, want: u16| {
+        let main = format!("package main\nimport \"net/http\"\nfunc main() {{ {body} }}\n");
+        let image = format!("FROM scratch\n{exposed}\nENTRYPOINT [\"/shop\"]\n");
+        let files =
+            [("go.mod", "module x/shop\ngo 1.25\n"), ("main.go", &*main), ("Dockerfile", &*image)];
+        assert_eq!(found(&files).services[0].spec.runtime.ports, [want], "{body} {exposed}");
+    };
+    let unknown = "http.ListenAndServe(read(), nil)";
+    check(unknown, "EXPOSE 3100", 3100);
+    check(unknown, "expose 22 53/udp 3100/tcp 3200", 3100);
+    check(unknown, "EXPOSE 22\nEXPOSE 3100", 3100);
+    check(unknown, "EXPOSE 22", 8080);
+    check(unknown, "EXPOSE $PORT", 8080);
+    check(unknown, "", 8080);
+    // What the sources say comes first.
+    check("http.ListenAndServe(\":3000\", nil)", "EXPOSE 3100", 3000);
+    check("http.ListenAndServe(\":\" + os.Getenv(\"PORT\"), nil)", "EXPOSE 3100", 8080);
+}
+
+#[test]
 fn files_of_platforms_give_environment_health_workers_and_release() {
     let fly = "[env]\nMODE = \"a\"\n[http_service]\ninternal_port = 8080\n[[http_service.checks]]\npath = \"/ok\"\n[deploy]\nrelease_command = \"flask db upgrade\"\n[processes]\napp = \"gunicorn app:app\"\njobs = \"python jobs.py\"\n";
     let app = ("app.py", "from flask import Flask\napp = Flask(__name__)\n");

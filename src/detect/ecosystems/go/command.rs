@@ -15,8 +15,8 @@ pub(super) fn is_pocketbase(program: &Program, module: Option<&ModFile>) -> bool
 
 /// The arguments of a program, and where they were seen.
 ///
-/// What the project's own image starts counts first; then a program whose first command runs by itself needs none; then
-/// the command that is called like a server.
+/// The arguments in the project's own image count first; then a program whose first command runs by itself needs none;
+/// then the command that is called like a server.
 pub(super) fn arguments(
     root: Folder<'_>,
     program: &Program,
@@ -26,7 +26,7 @@ pub(super) fn arguments(
         let address = format!("--http=0.0.0.0:{POCKETBASE_PORT}");
         return (vec!["serve".to_owned(), address], None);
     }
-    let by_hand = program.has("os.Args[1]");
+    let by_hand = BY_HAND.iter().any(|first| program.has(first));
     if !by_hand && !has_commands(program) {
         return Default::default();
     }
@@ -37,11 +37,13 @@ pub(super) fn arguments(
         let text = Folder::new(root.project, dir).read("Dockerfile")?;
         Some((of_dockerfile(&text.text, &names)?, Some(Evidence::file(&text.path))))
     });
+    let has_arguments = of_image.as_ref().is_some_and(|(words, _)| !words.is_empty());
     let is_silent =
         || !serves(program) || program.files.iter().any(|file| runs_itself(&file.text, &names));
-    if of_image.is_some() || is_silent() {
+    if has_arguments || is_silent() {
         return of_image.unwrap_or_default();
     }
+    // Whoever runs an image without arguments gives them by hand.
     let marks = ["Use:", "Name:", "cmd:\"", "command:\"", ".Command(", "case \""];
     let is_likely = |file: &&Rc<Text>| marks.iter().any(|mark| file.text.contains(mark));
     let likely: Vec<_> = program.files.iter().filter(is_likely).collect();
@@ -49,7 +51,7 @@ pub(super) fn arguments(
         let file = likely.iter().find(|file| declares(&file.text, name, by_hand))?;
         Some((vec![(*name).to_owned()], Some(Evidence::file(&file.path))))
     });
-    found.unwrap_or_default()
+    found.or(of_image).unwrap_or_default()
 }
 
 /// Whether the program imports a library that reads commands.
@@ -94,7 +96,22 @@ fn runs_itself(text: &str, names: &[&str]) -> bool {
         let helps = literal.contains(".Help()") || literal.contains(".Usage()");
         runs && !helps && (names.contains(&used) || is_root(&text[..at]))
     });
-    of_cobra || text.contains("app.Action = ") || text.contains("Action: run,")
+    of_cobra || text.contains("app.Action = ") || text.contains("Action: run,") || acts(text)
+}
+
+/// Whether the application of urfave/cli itself has an action: a field of its literal, not of one within.
+fn acts(text: &str) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut lines = text.lines();
+    while let Some(line) = lines.find(|line| line.contains("cli.App{")) {
+        let own = indent(line) + 1;
+        let mut fields =
+            lines.clone().take_while(|line| line.trim().is_empty() || indent(line) >= own);
+        if fields.any(|line| indent(line) == own && line.trim_start().starts_with("Action:")) {
+            return true;
+        }
+    }
+    false
 }
 
 /// `var rootCmd = &`
@@ -110,11 +127,14 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
         return false;
     }
     let quoted = format!("\"{name}\"");
-    let is_it = |line: &str| {
+    let mut above = "";
+    let is_it = |line: &str, above: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["Use:" | "Name:", value, ..] => {
-                value.trim_end_matches(',') == quoted || value.strip_prefix('"') == Some(name)
+            // Options have names too.
+            [field, value, ..] if is_name(field) && !above.contains("Flag{") => {
+                value.trim_end_matches([',', '}']) == quoted
+                    || value.strip_prefix('"') == Some(name)
             }
             // kong: `Serve ServeCmd `cmd:""``
             [field, _, tag, ..] if tag.contains("cmd:\"") => field.eq_ignore_ascii_case(name),
@@ -123,9 +143,20 @@ fn declares(text: &str, name: &str, by_hand: bool) -> bool {
             _ => line.contains(&format!(".Command({quoted}")),
         }
     };
-    text.lines().any(|line| !source::is_comment(line) && is_it(line))
+    text.lines().any(|line| {
+        let above = std::mem::replace(&mut above, line);
+        !source::is_comment(line) && is_it(line, above)
+    })
 }
 
+/// `Use:`, `Name:`, or the first field of a literal on one line: `{Name:`, `&cli.Command{Name:`.
+fn is_name(field: &str) -> bool {
+    let (literal, field) = field.rsplit_once('{').unwrap_or(("", field));
+    matches!(field, "Use:" | "Name:") && !literal.ends_with("Flag")
+}
+
+/// How programs without such a library read their first argument.
+const BY_HAND: &[&str] = &["os.Args[1]", "flag.Arg(0)", "flag.Args()[0]", ".ShiftCommand("];
 /// Parts of the import paths of libraries that read commands.
 const LIBRARIES: &[&str] = &["cobra", "cli", "kong", "kingpin", "subcommands", "ffcli", "go-flags"];
 /// Names of the command that serves, the likeliest first.
@@ -183,8 +214,20 @@ mod tests {
         check("app.Command(\"serve\", \"starts\")", true);
         check("\tcase \"serve\":", true);
         check("\tUse: \"server\",", false);
+        check("\t{Name: \"serve\", Action: run},", true);
+        check("\t&cli.Command{Name: \"serve\"},", true);
+        check("\t&cli.StringFlag{Name: \"serve\"},", false);
+        check("&cli.StringFlag{\n\tName: \"serve\",\n}", false);
         check("// Use: \"serve\"", false);
         check("x := \"serve\"", false);
+    }
+
+    #[test]
+    fn an_application_with_an_action_of_its_own_needs_no_command() {
+        assert!(acts("app := &cli.App{\n\tName: \"x\",\n\tAction: start,\n}"));
+        assert!(acts("\tx := cli.App{\n\t\tFlags: f,\n\n\t\tAction:  func() {\n\t\t},\n\t}"));
+        assert!(!acts("&cli.App{\n\tCommands: {\n\t\tAction: x,\n\t},\n}\nz{\n\tAction: y,\n}"));
+        assert!(!acts("var c = &cli.Command{\n\tName: \"serve\",\n\tAction: x,\n}"));
     }
 
     #[test]

@@ -21,10 +21,27 @@ pub(super) fn default(program: &Program) -> Option<Default> {
         file.lines().find_map(|(at, line)| {
             let (text, is_open) = without_comments(line, in_comment);
             in_comment = is_open;
+            let text = named_value(program, &text).unwrap_or(text);
             let (port, variable) = of_line(&text)?;
             Some(Default { port: (port, Evidence::line(&file.path, Some(at))), variable })
         })
     })
+}
+
+/// The line of an option with the text of the constant that is its value: `Value: server.DefaultListen`.
+fn named_value(program: &Program, line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(VALUE).filter(|_| line.contains("Flag{"))?;
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let name = &rest[..rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len())];
+    let constant = name.rsplit('.').next().filter(|name| name.len() > 3)?;
+    let mut lines = program.files.iter().flat_map(|file| file.text.lines());
+    let value = lines.find_map(|line| {
+        let rest = line.trim_start().trim_start_matches("const ").strip_prefix(constant)?;
+        let value = rest.trim_start().trim_start_matches("string ").strip_prefix('=')?.trim();
+        let value = value.split("//").next().unwrap_or_default().trim();
+        (value.starts_with('"') || value.parse::<u16>().is_ok()).then_some(value)
+    })?;
+    Some(line.replacen(&format!("{VALUE}{name}"), &format!("{VALUE}{value}"), 1))
 }
 
 fn of_line(line: &str) -> Option<(u16, Option<(String, String)>)> {
@@ -44,8 +61,11 @@ fn of_line(line: &str) -> Option<(u16, Option<(String, String)>)> {
     let (mut name, mut variable) = (String::new(), None);
     for (at, piece) in pieces.iter().enumerate() {
         if at % 2 == 0 {
-            let number = piece.trim_matches([',', ' ']).split(',').next().unwrap_or_default();
-            let is_number = at > 0 && pieces[at - 1].to_ascii_lowercase().contains("port");
+            let value = piece.split_once(VALUE);
+            let number = value.map_or(*piece, |(_, value)| value);
+            let number = number.trim_matches([',', ' ']).split(',').next().unwrap_or_default();
+            let is_number =
+                value.is_some() || at > 0 && pieces[at - 1].to_ascii_lowercase().contains("port");
             if let Some(port) = number.parse().ok().filter(|port| is_number && is_own(&name, *port))
             {
                 return Some((port, variable.map(|name| (name, String::new()))));
@@ -55,8 +75,11 @@ fn of_line(line: &str) -> Option<(u16, Option<(String, String)>)> {
         let (host, digits) =
             piece.rsplit_once(':').map_or(("", *piece), |(host, rest)| (host, rest));
         let is_host = ["", "0.0.0.0", "[::]", "*"].contains(&host);
+        // Some libraries have the default before the name.
+        let named =
+            if name.is_empty() { pieces.get(at + 2).copied().unwrap_or_default() } else { &name };
         match digits.parse::<u16>().ok().filter(|_| is_host) {
-            Some(port) if is_flags || is_own(&name, port) => {
+            Some(port) if is_flags || is_own(named, port) => {
                 let prefix = piece[..piece.len() - digits.len()].to_owned();
                 return Some((port, variable.map(|name| (name, prefix))));
             }
@@ -121,8 +144,11 @@ fn without_comments(line: &str, in_comment: bool) -> (String, bool) {
 const CALLS: &[&str] = &[
     ".String(", ".StringVar(", ".StringP(", ".StringVarP(", ".Int(", ".IntVar(", ".IntP(",
     ".IntVarP(", ".Uint(", ".UintVar(", ".Uint16(", ".Uint16Var(", ".TCPVar(", "etEnv(", "etenv(",
-    "EnvOr", "OrDefault(", "etEnvString(", "etEnvInt(",
+    "EnvOr", "OrDefault(", "etEnvString(", "etEnvInt(", "StringFlag{", "IntFlag{", "UintFlag{",
 ];
+
+/// The default of an option of urfave/cli.
+const VALUE: &str = "Value: ";
 
 /// Words in names of ports that are for others than the service's clients.
 const OTHERS: &[&str] = &[
@@ -136,6 +162,25 @@ const LINE_BYTES_MAX: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_constant_that_is_the_value_of_an_option_is_read() {
+        let text = |path: &str, text: &str| Rc::new(Text { path: path.into(), text: text.into() });
+        let option = "&cli.StringFlag{Name: \"listen\", EnvVars: []string{\"N\", \"N_LISTEN\"}, Value: server.DefaultListen, Usage: \"x\"},\n";
+        let files = vec![
+            text("cmd/serve.go", &format!("\t{option}")),
+            text(
+                "server/config.go",
+                "const (\n\tDefaultListenTLS = \":81\"\n\tDefaultListen    = \":80\" // all\n)\n",
+            ),
+        ];
+        let found = default(&Program { files, ..Program::default() }).unwrap();
+        assert_eq!(found.port, (80, Evidence::line("cmd/serve.go", Some(1))));
+        assert_eq!(found.variable, Some(("N_LISTEN".to_owned(), ":".to_owned())));
+        assert!(
+            default(&Program { files: vec![text("a.go", option)], ..Program::default() }).is_none()
+        );
+    }
 
     #[test]
     fn a_default_of_an_option_or_a_variable_is_the_port() {
@@ -162,6 +207,12 @@ mod tests {
         check("http.ListenAndServe(\":8080\", nil)", None, None);
         check("// flag.String(\"addr\", \":8080\", \"\")", None, None);
         check("/* flag.String(\"addr\", \":8080\", \"\") */", None, None);
+        check("x = f.String(\":8080\", \"listen\")", Some(8080), None);
+        check("x = f.String(\":8080\", \"metrics-listen\")", None, None);
+        let option = "&cli.StringFlag{Name: \"listen-http\", EnvVars: []string{\"N_LISTEN\"}, Value: \":80\"}";
+        check(option, Some(80), Some(("N_LISTEN", ":")));
+        check("&cli.IntFlag{Name: \"port\", Value: 8090, Usage: \"x\"}", Some(8090), None);
+        check("&cli.IntFlag{Name: \"cluster-port\", Value: 8090}", None, None);
         check("r.Get(\"/*\", h)", None, None);
         assert!(without_comments("x /* y", false).1);
         assert_eq!(without_comments("y */ z", true), (" z".to_owned(), false));

@@ -53,10 +53,13 @@ pub(super) fn serves(program: &Program) -> bool {
     calls(SERVES) || calls(METHODS) && known(program, None).is_some()
 }
 
+/// Gives exporters of Prometheus the option with their address, whatever else they import.
+pub(super) const TOOLKIT: &str = "github.com/prometheus/exporter-toolkit";
+
 /// Calls and types of packages that serve, and calls with an address.
 const SERVES: &[&str] = &[
     "ListenAndServe", "net.Listen(", "http.Serve(", "http.Server{", "grpc.NewServer", ".Run(\":",
-    ".Run(\"0.0.0.0", ".Start(\":",
+    ".Run(\"0.0.0.0", ".Start(\":", "webflag.AddFlags(",
 ];
 /// Methods of frameworks; others have methods of these names too.
 const METHODS: &[&str] = &[

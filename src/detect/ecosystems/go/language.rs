@@ -16,6 +16,8 @@ pub(super) static WITH_C: Language = with_c(Fixed::NeedsLibc);
 pub(super) static MAY_HAVE_C: Language = with_c(Fixed::MayNeedLibc);
 /// What a `Procfile` says may need a shell.
 pub(super) static WITH_SHELL: Language = on_debian(Fixed::NeedsShell);
+/// A program that starts others needs them.
+pub(super) static WITH_PROGRAMS: Language = on_debian(Fixed::StartsPrograms);
 /// A library gives the image nothing.
 pub(super) static LIBRARY: Language = Language { cache: &[], home: "/", ..ROW };
 

@@ -18,7 +18,7 @@ mod packages;
 
 use self::{
     framework::{known, serves},
-    language::{LIBRARY, STATIC, WITH_SHELL},
+    language::{LIBRARY, STATIC, WITH_PROGRAMS, WITH_SHELL},
     module::{ModFile, minor},
     packages::{Program, is_main},
 };
@@ -169,6 +169,10 @@ impl Context<'_> {
             facts.build_front_end(self.root.project, front_end);
         }
         self.build(&mut facts, &binary, &program.dir);
+        let is_static = std::ptr::eq(facts.language, &raw const STATIC);
+        if called::started(&program.files, &mut facts) && is_static {
+            facts.language = &WITH_PROGRAMS;
+        }
         let path = facts.program(&binary);
         let stated = compiled::stated(self.root, &path);
         let needs_shell = stated.as_ref().is_some_and(|stated| stated.needs_shell);
@@ -219,7 +223,8 @@ impl Context<'_> {
         // Gin's Run takes PORT by itself when it gets no address.
         let is_gin = facts.framework == Some("gin") && program.has(".Run()");
         let is_told = ports.env.is_some() || is_gin;
-        let of_flags = if is_told { None } else { flags::default(program) };
+        let has_option = !is_told || program.uses(framework::TOOLKIT);
+        let of_flags = if has_option { flags::default(program) } else { None };
         let (found, rule) = match (of_flags, ports.number) {
             (Some(flags::Default { port, variable }), _) => {
                 let port = moved(facts, port, variable);

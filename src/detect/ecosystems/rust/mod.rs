@@ -162,6 +162,7 @@ impl<'a> Program<'a> {
         for (library, place) in native::needed(package) {
             facts.library(library, place);
         }
+        called::started(&self.files, &mut facts);
         self.build(&mut facts);
         if let Some(build) = self.own.build {
             build(&mut facts, packages, package, self.name);
@@ -283,6 +284,11 @@ impl<'a> Program<'a> {
             self.package.depends("config").or_else(|| self.package.depends("figment"))?;
             folders.into_iter().find_map(setting).filter(|_| ports.env.is_none())
         };
+        let of_settings = || {
+            let setting = of_settings()?;
+            self.open(facts, &setting);
+            Some((setting.port, setting.place))
+        };
         let in_text = || ports.number.clone().filter(|_| self.own.settings.is_empty());
         let found = of_framework.or_else(of_settings).or_else(in_text);
         let default = self.known.as_ref().map_or(0, |known| known.framework.port);
@@ -292,6 +298,36 @@ impl<'a> Program<'a> {
         }
         facts.port(Some(Port { is_told: ports.env.is_some(), ..port }));
     }
+
+    /// Lets a program whose settings have the loopback address listen on all, by the variable that the crate `config` reads in
+    /// their place; where it reads none, that is said.
+    fn open(&self, facts: &mut Facts, setting: &Setting) {
+        if !["127.0.0.1:", "localhost:"].iter().any(|host| setting.value.starts_with(host)) {
+            return;
+        }
+        let has = |text: &str| source::mention(&self.files, text).is_some();
+        let is_read = has("Environment::default()") && has(".separator(\"__\")");
+        let (told, rule) = match is_read {
+            true => {
+                let name = setting.key.join("__").to_ascii_uppercase();
+                let value = format!("0.0.0.0:{}", setting.port);
+                facts.env(&name, &*value);
+                (format!("{name}={value}"), Fixed::LoopbackUnlessTold)
+            }
+            false => ("127.0.0.1".to_owned(), Fixed::LoopbackAlone),
+        };
+        facts.decide(What::Port, told, rule, [setting.place.clone()]);
+    }
+}
+
+/// The port in a file of settings.
+struct Setting {
+    /// Its place in the file: `server.address`.
+    key: Vec<&'static str>,
+    /// As it stands there.
+    value: String,
+    port: u16,
+    place: Evidence,
 }
 
 /// Folders of the tree that the settings of Cargo take crates from: vendored ones, local registries, overrides.
@@ -309,19 +345,36 @@ fn sources(root: Folder<'_>) -> Vec<String> {
     named.filter_map(|path| resolve(root.dir, &path)).filter(|path| path != ".").collect()
 }
 
-/// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`.
-fn setting(at: Folder<'_>) -> Option<(u16, Evidence)> {
+/// The port in the settings that the crate `config` and its like read: `application.port` of `configuration/base.yaml`, else
+/// `server.address` of `config.toml`.
+fn setting(at: Folder<'_>) -> Option<Setting> {
     let folders = ["configuration/", "config/", "configs/", "settings/", ""];
     let names = ["production", "prod", "base", "default", "config", "settings", "application"];
-    let keys = ["application", "server", "http", "app", "web", "service"];
+    let sections = ["application", "server", "http", "app", "web", "service"];
+    let keys = ["port", "address", "addr", "bind", "listen"].into_iter().flat_map(|name| {
+        sections.map(|section| vec![section, name]).into_iter().chain([vec![name]])
+    });
+    let keys: Vec<Vec<&'static str>> = keys.collect();
     let mut files = folders.iter().flat_map(|folder| names.map(|name| format!("{folder}{name}")));
     files.find_map(|file| {
         let [yaml, yml, toml] = ["yaml", "yml", "toml"].map(|end| format!("{file}.{end}"));
         let yaml = [yaml, yml].into_iter().find_map(|path| Some((at.yaml(&path)?, path)));
         let (file, path) = yaml.or_else(|| Some((at.toml(&toml)?, toml)))?;
-        let port = keys.iter().find_map(|key| file.at(&[key, "port"]));
-        let port = port.or_else(|| file.get("port"))?;
-        Some((source::number(&port.text()?)?, at.place(&path, Some(port.line))))
+        keys.iter().find_map(|key| {
+            let found = file.at(key)?;
+            let value = found.text()?;
+            let digits = value
+                .rsplit(':')
+                .next()
+                .filter(|_| key.ends_with(&["port"]) || value.contains(':'));
+            let port = source::number(digits?)?;
+            Some(Setting {
+                key: key.clone(),
+                value,
+                port,
+                place: at.place(&path, Some(found.line)),
+            })
+        })
     })
 }
 
