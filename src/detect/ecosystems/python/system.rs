@@ -168,7 +168,7 @@ fn starts(line: &str, name: &str) -> bool {
             rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(' '))
         })
     };
-    forms.iter().any(|form| is_form(form)) || STARTS.iter().any(is_text)
+    forms.iter().any(is_form) || STARTS.iter().any(is_text)
 }
 
 /// Browsers that a program drives on its own machine; `webdriver.Remote(` has one elsewhere.
