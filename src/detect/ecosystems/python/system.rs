@@ -136,7 +136,9 @@ const STARTS: &[&str] =
 pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
     let can_start = |file: &&Rc<Text>| {
         // What asks git for the version of a package does without it.
-        ["subprocess", "Popen", "system(", "which(", "_exec("].iter().any(|way| file.text.contains(way))
+        ["subprocess", "Popen", "system(", "which(", "_exec("]
+            .iter()
+            .any(|way| file.text.contains(way))
             && !file.text.contains("versioneer")
     };
     for program in STARTED {
