@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use super::{
     Family,
-    facts::{Facts, Files, Kind, Library, Missing, Need, Serves, Step, Take, Weight, WrittenFile},
+    decision::{Decision, Rule},
+    facts::{Facts, Weight},
     language::{DEBIAN, Language, NOBODY, NONROOT, Stage, WOLFI, reference},
+    parts::{Files, Kind, Library, Missing, Need, Serves, Step, Take, WrittenFile},
     paths::literal,
     source::Port,
     versions::Version,
-    why::{Decision, Fixed, Rule, What},
+    why::{Fixed, What},
 };
 use crate::spec::{
     Artifact, BUILD_DIR, Base, Build, DependencyStep, FILE_MODE, File, Metadata, Runtime, Secret,

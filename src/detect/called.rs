@@ -1,16 +1,23 @@
 //! Programs of the system that a compiled program starts: `exec.Command("git", …)`, `Command::new("ffmpeg")`.
 
-use super::prelude::*;
+use std::rc::Rc;
+
+use super::{
+    Evidence, Facts, Text,
+    parts::{Library, library},
+    paths::file_name,
+    source,
+};
 
 /// Programs, and the packages that hold them.
 static PROGRAMS: &[Library] = &[
     library("convert", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
-    library("dot", &[], &["graphviz"]).wolfi(&[], &["graphviz"]),
+    library("dot", &[], &["graphviz"]),
     library("exiftool", &[], &["libimage-exiftool-perl"]),
-    library("ffmpeg", &[], &["ffmpeg"]).wolfi(&[], &["ffmpeg"]),
-    library("ffprobe", &[], &["ffmpeg"]).wolfi(&[], &["ffmpeg"]),
+    library("ffmpeg", &[], &["ffmpeg"]),
+    library("ffprobe", &[], &["ffmpeg"]),
     library("git", &[], &["git"]).wolfi(&[], &["git"]),
-    library("gs", &[], &["ghostscript"]).wolfi(&[], &["ghostscript"]),
+    library("gs", &[], &["ghostscript"]),
     library("magick", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
     library("mysqldump", &[], &["default-mysql-client"]),
     library("nmap", &[], &["nmap"]),
@@ -18,10 +25,10 @@ static PROGRAMS: &[Library] = &[
     library("pdftoppm", &[], &["poppler-utils"]),
     library("pdftotext", &[], &["poppler-utils"]),
     library("pg_dump", &[], &["postgresql-client"]),
-    library("rsync", &[], &["rsync"]).wolfi(&[], &["rsync"]),
+    library("rsync", &[], &["rsync"]),
     library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
-    library("ssh", &[], &["openssh-client"]).wolfi(&[], &["openssh-client"]),
-    library("ssh-keygen", &[], &["openssh-client"]).wolfi(&[], &["openssh-keygen"]),
+    library("ssh", &[], &["openssh-client"]),
+    library("ssh-keygen", &[], &["openssh-client"]),
     library("tesseract", &[], &["tesseract-ocr"]),
     library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
     library("yt-dlp", &[], &["yt-dlp"]),

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::{
     Text,
-    facts::Missing,
+    decision::{Evidence, Rule},
+    parts::Missing,
     source,
-    why::{Evidence, Fixed, Rule},
+    why::Fixed,
 };
 
 /// A framework. `Own` is the type of the function for what a row cannot say.

@@ -5,9 +5,11 @@
 //! `build.exclude` come after the lines of the ignore file: a line that leaves out what the spec names is lifted.
 
 use super::{
-    Evidence, Service, Tree, join,
+    Evidence, Service, Tree,
+    decision::Decision,
+    join,
     paths::glob,
-    why::{Decision, Fixed, What},
+    why::{Fixed, What},
 };
 use crate::spec::BUILD_DIR;
 

@@ -1,9 +1,10 @@
 //! One row for each language: how its version is pinned, what its sources look like, and the images of the three families.
 
 use super::{
+    decision::{Decision, Evidence, Rule},
     project::{Family, Project},
     versions::Version,
-    why::{Decision, Evidence, Fixed, Rule, What},
+    why::{Fixed, What},
 };
 use crate::spec::{Base, DEFAULT_BASE};
 

@@ -9,20 +9,23 @@ use std::{error, fmt, path::Path};
 
 pub use self::{
     assemble::Service,
-    facts::{Facts, Kind, Serves, Step, Weight},
+    decision::{Decision, Evidence, Rejected, Rule},
+    facts::{Facts, Weight},
     folder::Folder,
     overrule::by_command_line,
+    parts::{Kind, Serves, Step},
     paths::{is_below, join, parent, upward},
     project::{Family, Project},
     source::Port,
     tree::{Entries, Text, Tree, WalkError},
-    why::{Decision, Evidence, Fixed, Rejected, Rule, What},
+    why::{Fixed, What},
 };
 
 mod assemble;
 mod called;
 mod choose;
 pub mod compiled;
+pub mod decision;
 mod deliver;
 pub mod ecosystems;
 pub mod emit;
@@ -36,6 +39,7 @@ mod ignored;
 pub mod language;
 pub mod loopback;
 mod overrule;
+pub mod parts;
 pub mod paths;
 pub mod pins;
 mod prelude;

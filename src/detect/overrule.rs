@@ -2,9 +2,10 @@
 
 use super::{
     assemble::Service,
+    decision::{Decision, Evidence, Rule},
     emit,
     settings::{FOUND, ServiceSettings, Settings, SettingsError},
-    why::{Decision, Evidence, Fixed, Rule, What},
+    why::{Fixed, What},
 };
 use crate::spec::{Base, Build, DependencyStep, SpecError, reference as references};
 

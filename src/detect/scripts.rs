@@ -1,6 +1,6 @@
 //! Interpreters that scripts name in their first line: the image that runs a script needs its own.
 
-use crate::detect::{facts::Need, prelude::*};
+use crate::detect::{parts::Need, prelude::*};
 
 /// Interpreters and their packages, in the stage of the build.
 static OF_BUILD: &[Library] = &[

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Evidence, Facts, Fixed, Project, Rule, Serves, Weight, What,
-    facts::{OUT, Process, Worker},
+    parts::{OUT, Process, Worker},
     paths::{file_name, is_below},
     procfile::{self, processes},
 };

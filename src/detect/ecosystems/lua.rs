@@ -1,7 +1,7 @@
 //! Lua: a rockspec, or a file that is run; rocks that Debian packages come from there.
 
 use super::scripted::{self, Program, Scripted};
-use crate::detect::{facts::Need, prelude::*};
+use crate::detect::{parts::Need, prelude::*};
 
 /// There is no official image of Lua.
 static LUA: Language = Language {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{of, said::Hints};
 use crate::detect::{
     Evidence, Facts, Fixed, Port, Project, Rule, Serves, Weight, What,
-    facts::Missing,
+    parts::Missing,
     paths::{file_name, is_below, join},
     shell,
 };

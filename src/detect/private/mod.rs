@@ -12,7 +12,7 @@ use self::{
 };
 use super::{
     Evidence, Facts, Folder, Kind, Project,
-    facts::Need,
+    parts::Need,
     paths::{file_name, glob, is_below, literal, parent, upward},
 };
 use crate::spec::{BUILD_DIR, Secret, SecretTarget};

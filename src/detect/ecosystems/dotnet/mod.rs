@@ -9,7 +9,7 @@ use self::{
     msproject::{EXTENSIONS, MsProject, Product},
     target::{DOTNET, Target, images, own_port, own_rule, start, target},
 };
-use crate::detect::{facts, prelude::*};
+use crate::detect::{parts, prelude::*};
 
 /// Frameworks by their packages.
 static FRAMEWORKS: &[Framework] = &[
@@ -65,10 +65,10 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
 
 /// Libraries of the system that packages load when they run.
 static LIBRARIES: &[Library] = &[
-    facts::library("System.Drawing.Common", &[], &["libgdiplus"]),
-    facts::library("DinkToPdf", &[], &["libgdiplus"]),
-    facts::library("SkiaSharp", &[], &["libfontconfig1"]),
-    facts::library("QuestPDF", &[], &["libfontconfig1"]),
+    parts::library("System.Drawing.Common", &[], &["libgdiplus"]),
+    parts::library("DinkToPdf", &[], &["libgdiplus"]),
+    parts::library("SkiaSharp", &[], &["libfontconfig1"]),
+    parts::library("QuestPDF", &[], &["libfontconfig1"]),
 ];
 
 /// Language, build system, version and the images.

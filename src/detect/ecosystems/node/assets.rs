@@ -9,7 +9,7 @@ use super::{
     version::{self, NODE},
 };
 use crate::detect::{
-    facts::{FrontEnd, Need},
+    parts::{FrontEnd, Need},
     prelude::*,
 };
 

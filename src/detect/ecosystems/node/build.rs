@@ -13,7 +13,7 @@ use super::{
     tool::Tool,
     unit::Unit,
 };
-use crate::detect::{facts::Need, paths::literal, prelude::*};
+use crate::detect::{parts::Need, paths::literal, prelude::*};
 
 /// All that is known of a package whose plan is made.
 pub(super) fn facts(unit: &Unit<'_>, mut plan: Plan) -> Facts {

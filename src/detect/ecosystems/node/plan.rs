@@ -9,7 +9,7 @@ use super::{
     unit::Unit,
     version::NODE_BY_NPM,
 };
-use crate::detect::{facts::Process, prelude::*};
+use crate::detect::{parts::Process, prelude::*};
 
 /// What a package becomes, and how that is built when scripts do not say it.
 #[derive(Default)]
