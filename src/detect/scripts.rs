@@ -41,15 +41,21 @@ const OWN: &[(&str, &[&str])] = &[
     ("ruby", &["ruby"]),
 ];
 
-/// The program that runs a script: `#!/usr/bin/env -S python3 -u` names `python3`.
-pub(super) fn interpreter(text: &str) -> Option<&str> {
+/// The program that runs a script, and its arguments: `#!/usr/bin/env -S python3 -u` names `python3 -u`.
+pub(super) fn first_line(text: &str) -> Option<Vec<&str>> {
     let line = text.strip_prefix("#!")?.lines().next()?;
-    let mut words = line.split_whitespace();
-    let name = file_name(words.next()?);
-    match name {
-        "env" => words.find(|word| !word.starts_with('-') && !word.contains('=')).map(file_name),
-        name => Some(name),
-    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_program = |word: &&str| !word.starts_with('-') && !word.contains('=');
+    let at = match file_name(words.first()?) {
+        "env" => 1 + words[1..].iter().position(is_program)?,
+        _ => 0,
+    };
+    Some(words[at..].to_vec())
+}
+
+/// The name of the program that runs a script.
+pub(super) fn interpreter(text: &str) -> Option<&str> {
+    first_line(text)?.first().copied().map(file_name)
 }
 
 /// Lets the stages of a service have the interpreters of the scripts that they run.
@@ -114,7 +120,7 @@ fn scripts<'a>(
 }
 
 /// More of a file is not looked at.
-const HEAD_BYTES: u64 = 200;
+pub(super) const HEAD_BYTES: u64 = 200;
 
 #[cfg(test)]
 mod tests {
@@ -128,5 +134,9 @@ mod tests {
         check("#!/usr/bin/env -S A=b node --x\n", Some("node"));
         check("#!\n", None);
         check("echo\n#!/bin/sh", None);
+        let check = |text: &str, words: &[&str]| assert_eq!(first_line(text).unwrap(), words);
+        check("#!/usr/bin/env node -r esm\n", &["node", "-r", "esm"]);
+        check("#!/usr/bin/env -S A=b node --x", &["node", "--x"]);
+        check("#!/bin/sh -e", &["/bin/sh", "-e"]);
     }
 }

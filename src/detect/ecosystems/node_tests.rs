@@ -617,3 +617,87 @@ fn a_database_in_a_file_is_migrated_before_the_start() {
     assert_eq!(prisma("\"file:./dev.db\""), (true, false));
     assert_eq!(prisma("env(\"DATABASE_URL\")"), (false, true));
 }
+
+#[test]
+fn a_main_that_only_exports_gives_way_to_the_program_that_listens() {
+    let exports = "module.exports = function (config) { return require('express')() }\n";
+    let listens = "require('../lib/app')().listen(9000)\n";
+    let check = |members: &str, files: &[(&str, &str)], expected: &str| {
+        let manifest =
+            format!("{{\"name\": \"a\", \"dependencies\": {{\"express\": \"4\"}}{members}}}");
+        let found = only(&[&[("package.json", manifest.as_str())], files].concat());
+        assert_eq!(found.spec.runtime.command.join(" "), expected, "{members}");
+    };
+    let bin =
+        ", \"main\": \"lib/app.js\", \"bin\": {\"tool\": \"bin/tool.js\", \"a\": \"./bin/a.js\"}";
+    let tool = ("bin/tool.js", "console.log(1)\n");
+    check(bin, &[("lib/app.js", exports), tool, ("bin/a.js", listens)], "node bin/a.js");
+    check(bin, &[("lib/app.js", listens), tool, ("bin/a.js", listens)], "node lib/app.js");
+    let shown = "module.exports = f\n// f().listen(1)\n";
+    check(bin, &[("lib/app.js", shown), tool, ("bin/a.js", listens)], "node bin/a.js");
+    // The compiler makes it of a file in `src`.
+    let built = ", \"bin\": \"lib/bin.js\", \"scripts\": {\"build\": \"tsc\"}, \"devDependencies\": {\"typescript\": \"5\"}";
+    let settings = ("tsconfig.json", "{\"compilerOptions\": {\"outDir\": \"./lib\"}}");
+    let app = ("src/app.ts", "import x from 'express'\nexport const app = () => x()\n");
+    let program = ("src/bin.ts", "import {app} from './app'\napp().listen(9000)\n");
+    check(built, &[settings, app, program], "node lib/bin.js");
+}
+
+#[test]
+fn a_script_that_bundles_pages_is_the_build_where_there_is_no_other() {
+    let check = |scripts: &str, expected: Option<&str>| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"node server.js\", {scripts}}}, \"dependencies\": {{\"express\": \"4\"}}, \"devDependencies\": {{\"vite\": \"6\"}}}}"
+        );
+        let found = only(&[("package.json", &manifest), ("package-lock.json", "{}"), SERVER]);
+        let commands = commands(&found);
+        let built = commands.iter().find(|command| command.starts_with("npm run"));
+        assert_eq!(built.copied(), expected, "{scripts}");
+        assert_eq!(commands[0].contains("--omit=dev"), expected.is_none(), "{scripts}");
+    };
+    check(
+        r#""build:frontend": "vite build --config f/vite.config.ts""#,
+        Some("npm run build:frontend"),
+    );
+    check(
+        r#""build:ui": "webpack -p", "build:docker": "docker build .""#,
+        Some("npm run build:ui"),
+    );
+    check(r#""build:client": "vite build", "build": "tsc""#, Some("npm run build"));
+    check(r#""build:web": "docker build web""#, None);
+}
+
+#[test]
+fn settings_that_come_with_the_program_name_its_port_and_tests_do_not() {
+    let manifest = r#"{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}}"#;
+    let check = |code: &str, files: &[(&str, &str)], port: u16| {
+        let own = [("package.json", manifest), ("server.js", code)];
+        assert_eq!(only(&[&own, files].concat()).spec.runtime.ports, [port], "{files:?}");
+    };
+    let reads = "app.listen(require('config').get('server.port'))\n";
+    let json = "{\"redis\": {\"port\": 6379},\n \"server\": {\n  \"port\": 8081}}\n";
+    check(reads, &[("config/default.json", json)], 8081);
+    check(reads, &[("config/default.yml", "server:\n  port: 8082\n")], 8082);
+    check(reads, &[("defaults/config.js", "module.exports = {\n\tport: 9000,\n}\n")], 9000);
+    check(reads, &[("sample_conf/config.json", "{\"web\": {\n  \"http_port\": 3012}}")], 3012);
+    check(reads, &[("lib/test.js", "app.listen(4012)\n")], 3000);
+    check(reads, &[("lib/api_test.js", "app.listen(4013)\n")], 3000);
+    check("app.listen(process.env.PORT || 5005)\n", &[("config/default.json", json)], 5005);
+    check("app.listen(5006)\n", &[("config.example.json", json)], 5006);
+}
+
+#[test]
+fn a_start_file_whose_first_line_gives_node_arguments_is_run_with_them() {
+    let check = |start: &str, first: &str, expected: &str| {
+        let manifest = format!(
+            "{{\"scripts\": {{\"start\": \"{start}\"}}, \"dependencies\": {{\"koa\": \"2\", \"esm\": \"3\"}}}}"
+        );
+        let code = format!("{first}\nrequire('http').createServer(f).listen(9000)\n");
+        let found = only(&[("package.json", manifest.as_str()), ("bin/server", &code)]);
+        assert_eq!(found.spec.runtime.command.join(" "), expected, "{start} {first}");
+        assert_eq!(found.spec.runtime.ports, [9000], "{start} {first}");
+    };
+    check("./bin/server", "#!/usr/bin/env node -r esm", "node -r esm ./bin/server");
+    check("./bin/server --x 1", "#!/usr/bin/env -S node --y", "node --y ./bin/server --x 1");
+    check("bin/server", "#!/usr/bin/env node", "npm run start");
+}

@@ -1,11 +1,12 @@
 //! Code for Node.js without a `package.json`: a file that listens is a server all the same.
 
 use super::{
+    entry::entry_file,
     framework::SERVERS,
     manager,
     package::{Package, Packages},
     source,
-    start::{entry_file, starts_another},
+    start::starts_another,
     unit::EXCLUDED,
     version::{self, BUN, NODE},
 };

@@ -253,6 +253,16 @@ pub(super) fn delegates(line: &str) -> bool {
         || selects.iter().any(|part| line.contains(part))
 }
 
+/// Whether code opens a port.
+pub(super) fn opens_port(code: &str) -> bool {
+    OPENS.iter().any(|call| code.contains(call))
+}
+
+const OPENS: &[&str] = &[
+    ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(", "WebSocket.Server(",
+    "serve(app",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

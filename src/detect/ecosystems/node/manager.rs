@@ -1,9 +1,9 @@
 //! The package manager: which one, which version, and how it is called.
 
 use super::{
+    entry,
     locked::Locked,
     package::{Package, RUSH},
-    start,
     tool::{Tool, tool},
 };
 use crate::detect::{prelude::*, versions::npm::Range};
@@ -362,7 +362,7 @@ fn is_version_char(c: char) -> bool {
 
 /// Where the entry file of a package calls what only Bun has.
 pub(super) fn written_for_bun(package: &Package<'_>) -> Option<Evidence> {
-    let text = package.at.read(&start::entry_file(package.at)?)?;
+    let text = package.at.read(&entry::entry_file(package.at)?)?;
     let (at, _) = text.lines().find(|(_, line)| is_for_bun(line))?;
     Some(Evidence::line(&text.path, Some(at)))
 }

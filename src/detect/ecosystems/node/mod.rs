@@ -21,6 +21,7 @@ mod bare;
 mod build;
 mod config;
 mod database;
+mod entry;
 mod framework;
 mod health;
 mod lines;

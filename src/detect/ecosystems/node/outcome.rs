@@ -2,6 +2,7 @@
 
 use super::{
     config::Config,
+    entry,
     framework::{BUNDLERS, META, NITRO, Own, SERVERS, imported, used},
     health,
     lines::{call, calls_any},
@@ -68,7 +69,7 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
         let why = (Fixed::ScriptServes, Some(package.script_place("start")));
         return Plan::site(unit, "", &folder, missing(is_spa), why);
     }
-    let mut plan = match start::entry(package, unit.build_script().is_some()) {
+    let mut plan = match entry::find(package, unit.build_script().is_some()) {
         Some(start) => own_server(unit, start),
         None => unstarted(unit, missing_file.is_some()),
     };
@@ -204,7 +205,7 @@ fn calls_root(unit: &Unit<'_>, line: &str) -> bool {
 /// Google's framework for functions starts the one that the code exports.
 fn functions_framework(unit: &Unit<'_>) -> Option<Start> {
     unit.package.has("@google-cloud/functions-framework").then_some(())?;
-    let entry = start::entry(unit.package, false)?;
+    let entry = entry::find(unit.package, false)?;
     let text = unit.at().read(entry.file()?)?;
     let signs = [
         "functions.http(", "http(", "cloudEvent(", "exports.", "export const ", "export function ",

@@ -199,7 +199,10 @@ fn port(start: &Start, framework: Option<(u16, Rule)>, source: &Source) -> Optio
         || start.variable("PORT").is_some();
     let (number, rule, place) = match (stated, of_code) {
         (Some(port), _) => (port, Fixed::StartCommandSets.into(), Some(start.place.clone())),
-        (None, Some((port, place))) => (port, Fixed::CodeListens.into(), Some(place)),
+        (None, Some((port, place))) => {
+            let rule = if source.is_set { Fixed::PortInSettings } else { Fixed::CodeListens };
+            (port, rule.into(), Some(place))
+        }
         (None, None) => {
             let (port, rule) = default?;
             (port, rule, source.reads_port.clone())

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use super::{config::is_code, health::Routers};
-use crate::detect::{prelude::*, source};
+use super::{config::is_code, health::Routers, lines::opens_port};
+use crate::detect::{folders::is_for_tests, prelude::*, source};
 
 /// What was read from the code of a package.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     /// The port it listens on, and where that is said.
     pub(super) port: Option<(u16, Evidence)>,
+    /// Whether a file of settings says that.
+    pub(super) is_set: bool,
     /// It asks the environment for `PORT`.
     pub(super) reads_port: Option<Evidence>,
     /// It asks the environment for `HOST`.
@@ -39,11 +41,23 @@ const HEALTH: &[&str] = &[
     "/livez", "/_health", "/ping",
 ];
 
-/// Calls that open a port.
-const OPENS: &[&str] = &[
-    ".listen(", "createServer(", "Bun.serve(", "serve({", "WebSocketServer(", "WebSocket.Server(",
-    "serve(app",
+/// Settings that a program starts with unless it is told others; the package `config` reads `config/default.*`.
+const SETTINGS: &[&str] = &[
+    "config/default.json", "config/default.json5", "config/default.js", "config/default.ts",
+    "config/default.yml", "config/default.yaml", "config/default.toml", "defaults/config.js",
+    "defaults/config.json", "config.default.js", "config.default.json", "config/config.default.js",
+    "config/config.default.ts",
 ];
+/// What the port is called there.
+const PORT_KEYS: &[&str] = &["port:", "port =", "http_port:", "httpport:"];
+/// Settings that an installation is given a copy of.
+const SAMPLES: &[&str] = &[
+    "sample_conf/config.json", "conf/config.sample.json", "config/config.sample.json",
+    "config/config.example.json", "config.sample.json", "config.example.json",
+    "config-sample.json", "config-example.json", "config.sample.js", "config.example.js",
+    "config.json.example", "config.json.sample", "sample.config.json",
+];
+
 /// Calls and modules of programs that write files.
 const WRITES: &[&str] = &[
     "node:sqlite", "bun:sqlite", "mkdirSync(", "writeFileSync(", "appendFileSync(",
@@ -58,7 +72,7 @@ impl Source {
 
     fn read(&mut self, line: &str, place: impl Fn() -> Evidence) {
         let has = |calls: &[&str]| calls.iter().any(|call| line.contains(call));
-        self.listens |= has(OPENS);
+        self.listens |= opens_port(line);
         self.reads_host |= has(&["env.HOST ", "env('HOST'"]);
         if has(WRITES) {
             self.writes.get_or_insert_with(&place);
@@ -99,7 +113,15 @@ pub(super) fn scan(at: Folder<'_>, entry: Option<&str>) -> Source {
             found.entry_listens = found.is_server();
         }
     }
-    found.port = found.port.or_else(|| found.fixed.take());
+    let setting = |files: &[&'static str]| {
+        source::setting(at.project, at.dir, files.iter().copied(), PORT_KEYS)
+    };
+    if found.port.is_none() {
+        let set = setting(SETTINGS);
+        let fixed = found.fixed.take().filter(|_| set.is_none());
+        found.is_set = fixed.is_none();
+        found.port = set.or(fixed).or_else(|| setting(SAMPLES));
+    }
     found.health = found.health.or_else(|| routers.find(HEALTH));
     found
 }
@@ -164,7 +186,8 @@ fn port_literal(line: &str) -> Option<u16> {
         let after = after.strip_prefix(": number").unwrap_or(after).trim_start();
         let Some(value) = after.strip_prefix([':', '=']) else { continue };
         let value = value.trim_start();
-        let port = match prefix(value, 30).contains("env.") {
+        // Arguments may come before the environment.
+        let port = match prefix(value, 60).contains("env.") {
             true => fallback(value),
             false => number(value.trim_start_matches(['"', '\''])),
         };
@@ -188,6 +211,12 @@ fn prefix(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
+/// `test.js`, `api_test.js`, `api-test.js` beside the code that they test.
+fn is_test(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name);
+    is_for_tests(stem) || ["_test", "-test", "_spec", "-spec"].iter().any(|end| stem.ends_with(end))
+}
+
 /// The entry file, then code of the folders that hold some, but for tests and configurations.
 fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
     let aside = [".test.", ".spec.", ".config.", ".d.ts", ".min."];
@@ -200,6 +229,7 @@ fn files(at: Folder<'_>, entry: Option<&str>) -> Vec<Rc<Text>> {
         let fits = |name: &&String| {
             (is_code(name) || name.ends_with(".tsx") || is_bare(name))
                 && !name.starts_with('.')
+                && !is_test(name)
                 && !aside.iter().any(|part| name.contains(part))
         };
         paths.extend(entries.files.iter().filter(fits).map(|name| join(&folder, name)));
@@ -238,6 +268,8 @@ mod tests {
         check("app.listen(5000, () => {})", Some(5000), false);
         check("app.listen(process.env.API_PORT || 5002, f)", Some(5002), false);
         check("const port = process.env.CART_SERVER_PORT || '8080'", Some(8080), false);
+        check("this.port = args.port || Number(process.env.APP_PORT) || 5001", Some(5001), false);
+        check("conf.port = options.port ?? process.env.X_PORT ?? '5002'", Some(5002), false);
         check("db.port = '5433'", None, false);
         check("await app.listen({ port: 3001, host: '::' })", Some(3001), false);
         check("const PORT = 3002;", Some(3002), false);

@@ -1,14 +1,14 @@
 //! How a package is started: `Procfile`, scripts, `main`, and the names that entry files have.
 
 use super::{
-    config::{EXTENSIONS, is_code},
+    config::is_code,
     lines::{
         MANAGERS, call, called_script, commands, delegates, is_development, served_folder, several,
         without_build, without_environment,
     },
     package::Package,
 };
-use crate::detect::{prelude::*, shell};
+use crate::detect::{prelude::*, scripts, shell};
 
 /// Program that a command begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,6 @@ const STARTS: &[&str] = &[
 ];
 /// Options of `node`, `ts-node` and `tsx` that name a module to be loaded first.
 const REQUIRES: &[&str] = &["-r", "--require"];
-/// Names of entry files, in the order in which they are looked for.
-const STEMS: &[&str] = &["server", "app", "index", "main", "bot", "worker", "start"];
-const FOLDERS: &[&str] = &[".", "src", "server", "src/server", "app", "lib"];
 
 impl Start {
     /// One that is in no script.
@@ -215,7 +212,9 @@ impl Start {
             return None;
         }
         let code = words.iter().find(|word| is_code(word) || word.ends_with("bin/www"));
-        let file = code.or_else(|| words.iter().find(|word| !word.starts_with('-')));
+        let is_required = |at: usize| at > 0 && REQUIRES.contains(&&*words[at - 1]);
+        let mut plain = words.iter().enumerate().filter(|(_, word)| !word.starts_with('-'));
+        let file = code.or_else(|| plain.find(|(at, _)| !is_required(*at)).map(|(_, word)| word));
         file.map(|file| file.trim_start_matches("./"))
     }
 }
@@ -425,42 +424,16 @@ fn plain(package: &Package<'_>, line: &str) -> Option<(Runner, Vec<String>)> {
             words.retain(|word| word != "--watch" && word != "--hot");
             is_code(&path?).then_some((Runner::Bun, words))
         }
-        _ => None,
-    }
-}
-
-/// `main`, or a file with one of the names that entry files have; `has_build` tells that files may be made yet.
-pub(super) fn entry(package: &Package<'_>, has_build: bool) -> Option<Start> {
-    if let Some(main) = package.json.get("main")
-        && let Some(path) = main.as_str().map(|path| path.trim_start_matches("./"))
-    {
-        let candidates = [path, &format!("{path}.js"), &format!("{path}/index.js")];
-        // What is not there yet, the build makes.
-        let outputs = ["dist/", "build/", "out/", "lib/", "output/", ".output/"];
-        let is_output = outputs.iter().any(|dir| path.starts_with(dir)) && !path.contains("..");
-        let built = (has_build && is_output).then_some(path);
-        let found = package.at.first_of(&candidates).or(built);
-        if let Some(path) = found.filter(|path| is_code(path)) {
-            return Some(Start::node(path, Fixed::Main, package.line(Some(main.line))));
+        file => {
+            // Linux gives `env` one argument, whatever stands in the first line of the file.
+            let path = resolve(package.at.dir, file).filter(|_| file.contains('/'))?;
+            let head = package.at.project.tree.head(&path, scripts::HEAD_BYTES)?;
+            let called = scripts::first_line(&head).filter(|called| called.len() > 1)?;
+            let words = called.into_iter().chain(words.iter().map(String::as_str));
+            let command = owned(words);
+            (command[0] == "node").then_some((Runner::Node, command))
         }
     }
-    if let Some(bin) = package.json.get("bin") {
-        let first = bin.as_str().or_else(|| bin.members().next()?.1.as_str());
-        let path = first.map(|path| path.trim_start_matches("./"));
-        if let Some(path) = path.filter(|path| package.at.has(path)) {
-            return Some(Start::node(path, Fixed::Bin, package.line(Some(bin.line))));
-        }
-    }
-    let file = entry_file(package.at)?;
-    let place = package.at.place(&file, None);
-    Some(Start::node(&file, Fixed::NameOfEntry, place))
-}
-
-/// The first entry file of a folder, relative to it.
-pub(super) fn entry_file(at: Folder<'_>) -> Option<String> {
-    let all = |stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
-    let in_folder = |folder| STEMS.iter().flat_map(all).map(move |name| join(folder, &name));
-    FOLDERS.iter().flat_map(|folder| in_folder(folder)).find(|file| at.has(file))
 }
 
 fn owned<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! One package and what it is installed with.
 
 use super::{
+    lines::calls_any,
     manager::{self, Manager},
     package::{Package, Packages},
     references,
@@ -33,6 +34,18 @@ pub(super) const EXCLUDED: [&str; 2] = [".git", "**/node_modules"];
 const BUILDS: &[&str] = &[
     "build", "build:prod", "build:production", "build:app", "heroku-postbuild", "gcp-build",
     "generate", "docs:build", "build:docs",
+];
+
+/// Scripts that build pages, where none of those is there.
+const PAGE_BUILDS: &[&str] = &[
+    "build:frontend", "build:front", "build:client", "build:web", "build:ui", "frontend:build",
+    "client:build", "build-frontend", "build-client",
+];
+
+/// Programs that bundle for browsers.
+const BUNDLERS: &[&str] = &[
+    "vite", "webpack", "rollup", "parcel", "esbuild", "rspack", "rsbuild", "react-scripts",
+    "vue-cli-service", "ng", "snowpack", "browserify", "gulp",
 ];
 
 /// Calls that need a database.
@@ -112,7 +125,7 @@ impl<'a> Unit<'a> {
 
     /// The script that builds: its name and its line.
     pub(super) fn build_script(&self) -> Option<(&str, &str)> {
-        let mut name = self.package.first_script(BUILDS)?;
+        let mut name = self.package.first_script(BUILDS).or_else(|| self.page_script())?;
         let needs_database = |line: &str| DATABASE.iter().any(|word| line.contains(word));
         if self.package.script(name).is_some_and(needs_database) {
             name = self.package.first_script(&["build:docker", "build:container"]).unwrap_or(name);
@@ -120,6 +133,13 @@ impl<'a> Unit<'a> {
         let line = self.package.script(name)?;
         let others = ["docker ", "echo ", "electron-builder"];
         (!others.iter().any(|other| line.starts_with(other))).then_some((name, line))
+    }
+
+    /// The script that bundles the pages of a server whose other code is run as it is.
+    fn page_script(&self) -> Option<&'static str> {
+        let bundles =
+            |name: &&&str| self.package.script(name).is_some_and(|line| calls_any(line, BUNDLERS));
+        PAGE_BUILDS.iter().find(bundles).copied()
     }
 
     /// Where a dependency stands, of the package or of the root of its workspace.
