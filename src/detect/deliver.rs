@@ -1,15 +1,16 @@
-//! Front ends that a server of another language delivers: their files are built into the server's folder, are compiled into
-//! the server, or are copied there by a script of the project. Such a front end becomes a part of the server's build.
+//! Front ends that a server delivers: their files are built into the server's folder, are compiled into the server, or are
+//! copied there by a script of the project or in its image. Such a front end becomes a part of the server's build.
 
 use crate::detect::prelude::*;
 
 /// Gives the front ends among `found`, the services of each ecosystem, to the servers that deliver them.
 pub(super) fn deliver(project: &Project<'_>, found: &mut [Vec<Facts>]) {
     let all = || found.iter().flatten().filter(|facts| facts.weight >= Weight::Starts);
-    let servers: Vec<Server> = all()
-        .filter(|facts| !is_for_browsers(facts))
-        .map(|facts| Server::of(project, facts))
-        .collect();
+    let runs = |facts: &&Facts| matches!(facts.serves, Serves::Process(_));
+    let others = all().filter(|facts| !is_for_browsers(facts));
+    let nodes = all().filter(|facts| is_for_browsers(facts)).filter(runs);
+    let servers: Vec<Server> =
+        others.chain(nodes).map(|facts| Server::of(project, facts)).collect();
     if servers.is_empty() {
         return;
     }
@@ -49,6 +50,8 @@ struct Server {
     dir: String,
     name: String,
     language: &'static Language,
+    /// Whether Node.js or its like runs it: what its scripts do not copy is a service of its own.
+    is_node: bool,
     /// The folder its build runs in: that of the workspace.
     home: String,
 }
@@ -60,7 +63,7 @@ impl Server {
             upward(&facts.dir).filter(|dir| project.tree.first_of(dir, roots).is_some()).last();
         let home = above.unwrap_or(&facts.dir).to_owned();
         let (dir, name) = (facts.dir.clone(), facts.name.clone());
-        Self { dir, name, language: facts.language, home }
+        Self { dir, name, language: facts.language, is_node: is_for_browsers(facts), home }
     }
 
     fn is(&self, facts: &Facts) -> bool {
@@ -113,13 +116,21 @@ impl Site {
         Evidence::line(join(&self.facts.dir, "package.json"), line)
     }
 
-    fn delivery(&self, project: &Project<'_>, servers: &[Server]) -> Option<Delivery> {
-        self.written(servers)
-            .or_else(|| self.scripted(servers))
-            .or_else(|| self.embedded(project, servers))
-            .or_else(|| self.copied(project, servers))
-            .or_else(|| self.served(project, servers))
-            .or_else(|| self.in_image(project, servers))
+    fn delivery(&self, project: &Project<'_>, all: &[Server]) -> Option<Delivery> {
+        let (others, nodes) = all.split_at(all.partition_point(|server| !server.is_node));
+        let of_node = || {
+            // Its workspace installs and builds them together.
+            let nodes = if self.facts.workspace.is_empty() { nodes } else { &[] };
+            let found = self.copied(project, nodes).or_else(|| self.in_image(project, nodes))?;
+            Some(Delivery { server: found.server + others.len(), ..found })
+        };
+        self.written(others)
+            .or_else(|| self.scripted(others))
+            .or_else(|| self.embedded(project, others))
+            .or_else(|| self.copied(project, others))
+            .or_else(|| self.served(project, others))
+            .or_else(|| self.in_image(project, others))
+            .or_else(of_node)
     }
 
     /// Whether the rules of another language gave it to a server.
@@ -251,6 +262,7 @@ impl Site {
         }
         let dir = self.facts.dir.as_str();
         line.split(['&', ';', '|']).find_map(|command| {
+            let command = command.trim_end().trim_end_matches('\\');
             let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
             words.by_ref().find(|word| COPIERS.contains(word))?;
             let paths: Vec<&str> = words.filter(|word| !word.starts_with('-')).collect();
@@ -280,12 +292,17 @@ impl Delivery {
         let why = Rule::FrontEnd(dir.to_owned(), self.rule);
         facts.decide(What::Service, facts.dir.clone(), why, [self.place.clone()]);
         let script = self.script.as_deref();
+        let mut clean = Vec::new();
         let build = match script.is_none() && !site.facts.workspace.is_empty() {
             true => facts.front_end_of(project, &site.facts),
-            false => facts.front_end(project, dir, script).map(|front| front.build),
+            false => facts.front_end(project, dir, script).map(|front| {
+                // The whole folder of such a server is in its image.
+                clean = if server.is_node { front.clean } else { Vec::new() };
+                front.build
+            }),
         };
-        let build = build.unwrap_or_default();
-        facts.steps.splice(0..0, build.into_iter().chain(self.copying.clone()));
+        let build = build.unwrap_or_default().into_iter();
+        facts.steps.splice(0..0, build.chain(self.copying.clone()).chain(clean));
         // Programs are copied alone; what they read beside them has to follow.
         let is_around = |path: &str| is_below(&self.output, path) && path != ".";
         let is_compiled_in = || {
@@ -369,7 +386,7 @@ fn flag(line: &str) -> Option<&str> {
 
 /// Files with commands of the project: of the root, of the folders above the front end, and its own.
 fn recipes(project: &Project<'_>, dir: &str) -> Vec<Rc<Text>> {
-    let folders = upward(dir).chain(["scripts", "script", "bin", "build"]);
+    let folders = upward(dir).chain(["scripts", "script", "bin", "build", "docker", ".docker"]);
     let texts = folders.flat_map(|folder| {
         let files = project.tree.entries(folder).map(|entries| entries.files.as_slice());
         let is_recipe = |name: &&String| name.ends_with(".sh") || RECIPES.contains(&name.as_str());
@@ -379,8 +396,10 @@ fn recipes(project: &Project<'_>, dir: &str) -> Vec<Rc<Text>> {
     texts.collect()
 }
 
-const RECIPES: &[&str] =
-    &["Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "Taskfile.yml", "build"];
+const RECIPES: &[&str] = &[
+    "Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "Taskfile.yml", "build",
+    "Dockerfile",
+];
 const COPIERS: &[&str] = &["cp", "mv", "rsync", "copyfiles", "cpx", "cpy", "ncp", "cpr"];
 /// Parts of the names of scripts that do not build for production.
 const NO_BUILDS: &[&str] = &["dev", "watch", "start", "test", "serve", "preview", "storybook"];
@@ -407,6 +426,7 @@ mod tests {
         check("    cp -R dist/browser/* ../../API/wwwroot", Some("API/wwwroot"));
         check("cp -r UI/Web/dist/browser/. API/wwwroot/", Some("API/wwwroot"));
         check("cd UI/Web && npm run build && mv dist ../../static", Some("static"));
+        check("    && mv ./UI/Web/dist/browser/* ./public \\", Some("public"));
         check("cp -R dist/browser dist/other", None);
         check("cp README.md ../../API", None);
         check("cp -r dist $OUT/www", None);
@@ -436,6 +456,7 @@ mod tests {
             dir: dir.into(),
             name: String::new(),
             language: &NOTHING,
+            is_node: false,
             home: home.into(),
         };
         let servers = [server("api", "api"), server("src/bin", "."), server("api/v2", "api/v2")];

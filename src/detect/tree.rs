@@ -40,8 +40,8 @@ const VENDORED_BESIDE: &[(&str, &[&str])] = &[
 
 /// Hidden folders that rules have a reason to look into; all others are tools' own.
 const HIDDEN_SEARCHED: &[&str] = &[
-    ".mvn", ".cargo", ".config", ".mise", ".meteor", ".vitepress", ".vuepress", ".streamlit",
-    ".bundle", ".paket", ".sqlx",
+    ".docker", ".mvn", ".cargo", ".config", ".mise", ".meteor", ".vitepress", ".vuepress",
+    ".streamlit", ".bundle", ".paket", ".sqlx",
 ];
 
 /// Longest file a rule reads, in bytes; a manifest beyond it counts as unreadable.

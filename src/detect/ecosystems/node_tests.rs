@@ -701,3 +701,42 @@ fn a_start_file_whose_first_line_gives_node_arguments_is_run_with_them() {
     check("./bin/server --x 1", "#!/usr/bin/env -S node --y", "node --y ./bin/server --x 1");
     check("bin/server", "#!/usr/bin/env node", "npm run start");
 }
+
+#[test]
+fn pages_that_the_image_or_a_script_puts_into_a_servers_folder_are_made_in_its_build() {
+    let client = r#"{"name": "pages", "scripts": {"build": "react-scripts build"}, "dependencies": {"react-scripts": "5"}}"#;
+    let page = ("client/public/index.html", "<p>");
+    let check = |server: &str, recipe: (&str, &str), copies: Option<&str>| {
+        let manifest = r#"{"name": "a", "scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}}"#;
+        let at = |name: &str| crate::detect::paths::join(server, name);
+        let (own, code) = (at("package.json"), at("server.js"));
+        let found = services(&[
+            (&own, manifest),
+            (&code, SERVER.1),
+            ("client/package.json", client),
+            ("client/package-lock.json", "{}"),
+            page,
+            recipe,
+        ]);
+        assert_eq!(found.len(), if copies.is_some() { 1 } else { 2 }, "{recipe:?}");
+        let Some(copies) = copies else { return };
+        let commands = commands(&found[0]);
+        let at = |part: &str| commands.iter().position(|command| command.contains(part));
+        assert!(at("cd client && npm run build").unwrap() < at(copies).unwrap(), "{commands:?}");
+        assert!(at(copies).unwrap() < at("rm -rf client/node_modules").unwrap(), "{commands:?}");
+        assert!(!commands.iter().any(|command| command.contains("npm install -g")), "{commands:?}");
+    };
+    let moved = "FROM node\nRUN cd client && npm run build \\\n  && cd .. \\\n  && mv ./client/build/* ./public \\\n  && rm -rf client\n";
+    let to_public = Some("cp -a client/build/. public/");
+    check(".", ("Dockerfile", moved), to_public);
+    check(".", (".docker/Dockerfile", moved), to_public);
+    let staged = "FROM node AS ui\nWORKDIR /ui\nCOPY client .\nRUN npm run build\nFROM node\nWORKDIR /app\nCOPY . .\nCOPY --from=ui /ui/build ./public\n";
+    check(".", ("Dockerfile", staged), to_public);
+    check(
+        "api",
+        ("build.sh", "cp -r client/build/. api/public\n"),
+        Some("client/build/. api/public/"),
+    );
+    check(".", ("Dockerfile", "FROM node\nCOPY . .\n"), None);
+    check("api", ("build.sh", "cp -r client/build /srv/www\n"), None);
+}

@@ -71,11 +71,14 @@ impl Facts {
         self.steps.splice(0..0, setup);
     }
 
-    /// Gives the build this Node.js; the step that fetches it.
+    /// Gives the build this Node.js, unless it has one; the step that fetches it.
     ///
     /// Debian's is too old for most bundlers of today, so npm then fetches the one that the project wants, as a package of
     /// its own registry (`node`), into `/usr/local`.
     fn node(&mut self, version: Version) -> Option<Step> {
+        if self.id == "javascript" || self.id == "typescript" {
+            return None;
+        }
         self.needs.push(Need::Tools(&NODE, version));
         let step = Step::new(Kind::Setup, ".", format!("npm install -g node@{version}"));
         let is_other = version.major != DEBIAN_HAS || version.minor.is_some();
