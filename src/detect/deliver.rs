@@ -121,7 +121,10 @@ impl Site {
         let of_node = || {
             // Its workspace installs and builds them together.
             let nodes = if self.facts.workspace.is_empty() { nodes } else { &[] };
-            let found = self.copied(project, nodes).or_else(|| self.in_image(project, nodes))?;
+            let found = self
+                .copied(project, nodes)
+                .or_else(|| self.in_image(project, nodes))
+                .or_else(|| self.named(project, nodes))?;
             Some(Delivery { server: found.server + others.len(), ..found })
         };
         self.written(others)
@@ -240,6 +243,30 @@ impl Site {
         })
     }
 
+    /// Code of a server for Node.js serves its files, by a path from the file or from the server's folder.
+    fn named(&self, project: &Project<'_>, nodes: &[Server]) -> Option<Delivery> {
+        let is_package = |dir: &str| project.tree.has(&join(dir, "package.json"));
+        nodes.iter().enumerate().find_map(|(at, server)| {
+            let files = source::gather(project, &server.dir, NODE_SOURCES, &is_package);
+            let place = files.iter().find_map(|file| {
+                let is_own = |path: &str| {
+                    let path = path.trim_start_matches('/');
+                    [parent(&file.path), &server.dir]
+                        .iter()
+                        .filter_map(|base| resolve(base, path))
+                        .any(|path| is_below(&path, &self.output))
+                };
+                let mut lines = file.lines().filter(|(_, line)| line.len() <= LINE_BYTES_MAX);
+                let (number, _) = lines.find(|(_, line)| {
+                    let is_served = SERVES.iter().any(|call| line.contains(call));
+                    is_served && !source::is_comment(line) && joined(line).split('"').any(is_own)
+                })?;
+                Some(Evidence::line(&file.path, Some(number)))
+            })?;
+            Some(self.to(at, self.output.clone(), Fixed::ServerNamesIt, place))
+        })
+    }
+
     /// The project's own image has its files in the working directory of a server.
     fn in_image(&self, project: &Project<'_>, servers: &[Server]) -> Option<Delivery> {
         servers.iter().enumerate().find_map(|(at, server)| {
@@ -316,6 +343,10 @@ impl Delivery {
         }
         let is_taken = facts.takes.iter().any(|take| is_below(&self.output, &take.from));
         let to = relative(&server.home, &self.output);
+        if server.is_node && self.rule == Fixed::ServerNamesIt && to.starts_with("..") {
+            // `../pages` of the server's folder is beside its home, which is at the top.
+            facts.take(&self.output, &format!("/{}", to.trim_start_matches("../")));
+        }
         if server.language.embeds.is_some()
             && !is_taken
             && !is_compiled_in()
@@ -370,6 +401,11 @@ fn is_instruction(line: &str, name: &str) -> bool {
     line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(name))
 }
 
+/// A line with paths in place of their parts, all in double quotes: `'..', 'pages'` is `"../pages"`.
+fn joined(line: &str) -> String {
+    line.replace(['\'', '`'], "\"").replace("\", \"", "/").replace("\",\"", "/")
+}
+
 /// The folder that an option of a bundler names.
 fn flag(line: &str) -> Option<&str> {
     let names = ["--outDir", "--out-dir", "--output-path", "--dist-dir", "--dest"];
@@ -400,6 +436,9 @@ const RECIPES: &[&str] = &[
     "Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "Taskfile.yml", "build",
     "Dockerfile",
 ];
+const NODE_SOURCES: &[&str] = &["js", "mjs", "cjs", "ts", "mts"];
+/// Calls that serve files, or make the path of a folder.
+const SERVES: &[&str] = &["static(", "serveStatic", "sendFile(", "join(", "resolve(", "root:"];
 const COPIERS: &[&str] = &["cp", "mv", "rsync", "copyfiles", "cpx", "cpy", "ncp", "cpr"];
 /// Parts of the names of scripts that do not build for production.
 const NO_BUILDS: &[&str] = &["dev", "watch", "start", "test", "serve", "preview", "storybook"];

@@ -740,3 +740,39 @@ fn pages_that_the_image_or_a_script_puts_into_a_servers_folder_are_made_in_its_b
     check(".", ("Dockerfile", "FROM node\nCOPY . .\n"), None);
     check("api", ("build.sh", "cp -r client/build /srv/www\n"), None);
 }
+
+#[test]
+fn pages_that_the_code_of_a_server_names_are_made_in_its_build() {
+    let client = r#"{"name": "pages", "scripts": {"build": "react-scripts build"}, "dependencies": {"react-scripts": "5"}}"#;
+    let manifest = r#"{"name": "a", "scripts": {"start": "node src/server.js"}, "dependencies": {"express": "4"}}"#;
+    let check = |server: &str, line: &str, to: Option<&str>| {
+        let at = |name: &str| crate::detect::paths::join(server, name);
+        let (own, file) = (at("package.json"), at("src/server.js"));
+        let code = format!("{line}\napp.listen(9000)\n");
+        let files: [(&str, &str); 4] = [
+            (&own, manifest),
+            (&file, &code),
+            ("client/package.json", client),
+            ("client/public/index.html", "<p>"),
+        ];
+        let found = services(&files);
+        assert_eq!(found.len(), if to.is_some() { 1 } else { 2 }, "{server} {line}");
+        let Some(to) = to else { return };
+        let command = commands(&found[0]).join("\n");
+        assert!(command.contains("cd client && npm run build"), "{command}");
+        let copies = &found[0].spec.runtime.copy;
+        assert!(copies.iter().any(|copy| copy.to == to), "{copies:?}");
+    };
+    let beside = Some("/client/build");
+    check("api", "app.use(express.static(path.join(__dirname, '../../client/build')))", beside);
+    check(
+        "api",
+        "app.use(express.static(path.join(__dirname, '..', '..', 'client', 'build')))",
+        beside,
+    );
+    check("api", "res.sendFile(__dirname + '/../../client/build/index.html')", beside);
+    check("api", "app.use(express.static(\"../client/build\"))", beside);
+    check(".", "app.use(express.static('client/build'))", Some("/app"));
+    check("api", "// app.use(express.static('../client/build'))", None);
+    check("api", "app.use(express.static('public'))", None);
+}
