@@ -776,3 +776,32 @@ fn pages_that_the_code_of_a_server_names_are_made_in_its_build() {
     check("api", "// app.use(express.static('../client/build'))", None);
     check("api", "app.use(express.static('public'))", None);
 }
+
+#[test]
+fn a_member_whose_built_program_the_image_starts_is_the_service() {
+    let root = r#"{"name": "all", "private": true, "workspaces": ["packages/*"], "scripts": {"build": "npm run build -ws"}}"#;
+    let cli = r#"{"name": "mails", "main": "./dist/index.js", "bin": {"mails": "./dist/bin/mails.js"}, "files": ["dist"], "scripts": {"build": "tsc"}, "dependencies": {"@m/api": "*"}, "devDependencies": {"typescript": "5"}}"#;
+    let check = |api: &str, image: &str, expected: &[&str]| {
+        let found = services(&[
+            ("package.json", root),
+            ("package-lock.json", "{}"),
+            ("packages/cli/package.json", cli),
+            ("packages/cli/src/index.ts", "export const run = () => api.start()\n"),
+            ("packages/cli/src/server/run.ts", "export const f = () => api.listen()\n"),
+            ("packages/cli/src/bin/mails.ts", "import {run} from '../index'\nrun()\n"),
+            ("packages/api/package.json", api),
+            ("packages/api/src/index.ts", "export const x = 1\n"),
+            ("Dockerfile", image),
+        ]);
+        let dirs: Vec<&str> = found.iter().map(|service| service.dir.as_str()).collect();
+        assert_eq!(dirs, expected, "{image}");
+        let Some(service) = found.first() else { return };
+        let runtime = &service.spec.runtime;
+        assert_eq!(runtime.command.join(" "), "node dist/bin/mails.js");
+        assert_eq!(runtime.workdir.as_deref(), Some("/app/packages/cli"));
+        assert_eq!(runtime.ports, [1081]);
+    };
+    let serves = r#"{"name": "@m/api", "main": "./dist/index.js", "scripts": {"build": "tsc"}, "dependencies": {"fastify": "5"}}"#;
+    let image = "FROM node:22\nEXPOSE 1081 1025\nENTRYPOINT [\"node\", \"dist/bin/mails.js\"]\n";
+    check(serves, image, &["packages/cli"]);
+}

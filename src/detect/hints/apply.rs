@@ -61,15 +61,43 @@ const SECRET: &[&str] =
 /// Adds to services what the files of other tools say, where nothing better says it.
 pub(in crate::detect) fn apply(project: &Project<'_>, found: &mut [Vec<Facts>]) {
     let mut known: BTreeMap<String, Hints> = BTreeMap::new();
+    let members: Vec<(String, Vec<String>)> = found.iter().flatten().filter_map(member).collect();
     for facts in found.iter_mut().flatten() {
-        let dir = facts.dir.clone();
+        // The image of a workspace is that of the member whose program it starts.
+        let own = member(facts).filter(|(root, command)| {
+            let start = of(project, root).start;
+            start.is_some_and(|(line, _)| shell::exec_form(&line) == *command)
+        });
+        let is_of_member = own.is_some();
+        let dir = own.map_or_else(|| facts.dir.clone(), |(root, _)| root);
         let hints = known.entry(dir).or_insert_with_key(|dir| of(project, dir));
-        start(facts, hints);
+        let is_members = |(line, _): &(String, Evidence)| {
+            members.contains(&(facts.dir.clone(), shell::exec_form(line)))
+        };
+        if !hints.start.as_ref().is_some_and(is_members) {
+            start(facts, hints);
+        }
         serves(project, facts, hints);
+        if let (true, Some((port, place)), Serves::Process(process)) =
+            (is_of_member, &hints.port, &facts.serves)
+            && process
+                .port
+                .as_ref()
+                .is_some_and(|port| port.rule == Rule::Is(Fixed::CodeSaysNoNumber))
+        {
+            facts.port(Port::new(*port, named(place), Some(place.clone())));
+        }
         if facts.weight >= Weight::Starts && matches!(facts.serves, Serves::Process(_)) {
             process(project, facts, hints);
         }
     }
+}
+
+/// The root of a member's workspace, and what starts the member.
+fn member(facts: &Facts) -> Option<(String, Vec<String>)> {
+    let Serves::Process(process) = &facts.serves else { return None };
+    let is_member = !facts.workspace.is_empty() && facts.workspace != facts.dir;
+    is_member.then(|| (facts.workspace.clone(), process.command.clone()))
 }
 
 /// How a service starts for which nothing else says it.

@@ -32,7 +32,7 @@ pub(super) fn find(package: &Package<'_>, has_build: bool) -> Option<Start> {
 }
 
 /// Programs of `bin`.
-fn programs<'p>(package: &'p Package<'_>) -> impl Iterator<Item = &'p str> {
+pub(super) fn programs<'p>(package: &'p Package<'_>) -> impl Iterator<Item = &'p str> {
     let bin = package.json.get("bin").into_iter();
     let all = bin.flat_map(|bin| std::iter::once(bin).chain(bin.members().map(|(_, path)| path)));
     all.filter_map(Value::as_str).map(|path| path.trim_start_matches("./"))

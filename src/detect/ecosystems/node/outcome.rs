@@ -69,7 +69,8 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
         let why = (Fixed::ScriptServes, Some(package.script_place("start")));
         return Plan::site(unit, "", &folder, missing(is_spa), why);
     }
-    let mut plan = match entry::find(package, unit.build_script().is_some()) {
+    let entry = program_of_image(unit);
+    let mut plan = match entry.or_else(|| entry::find(package, unit.build_script().is_some())) {
         Some(start) => own_server(unit, start),
         None => unstarted(unit, missing_file.is_some()),
     };
@@ -77,6 +78,24 @@ pub(super) fn of(unit: &Unit<'_>) -> Plan {
         tell_missing(unit, &mut plan, lost);
     }
     if serves(&plan) { plan } else { page(unit).unwrap_or(plan) }
+}
+
+/// The program of a member that the project's own image starts and whose members serve for it: `bin` that a build makes.
+fn program_of_image(unit: &Unit<'_>) -> Option<Start> {
+    let package = unit.package;
+    let is_made = |path: &&str| !package.at.has(path) && unit.build_script().is_some();
+    let serves = |member: &&&Package<'_>| {
+        let marks = SERVERS.iter().filter(|row| row.port > 0).flat_map(|row| row.marks);
+        marks.into_iter().any(|name| member.is_dev(name) == Some(false))
+    };
+    let path = entry::programs(package).find(is_made).filter(|_| unit.is_member())?;
+    unit.packages.order(package, false).iter().find(serves)?;
+    let image = [package.at, unit.root.at].into_iter().find_map(|at| at.read("Dockerfile"))?;
+    let starts = |(_, line): &(usize, &str)| {
+        ["CMD", "ENTRYPOINT"].iter().any(|word| line.starts_with(word)) && line.contains(path)
+    };
+    let (line, _) = image.lines().find(starts)?;
+    Some(Start::node(path, Fixed::Bin, Evidence::line(&image.path, Some(line))))
 }
 
 /// A package that has nothing to start, unless its script names a file that is missing.

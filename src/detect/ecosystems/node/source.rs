@@ -204,7 +204,7 @@ fn port_literal(line: &str) -> Option<u16> {
 fn number(text: &str) -> Option<u16> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let is_alone = !text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '.' || c == '_');
-    text[..end].parse().ok().filter(|port| *port >= 80 && is_alone)
+    text[..end].parse().ok().filter(|port| (80..u16::MAX).contains(port) && is_alone)
 }
 
 fn prefix(text: &str, chars: usize) -> &str {
