@@ -129,3 +129,57 @@ fn extensions_of_pecl_get_the_libraries_they_are_built_with() {
             .collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn pages_with_programs_of_php_are_never_files_alone() {
+    let page = "<html></html>\n";
+    let check = |files: &[(&str, &str)], root: &str| {
+        let text = settings(&only(files));
+        assert!(text.contains(&format!("DocumentRoot /var/www/html{root}\n")), "{text}");
+    };
+    let tools = r#"{"main": "test.js", "scripts": {"lint": "eslint ."}, "devDependencies": {"eslint": "8"}}"#;
+    let (html, program) = (("index.html", page), ("backend/ip.php", PAGE));
+    check(&[html, program, ("results/index.php", PAGE)], "");
+    check(&[html, program, ("package.json", tools), ("test.js", "")], "");
+    check(&[("public/index.html", page), ("public/api/send.php", PAGE)], "/public");
+    check(&[("index.htm", page), ("forms/contact.php", PAGE)], "");
+    let is_php = |files: &[(&str, &str)]| {
+        services(files).iter().any(|service| service.spec.metadata.language.as_deref() == Some("php"))
+    };
+    assert!(!is_php(&[html, ("examples/send.php", PAGE), ("docs/a.php", PAGE)]));
+    let bundled = r#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}"#;
+    assert!(!is_php(&[html, program, ("package.json", bundled)]));
+}
+
+#[test]
+fn a_first_page_that_only_sends_on_names_the_folder_that_is_served() {
+    let check = |index: &str, front: &str, root: &str| {
+        let text = settings(&only(&[
+            ("composer.json", "{}"),
+            ("index.php", index),
+            ("constants.php", PAGE),
+            ("p/index.php", front),
+        ]));
+        assert!(text.contains(&format!("DocumentRoot /var/www/html{root}\n")), "{index}: {text}");
+    };
+    check("<?php\nheader('Location: p/');", PAGE, "/p");
+    check("<?php header(\"Location: ./p/index.php\"); exit;\n", PAGE, "/p");
+    check("<?php\nheader('Location: q/');", PAGE, "");
+    check("<?php\nif ($x) {\nheader('Location: p/');\n}\n", PAGE, "");
+    check("<?php\nheader('Location: p/');", "<link href=\"../css/a.css\">", "");
+}
+
+#[test]
+fn a_program_that_writes_where_only_it_knows_may_write_everywhere() {
+    let check = |page: &str, opens: bool| {
+        let found = only(&[("index.php", page), ("themes/a.css", "")]);
+        let is_open = found.spec.build.commands.iter().any(|line| line == "chmod -R a+rwX .");
+        assert_eq!(is_open, opens, "{page}");
+    };
+    check("<?php\nfunction folder($f) { if (!is_dir($f)) { mkdir($f, 0755); } }\n", true);
+    check("<?php\nfile_put_contents($this->path . '/x', 1);\n", true);
+    check("<?php\nmkdir(__DIR__ . '/data');\n", false);
+    check("<?php\n$d = __DIR__ . '/data';\nmkdir($d);\n", false);
+    check("<?php\nfile_put_contents($tmpfile, 1);\n", false);
+    check("<?php\n// mkdir($f)\n", false);
+}

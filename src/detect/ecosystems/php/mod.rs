@@ -62,8 +62,9 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
     let mut found: Vec<Facts> = Vec::new();
     let mut projects: BTreeSet<&str> = BTreeSet::new();
     let libraries = libraries(project);
+    let pages = pages(project);
     for (folder, entries) in project.tree.dirs() {
-        let at = home(Folder::new(project, folder));
+        let at = home(Folder::new(project, folder), &pages);
         let is_library = libraries.iter().any(|pattern| glob(pattern, at.dir));
         if is_library || projects.contains(at.dir) {
             // A front controller, and a `wp-config.php` beside it, of a project that was found.
@@ -73,10 +74,13 @@ pub fn find(project: &Project<'_>) -> Vec<Facts> {
         // Bedrock and its like have WordPress below the manifest of Composer.
         let is_wordpress = entries.first_of(&["wp-config.php", "wp-load.php"]).is_some();
         let is_files = || {
-            entries.has("index.php") || server_file(at).is_some() || folder == "." && has_php(at)
+            entries.has("index.php")
+                || server_file(at).is_some()
+                || folder == "." && has_php(at)
+                || pages.contains(folder)
         };
         if (entries.has("composer.json") || !above && (is_wordpress || is_files() && !is_view(at)))
-            && let Some(facts) = service(at, above)
+            && let Some(facts) = service(at, above, &pages)
         {
             projects.insert(at.dir);
             found.push(facts);
@@ -99,10 +103,11 @@ fn libraries(project: &Project<'_>) -> Vec<String> {
 
 /// Where a front controller without manifest belongs to: the folder above that of what is served, when the rest of the
 /// program lies beside.
-fn home(folder: Folder<'_>) -> Folder<'_> {
+fn home<'a>(folder: Folder<'a>, pages: &BTreeSet<&str>) -> Folder<'a> {
     let above = Folder::new(folder.project, parent(folder.dir));
     let is_served = folder.dir != "." && ROOTS.contains(&file_name(folder.dir));
-    let has_code = || PARTS.iter().any(|part| above.has_dir(part)) || has_php(above);
+    let is_page = pages.contains(folder.dir) && !folder.has("index.php");
+    let has_code = || is_page || PARTS.iter().any(|part| above.has_dir(part)) || has_php(above);
     if is_served && !folder.has("composer.json") && has_code() { above } else { folder }
 }
 
@@ -113,13 +118,13 @@ fn is_view(at: Folder<'_>) -> bool {
     })
 }
 
-fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
+fn service(at: Folder<'_>, is_below_other: bool, pages: &BTreeSet<&str>) -> Option<Facts> {
     let composer = Composer::load(at);
     let has_composer = composer.json.is_some();
     let known = framework::find(&composer);
     let site = known.as_ref().and_then(|known| known.framework.own);
     let process = at.procfile().filter(|process| process.line.contains("php"));
-    let root = root(&composer, site, process.as_ref());
+    let root = root(&composer, site, process.as_ref(), pages);
     let server = site.and_then(|site| site.server(at));
     let server = server.or_else(|| server_file(at).filter(|_| root.is_none()));
     let roadrunner = framework::roadrunner(&composer);
@@ -139,10 +144,12 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
     };
     facts.known_as(Fixed::SourcesOfPhp, rule, place);
     facts.of_framework(known.as_ref(), Fixed::PackageOrFiles);
+    let served = join_clean(at.dir, root.as_deref().unwrap_or("."));
+    let has_pages = || pages.contains(served.as_str());
     facts.weight = match &known {
         _ if !is_started => Weight::Manifest,
         Some(_) => Weight::Framework,
-        None if has_composer => Weight::Starts,
+        None if has_composer || has_pages() => Weight::Starts,
         None => Weight::Files,
     };
     if site.is_some_and(|site| site.root == "public") {
@@ -179,7 +186,12 @@ fn service(at: Folder<'_>, is_below_other: bool) -> Option<Facts> {
 }
 
 /// The folder that is served: what the `Procfile`, the framework or its name says, if it has an `index.php`.
-fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) -> Option<String> {
+fn root(
+    composer: &Composer<'_>,
+    site: Option<Site>,
+    process: Option<&Process>,
+    pages: &BTreeSet<&str>,
+) -> Option<String> {
     let at = composer.at;
     // `vendor/bin/heroku-php-apache2 public/` names the folder that is served.
     let stated = process.filter(|process| process.line.contains("heroku-php"));
@@ -188,11 +200,60 @@ fn root(composer: &Composer<'_>, site: Option<Site>, process: Option<&Process>) 
     let stated = stated.filter(|word| !word.contains("bin/"));
     // Beside a folder with a front controller lies what is not for browsers.
     let wished = site.map(|site| site.root).filter(|root| *root != ".");
-    let mut all = stated.into_iter().chain(wished).chain(ROOTS.iter().copied());
+    let sent = sends_to(at);
+    let known = wished.into_iter().chain(sent.as_deref()).chain(ROOTS.iter().copied());
+    let mut all = stated.into_iter().chain(known);
     let has_index = |root: &str| at.project.tree.has(&join(&join_clean(at.dir, root), "index.php"));
     // Pages that are asked for by their names.
     let has_pages = || composer.json.is_none() && has_php(at) && server_file(at).is_none();
-    all.find(|root| has_index(root)).or_else(|| has_pages().then_some(".")).map(str::to_owned)
+    let found = all.find(|root| has_index(root)).or_else(|| has_pages().then_some("."));
+    let has_html = |root: &&str| pages.contains(join_clean(at.dir, root).as_str());
+    let of_html = || ROOTS.iter().copied().find(has_html);
+    found.or_else(of_html).map(str::to_owned)
+}
+
+/// The folder that the first page does nothing but send browsers to: `header('Location: p/');`. What it shows must not lie
+/// beside it.
+fn sends_to(at: Folder<'_>) -> Option<String> {
+    let page = at.read("index.php")?;
+    let code = page.lines().map(|(_, line)| line).filter(|line| !source::is_comment(line));
+    let code: Vec<&str> = code.filter(|line| !line.trim().is_empty()).collect();
+    let line = code.iter().find(|line| line.contains("Location:")).filter(|_| code.len() <= 8)?;
+    let target = line.split_once("Location:")?.1.split(['\'', '"']).next()?.trim();
+    let target = target.trim_end_matches("index.php").trim_start_matches("./").trim_matches('/');
+    let first = at.read(&join(target, "index.php"))?;
+    let leaves = ["=\"../", "='../"].iter().any(|link| first.text.contains(link));
+    let is_one = !target.is_empty() && !leaves && code.iter().all(|line| !line.contains("if ("));
+    is_one.then(|| target.to_owned())
+}
+
+/// Pages of HTML.
+const PAGES: &[&str] = &["index.html", "index.htm"];
+
+/// Folders with a page of HTML that programs in PHP belong to: a server of files would show their sources to everybody. What
+/// a bundler makes a site of is none.
+fn pages<'t>(project: &'t Project<'_>) -> BTreeSet<&'t str> {
+    let programs = project.tree.dirs().filter(|(_, entries)| entries.has_ending(&[".php"]));
+    let mut found = BTreeSet::new();
+    for (dir, _) in programs.filter(|(dir, _)| !folders::is_beside_product(dir)) {
+        for above in upward(dir) {
+            let at = Folder::new(project, above);
+            if at.first_of(PAGES).is_some() && !found.contains(above) && !is_made(at) {
+                found.insert(above);
+            }
+            if at.has("composer.json") {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Whether a build or a program of Node.js makes the site.
+fn is_made(at: Folder<'_>) -> bool {
+    let json = at.json("package.json");
+    let script = |name| json.as_ref().and_then(|json| json.at(&["scripts", name])?.text());
+    script("build").is_some() || script("start").is_some_and(|line| line.contains("node "))
 }
 
 fn has_php(at: Folder<'_>) -> bool {
@@ -207,7 +268,7 @@ fn sources(at: Folder<'_>) -> Vec<Rc<Text>> {
 fn first_page(at: Folder<'_>, root: &str) -> Evidence {
     let folder = join_clean(at.dir, root);
     let entries = at.project.tree.entries(&folder).filter(|entries| !entries.has("index.php"));
-    let first = entries.and_then(|entries| entries.ending(".php").next());
+    let first = entries.and_then(|e| e.first_of(PAGES).or_else(|| e.ending(".php").next()));
     Evidence::file(join(&folder, first.unwrap_or("index.php")))
 }
 
@@ -277,7 +338,11 @@ fn build(composer: &Composer<'_>, site: Option<Site>, has_workers: bool, facts: 
         facts.steps.extend(front.build.into_iter().chain(front.clean));
     }
     let Some(site) = site else {
-        let folders = writes::folders(at, &sources(at));
+        let files = sources(at);
+        if composer.json.is_none() && writes::anywhere(at, &files) {
+            facts.build(at.dir, "chmod -R a+rwX .");
+        }
+        let folders = writes::folders(at, &files);
         return may_write(at, folders.iter().map(String::as_str), facts);
     };
     let fits = site.needs.is_none_or(|package| composer.require(package).is_some());

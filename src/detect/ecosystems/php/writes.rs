@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::{ecosystems::python::quoted, prelude::*};
+use crate::detect::{ecosystems::python::quoted, paths::below, prelude::*};
 
 /// Calls that make or fill a file or a folder, whose first argument says which.
 const CALLS: &[&str] = &[
@@ -59,6 +59,22 @@ pub(super) fn folders(at: Folder<'_>, files: &[Rc<Text>]) -> BTreeSet<String> {
     };
     let all = found.into_iter().filter_map(folder);
     all.filter(|path| !folders::is_beside_product(path)).take(FOLDERS_MAX).collect()
+}
+
+/// Whether the program makes folders or files in places that only it knows: plugins that it fetches, its own new version.
+pub(super) fn anywhere(at: Folder<'_>, files: &[Rc<Text>]) -> bool {
+    let is_open = |file: &Text, line: &str, call: &str| {
+        let Some((before, rest)) = line.split_once(call) else { return false };
+        let is_call = !before.ends_with(|c: char| c.is_alphanumeric() || "_>:".contains(c))
+            && !before.trim_end().ends_with("function");
+        let is_elsewhere = rest.to_ascii_lowercase().contains("tmp");
+        is_call && rest.trim_start().starts_with('$') && !is_elsewhere && path(file, rest, 0).is_none()
+    };
+    let own = files.iter().filter(|file| !folders::is_beside_product(below(at.dir, &file.path)));
+    own.into_iter().any(|file| {
+        let mut lines = file.text.lines().filter(|line| !source::is_comment(line));
+        lines.any(|line| ["mkdir(", "file_put_contents("].iter().any(|c| is_open(file, line, c)))
+    })
 }
 
 /// The path that an expression begins with: `__DIR__ . '/data/x.json'`, `'data'`, `$folder . '/x'`, `DATA . '/x'`.
