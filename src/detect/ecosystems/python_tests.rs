@@ -310,6 +310,76 @@ fn a_program_that_another_starts_is_there() {
     let video = "import subprocess\nsubprocess.run([\"ffmpeg\", \"-i\", x])\n";
     let found = only(&[("requirements.txt", "flask\n"), ("main.py", video)]);
     assert_eq!(packages(&found), ["ffmpeg"]);
+    let check = |text: &str, name: &'static [&'static str]| {
+        let text = format!("import subprocess\n{text}\nprint(1)\n");
+        let found = only(&[("requirements.txt", "flask\n"), ("main.py", &text)]);
+        assert_eq!(packages(&found), name, "{text}");
+    };
+    check("tag = subprocess.check_output(['git', 'describe'])", &["git"]);
+    check("ref = subprocess_run(\"git rev-parse HEAD\")", &["git"]);
+    check("git = shutil.which('git')", &["git"]);
+    check("subprocess.run([\n    \"convert\", a, b])", &[]);
+    check("subprocess.run(f'convert {a} {b}', shell=True)", &["imagemagick"]);
+    check("# subprocess.run(['git'])", &[]);
+    check("print('git is a program')", &[]);
+    let names = ("main.py", "tags = ['git', 'svn']\nprint(1)\n");
+    assert!(packages(&only(&[("requirements.txt", "flask\n"), names])).is_empty());
+}
+
+#[test]
+fn a_browser_that_runs_elsewhere_is_not_installed() {
+    let check = |text: &str, name: &[&str]| {
+        let text = format!("from selenium import webdriver\n{text}\n");
+        let found = only(&[("requirements.txt", "selenium\n"), ("main.py", &text)]);
+        assert_eq!(packages(&found), name, "{text}");
+    };
+    check("driver = webdriver.Chrome(options=options)", &["chromium", "chromium-driver"]);
+    check("driver = webdriver.Firefox()", &["firefox-esr"]);
+    check("driver = webdriver.Remote(command_executor=url, options=o)", &[]);
+    let tests = ("tests/ui.py", "from selenium import webdriver\nwebdriver.Chrome()\n");
+    let files = [("requirements.txt", "selenium\n"), tests, ("main.py", "print(1)\n")];
+    assert!(packages(&only(&files)).is_empty());
+}
+
+#[test]
+fn a_project_that_its_sources_describe_is_installed_with_them() {
+    let check = |more: &str, lock: Option<&str>, is_early: bool| {
+        let manifest = format!(
+            "[project]\nname = 'a'\ndependencies = ['fastapi']\n{more}[build-system]\nrequires = ['setuptools']\n[tool.uv]\n"
+        );
+        let mut files = vec![("pyproject.toml", &*manifest), ("main.py", FASTAPI)];
+        files.extend(lock.map(|text| ("uv.lock", text)));
+        let found = only(&files);
+        let layers = &found.spec.build.dependencies;
+        let early = layers.iter().flat_map(|step| &step.commands);
+        assert_eq!(early.into_iter().any(|line| line.contains("uv sync")), is_early, "{more}");
+        let late = &found.spec.build.commands;
+        assert!(late.iter().any(|line| line.contains("uv sync") && line.contains("no-editable")));
+    };
+    check("dynamic = ['version']\n", None, false);
+    check("version = '1'\n", None, true);
+    check("dynamic = ['version']\n", Some(""), true);
+}
+
+#[test]
+fn django_runs_in_the_folder_that_its_settings_are_imported_from() {
+    let manage = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'site'))\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'core.settings')\n";
+    let wsgi = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'core.settings')\napplication = get_wsgi_application()\n";
+    let static_root = "STATIC_ROOT = '/x'\nINSTALLED = 'whitenoise'\n";
+    for settings in ["core/settings.py", "core/settings/__init__.py"] {
+        let found = starts(
+            &[
+                ("requirements.txt", "django\n"),
+                ("manage.py", manage),
+                (&format!("site/{settings}"), static_root),
+                ("site/core/wsgi.py", wsgi),
+            ],
+            "gunicorn --bind 0.0.0.0:$PORT core.wsgi",
+        );
+        assert_eq!(found.spec.runtime.workdir.as_deref(), Some("/app/site"), "{settings}");
+        let commands = &found.spec.build.commands;
+        assert!(commands.iter().any(|line| line == "python manage.py collectstatic --noinput"));
+    }
 }
 
 #[test]

@@ -17,10 +17,12 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
             && !folders::is_beside_product(parent(below(c.at.dir, &file.path)))
     };
     let manage = c.files.iter().filter(is_manage).min_by_key(|file| depth(&file.path))?.clone();
-    // The root of its modules.
-    let root = parent(&manage.path).to_owned();
-    let place = Evidence::line(&manage.path, manage.line_of("DJANGO_SETTINGS_MODULE"));
     let managed = settings_module(&manage.text);
+    // The root of its modules; `manage.py` may look for them in a folder beside it.
+    let home = parent(&manage.path);
+    let root = managed.and_then(|module| imported_from(c, home, module));
+    let root = root.unwrap_or_else(|| home.to_owned());
+    let place = Evidence::line(&manage.path, manage.line_of("DJANGO_SETTINGS_MODULE"));
     let package = managed.and_then(|module| module.split('.').next());
     let served = |name: &str| served(c, &root, package, name);
     let (wsgi, asgi) = (served("wsgi"), served("asgi"));
@@ -58,8 +60,23 @@ pub(super) fn start(c: &mut Candidate<'_>) -> Option<()> {
     let settings = Settings::of(c, &root, served.or(managed));
     let others = served.filter(|served| Some(*served) != managed);
     health(c, &root, &settings);
-    manage_files(c, &root, &settings, others);
+    manage_files(c, (home, &root), &settings, others);
     Some(())
+}
+
+/// The folder below `home` that a module of settings is imported from, where that is not `home` itself.
+fn imported_from(c: &Candidate<'_>, home: &str, module: &str) -> Option<String> {
+    let stem = module.replace('.', "/");
+    let ends = [format!("{stem}.py"), format!("{stem}/__init__.py")];
+    let is_there = |folder: &str| ends.iter().any(|end| c.at.project.tree.has(&join(folder, end)));
+    let folder = |file: &Rc<Text>| {
+        let above = ends.iter().find_map(|end| file.path.strip_suffix(end.as_str()))?;
+        let above = above.strip_suffix('/')?;
+        let is_one = is_below(above, home) && !folders::is_beside_product(below(home, above));
+        is_one.then(|| above.to_owned())
+    };
+    let all = || c.files.iter().filter_map(folder).min_by_key(|folder| depth(folder));
+    (!is_there(home)).then(all).flatten()
 }
 
 /// The module that a server takes `application` from, and where that is: of the package of the settings, else elsewhere.
@@ -106,8 +123,13 @@ const STATIC: &[&str] = &[
     "staticfiles.views",
 ];
 
-/// Makes what has to be there before the first start; `served` are the settings of the server where `manage.py` has others.
-fn manage_files(c: &mut Candidate<'_>, root: &str, settings: &Settings, served: Option<&str>) {
+/// Makes what has to be there before the first start, by `manage.py` in the first folder; `served` are the settings of the server where `manage.py` has others.
+fn manage_files(
+    c: &mut Candidate<'_>,
+    (home, root): (&str, &str),
+    settings: &Settings,
+    served: Option<&str>,
+) {
     if settings.says("django.contrib.gis") {
         c.facts.packages(&[], &["gdal-bin", "libgeos-c1v5", "libproj25"]);
     }
@@ -128,7 +150,7 @@ fn manage_files(c: &mut Candidate<'_>, root: &str, settings: &Settings, served: 
     // Tables of a database that is there from the first start on, where it is never anything but a file.
     for (is_run, command) in [(settings.keeps_a_file(), "migrate"), (collects, "collectstatic")] {
         let line = format!("{values}python manage.py {command} --noinput");
-        c.last.extend(is_run.then(|| Step::new(Kind::Build, root, line)));
+        c.last.extend(is_run.then(|| Step::new(Kind::Build, home, line)));
     }
 }
 

@@ -75,7 +75,6 @@ static NEEDS: &[Library] = &[
     library("python3-saml", &["libxmlsec1-dev", "pkg-config"], &["libxmlsec1-openssl"]),
     library("pyvips", &[], &["libvips42"]),
     library("pyzbar", &[], &["libzbar0"]),
-    library("selenium", &[], &["chromium", "chromium-driver"]),
     library("sounddevice", &[], &["libportaudio2"]),
     library("soundfile", &[], &["libsndfile1"]),
     library("speechrecognition", &[], &["flac"]),
@@ -109,28 +108,72 @@ pub(super) fn needs(at: Folder<'_>, manifest: &Manifest, facts: &mut Facts) {
 
 /// Programs that sources start by a list of arguments: `subprocess.run(["ffmpeg", …])`.
 static STARTED: &[Library] = &[
+    library("convert", &[], &["imagemagick"]),
+    library("curl", &[], &["curl"]).wolfi(&[], &["curl"]),
     library("exiftool", &[], &["libimage-exiftool-perl"]),
     library("ffmpeg", &[], &["ffmpeg"]),
     library("ffprobe", &[], &["ffmpeg"]),
+    library("git", &[], &["git"]).wolfi(&[], &["git"]),
+    library("gs", &[], &["ghostscript"]),
     library("nmap", &[], &["nmap"]),
     library("pandoc", &[], &["pandoc"]),
     library("pdftoppm", &[], &["poppler-utils"]),
     library("pdftotext", &[], &["poppler-utils"]),
+    library("pg_dump", &[], &["postgresql-client"]),
     library("qpdf", &[], &["qpdf"]),
+    library("rsync", &[], &["rsync"]).wolfi(&[], &["rsync"]),
     library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
+    library("ssh", &[], &["openssh-client"]).wolfi(&[], &["openssh-client"]),
     library("tesseract", &[], &["tesseract-ocr"]),
     library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
 ];
 
+/// Ends of the names of calls that start a program.
+const STARTS: &[&str] =
+    &["run(", "Popen(", "popen(", "check_output(", "check_call(", "call(", "getoutput(", "_exec("];
+
 /// Takes programs that the sources start.
 pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
+    let can_start = |file: &&Rc<Text>| {
+        // What asks git for the version of a package does without it.
+        ["subprocess", "Popen", "system(", "which(", "_exec("].iter().any(|way| file.text.contains(way))
+            && !file.text.contains("versioneer")
+    };
     for program in STARTED {
-        let name = program.name;
-        let forms = [format!("[\"{name}\""), format!("['{name}'"), format!("which(\"{name}\"")];
-        let place = forms.iter().find_map(|form| source::mention(files, form));
+        let place = files.iter().filter(can_start).find_map(|file| {
+            let (line, _) = file.lines().find(|(_, line)| starts(line, program.name))?;
+            Some(Evidence::line(&file.path, Some(line)))
+        });
         place.into_iter().for_each(|place| facts.library(program, place));
     }
+    let browsers = [(&CHROMIUM, &["Chrome(", "Chromium("][..]), (&FIREFOX, &["Firefox("])];
+    for (browser, calls) in browsers {
+        let drives = |file: &&Rc<Text>| file.text.contains("selenium");
+        let drivers: Vec<Rc<Text>> = files.iter().filter(drives).cloned().collect();
+        let place = calls.iter().find_map(|call| source::mention(&drivers, call));
+        place.into_iter().for_each(|place| facts.library(browser, place));
+    }
 }
+
+/// Whether a line starts a program: `run("git log")`, `which("git")`, `["git", …]`, the list that such a call gets.
+fn starts(line: &str, name: &str) -> bool {
+    if !line.contains(name) || source::is_comment(line) {
+        return false;
+    }
+    let forms = ["[\"{}\"", "['{}'", "which(\"{}\")", "which('{}')"];
+    let is_form = |form: &&str| line.contains(&form.replace("{}", name));
+    let is_text = |call: &&str| {
+        line.split_once(*call).is_some_and(|(_, rest)| {
+            let rest = rest.trim_start_matches(['r', 'f', 'b']).strip_prefix(['"', '\'']);
+            rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(' '))
+        })
+    };
+    forms.iter().any(|form| is_form(form)) || STARTS.iter().any(is_text)
+}
+
+/// Browsers that a program drives on its own machine; `webdriver.Remote(` has one elsewhere.
+static CHROMIUM: Library = library("chromium", &[], &["chromium", "chromium-driver"]);
+static FIREFOX: Library = library("firefox", &[], &["firefox-esr"]);
 
 /// Libraries of browsers, and fonts, by the names of Debian 12 (`playwright install-deps`).
 const BROWSER: &[&str] = &[
