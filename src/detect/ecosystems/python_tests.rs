@@ -96,6 +96,52 @@ fn a_script_of_the_project_that_serves_comes_before_a_server_of_ours() {
 }
 
 #[test]
+fn an_application_that_only_the_project_s_program_completes_is_started_by_it() {
+    let manifest = "[project]\nname = 'Shop'\nversion = '1'\ndependencies = ['flask', 'fastapi']\n[project.scripts]\nshop-dump = 'shop.dump:main'\nshop = 'shop:main'\n[build-system]\nrequires = ['hatchling']\n";
+    let check = |web: &str, server: &str, line: &str| {
+        let files = [
+            ("pyproject.toml", manifest),
+            ("src/shop/__init__.py", "def main(): pass\n"),
+            ("src/shop/web/site.py", web),
+            ("src/shop/server.py", server),
+        ];
+        starts(&files, line);
+    };
+    let server = "from gevent.pywsgi import WSGIServer\nWSGIServer((host, port), app)\n";
+    let in_class = "from flask import Flask\nclass Web:\n    def __init__(self, env):\n        self.app = Flask(__name__)\n";
+    check(in_class, server, "shop");
+    let set = "from flask import Flask\napp = Flask('shop')\nclass Server:\n    def run(self):\n        global app\n        setup(app)\n";
+    check(set, server, "shop");
+    let api = "from fastapi import FastAPI\nclass Api:\n    def __init__(self, args):\n        self._app = FastAPI()\n";
+    check(api, "import uvicorn\nuvicorn.Server(config=config)\n", "shop");
+    // A complete one is served as it is, and a server for development is never the start.
+    let whole = "from flask import Flask\napp = Flask('shop')\n";
+    check(whole, server, "gunicorn --bind 0.0.0.0:$PORT shop.web.site:app");
+    check(in_class, "", "python src/shop/web/site.py");
+    let block = "from flask import Flask\ntry:\n    app = Flask('shop')\nexcept OSError:\n    raise\n";
+    check(block, server, "gunicorn --bind 0.0.0.0:$PORT shop.web.site:app");
+}
+
+#[test]
+fn a_root_file_that_starts_the_server_of_its_package_is_the_program() {
+    let main = format!(
+        "import shop\nfrom shop import web\ndef main():\n    shop.initialize()\n    web.start()\n{GUARD}"
+    );
+    let web = "import cherrypy\ndef start():\n    cherrypy.server.start()\n";
+    let files = [
+        ("requirements.txt", "cherrypy\n"),
+        ("Shop.py", main.as_str()),
+        ("shop/__init__.py", "HTTP_PORT = 8181\n"),
+        ("shop/web.py", web),
+    ];
+    starts(&files, "python Shop.py");
+    // Another program beside it does not start it.
+    let tool = format!("import json\ndef main(): print(1)\n{GUARD}");
+    let other = [("requirements.txt", "cherrypy\n"), ("tool.py", &*tool), ("shop/web.py", web)];
+    starts(&other, "python shop/web.py");
+}
+
+#[test]
 fn a_manager_in_front_of_a_procfiles_command_is_left_out() {
     let app = "from flask import Flask\napp = Flask(__name__)\n";
     let check = |manifest: (&str, &str), line: &str, want: &str| {

@@ -92,8 +92,14 @@ fn started_by(dir: &str, file: &Text, found: &App, own: &[&Rc<Text>]) -> Option<
         below(dir, &text.path).split('/').next() == Some(package)
             && SERVERS.iter().any(|call| text.text.contains(call))
     };
+    let serves = |text: &&Rc<Text>| text.path == found.file && text.text.contains("__main__");
+    let is_part = match found.own.serve {
+        Serve::Wsgi | Serve::Asgi => true,
+        Serve::Script => !own.iter().any(|text| serves(&text)),
+        _ => false,
+    };
     let is_one = parent(&file.path) == dir
-        && matches!(found.own.serve, Serve::Wsgi | Serve::Asgi)
+        && is_part
         && imports(&file.text).iter().any(|(name, _)| is_of(name))
         && file.lines().any(|(at, line)| at > guard && calls(line))
         && own.iter().any(|text| has_server(text));
@@ -103,9 +109,10 @@ fn started_by(dir: &str, file: &Text, found: &App, own: &[&Rc<Text>]) -> Option<
 }
 
 /// Servers of production that a program starts by itself.
-const SERVERS: &[&str] = &[
+pub(super) const SERVERS: &[&str] = &[
     "WSGIServer(", "HTTPServer(", "waitress.serve(", "socketio.run(", "uvicorn.run(", "hypercorn",
-    "make_server(", "cheroot", "web.run_app(",
+    "make_server(", "cheroot", "web.run_app(", "uvicorn.Server(", "cherrypy.server.start(",
+    "cherrypy.engine.start(", "cherrypy.quickstart(",
 ];
 
 /// Folders of other projects' code in the tree: those with a framework's own package, `lib/` where there is
@@ -219,6 +226,8 @@ fn object(file: &Text, calls: &[&str]) -> Option<Object> {
         all.into_iter().find_map(|call| find_word(line, call))
     };
     let mut function: Option<&str> = None;
+    // `try:` and its like, whose names are those of the module.
+    let mut is_block = false;
     let mut factory = None;
     let mut run = None;
     let mut is_in_text = false;
@@ -233,6 +242,8 @@ fn object(file: &Text, calls: &[&str]) -> Option<Object> {
         if is_top && !line.trim().is_empty() {
             let definition = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
             function = definition.and_then(callable);
+            let word = line.split([' ', ':', '(']).next().unwrap_or_default();
+            is_block = BLOCKS.contains(&word) && !line.contains("__name__");
         }
         let Some(class) = find(line) else { continue };
         let code = line.trim_start();
@@ -241,7 +252,7 @@ fn object(file: &Text, calls: &[&str]) -> Option<Object> {
         }
         let target = line[..class].rfind('=').map(|equals| line[..equals].trim());
         let target = target.and_then(|target| target.split([',', ':']).next()).map(str::trim);
-        if let Some(name) = target.filter(|name| is_top && is_name(name)) {
+        if let Some(name) = target.filter(|name| (is_top || is_block) && is_name(name)) {
             return Some((name.to_owned(), at, false));
         }
         factory = factory.or_else(|| Some((function?.to_owned(), at, true)));
@@ -251,6 +262,8 @@ fn object(file: &Text, calls: &[&str]) -> Option<Object> {
     // Made where the file is run, or in a function that wants something.
     called.or(factory).or_else(|| Some((String::new(), run?, false)))
 }
+
+const BLOCKS: &[&str] = &["try", "except", "else", "finally", "if", "elif", "with"];
 
 /// `app = create_app()` at the start of a line.
 fn called(file: &Text, function: &str) -> Option<Object> {

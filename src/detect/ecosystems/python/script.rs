@@ -1,14 +1,16 @@
 //! A program of the project itself that starts its server: `[project.scripts]`, those of Poetry.
 
 use super::{
-    apps::{ASGI_CALLS, listens_to_all},
+    apps::{ASGI_CALLS, SERVERS, is_aside, listens_to_all},
     candidate::{Candidate, Module},
     frameworks::{App, Serve},
     manifest::Script,
+    names::normalized,
 };
-use crate::detect::prelude::*;
+use crate::detect::{paths::below, prelude::*};
 
-/// Starts the application by such a program, where its function serves it to others.
+/// Starts the application by such a program, where its function serves it to others, or where only the program makes an
+/// application of it.
 pub(super) fn start(c: &mut Candidate<'_>, app: &App) -> Option<()> {
     let calls = match app.own.serve {
         Serve::Asgi => ASGI_CALLS,
@@ -17,15 +19,40 @@ pub(super) fn start(c: &mut Candidate<'_>, app: &App) -> Option<()> {
     };
     // Without a backend nothing installs it.
     c.manifest.is_package().then_some(())?;
-    let (script, file, line) = c.manifest.scripts.iter().find_map(|script| {
+    let serving = c.manifest.scripts.iter().find_map(|script| {
         let (file, line) = serves(c, script, calls)?;
-        Some((script.clone(), file, line))
-    })?;
+        Some((script.clone(), file.path.clone(), line))
+    });
+    let completing = || Some((completes(c, app)?.clone(), app.file.clone(), app.line));
+    let (script, file, line) = serving.or_else(completing)?;
     c.needs_project = true;
-    let places = [script.place, Evidence::line(&file.path, Some(line))];
+    let places = [script.place, Evidence::line(&file, Some(line))];
     c.start(&quote(&script.name), Fixed::ProjectScript, places, &Module::of(c.at.dir));
-    App { file: file.path.clone(), line, ..app.clone() }.started(c);
+    App { file, line, ..app.clone() }.started(c);
     Some(())
+}
+
+/// The program of a project whose application is incomplete until it runs: an object of a class, or a name of the module that
+/// a function sets (`global app`). The package has a server of its own.
+fn completes<'c>(c: &'c Candidate<'_>, app: &App) -> Option<&'c Script> {
+    let inner = |path| below(c.at.dir, path);
+    let inner = |path| inner(path).strip_prefix("src/").unwrap_or(inner(path));
+    let package = inner(&app.file).split_once('/')?.0;
+    let own = || c.files.iter().filter(|file| inner(&file.path).split('/').next() == Some(package));
+    let global = format!("global {}", app.object);
+    let is_set = |file: &Rc<Text>| {
+        file.path == app.file && file.text.lines().any(|line| line.trim() == global)
+    };
+    let serves = |file: &Rc<Text>| {
+        !is_aside(c.at.dir, &file.path) && SERVERS.iter().any(|call| file.text.contains(call))
+    };
+    let is_one = (app.object.is_empty() || own().any(is_set)) && own().any(serves);
+    let name = normalized(c.manifest.name.as_deref().unwrap_or_default());
+    let scripts = &c.manifest.scripts;
+    let named = scripts.iter().find(|script| normalized(&script.name) == name);
+    let only = || scripts.first().filter(|_| scripts.len() == 1);
+    let script = named.or_else(only).filter(|_| is_one)?;
+    (script.target.split(['.', ':']).next() == Some(package)).then_some(script)
 }
 
 /// The file with the function of a script, and the line in it that serves.
