@@ -129,6 +129,10 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
         facts.packages(&[], &[name]);
         facts.decide(What::Packages, name, named(place), [place.clone()]);
     }
+    if let Some((_, place)) = hints.volumes.first() {
+        let folders = hints.volumes.iter().map(|(folder, _)| folder.as_str());
+        facts.folders_of_data(folders, named(place), place.clone());
+    }
     if project.tree.has(&join(&facts.dir, "Procfile")) {
         return;
     }
