@@ -144,7 +144,9 @@ fn pages_with_programs_of_php_are_never_files_alone() {
     check(&[("public/index.html", page), ("public/api/send.php", PAGE)], "/public");
     check(&[("index.htm", page), ("forms/contact.php", PAGE)], "");
     let is_php = |files: &[(&str, &str)]| {
-        services(files).iter().any(|service| service.spec.metadata.language.as_deref() == Some("php"))
+        services(files)
+            .iter()
+            .any(|service| service.spec.metadata.language.as_deref() == Some("php"))
     };
     assert!(!is_php(&[html, ("examples/send.php", PAGE), ("docs/a.php", PAGE)]));
     let bundled = r#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}"#;

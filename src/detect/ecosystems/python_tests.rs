@@ -118,7 +118,8 @@ fn an_application_that_only_the_project_s_program_completes_is_started_by_it() {
     let whole = "from flask import Flask\napp = Flask('shop')\n";
     check(whole, server, "gunicorn --bind 0.0.0.0:$PORT shop.web.site:app");
     check(in_class, "", "python src/shop/web/site.py");
-    let block = "from flask import Flask\ntry:\n    app = Flask('shop')\nexcept OSError:\n    raise\n";
+    let block =
+        "from flask import Flask\ntry:\n    app = Flask('shop')\nexcept OSError:\n    raise\n";
     check(block, server, "gunicorn --bind 0.0.0.0:$PORT shop.web.site:app");
 }
 

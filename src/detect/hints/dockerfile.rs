@@ -162,8 +162,8 @@ fn image(all: &[&Instruction], place: &dyn Fn(usize) -> Evidence, hints: &mut Hi
 
 /// Folders of the system, and those of users that another image does not have.
 const OF_SYSTEM: &[&str] = &[
-    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp",
-    "usr",
+    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys",
+    "tmp", "usr",
 ];
 
 /// Whether a folder is one for data that is at the same place in any image: outside of the work folder.

@@ -37,7 +37,9 @@ fn folders_that_a_dockerfile_declares_for_data_are_there_and_may_be_written_to()
         let spec = flask("Dockerfile", &format!("FROM python:3.12\nWORKDIR /app\n{volumes}\n"));
         let made = spec.build.commands.iter().find(|line| line.contains("/volumes"));
         assert_eq!(made.map(String::as_str), want, "{volumes}");
-        let is_taken = |to: &str| spec.runtime.copy.iter().any(|copy| copy.from == "/volumes" && copy.to == to);
+        let is_taken = |to: &str| {
+            spec.runtime.copy.iter().any(|copy| copy.from == "/volumes" && copy.to == to)
+        };
         assert_eq!(is_taken("/"), want.is_some());
     };
     check("VOLUME /data", Some("mkdir -p /volumes/data && chmod a+rwx /volumes/data"));

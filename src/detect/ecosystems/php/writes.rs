@@ -68,7 +68,10 @@ pub(super) fn anywhere(at: Folder<'_>, files: &[Rc<Text>]) -> bool {
         let is_call = !before.ends_with(|c: char| c.is_alphanumeric() || "_>:".contains(c))
             && !before.trim_end().ends_with("function");
         let is_elsewhere = rest.to_ascii_lowercase().contains("tmp");
-        is_call && rest.trim_start().starts_with('$') && !is_elsewhere && path(file, rest, 0).is_none()
+        is_call
+            && rest.trim_start().starts_with('$')
+            && !is_elsewhere
+            && path(file, rest, 0).is_none()
     };
     let own = files.iter().filter(|file| !folders::is_beside_product(below(at.dir, &file.path)));
     own.into_iter().any(|file| {

@@ -95,7 +95,7 @@ fn started_by(dir: &str, file: &Text, found: &App, own: &[&Rc<Text>]) -> Option<
     let serves = |text: &&Rc<Text>| text.path == found.file && text.text.contains("__main__");
     let is_part = match found.own.serve {
         Serve::Wsgi | Serve::Asgi => true,
-        Serve::Script => !own.iter().any(|text| serves(&text)),
+        Serve::Script => !own.iter().any(serves),
         _ => false,
     };
     let is_one = parent(&file.path) == dir

@@ -76,8 +76,7 @@ pub(super) static FRAMEWORKS: &[Framework<Own>] = &[
         .env(&[("ROBYN_HOST", "0.0.0.0"), ("ROBYN_PORT", "{port}")]),
     framework("apiflask", &["apiflask"], 5000).own(own(Wsgi, &["APIFlask("])),
     framework("eve", &["eve"], 5000).own(own(Wsgi, &["Eve("])),
-    framework("flask", &["flask"], 5000)
-        .own(own(Wsgi, &["Flask("])),
+    framework("flask", &["flask"], 5000).own(own(Wsgi, &["Flask("])),
     framework("starlette", &["starlette"], 8000).own(own(Asgi, &["Starlette("])),
     framework("falcon", &["falcon"], 8000).own(own(Wsgi, &["App(", "API("])),
     framework("bottle", &["bottle"], 8080).own(own(Wsgi, &["Bottle(", "default_app("])),

@@ -316,7 +316,9 @@ fn uv(c: &Candidate<'_>) -> Install {
     let mut first = vec![step(".", format!("pip install {}", UV.tool))];
     // A version that the sources tell, or a program that sets up: without a lock file both are asked.
     let is_dynamic = manifest.has_setup
-        || manifest.project_at(&["project", "dynamic"]).is_some_and(|list| !list.items().is_empty());
+        || manifest
+            .project_at(&["project", "dynamic"])
+            .is_some_and(|list| !list.items().is_empty());
     let links = manifest.local.is_some() && !is_workspace || !manifest.locals.is_empty();
     if links || is_dynamic && frozen.is_empty() {
         // Folders that are sources are built with the rest; until they are there nothing can be resolved.

@@ -136,7 +136,9 @@ const STARTS: &[&str] =
 pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
     let can_start = |file: &&Rc<Text>| {
         // What asks git for the version of a package does without it.
-        ["subprocess", "Popen", "system(", "which(", "_exec("].iter().any(|way| file.text.contains(way))
+        ["subprocess", "Popen", "system(", "which(", "_exec("]
+            .iter()
+            .any(|way| file.text.contains(way))
             && !file.text.contains("versioneer")
     };
     for program in STARTED {
@@ -168,7 +170,7 @@ fn starts(line: &str, name: &str) -> bool {
             rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(' '))
         })
     };
-    forms.iter().any(|form| is_form(form)) || STARTS.iter().any(is_text)
+    forms.iter().any(is_form) || STARTS.iter().any(is_text)
 }
 
 /// Browsers that a program drives on its own machine; `webdriver.Remote(` has one elsewhere.
