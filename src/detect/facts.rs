@@ -17,6 +17,9 @@ use super::{
 };
 use crate::spec::Secret;
 
+/// Where it puts folders that the image takes to its root.
+const DATA: &str = "/volumes";
+
 /// Decides between rules that found something in one folder; the heavier wins, then the order of `ecosystems::ALL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
@@ -252,6 +255,24 @@ impl Facts {
         self.steps.push(Step::new(Kind::Clean, ".", command));
         self.take(OUT, "/");
         self.decide(What::Artifacts, dir, Fixed::ProgramWritesBeside, [place]);
+    }
+
+    /// Makes absolute folders of the image that everybody may write in, for data that outlives the program.
+    pub fn folders_of_data<'n>(
+        &mut self,
+        folders: impl Iterator<Item = &'n str>,
+        rule: impl Into<Rule>,
+        place: Evidence,
+    ) {
+        let folders: Vec<&str> = folders.collect();
+        let list: Vec<String> =
+            folders.iter().map(|folder| quote(&format!("{DATA}{folder}"))).collect();
+        let list = list.join(" ");
+        // Only a folder that is copied with what holds it keeps its mode.
+        let command = format!("mkdir -p {list} && chmod a+rwx {list}");
+        self.steps.push(Step::new(Kind::Clean, ".", command));
+        self.take(DATA, "/");
+        self.decide(What::Artifacts, folders.join(" "), rule, [place]);
     }
 
     /// Takes the folders and files of the row that are there and that `is_read` tells of.

@@ -160,6 +160,13 @@ fn process(project: &Project<'_>, facts: &mut Facts, hints: &Hints) {
         facts.packages(&[], &[name]);
         facts.decide(What::Packages, name, named(place), [place.clone()]);
     }
+    // The home is the user's already.
+    let home = facts.language.in_home("");
+    let mut volumes = hints.volumes.iter().filter(|(path, _)| !is_below(path, &home)).peekable();
+    if let Some((_, place)) = volumes.peek().copied() {
+        let folders = volumes.map(|(folder, _)| folder.as_str());
+        facts.folders_of_data(folders, named(place), place.clone());
+    }
     if project.tree.has(&join(&facts.dir, "Procfile")) {
         return;
     }

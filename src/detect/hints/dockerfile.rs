@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::said::{At, Hints, give};
 use crate::detect::{
     Evidence, Text,
-    paths::{file_name, join},
+    paths::{file_name, is_below, join},
     pins::Pin,
     shell,
     source::is_plain_path,
@@ -130,6 +130,12 @@ fn image(all: &[&Instruction], place: &dyn Fn(usize) -> Evidence, hints: &mut Hi
             "RUN" => packages(rest).into_iter().for_each(|name| {
                 hints.packages.push((name, place(*line)));
             }),
+            "VOLUME" => {
+                let list = rest.replace(['[', ']', '"', ','], " ");
+                let own = list.split_whitespace().filter(|path| is_of_data(path, workdir));
+                let own = own.map(|path| (path.trim_end_matches('/').to_owned(), place(*line)));
+                hints.volumes.extend(own);
+            }
             "HEALTHCHECK" => give(&mut hints.health, path_of(rest), || place(*line)),
             "ENTRYPOINT" => (started, line_of_start) = ([words(rest), Vec::new()], *line),
             "CMD" => {
@@ -158,6 +164,24 @@ fn image(all: &[&Instruction], place: &dyn Fn(usize) -> Evidence, hints: &mut Hi
         let line = line.collect::<Vec<_>>().join(" ");
         give(&mut hints.start, Some(line), || place(line_of_start));
     }
+}
+
+/// Folders of the system, and those of users that another image does not have.
+const OF_SYSTEM: &[&str] = &[
+    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys",
+    "tmp", "usr",
+];
+
+/// Whether a folder is one for data that is at the same place in any image: outside of the work folder.
+fn is_of_data(path: &str, workdir: &str) -> bool {
+    let workdir = workdir.trim_matches(['"', '/']);
+    let Some(inner) = path.strip_prefix('/') else { return false };
+    let first = inner.split('/').next().unwrap_or_default();
+    is_plain_path(path)
+        && !first.is_empty()
+        && !OF_SYSTEM.contains(&first)
+        && !path.starts_with("/var/run")
+        && (workdir.is_empty() || !is_below(inner.trim_end_matches('/'), workdir))
 }
 
 /// The words of a command in exec form, or of a line for a shell.

@@ -18,6 +18,8 @@ pub(super) struct Hints {
     pub(super) release: Option<Seen<String>>,
     pub(super) env: BTreeMap<String, Seen<String>>,
     pub(super) packages: Vec<Seen<String>>,
+    /// Folders of the image that the program writes to.
+    pub(super) volumes: Vec<Seen<String>>,
     pub(super) workers: Vec<(String, Seen<String>)>,
     /// Where a file server is told to answer with the first page.
     pub(super) falls_back: Option<Evidence>,

@@ -32,6 +32,24 @@ fn build_base(spec: &UniversalBuild) -> String {
 const DOCKERFILE: &str = "ARG V=3.11\nFROM python:${V}-slim AS base\nENV PYTHONUNBUFFERED=1 APP_MODE=\"two words\" \\\n    # why\n    GREETING=hello\nFROM base\nWORKDIR /code\nRUN <<EOF\napt-get update\napt-get install -y --no-install-recommends ffmpeg libfoo1 git\nEOF\nENV SECRET_KEY=abc DATA=/code/data DATABASE=postgres://u:p@db/x\nEXPOSE 9000/tcp\nHEALTHCHECK --interval=5s CMD curl -f http://localhost:9000/up || exit 1\nCMD [\"python\", \"/code/app.py\"]\n";
 
 #[test]
+fn folders_that_a_dockerfile_declares_for_data_are_there_and_may_be_written_to() {
+    let check = |volumes: &str, want: Option<&str>| {
+        let spec = flask("Dockerfile", &format!("FROM python:3.12\nWORKDIR /app\n{volumes}\n"));
+        let made = spec.build.commands.iter().find(|line| line.contains("/volumes"));
+        assert_eq!(made.map(String::as_str), want, "{volumes}");
+        let is_taken = |to: &str| {
+            spec.runtime.copy.iter().any(|copy| copy.from == "/volumes" && copy.to == to)
+        };
+        assert_eq!(is_taken("/"), want.is_some());
+    };
+    check("VOLUME /data", Some("mkdir -p /volumes/data && chmod a+rwx /volumes/data"));
+    let both = "mkdir -p /volumes/var/lib/shop /volumes/config && chmod a+rwx /volumes/var/lib/shop /volumes/config";
+    check("VOLUME [\"/var/lib/shop/\", \"/config\"]", Some(both));
+    check("VOLUME /app/data", None);
+    check("VOLUME /etc/shop /tmp $DATA", None);
+}
+
+#[test]
 fn a_dockerfile_gives_version_packages_environment_and_health_and_nothing_of_its_own_image() {
     let spec = flask("Dockerfile", DOCKERFILE);
     assert!(build_base(&spec).contains("python:3.11-"), "{:?}", spec.build.base);

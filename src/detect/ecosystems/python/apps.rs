@@ -296,7 +296,11 @@ fn callable(definition: &str) -> Option<&str> {
 
 /// `app = create_app()` or `from shop import app` in a file that is made for servers, or is run.
 fn passes_on(file: &Text, best: &App) -> Option<App> {
-    if file.path == best.file || !NAMES[..9].contains(&file_name(&file.path)) {
+    let module = best.file.trim_end_matches(".py").trim_end_matches("/__init__");
+    let takes = |(name, _): &(&str, usize)| name.split('.').next_back() == Some(file_name(module));
+    // A function that wants arguments gets them in a file of any name.
+    let is_called = || best.object.is_empty() && imports(&file.text).iter().any(takes);
+    if file.path == best.file || !NAMES[..9].contains(&file_name(&file.path)) && !is_called() {
         return None;
     }
     let made = format!("{}(", best.object);
@@ -399,6 +403,10 @@ mod tests {
         check(&[("shop.py", &both)], "flask", "shop.py", "app", false);
         let wants = "from flask import Flask\ndef create_app(config):\n    app = Flask(__name__)\n";
         check(&[("a.py", wants)], "flask", "a.py", "", false);
+        let shop = ("shop.py", "from site_app import create_app\napp = create_app(Config())\n");
+        check(&[("site_app/__init__.py", wants), shop], "flask", "shop.py", "app", false);
+        let other = ("shop.py", "from other import create_app\napp = create_app(Config())\n");
+        check(&[("site_app.py", wants), other], "flask", "site_app.py", "", false);
     }
 
     #[test]

@@ -35,8 +35,10 @@ pub(super) fn start(c: &mut Candidate<'_>, app: &App) -> Option<()> {
 /// The program of a project whose application is incomplete until it runs: an object of a class, or a name of the module that
 /// a function sets (`global app`). The package has a server of its own.
 fn completes<'c>(c: &'c Candidate<'_>, app: &App) -> Option<&'c Script> {
-    let inner = |path| below(c.at.dir, path);
-    let inner = |path| inner(path).strip_prefix("src/").unwrap_or_else(|| inner(path));
+    let inner = |path| {
+        let below = below(c.at.dir, path);
+        below.strip_prefix("src/").unwrap_or(below)
+    };
     let package = inner(&app.file).split_once('/')?.0;
     let own = || c.files.iter().filter(|file| inner(&file.path).split('/').next() == Some(package));
     let global = format!("global {}", app.object);

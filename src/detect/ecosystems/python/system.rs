@@ -140,6 +140,7 @@ pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
             .iter()
             .any(|way| file.text.contains(way))
             && !file.text.contains("versioneer")
+            && file_name(parent(&file.path)) != "bin"
     };
     for program in STARTED {
         let place = files.iter().filter(can_start).find_map(|file| {
