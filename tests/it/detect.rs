@@ -173,6 +173,8 @@ fn run(args: &[&str], dir: &Path) -> (Output, String, String) {
 }
 
 const SERVICE: (&str, &str) = ("app/package.json", r#"{"scripts": {"start": "node a.js"}}"#);
+/// What it starts.
+const PROGRAM: (&str, &str) = ("app/a.js", "");
 
 #[test]
 fn a_folder_without_anything_says_what_was_looked_for() {
@@ -256,8 +258,8 @@ fn a_malformed_manifest_is_noted_with_its_line_and_counts_as_absent() {
     ] {
         let plain = ("package.json", r#"{"name": "x"}"#);
         let dir = match name {
-            "package.json" | "deno.json" => tree(&[(name, content), SERVICE]),
-            _ => tree(&[(name, content), plain, SERVICE]),
+            "package.json" | "deno.json" => tree(&[(name, content), SERVICE, PROGRAM]),
+            _ => tree(&[(name, content), plain, SERVICE, PROGRAM]),
         };
         let (output, stdout, stderr) = run(&[], dir.path());
         assert_eq!(output.status.code(), Some(0), "{name}: {stderr}");
@@ -337,10 +339,11 @@ fn a_tree_of_many_files_and_one_of_many_packages_are_done_soon() {
 
 #[test]
 fn a_file_appears_whole_and_is_never_lost() {
-    let dir = tree(&[SERVICE]);
+    let dir = tree(&[SERVICE, PROGRAM]);
     let file = dir.path().join("universalbuild.json");
     let (output, stdout, stderr) = run(&["-o", "universalbuild.json"], dir.path());
-    assert!(output.status.success() && stdout.is_empty() && stderr.is_empty(), "{stderr}");
+    assert!(output.status.success() && stderr.is_empty(), "{stderr}");
+    assert!(stdout.contains("app") && stdout.contains("peelbox build"), "{stdout}");
     assert_eq!(fs::read_to_string(&file).unwrap(), run(&["app/.."], dir.path()).1);
     fs::write(&file, "mine").unwrap();
     let (output, _, stderr) = run(&["-o", "universalbuild.json"], dir.path());
