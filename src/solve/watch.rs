@@ -98,6 +98,9 @@ pub(super) struct Watch {
     pub(super) is_handed_over: Arc<AtomicBool>,
 }
 
+/// How far apart two signs of one end may be; a daemon gives both within milliseconds.
+const AFTERTHOUGHT: Duration = Duration::from_millis(300);
+
 impl Watch {
     /// How `Solve` ends, or why that is not waited for.
     pub(super) fn until_end(
@@ -114,6 +117,11 @@ impl Watch {
             }
             if closing.is_cancelled() {
                 if !self.is_handed_over.load(Ordering::Acquire) {
+                    // A connection that is gone tells every call on it why; one that is shutting down leaves them open.
+                    let end = Some(Instant::now() + AFTERTHOUGHT);
+                    if let Some(result) = solving.wait_until(end, &Cancel::default()) {
+                        return result.map_err(|status| self.cause(status));
+                    }
                     // A call that is still to be made could not be begun.
                     return Err(Status::closing());
                 }
@@ -144,8 +152,6 @@ impl Watch {
     /// A daemon that is asked to stop may cancel its builds first, and say so afterwards (BuildKit v0.11 `cmd/buildkitd/main.go`,
     /// `unaryInterceptor`).
     fn cause(&self, status: Status) -> Status {
-        /// It says both within milliseconds.
-        const AFTERTHOUGHT: Duration = Duration::from_millis(300);
         if status.code != Code::Canceled || status.is_transport {
             return status;
         }
