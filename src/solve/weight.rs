@@ -83,7 +83,7 @@ mod tests {
         let scale = Scale::new(10);
         let (tx, rx) = crossbeam_channel::bounded(100);
         let its = scale.clone();
-        let sender = spawn("pbx-sender", move || {
+        let sender = spawn("sender", move || {
             for value in 0..50 {
                 // Some alone are more than all may be.
                 tx.send(its.weigh(value, value % 14, &Cancel::default())).unwrap();
@@ -102,7 +102,7 @@ mod tests {
         let (scale, cancel) = (Scale::new(1), Cancel::default());
         let first = scale.weigh((), 1, &cancel);
         let (its, theirs) = (scale.clone(), cancel.clone());
-        let second = spawn("pbx-second", move || drop(its.weigh((), 1, &theirs))).unwrap();
+        let second = spawn("second", move || drop(its.weigh((), 1, &theirs))).unwrap();
         cancel.cancel();
         second.join().unwrap();
         drop(first);

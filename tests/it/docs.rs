@@ -641,7 +641,7 @@ fn the_architecture_names_files_layers_and_threads_that_exist() {
     }
 
     let tidy = read("tests/it/tidy.rs");
-    let entry = regex(r#"(?s)\("(\w+)", &\[([^\]]*)\]\)"#);
+    let entry = regex(r#"(?s)\(\s*"(\w+)",\s*&\[([^\]]*)\],?\s*\)"#);
     let word = regex(r"\w+");
     let words = |text: &str| word.find_iter(text).map(|m| m.as_str().to_owned()).collect();
     let layers: BTreeMap<String, BTreeSet<String>> =

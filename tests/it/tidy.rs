@@ -54,21 +54,22 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("daemon_words", &[]),
-    ("connect", CONNECT),
-    ("build", BUILD),
+    (
+        "connect",
+        &["control", "daemonless", "docker", "endpoint", "grpc", "solve", "threads", "transport"],
+    ),
+    (
+        "build",
+        &[
+            "attestation", "connect", "control", "daemon_words", "digest", "docker", "frontend",
+            "gateway", "grpc", "image_file", "llb", "oci_layout", "output", "pb", "plan",
+            "progress", "revision", "sbom", "session", "solve", "spec", "threads",
+        ],
+    ),
     (
         "frontend",
         &["daemon_words", "digest", "gateway", "grpc", "pb", "plan", "spec", "terminal_text"],
     ),
-];
-
-const CONNECT: &[&str] =
-    &["control", "daemonless", "docker", "endpoint", "grpc", "solve", "threads", "transport"];
-
-const BUILD: &[&str] = &[
-    "attestation", "connect", "control", "daemon_words", "digest", "docker", "frontend", "gateway",
-    "grpc", "image_file", "llb", "oci_layout", "output", "pb", "plan", "progress", "revision",
-    "sbom", "session", "solve", "spec", "threads",
 ];
 
 /// Source files of the program, without those that only its unit tests have.
