@@ -1,4 +1,4 @@
-//! Programs of the system that a compiled program starts: `exec.Command("git", …)`, `Command::new("ffmpeg")`.
+//! Programs of the system that sources start; of compiled programs: `exec.Command("git", …)`, `Command::new("ffmpeg")`.
 
 use std::rc::Rc;
 
@@ -10,8 +10,9 @@ use super::{
 };
 
 /// Programs, and the packages that hold them.
-static PROGRAMS: &[Library] = &[
+pub(super) static PROGRAMS: &[Library] = &[
     library("convert", &[], &["imagemagick"]).wolfi(&[], &["imagemagick"]),
+    library("curl", &[], &["curl"]).wolfi(&[], &["curl"]),
     library("dot", &[], &["graphviz"]),
     library("exiftool", &[], &["libimage-exiftool-perl"]),
     library("ffmpeg", &[], &["ffmpeg"]),
@@ -25,10 +26,11 @@ static PROGRAMS: &[Library] = &[
     library("pdftoppm", &[], &["poppler-utils"]),
     library("pdftotext", &[], &["poppler-utils"]),
     library("pg_dump", &[], &["postgresql-client"]),
-    library("rsync", &[], &["rsync"]),
+    library("qpdf", &[], &["qpdf"]),
+    library("rsync", &[], &["rsync"]).wolfi(&[], &["rsync"]),
     library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
-    library("ssh", &[], &["openssh-client"]),
-    library("ssh-keygen", &[], &["openssh-client"]),
+    library("ssh", &[], &["openssh-client"]).wolfi(&[], &["openssh-client"]),
+    library("ssh-keygen", &[], &["openssh-client"]).wolfi(&[], &["openssh-keygen"]),
     library("tesseract", &[], &["tesseract-ocr"]),
     library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
     library("yt-dlp", &[], &["yt-dlp"]),

@@ -3,7 +3,7 @@
 //! Names are those of Debian. The full image of Python, in which is built, has compilers and the headers of most libraries.
 
 use super::{apps, candidate::Candidate, manifest::Manifest, names::normalized};
-use crate::detect::prelude::*;
+use crate::detect::{called::PROGRAMS, prelude::*};
 
 /// Named like packages of PyPI.
 static NEEDS: &[Library] = &[
@@ -106,33 +106,11 @@ pub(super) fn needs(at: Folder<'_>, manifest: &Manifest, facts: &mut Facts) {
     }
 }
 
-/// Programs that sources start by a list of arguments: `subprocess.run(["ffmpeg", …])`.
-static STARTED: &[Library] = &[
-    library("convert", &[], &["imagemagick"]),
-    library("curl", &[], &["curl"]).wolfi(&[], &["curl"]),
-    library("exiftool", &[], &["libimage-exiftool-perl"]),
-    library("ffmpeg", &[], &["ffmpeg"]),
-    library("ffprobe", &[], &["ffmpeg"]),
-    library("git", &[], &["git"]).wolfi(&[], &["git"]),
-    library("gs", &[], &["ghostscript"]),
-    library("nmap", &[], &["nmap"]),
-    library("pandoc", &[], &["pandoc"]),
-    library("pdftoppm", &[], &["poppler-utils"]),
-    library("pdftotext", &[], &["poppler-utils"]),
-    library("pg_dump", &[], &["postgresql-client"]),
-    library("qpdf", &[], &["qpdf"]),
-    library("rsync", &[], &["rsync"]).wolfi(&[], &["rsync"]),
-    library("soffice", &[], &["libreoffice-core", "libreoffice-writer"]),
-    library("ssh", &[], &["openssh-client"]).wolfi(&[], &["openssh-client"]),
-    library("tesseract", &[], &["tesseract-ocr"]),
-    library("wkhtmltopdf", &[], &["wkhtmltopdf"]),
-];
-
 /// Ends of the names of calls that start a program.
 const STARTS: &[&str] =
     &["run(", "Popen(", "popen(", "check_output(", "check_call(", "call(", "getoutput(", "_exec("];
 
-/// Takes programs that the sources start.
+/// Takes programs that the sources start: `subprocess.run(["ffmpeg", …])`.
 pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
     let can_start = |file: &&Rc<Text>| {
         // What asks git for the version of a package does without it.
@@ -142,7 +120,7 @@ pub(super) fn started(files: &[Rc<Text>], facts: &mut Facts) {
             && !file.text.contains("versioneer")
             && file_name(parent(&file.path)) != "bin"
     };
-    for program in STARTED {
+    for program in PROGRAMS {
         let place = files.iter().filter(can_start).find_map(|file| {
             let (line, _) = file.lines().find(|(_, line)| starts(line, program.name))?;
             Some(Evidence::line(&file.path, Some(line)))
